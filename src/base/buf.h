@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Reference-counted byte buffers, a pool of them, and chains of slices that hold references.
+ *
+ * A buffer belongs to the thread that owns its pool: only that thread takes and drops references (the count is
+ * not atomic). Other threads may read or fill the bytes while the owner holds a reference on their behalf. */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/list.h"
+
+struct buf_pool;
+
+struct buf {
+    uint32_t refs;
+    uint32_t class_index; /* size class in the pool */
+    size_t capacity;      /* bytes at data */
+    size_t size;          /* bytes used, kept by the user */
+    struct buf_pool *pool;
+    struct buf *next_free;
+    uint8_t *data; /* aligned to BUF_ALIGN */
+};
+
+#define BUF_ALIGN 64
+#define BUF_CLASS_MIN_SHIFT 9  /* 512 B */
+#define BUF_CLASS_MAX_SHIFT 20 /* 1 MiB; larger ones are allocated and freed one by one */
+#define BUF_N_CLASSES (BUF_CLASS_MAX_SHIFT - BUF_CLASS_MIN_SHIFT + 1)
+
+struct buf_pool {
+    struct buf *free[BUF_N_CLASSES];
+    size_t free_bytes;     /* kept ready */
+    size_t max_free_bytes; /* beyond it a buffer goes back to the system */
+    size_t used_bytes;     /* capacity of all buffers in use */
+};
+
+void buf_pool_init(struct buf_pool *p, size_t max_free_bytes);
+/* All buffers must have come back. */
+void buf_pool_fini(struct buf_pool *p);
+
+/* A buffer with one reference, size 0, and capacity ≥ the wanted; NULL when memory is out. */
+struct buf *buf_new(struct buf_pool *p, size_t capacity);
+struct buf *buf_ref(struct buf *b);
+/* Takes NULL. */
+void buf_unref(struct buf *b);
+DEFINE_CLEANUP(struct buf *, buf_unref)
+
+/* A chain is what a connection has to send, or a range of a tail ring: slices in order, each with a reference
+ * on the buffer it lies in (or none for static data). */
+struct buf_link {
+    struct list link;
+    struct buf *buf; /* may be NULL */
+    const uint8_t *data;
+    size_t size;
+};
+
+struct buf_chain {
+    struct list links;
+    size_t size; /* bytes in all links */
+};
+
+void buf_chain_init(struct buf_chain *c);
+void buf_chain_fini(struct buf_chain *c);
+/* Takes a reference on b of its own. Returns 0 or -ENOMEM. */
+int buf_chain_append(struct buf_chain *c, struct buf *b, const uint8_t *data, size_t size);
+/* Fills at most max iovecs from the front; returns how many. */
+int buf_chain_iov(const struct buf_chain *c, struct iovec *iov, int max);
+/* Drops n bytes from the front, n ≤ size. */
+void buf_chain_consume(struct buf_chain *c, size_t n);
+/* Copies the first n ≤ size bytes. */
+void buf_chain_copy(const struct buf_chain *c, void *to, size_t n);

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Seam: files. Every call may block, so reactors never call one after start; work on a lane (env/lane.h) does.
+ *
+ * Paths are relative to the node's data directory and must not leave it. All functions return 0 (or a count)
+ * or a negative errno. Thread-safe; one file may be used by several threads at disjoint ranges.
+ *
+ * Durability is POSIX's: bytes are safe after disk_sync_data() on the file, a created, renamed or removed name is
+ * safe after disk_sync_dir() on its directory. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct env_disk;
+struct disk_file; /* opaque; one per open */
+
+enum disk_open_flags {
+    DISK_READ = 0,        /* read only */
+    DISK_WRITE = 1 << 0,  /* read and write */
+    DISK_CREATE = 1 << 1, /* create it when missing */
+    DISK_EXCL = 1 << 2,   /* with CREATE: -EEXIST when it exists */
+    DISK_DIRECT = 1 << 3, /* O_DIRECT where the file system takes it: offsets, sizes and memory at DISK_ALIGN */
+};
+
+#define DISK_ALIGN 4096
+
+struct disk_dirent {
+    const char *name;
+    bool is_dir;
+};
+
+struct disk_space {
+    uint64_t total_bytes, free_bytes;
+};
+
+/* Return non-zero to end the walk with that value. */
+typedef int (*disk_list_fn)(void *ctx, const struct disk_dirent *ent);
+
+struct env_disk_ops {
+    int (*open)(struct env_disk *d, const char *path, unsigned flags, struct disk_file **ret);
+    void (*close)(struct disk_file *f);
+    int (*size)(struct disk_file *f, uint64_t *ret);
+    /* Reads until size bytes or end of file; returns the count. */
+    ssize_t (*pread)(struct disk_file *f, void *to, size_t size, uint64_t offset);
+    /* Like pread, but -EAGAIN when any of it isn't in memory already (RWF_NOWAIT); may read fewer bytes. */
+    ssize_t (*pread_cached)(struct disk_file *f, void *to, size_t size, uint64_t offset);
+    /* Writes all of it, or fails; after a failure any part of it may have been written. */
+    int (*pwritev)(struct disk_file *f, const struct iovec *iov, int n_iov, uint64_t offset);
+    int (*sync_data)(struct disk_file *f); /* fdatasync */
+    /* Reserves blocks without changing the size. -EOPNOTSUPP is normal on some file systems. */
+    int (*allocate)(struct disk_file *f, uint64_t offset, uint64_t size);
+    int (*truncate)(struct disk_file *f, uint64_t size);
+    int (*rename)(struct env_disk *d, const char *from, const char *to);
+    int (*unlink)(struct env_disk *d, const char *path); /* a file or an empty directory */
+    int (*mkdir)(struct env_disk *d, const char *path);  /* -EEXIST as in POSIX */
+    int (*sync_dir)(struct env_disk *d, const char *path);
+    int (*list)(struct env_disk *d, const char *path, disk_list_fn fn, void *ctx);
+    int (*space)(struct env_disk *d, struct disk_space *ret);
+    /* Takes the exclusive lock of the data directory until the disk is closed; -EBUSY when another process has it. */
+    int (*lock)(struct env_disk *d, const char *path);
+    /* The descriptor behind f for the real net's sendfile, or -1. */
+    int (*fd)(struct disk_file *f);
+};
+
+struct env_disk {
+    const struct env_disk_ops *ops;
+};
+
+/* First member of every implementation's file. */
+struct disk_file {
+    struct env_disk *disk;
+};
+
+static inline int disk_open(struct env_disk *d, const char *path, unsigned flags, struct disk_file **ret)
+{
+    return d->ops->open(d, path, flags, ret);
+}
+
+/* Takes NULL. */
+static inline void disk_close(struct disk_file *f)
+{
+    if (f != NULL)
+        f->disk->ops->close(f);
+}
+
+static inline int disk_size(struct disk_file *f, uint64_t *ret)
+{
+    return f->disk->ops->size(f, ret);
+}
+
+static inline ssize_t disk_pread(struct disk_file *f, void *to, size_t size, uint64_t offset)
+{
+    return f->disk->ops->pread(f, to, size, offset);
+}
+
+static inline ssize_t disk_pread_cached(struct disk_file *f, void *to, size_t size, uint64_t offset)
+{
+    return f->disk->ops->pread_cached(f, to, size, offset);
+}
+
+static inline int disk_pwritev(struct disk_file *f, const struct iovec *iov, int n_iov, uint64_t offset)
+{
+    return f->disk->ops->pwritev(f, iov, n_iov, offset);
+}
+
+static inline int disk_pwrite(struct disk_file *f, const void *data, size_t size, uint64_t offset)
+{
+    struct iovec iov = { (void *)data, size };
+    return f->disk->ops->pwritev(f, &iov, 1, offset);
+}
+
+static inline int disk_sync_data(struct disk_file *f)
+{
+    return f->disk->ops->sync_data(f);
+}
+
+static inline int disk_allocate(struct disk_file *f, uint64_t offset, uint64_t size)
+{
+    return f->disk->ops->allocate(f, offset, size);
+}
+
+static inline int disk_truncate(struct disk_file *f, uint64_t size)
+{
+    return f->disk->ops->truncate(f, size);
+}
+
+static inline int disk_rename(struct env_disk *d, const char *from, const char *to)
+{
+    return d->ops->rename(d, from, to);
+}
+
+static inline int disk_unlink(struct env_disk *d, const char *path)
+{
+    return d->ops->unlink(d, path);
+}
+
+static inline int disk_mkdir(struct env_disk *d, const char *path)
+{
+    return d->ops->mkdir(d, path);
+}
+
+static inline int disk_sync_dir(struct env_disk *d, const char *path)
+{
+    return d->ops->sync_dir(d, path);
+}
+
+static inline int disk_list(struct env_disk *d, const char *path, disk_list_fn fn, void *ctx)
+{
+    return d->ops->list(d, path, fn, ctx);
+}
+
+static inline int disk_space(struct env_disk *d, struct disk_space *ret)
+{
+    return d->ops->space(d, ret);
+}
+
+static inline int disk_lock(struct env_disk *d, const char *path)
+{
+    return d->ops->lock(d, path);
+}
+
+static inline int disk_fd(struct disk_file *f)
+{
+    return f->disk->ops->fd(f);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Every unit test program is one module's: its files each define a Suite, and its main() is TEST_MAIN(). */
+
+#include <check.h>
+
+typedef Suite *(*suite_fn)(void);
+
+/* Runs all suites, prints the failures and as last line "N passed, N failed". Returns the exit status. */
+int run_suites(const char *module, const suite_fn *suites, int n_suites);
+
+#define TEST_MAIN(module, ...) \
+    int main(void) \
+    { \
+        static const suite_fn suites[] = { __VA_ARGS__ }; \
+        return run_suites(module, suites, (int)(sizeof(suites) / sizeof(suites[0]))); \
+    }
+
+/* Adds one test case with one test to a suite. */
+#define suite_add(s, test) \
+    do { \
+        TCase *tc_ = tcase_create(#test); \
+        tcase_set_timeout(tc_, 60); \
+        tcase_add_test(tc_, test); \
+        suite_add_tcase(s, tc_); \
+    } while (0)
