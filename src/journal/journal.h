@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The journal of one shard: an append-only, fsynced, recycled log of Raft's business for all groups of the shard.
+ * Formats: journal/format.h and docs/format/journal.md.
+ *
+ * Life: journal_open() scans the files (blocking, at start) and knows every group's hard state, durable log start
+ * and last checkpoint; journal_replay() then hands over the records behind the checkpoints; journal_start() opens
+ * a file for writing. From then on the reactor that owns the shard calls everything; only the flush thread and
+ * workers touch the disk, through the lane.
+ *
+ * Group commit: requests collect; journal_poll(), called once at the end of a reactor's turn, submits one flush
+ * when none is in flight, with all that waits. When it is on the disk their done() run, in order. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/slice.h"
+#include "base/textbuf.h"
+#include "env/env.h"
+
+struct journal;
+
+struct journal_config {
+    struct env_disk *disk;
+    const char *dir; /* below the data directory, e.g. "journal/0"; made when missing */
+    unsigned shard;
+    uint64_t size_bytes;      /* journal_size: all files together, before pressure makes it ask for checkpoints */
+    uint64_t file_size_bytes; /* of a full-size file */
+    uint64_t first_file_size_bytes;
+};
+
+/* What the journal knows of a group; the STATE_TABLE's row. */
+struct journal_group_state {
+    uint64_t group;
+    uint64_t term;
+    int32_t vote; /* broker id, −1 none */
+    /* Last checkpoint: everything up to checkpoint_index is in fsynced segments. */
+    uint64_t checkpoint_index;
+    uint64_t checkpoint_term;
+    int64_t checkpoint_offset;    /* next offset after it */
+    uint32_t checkpoint_checksum; /* of the entry at checkpoint_index: the logical chain goes on from it */
+    int64_t log_start;            /* durable log start offset */
+};
+
+enum journal_replay_kind {
+    JOURNAL_REPLAY_ENTRY,    /* also a relocated one: it never truncates anything */
+    JOURNAL_REPLAY_TRUNCATE, /* all entries of the group from index on are void */
+};
+
+struct journal_replay_record {
+    enum journal_replay_kind kind;
+    bool relocated;
+    uint64_t group, index, term;
+    uint32_t checksum, prev_checksum;
+    struct slice data; /* the envelope; holds until the callback returns */
+};
+
+typedef int (*journal_replay_fn)(void *ctx, const struct journal_replay_record *rec);
+typedef int (*journal_group_fn)(void *ctx, const struct journal_group_state *st);
+
+/* Positive codes. */
+#define JOURNAL_E_CORRUPT \
+    1001                       /* a bad record at or below the durable frontier: the text says file, position, \
+                                  groups that are hit and what to do; nothing was changed on disk */
+#define JOURNAL_E_VERSION 1002 /* written by a newer version; nothing was changed */
+
+/* Returns 0, a negative errno or JOURNAL_E_*; err says where. A torn tail is cut silently. */
+int journal_open(const struct journal_config *config, struct journal **ret, struct error_text *err);
+/* All groups known, in order of their ids. */
+int journal_groups(struct journal *j, journal_group_fn fn, void *ctx);
+/* All entries and truncations of all files, oldest first (of a group: those behind its checkpoint only). Checks the
+ * logical chain per group. */
+int journal_replay(struct journal *j, journal_replay_fn fn, void *ctx, struct error_text *err);
+/* Ready to write, with a fresh file whose STATE_TABLE is flushed. lane belongs to the owner reactor. */
+int journal_start(struct journal *j, struct env_lane *lane, struct error_text *err);
+/* Nothing may be in flight: see journal_is_idle(). Takes NULL. */
+void journal_free(struct journal *j);
+
+enum journal_request_kind {
+    JOURNAL_ENTRY,
+    JOURNAL_HARD_STATE, /* term, vote */
+    JOURNAL_TRUNCATE,   /* index */
+    JOURNAL_CHECKPOINT, /* state->checkpoint_*: written in one record with the others that wait */
+    JOURNAL_LOG_START,  /* log_start */
+    JOURNAL_FORGET,     /* the group was destroyed: it leaves the tables */
+};
+
+/* One record to write. Embedded in the caller's struct and the journal's from append to done(). What data points to
+ * must stay until done(). */
+struct journal_request {
+    struct list link;
+    enum journal_request_kind kind;
+    uint64_t group, index, term;
+    uint32_t checksum, prev_checksum;
+    struct slice data[2];             /* JOURNAL_ENTRY: the envelope in at most two pieces */
+    struct journal_group_state state; /* the other kinds: the fields that the kind names */
+    /* On the owner reactor, when the record is durable. An I/O error never gets here: the fatal handler does. */
+    void (*done)(struct journal_request *r);
+    uint64_t lsn; /* the journal's */
+};
+
+/* Never blocks; the flush may wait for a journal file to be ready. An entry larger than journal_max_entry() is a
+ * bug of the caller. */
+void journal_append(struct journal *j, struct journal_request *r);
+size_t journal_max_entry(const struct journal *j);
+
+/* Submits a flush when something waits and none is in flight. */
+void journal_poll(struct journal *j);
+bool journal_is_idle(const struct journal *j);
+
+/* Called on the owner reactor after a write or sync error on the journal: the process must end at once. */
+typedef void (*journal_fatal_fn)(void *ctx, int err, const char *what);
+void journal_set_fatal(struct journal *j, journal_fatal_fn fn, void *ctx);
+
+/* -ENOSPC / -EDQUOT while no further file can be made: 0 when all is well. Requests wait meanwhile, nothing is lost;
+ * the node answers Produce with a retriable error. Retried by journal_poll(). */
+int journal_space_error(const struct journal *j);
+
+/* Groups whose entries keep the oldest full files from being recycled while the journal is over its budget (or has
+ * more than half of it in use): the node checkpoints them. index = up to where. Returns how many were reported. */
+typedef void (*journal_pin_fn)(void *ctx, uint64_t group, uint64_t index);
+int journal_pins(struct journal *j, journal_pin_fn fn, void *ctx);
+
+struct journal_stats {
+    uint64_t flushed_lsn, next_lsn;
+    uint64_t n_flushes, n_records, bytes_written; /* since start */
+    uint64_t n_files, bytes_in_use;
+    uint64_t last_flush_ns; /* duration, when the clock was given */
+};
+void journal_stats(const struct journal *j, struct journal_stats *ret);

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The segments of one partition: only committed and flushed entries, byte for byte what a fetch sends.
+ * Formats: log/format.h and docs/format/segment.md.
+ *
+ * A segment is three files named by the Raft index of its first entry: NNNNNNNNNNNNNNNNNNNN.log (record batches),
+ * .entries (one fixed-size record per entry), .aux (state commands), and a .snapshot as of the index before it.
+ *
+ * The owner reactor calls everything that doesn't say "blocking". Blocking calls run on a worker (or at start);
+ * of those that change the log at most one is in flight for a log. What a job adds becomes visible to readers when
+ * the owner calls the matching *_done(). Files are made with the first entry, not before: an idle partition costs
+ * no descriptor. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/slice.h"
+#include "base/textbuf.h"
+#include "env/disk.h"
+#include "log/entry.h"
+
+struct log;
+struct log_segment;
+
+struct log_config {
+    struct env_disk *disk;
+    const char *dir; /* below the data directory; made with the first segment */
+    uint64_t segment_bytes;
+    int64_t segment_ms;
+};
+
+/* Where the log stands. index 0 = nothing yet. */
+struct log_position {
+    uint64_t index;
+    uint64_t term;
+    int64_t next_offset;
+    uint32_t checksum; /* of the entry at index */
+};
+
+#define LOG_E_CORRUPT 1101 /* the text says file, position and what to do */
+#define LOG_E_VERSION 1102
+
+/* Blocking. Opens or prepares the log and cuts it back to the durable checkpoint (entries behind it come again from
+ * the journal); log_start: entries wholly below are gone or go now. Segments are checked against their tables. */
+int log_open(const struct log_config *config, const struct log_position *checkpoint, int64_t log_start,
+             struct log **ret, struct error_text *err);
+/* Closes without syncing. No job in flight, no reader. Takes NULL. */
+void log_free(struct log *l);
+/* Blocking: removes all files and the directory of a closed log. Idempotent. */
+int log_destroy(struct env_disk *disk, const char *dir);
+
+/* New limits take effect at the next roll. */
+void log_set_limits(struct log *l, uint64_t segment_bytes, int64_t segment_ms);
+
+struct log_position log_end(const struct log *l); /* last appended (visible) entry */
+int64_t log_start_offset(const struct log *l);    /* as last set */
+int64_t log_first_offset(const struct log *l);    /* of the first entry still on disk */
+uint64_t log_size_bytes(const struct log *l);     /* of all .log files */
+unsigned log_segment_count(const struct log *l);
+
+/* One committed entry to append. */
+struct log_append_entry {
+    uint64_t index, term;
+    uint32_t checksum;
+    const uint8_t *data; /* the envelope */
+    size_t size;
+};
+
+/* An append job: entries in index order, the first is log_end().index + 1. The caller keeps the entries' memory. */
+struct log_append {
+    struct log *log;
+    const struct log_append_entry *entries;
+    size_t n_entries;
+    /* Partition snapshot as of the end of this log before this job, for a roll; serialised by the owner beforehand
+     * when log_will_roll(); else empty. */
+    struct slice snapshot;
+    int error;    /* after run: 0, -ENOSPC/-EDQUOT (retry later, nothing visible changed), other: fatal */
+    void *result; /* the log's */
+};
+
+/* True when the next append starts a new segment (size, age against the entry's append time), so that the job needs
+ * the snapshot. The first append of a log needs none. */
+bool log_will_roll(const struct log *l, const struct log_append_entry *first);
+void log_append_run(struct log_append *job);  /* blocking */
+void log_append_done(struct log_append *job); /* owner: publishes on success, frees the job's own memory */
+
+/* Sync job: makes everything appended so far durable, writes the partition snapshot file beside it and drops older
+ * ones that no segment needs. */
+struct log_sync {
+    struct log *log;
+    struct slice snapshot;        /* partition snapshot as of position */
+    struct log_position position; /* log_end() when the job was made; the caller then journals a checkpoint of it */
+    int error;
+    void *result;
+};
+void log_sync_prepare(struct log *l, struct log_sync *job); /* owner: notes position and what is dirty */
+void log_sync_run(struct log_sync *job);                    /* blocking */
+void log_sync_done(struct log_sync *job);
+bool log_is_dirty(const struct log *l);
+
+/* Blocking, at start: the newest partition snapshot at or below max_index. *ret_data is malloc'd; -ENOENT if none. */
+int log_load_snapshot(struct log *l, uint64_t max_index, uint64_t *ret_index, uint8_t **ret_data, size_t *ret_size);
+/* Blocking, at start: entries (first, last] again, for the state that the snapshot lacks. data holds for the call. */
+typedef int (*log_entry_fn)(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, const void *data, size_t size);
+int log_read_entries(struct log *l, uint64_t after_index, log_entry_fn fn, void *ctx, struct error_text *err);
+
+/* A range of one .log file, for sendfile. Holds a reference on the segment: its files stay until log_range_release().
+ */
+struct log_range {
+    struct log_segment *segment;
+    struct disk_file *file;
+    uint64_t position;
+    size_t size;
+    int64_t first_offset; /* of the first batch: ≤ the offset asked for */
+    int64_t next_offset;
+};
+
+/* Finds whole entries from the one that contains offset on, in one segment, below max_offset: as many as fit
+ * max_bytes, but at least one. Returns 0, -EAGAIN (the table or the data isn't in memory: run a log_warm job and call
+ * again), -ERANGE (below the first or at/above the end), or another errno. */
+int log_read(struct log *l, int64_t offset, int64_t max_offset, size_t max_bytes, struct log_range *ret);
+void log_range_release(struct log_range *r);
+
+/* Warm job: brings what log_read() needs into memory. */
+struct log_warm {
+    struct log *log;
+    int64_t offset;
+    size_t max_bytes;
+    struct log_segment *segment; /* the log's: referenced by prepare */
+    int error;
+};
+void log_warm_prepare(struct log *l, struct log_warm *job, int64_t offset, size_t max_bytes);
+void log_warm_run(struct log_warm *job); /* blocking */
+void log_warm_done(struct log_warm *job);
+
+/* Time look-up job: first record whose timestamp is ≥ target_ms (LOG_TIME_MAX: the record with the largest
+ * timestamp), at or above log start and below max_offset. offset −1 when there is none. */
+#define LOG_TIME_MAX INT64_MIN
+struct log_time_query {
+    struct log *log;
+    int64_t target_ms;
+    int64_t max_offset;
+    int64_t offset, timestamp_ms; /* result */
+    int32_t leader_epoch;
+    int error;
+    void *result;
+};
+void log_time_prepare(struct log *l, struct log_time_query *job);
+void log_time_run(struct log_time_query *job); /* blocking */
+void log_time_done(struct log_time_query *job);
+
+/* Term table: from where on each term's entries run. Answers OffsetForLeaderEpoch: the end offset of the largest
+ * term ≤ term, and that term; -ENOENT when all known terms are newer. Answerable at start − 1 too. */
+int log_epoch_end(const struct log *l, uint64_t term, int64_t log_end_offset, uint64_t *ret_term, int64_t *ret_offset);
+
+/* Retention: the offset that the log could start at so that whole sealed segments go: those whose newest record is
+ * older than retention_ms (< 0: no limit) before now_ms, or that are beyond retention_bytes (< 0: no limit) counted
+ * from the end. Returns log_start_offset() when nothing can go. */
+int64_t log_retention_start(const struct log *l, int64_t now_ms, int64_t retention_ms, int64_t retention_bytes);
+
+/* Owner: raises the start offset for readers (the durable start was journalled already) and takes whole segments
+ * below it out of the log; a log_cut job then removes their files when no one refers to them. */
+struct log_cut {
+    struct log *log;
+    int error;
+    void *result;
+};
+void log_set_start(struct log *l, int64_t offset);
+bool log_cut_prepare(struct log *l, struct log_cut *job); /* false: nothing to remove now */
+void log_cut_run(struct log_cut *job);                    /* blocking */
+void log_cut_done(struct log_cut *job);
