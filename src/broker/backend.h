@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the broker's handlers need of the node they run in. One backend per reactor; node/ implements it, and tests
+ * implement it over stand-ins. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "base/uuid.h"
+#include "config/config.h"
+#include "env/env.h"
+#include "meta/meta.h"
+#include "replica/op.h"
+
+struct broker_backend;
+
+/* A metadata command on its way. Embedded in the asker's struct. */
+struct broker_command {
+    struct lane_mail mail;
+    unsigned home_reactor;
+    struct slice body; /* as meta_write_*() made it; stays until done() */
+    int16_t error;     /* result: Kafka error code */
+    /* For producer id blocks. */
+    int64_t ret_producer_id_first;
+    int32_t ret_producer_id_count;
+    /* At home, after this reactor's copy of the metadata has applied it. Never inside the submit. */
+    void (*done)(struct broker_command *c);
+};
+
+struct broker_backend_ops {
+    /* Routes to the owner of op->group; unknown groups complete with UNKNOWN_TOPIC_OR_PARTITION. */
+    void (*submit)(struct broker_backend *b, struct replica_op *op);
+    void (*propose)(struct broker_backend *b, struct broker_command *c);
+    /* Next id from this reactor's block, or false: none left, and done(ctx) will be called when there are new ones
+     * (or with error ≠ 0). */
+    bool (*producer_id)(struct broker_backend *b, int64_t *ret_id);
+    /* Current leader epoch of a partition as last heard of on this reactor (metadata answers); −1 unknown. */
+    int32_t (*leader_epoch)(struct broker_backend *b, uint64_t group);
+    bool (*is_ready)(struct broker_backend *b);
+};
+
+struct broker_backend {
+    const struct broker_backend_ops *ops;
+    struct env *env;
+    const struct meta *meta; /* this reactor's copy */
+    /* Current settings; replaced as a whole on reload, between turns. */
+    const struct config *config;
+    int32_t broker_id;
+    unsigned reactor;
+};

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Cluster metadata as a pure state machine: brokers, topics, partitions, configs, producer id blocks.
+ *
+ * Commands are the bodies of COMMAND_METADATA entries (docs/format/metadata.md). meta_apply() is a function of the
+ * state and the command alone; every reactor keeps a copy and applies the same commands in the same order. A command
+ * that can't be carried out (topic exists, id unknown, …) changes nothing and gives a Kafka error code as result, so
+ * the proposer learns it and all copies stay equal.
+ *
+ * The image is a set of records (kind, key, value): meta_apply() lists the records that changed, which state/ keeps
+ * in SQLite; meta_load() takes them back, in any order, before the first apply. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cursor.h"
+#include "base/hash.h"
+#include "base/list.h"
+#include "base/slice.h"
+#include "base/uuid.h"
+
+#define META_GROUP_ID_DEFAULT 1
+#define META_TOPIC_NAME_MAX 249
+#define META_PARTITIONS_MAX 100000 /* of one topic */
+#define META_CONFIG_VALUE_MAX 4096
+
+struct meta_config_entry {
+    char *name;
+    char *value;
+};
+
+struct meta_partition {
+    uint64_t group; /* never reused */
+    int32_t leader; /* broker id; intent */
+};
+
+struct meta_topic {
+    struct hash_node by_name, by_id;
+    struct list link; /* all topics, in order of creation */
+    char *name;
+    struct uuid id;
+    uint64_t created_index;
+    int16_t replication_factor;
+    int32_t n_partitions;
+    struct meta_partition *partitions;
+    struct meta_config_entry *configs; /* only what was set explicitly, sorted by name */
+    size_t n_configs;
+};
+
+struct meta_broker {
+    struct list link;
+    int32_t id;
+    char *node_id;
+    struct uuid incarnation;
+    char *host; /* advertised; empty: the address that the connection came in on */
+    uint16_t port;
+    char *rack; /* NULL none */
+};
+
+struct meta {
+    uint64_t applied_index;
+    uint64_t hash_seed;
+    struct uuid cluster_id; /* zero until formed */
+    uint16_t feature_level;
+    uint64_t next_group;
+    int64_t next_producer_id;
+    struct hash_table topics_by_name, topics_by_id;
+    struct list topics, brokers;
+    size_t n_topics, n_partitions;
+};
+
+void meta_init(struct meta *m, uint64_t hash_seed);
+void meta_fini(struct meta *m);
+
+const struct meta_topic *meta_topic_by_name(const struct meta *m, struct slice name);
+const struct meta_topic *meta_topic_by_id(const struct meta *m, const struct uuid *id);
+const struct meta_broker *meta_broker_by_id(const struct meta *m, int32_t id);
+/* NULL when unset. */
+const char *meta_topic_config(const struct meta_topic *t, const char *name);
+
+/* Kafka's rule: 1–249 of [a-zA-Z0-9._-], not "." or "..". Also refused: a name that differs from an existing one only
+ * by '.' against '_'? No: Kafka merely warns. Returns NULL when fine, else the reason. */
+const char *meta_topic_name_check(struct slice name);
+
+/* --- commands: the proposer writes one into w --- */
+
+struct meta_topic_create {
+    struct slice name;
+    struct uuid id; /* random, by the proposer */
+    int32_t n_partitions;
+    int16_t replication_factor;
+    int32_t leader;                          /* broker that leads all partitions for now */
+    const struct meta_config_entry *configs; /* checked by the proposer */
+    size_t n_configs;
+};
+
+struct meta_config_op {
+    const char *name;
+    const char *value; /* NULL: back to the default */
+};
+
+void meta_write_form(struct wr *w, const struct uuid *cluster_id);
+void meta_write_broker(struct wr *w, const struct meta_broker *b); /* register or change */
+void meta_write_topic_create(struct wr *w, const struct meta_topic_create *c);
+void meta_write_topic_delete(struct wr *w, const struct uuid *id);
+void meta_write_partitions_add(struct wr *w, const struct uuid *id, int32_t total);
+/* replace: configs not named go back to their defaults (AlterConfigs); else only what is named changes. */
+void meta_write_topic_configs(struct wr *w, const struct uuid *id, bool replace, const struct meta_config_op *ops,
+                              size_t n_ops);
+void meta_write_producer_ids(struct wr *w, int32_t count);
+
+/* --- apply --- */
+
+enum meta_event_kind {
+    META_NOTHING, /* refused, or nothing that others must act on */
+    META_FORMED,
+    META_BROKER_CHANGED,
+    META_TOPIC_CREATED,
+    META_TOPIC_DELETED,    /* event.deleted holds the topic until meta_event_fini() */
+    META_PARTITIONS_ADDED, /* from event.first_partition on */
+    META_TOPIC_CONFIGURED,
+    META_PRODUCER_IDS, /* event.producer_id_first, _count */
+};
+
+/* One record of the image: value.data == NULL means that it is gone. */
+struct meta_record {
+    struct list link;
+    uint16_t kind;
+    struct slice key, value; /* malloc'd with the record */
+};
+
+struct meta_event {
+    enum meta_event_kind kind;
+    int16_t error; /* Kafka error code of a refused command, 0 */
+    struct meta_topic *topic;
+    struct meta_topic *deleted;
+    int32_t first_partition;
+    int64_t producer_id_first;
+    int32_t producer_id_count;
+    struct list records; /* struct meta_record: what changed in the image */
+};
+
+/* Applies one command body at a Raft index. Returns 0 (also for a refused one; see event.error) or -EBADMSG: not a
+ * command that we know, the log is damaged or newer. */
+int meta_apply(struct meta *m, uint64_t index, struct slice command, struct meta_event *ret_event);
+void meta_event_fini(struct meta_event *e);
+
+/* Takes one record of a stored image. Returns 0 or -EBADMSG. After the last, meta_load_finish() checks that all
+ * belongs together and sets the applied index. */
+int meta_load(struct meta *m, uint16_t kind, struct slice key, struct slice value);
+int meta_load_finish(struct meta *m, uint64_t applied_index);
+/* All records of the image, for a full dump. */
+void meta_dump(const struct meta *m, struct list *ret_records);
+void meta_records_fini(struct list *records);

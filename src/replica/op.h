@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the broker asks of a partition. An op is made on the reactor of a connection (its home), runs on the reactor
+ * that owns the partition, and completes at home: done() is called there exactly once, never inside the submit.
+ * Embedded in the asker's struct; everything it points to must stay until done(). */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/slice.h"
+#include "env/lane.h"
+#include "log/log.h"
+#include "wire/batch.h"
+
+enum replica_op_kind {
+    REPLICA_PRODUCE,
+    REPLICA_READ,
+    REPLICA_RELEASE, /* gives back what a READ holds; every READ without error must be followed by one */
+    REPLICA_WATCH,   /* completes when something is visible at or above watch.offset */
+    REPLICA_CANCEL,  /* ends the WATCH op in cancel.target early (it completes with REPLICA_OP_CANCELED) */
+    REPLICA_LIST_OFFSETS,
+    REPLICA_EPOCH_END,
+    REPLICA_DELETE_RECORDS,
+    REPLICA_DESCRIBE_PRODUCERS,
+    REPLICA_DESCRIBE_LOG,
+};
+
+#define REPLICA_OP_CANCELED (-1000) /* not a Kafka code: never leaves the broker */
+
+/* Special timestamps of ListOffsets. */
+#define LIST_OFFSETS_LATEST (-1)
+#define LIST_OFFSETS_EARLIEST (-2)
+#define LIST_OFFSETS_MAX_TIMESTAMP (-3)
+
+struct replica_producer_info {
+    int64_t producer_id;
+    int16_t epoch;
+    int32_t last_sequence;
+    int64_t last_timestamp_ms;
+};
+
+struct replica_op {
+    struct lane_mail mail; /* the router's */
+    struct list link;      /* the replica's while it waits */
+    unsigned home_reactor;
+    uint64_t group;
+    enum replica_op_kind kind;
+    int32_t current_leader_epoch; /* as the client knows it; −1: don't check */
+    void (*done)(struct replica_op *op);
+
+    int16_t error;             /* Kafka error code */
+    const char *error_message; /* static text, or NULL */
+
+    union {
+        struct {
+            struct slice batch; /* exactly one checked batch; not changed */
+            bool flush_all;     /* acks=all: min.insync.replicas is honoured */
+            int64_t ret_base_offset;
+            int64_t ret_append_time_ms; /* −1 unless the topic uses LogAppendTime */
+            int64_t ret_log_start;
+        } produce;
+        struct {
+            int64_t offset;
+            size_t max_bytes; /* at least one whole batch comes anyway when min_one */
+            bool min_one;
+            bool read_committed;
+            /* Results also on OFFSET_OUT_OF_RANGE. */
+            int64_t ret_high_watermark, ret_last_stable, ret_log_start;
+            /* The records: in memory (chain) or in a file (range), or none (size 0). */
+            size_t ret_size;
+            struct buf_chain chain;
+            bool has_range;
+            struct log_range range;
+            /* KIP-320: set when last_fetched_epoch diverges (Fetch v12+). */
+            int32_t last_fetched_epoch;  /* −1: don't check */
+            int32_t ret_diverging_epoch; /* −1 none */
+            int64_t ret_diverging_offset;
+            /* the replica's, while data is read from a cold file */
+            struct lane_work work;
+            struct log_warm warm;
+            struct replica *replica;
+            unsigned warm_rounds;
+        } read;
+        struct {
+            struct replica_op *target; /* the READ op whose result is given back */
+        } release;
+        struct {
+            int64_t offset;
+            bool read_committed;
+        } watch;
+        struct {
+            struct replica_op *target;
+        } cancel;
+        struct {
+            int64_t timestamp; /* or LIST_OFFSETS_* */
+            bool read_committed;
+            int64_t ret_offset, ret_timestamp; /* −1 when there is none */
+            int32_t ret_leader_epoch;
+            struct lane_work work;
+            struct log_time_query query;
+            struct replica *replica;
+        } list_offsets;
+        struct {
+            int32_t epoch;
+            int32_t ret_epoch; /* −1 when unknown */
+            int64_t ret_end_offset;
+        } epoch_end;
+        struct {
+            int64_t offset; /* −1: the high watermark */
+            int64_t ret_low_watermark;
+        } delete_records;
+        struct {
+            struct replica_producer_info *ret_producers; /* malloc'd, the asker frees */
+            size_t ret_n_producers;
+        } describe_producers;
+        struct {
+            uint64_t ret_size_bytes;
+            int64_t ret_log_start, ret_end_offset;
+        } describe_log;
+    };
+};

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* One group's replica on this node: consensus + journal + log + applied state, and the only place that orders
+ * effects: propose → journal → (majority flushed) → commit → apply → tail ring and waiters → segment → checkpoint.
+ *
+ * A replica lives on its shard's reactor. Its group has one voter, itself: what is flushed here is committed. All
+ * calls are on the owner reactor; those marked blocking run at start only. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "base/textbuf.h"
+#include "env/env.h"
+#include "journal/journal.h"
+#include "log/log.h"
+#include "replica/op.h"
+
+struct replica;
+
+/* What all replicas of a shard share; made by the node, outlives them. */
+struct replica_shard {
+    struct env *env; /* of the owner reactor */
+    struct journal *journal;
+    unsigned shard;
+    int32_t broker_id;
+    uint64_t hash_seed;
+    struct buf_pool *pool; /* of the owner reactor */
+
+    /* Called on the owner: sends a finished op home. */
+    void (*complete)(void *ctx, struct replica_op *op);
+    /* An I/O error after which the process must end at once. */
+    void (*fatal)(void *ctx, int err, const char *what);
+    void *ctx;
+
+    struct list dirty;    /* replicas with committed entries that wait for their segment */
+    size_t pending_bytes; /* proposed or committed, and not yet in a segment */
+    uint64_t now_ns;      /* set by the node at the start of each turn */
+    int64_t now_real_ms;
+    uint64_t n_produced_batches, n_produced_records, n_produced_bytes, n_duplicates; /* since start */
+    uint64_t n_fetched_bytes;
+};
+
+/* Settings of a partition; from topic and broker configs. */
+struct replica_limits {
+    uint64_t segment_bytes;
+    int64_t segment_ms;
+    int64_t retention_ms;    /* < 0: none */
+    int64_t retention_bytes; /* < 0: none */
+    uint32_t max_message_bytes;
+    bool log_append_time;
+    int16_t min_insync;
+};
+
+struct replica_config {
+    uint64_t group;
+    const char *dir; /* of its log, below the data directory */
+    struct replica_limits limits;
+    /* State groups only (metadata), else NULL: called for each COMMAND_METADATA of an applied entry, in order.
+     * result is given back to the proposer. */
+    void (*apply)(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, struct slice command,
+                  int16_t *ret_result);
+    void *apply_ctx;
+    uint64_t applied_index; /* what apply's owner has already: entries up to it aren't applied again */
+};
+
+/* A replica of a new group. Nothing is written before the first proposal but its hard state. */
+int replica_new(struct replica_shard *shard, const struct replica_config *config, struct replica **ret);
+
+/* Blocking, at start: a replica of a group that the journal knows. Then the journal's entries of the group go to
+ * replica_replay() in order, then replica_replay_end(). */
+int replica_open(struct replica_shard *shard, const struct replica_config *config,
+                 const struct journal_group_state *state, struct replica **ret, struct error_text *err);
+int replica_replay(struct replica *r, const struct journal_replay_record *rec, struct error_text *err);
+int replica_replay_end(struct replica *r, struct error_text *err);
+/* After journal_start(): takes the next term and leads; Produce opens when its own first entry is applied. */
+void replica_lead(struct replica *r);
+
+/* Frees it; nothing may be in flight (replica_is_idle()). Takes NULL. */
+void replica_free(struct replica *r);
+bool replica_is_idle(const struct replica *r);
+/* The group was deleted: ends all waiting ops (UNKNOWN_TOPIC_OR_PARTITION), takes no more, and when idle removes the
+ * files and leaves the journal. done(ctx) is called on the owner when all is gone and the replica is freed. */
+void replica_destroy(struct replica *r, void (*done)(void *ctx), void *ctx);
+
+void replica_submit(struct replica *r, struct replica_op *op);
+void replica_set_limits(struct replica *r, const struct replica_limits *limits);
+
+/* State groups: proposes one command (copied). done() on the owner when it is applied, with apply's result. */
+struct replica_command {
+    struct list link;
+    void (*done)(struct replica_command *c, int16_t result);
+    int16_t result;
+    uint64_t index; /* the replica's */
+};
+void replica_propose_command(struct replica *r, struct replica_command *c, struct slice body);
+
+/* Once per turn and shard, before journal_poll(): hands committed entries to workers. */
+void replica_shard_poll(struct replica_shard *shard);
+/* Makes everything up to at least index durable in segments and journals a checkpoint. */
+void replica_checkpoint(struct replica *r, uint64_t index);
+/* Retention: proposes a new log start when segments may go; also rolls an old active segment. Cheap when idle. */
+void replica_housekeep(struct replica *r);
+
+uint64_t replica_group(const struct replica *r);
+uint64_t replica_term(const struct replica *r);
+/* Offsets for metrics. */
+int64_t replica_log_start(const struct replica *r);
+int64_t replica_high_watermark(const struct replica *r);
+uint64_t replica_size_bytes(const struct replica *r);
