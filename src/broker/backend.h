@@ -33,9 +33,6 @@ struct broker_backend_ops {
     /* Routes to the owner of op->group; unknown groups complete with UNKNOWN_TOPIC_OR_PARTITION. */
     void (*submit)(struct broker_backend *b, struct replica_op *op);
     void (*propose)(struct broker_backend *b, struct broker_command *c);
-    /* Next id from this reactor's block, or false: none left, and done(ctx) will be called when there are new ones
-     * (or with error ≠ 0). */
-    bool (*producer_id)(struct broker_backend *b, int64_t *ret_id);
     /* Current leader epoch of a partition as last heard of on this reactor (metadata answers); −1 unknown. */
     int32_t (*leader_epoch)(struct broker_backend *b, uint64_t group);
     bool (*is_ready)(struct broker_backend *b);

@@ -61,29 +61,34 @@ int64_t log_first_offset(const struct log *l);    /* of the first entry still on
 uint64_t log_size_bytes(const struct log *l);     /* of all .log files */
 unsigned log_segment_count(const struct log *l);
 
+/* Segments are planned when entries are applied, since the snapshot that goes with a new segment must be the state
+ * as of the index before its first entry, and applied state runs ahead of what is in segments. The owner calls this
+ * once for each entry, in index order, before the entry is applied and long before it comes in an append job; true:
+ * the entry starts a new segment (size, or age by append time), so the owner serialises the snapshot now and passes
+ * it with the entry. The first entry of a log starts a segment without a snapshot. At start, log_open() plans from
+ * the checkpoint on. */
+bool log_plan(struct log *l, size_t batches_size, int64_t append_time_ms);
+
 /* One committed entry to append. */
 struct log_append_entry {
     uint64_t index, term;
     uint32_t checksum;
     const uint8_t *data; /* the envelope */
     size_t size;
+    bool roll;             /* as log_plan() said */
+    struct slice snapshot; /* with roll: partition snapshot as of index − 1 */
 };
 
-/* An append job: entries in index order, the first is log_end().index + 1. The caller keeps the entries' memory. */
+/* An append job: entries in index order, the first is log_end().index + 1; it may span segments. The caller keeps
+ * the entries' memory. */
 struct log_append {
     struct log *log;
     const struct log_append_entry *entries;
     size_t n_entries;
-    /* Partition snapshot as of the end of this log before this job, for a roll; serialised by the owner beforehand
-     * when log_will_roll(); else empty. */
-    struct slice snapshot;
     int error;    /* after run: 0, -ENOSPC/-EDQUOT (retry later, nothing visible changed), other: fatal */
     void *result; /* the log's */
 };
 
-/* True when the next append starts a new segment (size, age against the entry's append time), so that the job needs
- * the snapshot. The first append of a log needs none. */
-bool log_will_roll(const struct log *l, const struct log_append_entry *first);
 void log_append_run(struct log_append *job);  /* blocking */
 void log_append_done(struct log_append *job); /* owner: publishes on success, frees the job's own memory */
 
@@ -101,9 +106,11 @@ void log_sync_run(struct log_sync *job);                    /* blocking */
 void log_sync_done(struct log_sync *job);
 bool log_is_dirty(const struct log *l);
 
-/* Blocking, at start: the newest partition snapshot at or below max_index. *ret_data is malloc'd; -ENOENT if none. */
+/* Blocking, at start: the newest intact partition snapshot at or below max_index (UINT64_MAX: any; those above the
+ * checkpoint survive log_open()). *ret_data is malloc'd; -ENOENT if none. */
 int log_load_snapshot(struct log *l, uint64_t max_index, uint64_t *ret_index, uint8_t **ret_data, size_t *ret_size);
-/* Blocking, at start: entries (first, last] again, for the state that the snapshot lacks. data holds for the call. */
+/* Blocking, at start: entries behind after_index up to log_end() again, for the state that the snapshot lacks. data
+ * holds for the call. */
 typedef int (*log_entry_fn)(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, const void *data, size_t size);
 int log_read_entries(struct log *l, uint64_t after_index, log_entry_fn fn, void *ctx, struct error_text *err);
 

@@ -80,8 +80,7 @@ const struct meta_broker *meta_broker_by_id(const struct meta *m, int32_t id);
 /* NULL when unset. */
 const char *meta_topic_config(const struct meta_topic *t, const char *name);
 
-/* Kafka's rule: 1–249 of [a-zA-Z0-9._-], not "." or "..". Also refused: a name that differs from an existing one only
- * by '.' against '_'? No: Kafka merely warns. Returns NULL when fine, else the reason. */
+/* Kafka's rule: 1–249 of [a-zA-Z0-9._-], not "." or "..". Returns NULL when fine, else the reason. */
 const char *meta_topic_name_check(struct slice name);
 
 /* --- commands: the proposer writes one into w --- */
