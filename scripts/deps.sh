@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+# What ./dev needs from outside: Debian packages, Python packages (in build/venv), Java archives (in build/java).
+
+packages_of() {
+    case "$1" in
+    build)
+        echo autoconf automake libtool make gcc libc6-dev pkg-config ccache python3 git ca-certificates
+        echo check libcurl4-openssl-dev libev-dev libisal-dev libjansson-dev liblz4-dev libmicrohttpd-dev
+        echo librdkafka-dev libsnappy-dev libsqlite3-dev libsystemd-dev libyaml-dev libzstd-dev zlib1g-dev
+        ;;
+    sanitizers) echo libasan8 libubsan1 libtsan2 ;;
+    run) echo kcat ;;
+    test) echo kcat python3-venv default-jdk-headless maven strace prometheus systemd xz-utils curl ;;
+    lint) echo clang-format clang-tidy shellcheck mandoc pyflakes3 ;;
+    fuzz) echo clang llvm libclang-rt-14-dev ;;
+    bench) echo python3-venv strace ;;
+    package) echo build-essential debhelper dpkg-dev fakeroot lintian rpm ;;
+    *) die "no list of packages for '$1'" ;;
+    esac
+}
+
+is_installed() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        env DEBIAN_FRONTEND=noninteractive "$@"
+    elif command -v sudo >/dev/null; then
+        sudo env DEBIAN_FRONTEND=noninteractive "$@"
+    else
+        die "missing Debian packages, and neither root nor sudo to install them"
+    fi
+}
+
+# A package's daemon must not start on a developer's machine only because a test wants a program of it. An existing
+# policy is left alone.
+install_packages() {
+    local policy=/usr/sbin/policy-rc.d ours='' status=0
+    if [ ! -e "$policy" ]; then
+        ours=yes
+        # shellcheck disable=SC2016
+        as_root sh -c 'printf "#!/bin/sh\nexit 101\n" >"$1" && chmod 755 "$1"' sh "$policy"
+    fi
+    as_root apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 "$@" >&2 </dev/null || status=$?
+    [ -z "$ours" ] || as_root rm -f "$policy"
+    return "$status"
+}
+
+# need GROUP...: installs what is missing of these groups.
+need() {
+    local group package missing=()
+    for group in "$@"; do
+        for package in $(packages_of "$group"); do
+            is_installed "$package" || missing+=("$package")
+        done
+    done
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    command -v apt-get >/dev/null || die "this is no Debian system; install by hand: ${missing[*]}"
+    say "installing Debian packages: ${missing[*]}"
+    if ! apt-get install -s -q --no-install-recommends "${missing[@]}" >/dev/null 2>&1; then
+        as_root apt-get update -qq >&2 </dev/null
+        install_packages "${missing[@]}" || die "apt-get could not install: ${missing[*]}"
+    elif ! install_packages "${missing[@]}"; then
+        as_root apt-get update -qq >&2 </dev/null
+        install_packages "${missing[@]}" || die "apt-get could not install: ${missing[*]}"
+    fi
+}
+
+# The Kafka clients for Python in build/venv, at the versions of tests/e2e/requirements.txt.
+need_python() {
+    local want=tests/e2e/requirements.txt have=build/venv/requirements.txt
+    need test
+    ! cmp -s "$want" "$have" || return 0
+    say "installing Python packages into build/venv: $(grep -v '^#' "$want" | tr '\n' ' ')"
+    rm -rf build/venv
+    mkdir -p build
+    /usr/bin/python3 -m venv build/venv
+    quietly build/venv.log build/venv/bin/pip install -q -r "$want" || die "pip could not install them"
+    cp "$want" "$have"
+}
+
+# Apache Kafka's own clients and console tools in build/java, at the version of tests/e2e/java/pom.xml.
+need_java() {
+    local want=tests/e2e/java/pom.xml have=build/java/pom.xml
+    need test
+    ! cmp -s "$want" "$have" || return 0
+    say "fetching Apache Kafka's Java clients and console tools into build/java"
+    rm -rf build/java
+    mkdir -p build/java
+    quietly build/java.log mvn -q -B -f "$want" dependency:copy-dependencies \
+        -DoutputDirectory="$PWD/build/java" || die "maven could not fetch them"
+    cp "$want" "$have"
+}

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+# ./dev test: runs stages one after the other, each into a log of its own below build/test/, and adds up what they
+# count. A stage is a function stage_NAME; the last line "N passed, N failed[, N skipped]" of its log is its count.
+
+COUNT_LINE='^([A-Za-z0-9_.-]+: )?[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$'
+LONG=''
+PATTERN=''
+
+stage_build() {
+    build_tree plain
+    build_tree asan
+}
+
+# Adds up what the test programs of "make check" in one build said; a program that counts nothing counts as one.
+count_check() {
+    local trs log line passed=0 failed=0 skipped=0 p f
+    while IFS= read -r trs; do
+        log=${trs%.trs}.log
+        line=$(grep -E "$COUNT_LINE" "$log" | tail -n 1 | sed 's/^[^ ]*: //')
+        read -r p _ f _ <<<"${line:-0 passed, 0 failed}"
+        if grep -q '^:test-result: SKIP' "$trs"; then
+            echo "SKIP $log"
+            skipped=$((skipped + 1)) p=0
+        elif ! grep -q '^:test-result: PASS' "$trs"; then
+            [ "$f" -gt 0 ] || f=1
+        elif [ "$p" -eq 0 ]; then
+            p=1
+        fi
+        passed=$((passed + p)) failed=$((failed + f))
+    done < <(find "$1" -name '*.trs' -not -path '*/goqueue-*')
+    echo "$passed passed, $failed failed, $skipped skipped"
+}
+
+check_in() {
+    local dir programs=() status=0
+    dir=$(tree_dir "$1")
+    find "$dir" -name '*.trs' -delete
+    if [ -n "$PATTERN" ]; then
+        # shellcheck disable=SC2016
+        mapfile -t programs < <(make -s -C "$dir" --eval='list-tests:;@printf "%s\n" $(TESTS)' list-tests |
+            grep -F -- "$PATTERN")
+        [ "${#programs[@]}" -gt 0 ] || return 0
+        programs=("TESTS=${programs[*]}")
+    fi
+    make_tree "$1" check VERBOSE=1 "${programs[@]}" || status=$?
+    count_check "$dir"
+    return "$status"
+}
+
+stage_check() {
+    check_in plain
+}
+
+stage_check-asan() {
+    check_in asan
+}
+
+# Only sys/ has threads that share anything.
+stage_check-tsan() {
+    make_tree tsan test-sys
+    TSAN_OPTIONS=halt_on_error=1 build-tsan/test-sys
+}
+
+stage_lint() {
+    . scripts/lint.sh
+    cmd_lint
+}
+
+# Our message schemas against the definitions inside Apache Kafka's own client library.
+stage_schemas() {
+    need_java
+    python3 tests/wire/compare_schemas.py build/java/kafka-clients-*.jar
+}
+
+stage_units() {
+    tests/systemd/units.sh
+}
+
+end_to_end() {
+    local dir options=()
+    dir=$(tree_dir "$1")
+    need run
+    need_python
+    need_java
+    build_tree "$1"
+    [ -z "$LONG" ] || options+=(--long)
+    [ "$1" != asan ] || options+=(--slow-build)
+    build/venv/bin/python tests/e2e/run --build "$dir" "${options[@]}" ${PATTERN:+"$PATTERN"}
+}
+
+stage_e2e() {
+    end_to_end plain
+}
+
+stage_e2e-asan() {
+    end_to_end asan
+}
+
+stage_distcheck() {
+    make_tree plain distcheck DISTCHECK_CONFIGURE_FLAGS="CC='ccache gcc' CFLAGS=-O1"
+}
+
+stage_fuzz() {
+    . scripts/fuzz.sh
+    cmd_fuzz
+}
+
+stage_package() {
+    . scripts/package.sh
+    cmd_package
+}
+
+# Stages of this run in their order: those there is something for in the tree.
+stages() {
+    echo build lint check check-asan
+    [ ! -d tests/sys ] || echo check-tsan
+    [ ! -f tests/wire/compare_schemas.py ] || echo schemas
+    [ ! -x tests/systemd/units.sh ] || echo units
+    [ ! -x tests/e2e/run ] || echo e2e e2e-asan
+    echo distcheck
+    [ -z "$LONG" ] || echo fuzz package
+}
+
+# Runs one stage and writes its line; its counts are left in build/test/NAME.count.
+run_stage() {
+    local name=$1 log=build/test/$1.log start=$SECONDS status=0 line passed failed skipped
+    set +e
+    (
+        set -e
+        "stage_$name"
+    ) >"$log" 2>&1 </dev/null
+    status=$?
+    set -e
+    line=$(grep -aE "$COUNT_LINE" "$log" | tail -n 1 | sed 's/^[^ ]*: //; s/,//g') || true
+    [ -n "$line" ] || line="$((status == 0)) passed $((status != 0)) failed"
+    read -r passed _ failed _ skipped _ <<<"$line"
+    [ "$status" -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
+    echo "$passed $failed ${skipped:-0}" >"build/test/$name.count"
+    printf '%-12s %5d passed %4d failed %4d skipped %5d s\n' "$name" "$passed" "$failed" "${skipped:-0}" \
+        $((SECONDS - start))
+    grep -a '^SKIP' "$log" || true
+    [ "$failed" -eq 0 ] || sed 's/^/    /' <(tail -n 100 "$log")
+}
+
+# The stages that PATTERN names, or those whose tests it is looked for in.
+chosen_stages() {
+    local all named
+    all=$(stages | tr ' ' '\n')
+    named=$(grep -F -- "$PATTERN" <<<"$all") || true
+    if [ -n "$named" ]; then
+        PATTERN=''
+        mapfile -t chosen <<<"$named"
+    else
+        mapfile -t chosen < <(grep -E '^(build|check|e2e)$' <<<"$all")
+    fi
+}
+
+cmd_test() {
+    local name chosen passed=0 failed=0 skipped=0 p f s
+    while [ $# -gt 0 ]; do
+        case "$1" in
+        --long) LONG=yes ;;
+        -*) die "test: there is no option '$1'" ;;
+        *) PATTERN=$1 ;;
+        esac
+        shift
+    done
+    need build
+    mkdir -p build/test
+    chosen_stages
+    for name in "${chosen[@]}"; do
+        run_stage "$name"
+        read -r p f s <"build/test/$name.count"
+        passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    done
+    echo "all in $SECONDS s; logs in build/test/"
+    if [ "${CI-}" = true ] && [ "$skipped" -gt 0 ]; then
+        echo "a skipped test counts as failed here"
+        failed=$((failed + skipped)) skipped=0
+    fi
+    [ $((passed + failed)) -gt 0 ] || die "no test has run"
+    if [ "$skipped" -gt 0 ]; then
+        echo "$passed passed, $failed failed, $skipped skipped"
+    else
+        echo "$passed passed, $failed failed"
+    fi
+    [ "$failed" -eq 0 ]
+}
