@@ -10,15 +10,15 @@ struct arena_block;
 
 struct arena {
     struct arena_block *blocks; /* newest first */
-    char *p, *end;              /* free room in the newest block */
-    size_t total_bytes;         /* allocated since the last reset */
+    char *p, *end;              /* free room in the open block */
+    size_t total_bytes;         /* handed out since the last reset, in units of the alignment */
     size_t limit_bytes;
 };
 
 void arena_init(struct arena *a, size_t limit_bytes);
 void arena_fini(struct arena *a);
 
-/* Frees all but one block of the usual size, which stays for the next request. */
+/* Frees all but one block of the usual size (8 KiB), which stays for the next request. */
 void arena_reset(struct arena *a);
 
 /* 16-byte aligned, not zeroed. NULL when the limit would be passed; size 0 gives a valid pointer. */

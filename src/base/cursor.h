@@ -92,7 +92,8 @@ void wr_init_growing(struct wr *w, size_t initial, size_t limit);
 void wr_fini(struct wr *w);
 /* Empties it, keeps the memory, clears the error. */
 void wr_reset(struct wr *w);
-/* The written bytes as malloc'd memory that the caller frees; NULL on error. The writer is empty afterwards. */
+/* Of a growing one: the written bytes as malloc'd memory that the caller frees; NULL on error. The writer is empty
+ * and without error afterwards. */
 uint8_t *wr_take(struct wr *w, size_t *ret_size);
 
 static inline size_t wr_size(const struct wr *w)
@@ -100,8 +101,19 @@ static inline size_t wr_size(const struct wr *w)
     return (size_t)(w->p - w->start);
 }
 
+uint8_t *wr_reserve_slow_(struct wr *w, size_t n);
+
 /* Makes room for n bytes and steps over them; NULL on error. The pointer holds until the next call. */
-uint8_t *wr_reserve(struct wr *w, size_t n);
+static inline uint8_t *wr_reserve(struct wr *w, size_t n)
+{
+    uint8_t *p = w->p;
+
+    if (__builtin_expect(w->error != 0 || p == NULL || (size_t)(w->end - p) < n, 0))
+        return wr_reserve_slow_(w, n);
+    w->p += n;
+    return p;
+}
+
 void wr_bytes(struct wr *w, const void *data, size_t n);
 void wr_fail(struct wr *w, int err);
 

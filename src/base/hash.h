@@ -29,6 +29,7 @@ void hash_table_fini(struct hash_table *t);
 
 /* Equal keys may be inserted twice; the caller looks first. */
 void hash_insert(struct hash_table *t, struct hash_node *n, uint64_t hash);
+/* n must be in the table. */
 void hash_remove(struct hash_table *t, struct hash_node *n);
 
 /* First and next node with this hash, or NULL; the caller compares keys. */
@@ -38,6 +39,9 @@ struct hash_node *hash_next(const struct hash_node *n);
 /* Walks all nodes: start with NULL; ends with NULL. The table must not change meanwhile. */
 struct hash_node *hash_walk(const struct hash_table *t, const struct hash_node *n);
 
-/* SipHash-1-3 of the bytes under the seed. */
+/* SipHash-1-3 of the bytes under the seed. hash_u64() is that of the key's eight bytes in little-endian order. */
 uint64_t hash_bytes(const void *data, size_t size, uint64_t seed);
 uint64_t hash_u64(uint64_t key, uint64_t seed);
+
+/* The bare function with its 128-bit key, as the published test vectors have it. */
+uint64_t hash_siphash13(const void *data, size_t size, uint64_t k0, uint64_t k1);

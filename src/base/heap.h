@@ -34,8 +34,9 @@ static inline struct heap_node *heap_min(const struct heap *h)
     return h->count > 0 ? h->nodes[0] : NULL;
 }
 
+/* n must have been initialized and be in no heap. */
 void heap_insert(struct heap *h, struct heap_node *n, uint64_t key);
 /* Harmless on a node that is in no heap. */
 void heap_remove(struct heap *h, struct heap_node *n);
-/* Inserts, or moves a node that is in already. */
+/* Inserts, or moves a node that is in already; among equal keys it then counts as the newest. */
 void heap_update(struct heap *h, struct heap_node *n, uint64_t key);

@@ -16,5 +16,5 @@ struct histogram {
 void histogram_init(struct histogram *h);
 void histogram_add(struct histogram *h, uint64_t value);
 void histogram_merge(struct histogram *into, const struct histogram *from);
-/* Upper bound of the bucket that holds the q-quantile, 0 ≤ q ≤ 1; 0 when empty. */
+/* Upper bound of the bucket that holds the q-quantile, 0 ≤ q ≤ 1, and never above max; 0 when empty. */
 uint64_t histogram_quantile(const struct histogram *h, double q);

@@ -25,10 +25,10 @@ static inline bool uuid_eq(const struct uuid *a, const struct uuid *b)
     return memcmp(a, b, sizeof(*a)) == 0;
 }
 
-/* Makes a version 4 uuid of 16 random bytes, in place. */
+/* Makes a version 4 uuid of 16 random bytes. Its text never begins with '-', so that it can stand as an argument. */
 void uuid_from_random(struct uuid *u, const uint8_t random[16]);
 
 void uuid_format(const struct uuid *u, char text[UUID_TEXT_SIZE]);
 
-/* Returns 0, or -EINVAL when text isn't such an id. */
+/* Returns 0, or -EINVAL when text isn't what uuid_format() gives for some id. */
 int uuid_parse(const char *text, struct uuid *ret_uuid);

@@ -7,7 +7,8 @@
 
 typedef Suite *(*suite_fn)(void);
 
-/* Runs all suites, prints the failures and as last line "N passed, N failed". Returns the exit status. */
+/* Runs all suites, prints the failures, the seeds of those that drew random input (support/rand.h), and as last line "N
+ * passed, N failed". Returns the exit status. */
 int run_suites(const char *module, const suite_fn *suites, int n_suites);
 
 #define TEST_MAIN(module, ...) \

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/buf.h"
+
+#include "base/util.h"
+
+#define CLASS_NONE BUF_N_CLASSES /* too large for a class: never kept */
+#define HEADER_SIZE ALIGN_UP(sizeof(struct buf), BUF_ALIGN)
+
+void buf_pool_init(struct buf_pool *p, size_t max_free_bytes)
+{
+    *p = (struct buf_pool){ .max_free_bytes = max_free_bytes };
+}
+
+void buf_pool_fini(struct buf_pool *p)
+{
+    gq_assert(p->used_bytes == 0);
+    for (size_t i = 0; i < BUF_N_CLASSES; i++) {
+        while (p->free[i] != NULL) {
+            struct buf *b = p->free[i];
+
+            p->free[i] = b->next_free;
+            free(b);
+        }
+    }
+    p->free_bytes = 0;
+}
+
+static uint32_t class_of(size_t capacity)
+{
+    if (capacity <= (size_t)1 << BUF_CLASS_MIN_SHIFT)
+        return 0;
+    if (capacity > (size_t)1 << BUF_CLASS_MAX_SHIFT)
+        return CLASS_NONE;
+    return (uint32_t)(64 - __builtin_clzll(capacity - 1) - BUF_CLASS_MIN_SHIFT);
+}
+
+static struct buf *alloc_buf(size_t capacity, uint32_t class_index)
+{
+    size_t size =
+        class_index == CLASS_NONE ? ALIGN_UP(capacity, BUF_ALIGN) : (size_t)1 << (BUF_CLASS_MIN_SHIFT + class_index);
+    struct buf *b;
+
+    if (size < capacity || size > SIZE_MAX - HEADER_SIZE)
+        return NULL;
+    b = aligned_alloc(BUF_ALIGN, HEADER_SIZE + size);
+    if (b == NULL)
+        return NULL;
+    b->class_index = class_index;
+    b->capacity = size;
+    b->data = (uint8_t *)b + HEADER_SIZE;
+    return b;
+}
+
+struct buf *buf_new(struct buf_pool *p, size_t capacity)
+{
+    uint32_t class_index = class_of(capacity);
+    struct buf *b;
+
+    if (class_index != CLASS_NONE && p->free[class_index] != NULL) {
+        b = p->free[class_index];
+        p->free[class_index] = b->next_free;
+        p->free_bytes -= b->capacity;
+    } else {
+        b = alloc_buf(capacity, class_index);
+        if (b == NULL)
+            return NULL;
+    }
+    b->refs = 1;
+    b->size = 0;
+    b->pool = p;
+    b->next_free = NULL;
+    p->used_bytes += b->capacity;
+    return b;
+}
+
+struct buf *buf_ref(struct buf *b)
+{
+    gq_assert(b->refs > 0 && b->refs < UINT32_MAX);
+    b->refs++;
+    return b;
+}
+
+static void give_back(struct buf *b)
+{
+    struct buf_pool *p = b->pool;
+
+    p->used_bytes -= b->capacity;
+    if (b->class_index == CLASS_NONE || b->capacity > p->max_free_bytes - p->free_bytes) {
+        free(b);
+        return;
+    }
+    b->next_free = p->free[b->class_index];
+    p->free[b->class_index] = b;
+    p->free_bytes += b->capacity;
+}
+
+void buf_unref(struct buf *b)
+{
+    if (b == NULL)
+        return;
+    gq_assert(b->refs > 0);
+    if (--b->refs == 0)
+        give_back(b);
+}
+
+void buf_chain_init(struct buf_chain *c)
+{
+    list_init(&c->links);
+    c->size = 0;
+}
+
+static void drop_link(struct buf_link *l)
+{
+    list_remove(&l->link);
+    buf_unref(l->buf);
+    free(l);
+}
+
+void buf_chain_fini(struct buf_chain *c)
+{
+    struct buf_link *l;
+
+    while ((l = list_first(&c->links, struct buf_link, link)) != NULL)
+        drop_link(l);
+    c->size = 0;
+}
+
+int buf_chain_append(struct buf_chain *c, struct buf *b, const uint8_t *data, size_t size)
+{
+    struct buf_link *last = list_last(&c->links, struct buf_link, link), *l;
+
+    if (size == 0)
+        return 0;
+    if (b != NULL && last != NULL && last->buf == b && last->data + last->size == data) {
+        last->size += size; /* goes on where the last one ends: one iovec less */
+        c->size += size;
+        return 0;
+    }
+    l = malloc(sizeof(*l));
+    if (l == NULL)
+        return -ENOMEM;
+    l->buf = b != NULL ? buf_ref(b) : NULL;
+    l->data = data;
+    l->size = size;
+    list_append(&c->links, &l->link);
+    c->size += size;
+    return 0;
+}
+
+int buf_chain_iov(const struct buf_chain *c, struct iovec *iov, int max)
+{
+    struct buf_link *l;
+    int n = 0;
+
+    list_foreach (&c->links, l, link) {
+        if (n == max)
+            break;
+        iov[n++] = (struct iovec){ .iov_base = (void *)l->data, .iov_len = l->size };
+    }
+    return n;
+}
+
+void buf_chain_consume(struct buf_chain *c, size_t n)
+{
+    gq_assert(n <= c->size);
+    c->size -= n;
+    while (n > 0) {
+        struct buf_link *l = list_first(&c->links, struct buf_link, link);
+
+        if (n < l->size) {
+            l->data += n;
+            l->size -= n;
+            return;
+        }
+        n -= l->size;
+        drop_link(l);
+    }
+}
+
+void buf_chain_copy(const struct buf_chain *c, void *to, size_t n)
+{
+    struct buf_link *l;
+    uint8_t *p = to;
+
+    gq_assert(n <= c->size);
+    list_foreach (&c->links, l, link) {
+        size_t part = MIN(n, l->size);
+
+        if (part == 0)
+            break;
+        memcpy(p, l->data, part);
+        p += part;
+        n -= part;
+    }
+}
