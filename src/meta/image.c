@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "meta/internal.h"
+
+#define IMAGE_VERSION 1
+#define RECORD_MAX (16u << 20)
+
+/* One allocation holds the record, its key and its value. */
+static void record_add(struct list *records, uint16_t kind, struct slice key, const struct wr *value)
+{
+    size_t value_size = value != NULL ? wr_size(value) : 0;
+    struct meta_record *rec = xmalloc(sizeof(*rec) + key.size + value_size);
+    uint8_t *p = (uint8_t *)(rec + 1);
+
+    *rec = (struct meta_record){ .kind = kind, .key = slice_make(p, key.size) };
+    memcpy(p, key.data, key.size);
+    if (value != NULL) {
+        gq_assert(value->error == 0);
+        memcpy(p + key.size, value->start, value_size);
+        rec->value = slice_make(p + key.size, value_size);
+    }
+    list_append(records, &rec->link);
+}
+
+void meta_records_fini(struct list *records)
+{
+    struct list *link;
+
+    while ((link = list_pop(records)) != NULL)
+        free(list_entry(link, struct meta_record, link));
+}
+
+void meta_note_cluster(const struct meta *m, struct list *records)
+{
+    struct wr w;
+
+    wr_init_growing(&w, 64, RECORD_MAX);
+    wr_u8(&w, IMAGE_VERSION);
+    meta_put_uuid(&w, &m->cluster_id);
+    wr_le16(&w, m->feature_level);
+    wr_le64(&w, m->next_group);
+    wr_le64(&w, (uint64_t)m->next_producer_id);
+    record_add(records, META_RECORD_CLUSTER, slice_make("", 0), &w);
+    wr_fini(&w);
+}
+
+void meta_note_broker(const struct meta_broker *b, struct list *records)
+{
+    uint8_t key[4];
+    struct wr w;
+
+    store_le32(key, (uint32_t)b->id);
+    wr_init_growing(&w, 128, RECORD_MAX);
+    wr_u8(&w, IMAGE_VERSION);
+    meta_put_broker(&w, b);
+    record_add(records, META_RECORD_BROKER, slice_make(key, sizeof(key)), &w);
+    wr_fini(&w);
+}
+
+void meta_note_topic(const struct meta_topic *t, bool gone, struct list *records)
+{
+    struct slice key = slice_make(t->id.bytes, sizeof(t->id.bytes));
+    struct wr w;
+
+    if (gone) {
+        record_add(records, META_RECORD_TOPIC, key, NULL);
+        return;
+    }
+    wr_init_growing(&w, 256, RECORD_MAX);
+    wr_u8(&w, IMAGE_VERSION);
+    meta_put_string(&w, t->name);
+    wr_le64(&w, t->created_index);
+    wr_le16(&w, (uint16_t)t->replication_factor);
+    wr_le32(&w, (uint32_t)t->n_partitions);
+    for (int32_t p = 0; p < t->n_partitions; p++) {
+        wr_le64(&w, t->partitions[p].group);
+        wr_le32(&w, (uint32_t)t->partitions[p].leader);
+    }
+    wr_le32(&w, (uint32_t)t->n_configs);
+    for (size_t i = 0; i < t->n_configs; i++) {
+        meta_put_string(&w, t->configs[i].name);
+        meta_put_string(&w, t->configs[i].value);
+    }
+    record_add(records, META_RECORD_TOPIC, key, &w);
+    wr_fini(&w);
+}
+
+void meta_dump(const struct meta *m, struct list *ret_records)
+{
+    struct meta_broker *b;
+    struct meta_topic *t;
+
+    meta_note_cluster(m, ret_records);
+    list_foreach (&m->brokers, b, link)
+        meta_note_broker(b, ret_records);
+    list_foreach (&m->topics, t, link)
+        meta_note_topic(t, false, ret_records);
+}
+
+struct meta_broker *meta_get_broker(struct rd *r)
+{
+    struct meta_broker *b = xcalloc(1, sizeof(*b));
+
+    list_init(&b->link);
+    b->id = (int32_t)rd_le32(r);
+    meta_get_uuid(r, &b->incarnation);
+    b->node_id = meta_get_string(r, META_TOPIC_NAME_MAX);
+    b->host = meta_get_string(r, 255);
+    b->port = rd_le16(r);
+    b->rack = meta_get_string(r, 255);
+    if (r->error == 0 && b->node_id != NULL && b->host != NULL)
+        return b;
+    rd_fail(r, -EBADMSG);
+    meta_broker_free(b);
+    return NULL;
+}
+
+static void load_cluster(struct meta *m, struct rd *r)
+{
+    meta_get_uuid(r, &m->cluster_id);
+    m->feature_level = rd_le16(r);
+    m->next_group = rd_le64(r);
+    m->next_producer_id = (int64_t)rd_le64(r);
+}
+
+static void load_partitions(struct meta_topic *t, struct rd *r)
+{
+    uint32_t n = rd_le32(r);
+
+    if (n == 0 || n > META_PARTITIONS_MAX || rd_left(r) / 12 < n) {
+        rd_fail(r, -EBADMSG);
+        return;
+    }
+    meta_add_partitions(t, (int32_t)n, 0, 0);
+    for (uint32_t p = 0; p < n; p++) {
+        t->partitions[p].group = rd_le64(r);
+        t->partitions[p].leader = (int32_t)rd_le32(r);
+    }
+}
+
+static void load_configs(struct meta_topic *t, struct rd *r)
+{
+    uint32_t n = rd_le32(r);
+
+    for (uint32_t i = 0; i < n && r->error == 0; i++) {
+        _cleanup_(freep) char *name = meta_get_string(r, META_CONFIG_VALUE_MAX);
+        _cleanup_(freep) char *value = meta_get_string(r, META_CONFIG_VALUE_MAX);
+
+        if (name == NULL || value == NULL)
+            rd_fail(r, -EBADMSG);
+        else
+            meta_set_config(t, name, value);
+    }
+}
+
+static void load_topic(struct meta *m, struct slice key, struct rd *r)
+{
+    struct meta_topic *t;
+
+    if (key.size != sizeof(t->id.bytes)) {
+        rd_fail(r, -EBADMSG);
+        return;
+    }
+    t = meta_topic_new();
+    memcpy(t->id.bytes, key.data, key.size);
+    t->name = meta_get_string(r, META_TOPIC_NAME_MAX);
+    t->created_index = rd_le64(r);
+    t->replication_factor = (int16_t)rd_le16(r);
+    load_partitions(t, r);
+    load_configs(t, r);
+    if (r->error == 0 && t->name != NULL && meta_topic_by_name(m, slice_str(t->name)) == NULL &&
+        meta_find_topic(m, &t->id) == NULL) {
+        meta_link_topic(m, t);
+        return;
+    }
+    rd_fail(r, -EBADMSG);
+    meta_topic_free(t);
+}
+
+int meta_load(struct meta *m, uint16_t kind, struct slice key, struct slice value)
+{
+    struct meta_broker *b;
+    struct rd r;
+
+    rd_init(&r, value.data, value.size);
+    if (rd_u8(&r) != IMAGE_VERSION)
+        return -EBADMSG;
+    switch (kind) {
+    case META_RECORD_CLUSTER:
+        load_cluster(m, &r);
+        break;
+    case META_RECORD_BROKER:
+        b = meta_get_broker(&r);
+        if (b != NULL)
+            meta_link_broker(m, b);
+        break;
+    case META_RECORD_TOPIC:
+        load_topic(m, key, &r);
+        break;
+    default:
+        return -EBADMSG;
+    }
+    return r.error != 0 || rd_left(&r) > 0 ? -EBADMSG : 0;
+}
+
+/* The list is in order of creation, which the records' order isn't. */
+static int compare_created(const void *a, const void *b)
+{
+    const struct meta_topic *const *x = a, *const *y = b;
+
+    return ((*x)->created_index > (*y)->created_index) - ((*x)->created_index < (*y)->created_index);
+}
+
+static void sort_topics(struct meta *m)
+{
+    _cleanup_(freep) struct meta_topic **topics = xcalloc(m->n_topics + 1, sizeof(*topics));
+    struct list *link;
+    size_t n = 0;
+
+    while ((link = list_pop(&m->topics)) != NULL)
+        topics[n++] = list_entry(link, struct meta_topic, link);
+    qsort(topics, n, sizeof(*topics), compare_created);
+    for (size_t i = 0; i < n; i++)
+        list_append(&m->topics, &topics[i]->link);
+}
+
+int meta_load_finish(struct meta *m, uint64_t applied_index)
+{
+    struct meta_topic *t;
+
+    list_foreach (&m->topics, t, link) {
+        if (t->created_index > applied_index)
+            return -EBADMSG;
+        for (int32_t p = 0; p < t->n_partitions; p++) {
+            if (t->partitions[p].group >= m->next_group || t->partitions[p].group <= META_GROUP_ID_DEFAULT)
+                return -EBADMSG;
+        }
+    }
+    sort_topics(m);
+    m->applied_index = applied_index;
+    return 0;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files of meta/ share. docs/format/metadata.md describes commands and image records. */
+
+#include "meta/meta.h"
+
+enum meta_op {
+    META_OP_FORM = 1,
+    META_OP_BROKER = 2,
+    META_OP_TOPIC_CREATE = 3,
+    META_OP_TOPIC_DELETE = 4,
+    META_OP_PARTITIONS_ADD = 5,
+    META_OP_TOPIC_CONFIGS = 6,
+    META_OP_PRODUCER_IDS = 7,
+};
+
+enum meta_record_kind {
+    META_RECORD_CLUSTER = 1, /* key empty */
+    META_RECORD_BROKER = 2,  /* key i32 id */
+    META_RECORD_TOPIC = 3,   /* key uuid: everything about the topic, its partitions and configs */
+};
+
+/* Kafka error codes that apply gives. */
+enum {
+    META_UNKNOWN_TOPIC = 3,
+    META_TOPIC_EXISTS = 36,
+    META_INVALID_PARTITIONS = 37,
+    META_INVALID_REQUEST = 42,
+    META_UNKNOWN_TOPIC_ID = 100,
+};
+
+/* Strings are u32 length and bytes; NULL is length 2^32 − 1. */
+void meta_put_string(struct wr *w, const char *s);
+void meta_put_slice(struct wr *w, struct slice s);
+/* malloc'd, or NULL for the null string and after an error. At most max bytes, no NULs. */
+char *meta_get_string(struct rd *r, size_t max);
+void meta_put_uuid(struct wr *w, const struct uuid *u);
+void meta_get_uuid(struct rd *r, struct uuid *ret);
+
+struct meta_topic *meta_topic_new(void);
+void meta_topic_free(struct meta_topic *t);
+void meta_broker_free(struct meta_broker *b);
+/* Into and out of the tables and counts. */
+void meta_link_topic(struct meta *m, struct meta_topic *t);
+void meta_unlink_topic(struct meta *m, struct meta_topic *t);
+struct meta_topic *meta_find_topic(const struct meta *m, const struct uuid *id);
+/* value NULL removes it. */
+void meta_set_config(struct meta_topic *t, const char *name, const char *value);
+void meta_clear_configs(struct meta_topic *t);
+/* Grows to total partitions, groups from first_group on. */
+void meta_add_partitions(struct meta_topic *t, int32_t total, uint64_t first_group, int32_t leader);
+
+/* image.c: lists the record of what changed. */
+void meta_note_cluster(const struct meta *m, struct list *records);
+void meta_note_broker(const struct meta_broker *b, struct list *records);
+void meta_note_topic(const struct meta_topic *t, bool gone, struct list *records);
+/* Reads a broker as a command and the image have it; NULL after an error. */
+struct meta_broker *meta_get_broker(struct rd *r);
+void meta_put_broker(struct wr *w, const struct meta_broker *b);
+void meta_link_broker(struct meta *m, struct meta_broker *b);
