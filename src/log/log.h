@@ -163,6 +163,9 @@ void log_time_done(struct log_time_query *job);
  * term ≤ term, and that term; -ENOENT when all known terms are newer. Answerable at start − 1 too. */
 int log_epoch_end(const struct log *l, uint64_t term, int64_t log_end_offset, uint64_t *ret_term, int64_t *ret_offset);
 
+/* Term of the entry that holds offset, or of the last one when it is at the end; −1 when nothing is known of it. */
+int32_t log_epoch_at(const struct log *l, int64_t offset);
+
 /* Retention: the offset that the log could start at so that whole sealed segments go: those whose newest record is
  * older than retention_ms (< 0: no limit) before now_ms, or that are beyond retention_bytes (< 0: no limit) counted
  * from the end. Returns log_start_offset() when nothing can go. */

@@ -81,7 +81,8 @@ void replica_lead(struct replica *r);
 void replica_free(struct replica *r);
 bool replica_is_idle(const struct replica *r);
 /* The group was deleted: ends all waiting ops (UNKNOWN_TOPIC_OR_PARTITION), takes no more, and when idle removes the
- * files and leaves the journal. done(ctx) is called on the owner when all is gone and the replica is freed. */
+ * files and leaves the journal. done(ctx) is called on the owner when all is gone and the replica is freed. Until then
+ * the node goes on routing RELEASE and CANCEL ops to it. */
 void replica_destroy(struct replica *r, void (*done)(void *ctx), void *ctx);
 
 void replica_submit(struct replica *r, struct replica_op *op);
@@ -96,8 +97,9 @@ struct replica_command {
 };
 void replica_propose_command(struct replica *r, struct replica_command *c, struct slice body);
 
-/* Once per turn and shard, before journal_poll(): hands committed entries to workers. */
-void replica_shard_poll(struct replica_shard *shard);
+/* Once per turn and shard, before journal_poll(): hands committed entries to workers. Returns when it wants to be
+ * called again at the latest (ns, UINT64_MAX: not by itself). */
+uint64_t replica_shard_poll(struct replica_shard *shard);
 /* Makes everything up to at least index durable in segments and journals a checkpoint. */
 void replica_checkpoint(struct replica *r, uint64_t index);
 /* Retention: proposes a new log start when segments may go; also rolls an old active segment. Cheap when idle. */

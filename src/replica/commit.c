@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/endian.h"
+#include "replica/internal.h"
+#include "wire/batch.h"
+
+static int apply_batches(struct replica *r, uint64_t index, const struct entry *entry)
+{
+    int64_t offset = entry->header.first_offset;
+    struct batch_iter it;
+    struct batch_view v;
+
+    batch_iter_init(&it, entry->batches.data, entry->batches.size);
+    while (batch_next(&it, &v)) {
+        if (v.base_offset != offset)
+            return -EBADMSG;
+        offset += v.count;
+        if (v.producer_id < 0)
+            continue;
+        if (r->producers == NULL)
+            r->producers = replica_producers_new(r);
+        producer_apply(r->producers, v.producer_id, v.producer_epoch, v.base_sequence, v.count, index, v.base_offset,
+                       entry->header.append_time_ms, v.max_timestamp);
+    }
+    return it.error == BATCH_OK && offset == entry->header.first_offset + entry->header.offset_count ? 0 : -EBADMSG;
+}
+
+static int apply_command(struct replica *r, uint64_t index, uint64_t term, uint32_t checksum,
+                         const struct entry_command *command, int16_t *ret_result)
+{
+    switch (command->kind) {
+    case COMMAND_SET_LOG_START:
+        if (command->body.size != 8)
+            return -EBADMSG;
+        r->log_start = MAX(r->log_start, MIN((int64_t)load_le64(command->body.data), r->applied_offset));
+        return 0;
+    case COMMAND_METADATA:
+        if (r->apply == NULL)
+            return -EBADMSG;
+        if (index > r->apply_after)
+            r->apply(r->apply_ctx, index, term, checksum, command->body, ret_result);
+        return 0;
+    default:
+        return -EBADMSG;
+    }
+}
+
+int replica_apply_state(struct replica *r, uint64_t index, uint64_t term, uint32_t checksum, const struct entry *entry,
+                        int16_t *ret_result)
+{
+    struct entry_command command;
+    size_t pos = 0;
+    int rc;
+
+    if (index > r->state_index) {
+        rc = apply_batches(r, index, entry);
+        if (rc < 0)
+            return rc;
+    }
+    while ((rc = entry_command_next(entry->commands, &pos, &command)) > 0) {
+        rc = apply_command(r, index, term, checksum, &command, ret_result);
+        if (rc < 0)
+            return rc;
+    }
+    return rc;
+}
+
+static void produce_done(struct replica *r, const struct replica_entry *e, struct replica_op *op)
+{
+    op->produce.ret_base_offset = e->header.first_offset;
+    op->produce.ret_append_time_ms = r->limits.log_append_time ? e->header.append_time_ms : -1;
+    op->produce.ret_log_start = r->durable_start;
+    replica_finish(r, op, 0, NULL);
+}
+
+static void answer_proposers(struct replica *r, struct replica_entry *e, int16_t result)
+{
+    struct replica_command *command = TAKE_PTR(e->command);
+    struct replica_op *op = TAKE_PTR(e->op);
+    struct list *link;
+
+    if (op != NULL)
+        produce_done(r, e, op);
+    while ((link = list_pop(&e->duplicates)) != NULL)
+        produce_done(r, e, list_entry(link, struct replica_op, link));
+    if (command != NULL)
+        command->done(command, result);
+}
+
+/* The snapshot that goes with a new segment is the state before its first entry. */
+static void plan_segment(struct replica *r, struct replica_entry *e)
+{
+    struct wr w;
+
+    e->roll = log_plan(r->log, e->header.batches_size, e->header.append_time_ms);
+    if (!e->roll || r->applied_index == 0)
+        return;
+    wr_init_growing(&w, 256, REPLICA_SNAPSHOT_MAX);
+    replica_snapshot_write(r, &w);
+    e->snapshot = wr_take(&w, &e->snapshot_size);
+    gq_assert(e->snapshot != NULL);
+}
+
+void replica_apply(struct replica *r, struct replica_entry *e)
+{
+    struct entry entry;
+    int16_t result = 0;
+
+    gq_assert(e->index == r->applied_index + 1);
+    gq_assert(e->header.first_offset == r->applied_offset);
+    gq_assert(entry_parse(e->envelope.data, e->envelope.size, &entry) == 0);
+    plan_segment(r, e);
+    gq_assert(replica_apply_state(r, e->index, e->term, e->checksum, &entry, &result) == 0);
+    r->applied_index = e->index;
+    r->applied_offset += e->header.offset_count;
+    r->shard->n_produced_records += e->header.offset_count;
+    r->shard->n_produced_bytes += e->header.batches_size;
+    r->shard->n_produced_batches += e->header.offset_count > 0;
+    answer_proposers(r, e, result);
+    replica_mark_dirty(r, e->header.batches_size);
+}
+
+void replica_wake(struct replica *r)
+{
+    struct replica_op *op, *tmp;
+
+    list_foreach_safe (&r->watchers, op, tmp, link) {
+        if (op->watch.offset < r->applied_offset)
+            replica_finish(r, op, 0, NULL);
+    }
+}
+
+void replica_commit(struct replica *r, uint64_t index)
+{
+    int64_t before = r->applied_offset;
+
+    gq_assert(index <= r->last_index);
+    r->commit_index = MAX(r->commit_index, index);
+    while (r->applied_index < r->commit_index)
+        replica_apply(r, tail_by_index(&r->tail, r->applied_index + 1));
+    if (!r->open && r->applied_index >= r->term_start_index)
+        replica_opened(r);
+    if (r->applied_offset > before && !list_is_empty(&r->watchers))
+        replica_wake(r);
+    if (r->log_start > r->durable_start && !r->start_in_flight)
+        replica_journal_start(r);
+}
+
+/* One voter: what is flushed here is on the majority. */
+void replica_entry_flushed(struct journal_request *request)
+{
+    struct replica_entry *e = container_of(request, struct replica_entry, request);
+    struct replica *r = e->replica;
+
+    e->flushed = true;
+    if (r->destroyed) {
+        replica_settle(r);
+        return;
+    }
+    replica_commit(r, e->index);
+}

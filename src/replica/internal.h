@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files of replica/ share. Owner reactor only. */
+
+#include "replica/replica.h"
+#include "txn/producer.h"
+#include "wire/error.h"
+
+/* One entry from its proposal until it is in a segment. It lives at the front of the buffer that holds its envelope,
+ * so that one allocation and one reference count serve both. */
+struct replica_entry {
+    struct buf *buf;
+    struct replica *replica;
+    struct journal_request request;
+    uint64_t index, term;
+    uint32_t checksum;
+    struct slice envelope;
+    struct entry_header header;
+    bool flushed;
+    bool roll; /* starts a new segment, with this snapshot as of index − 1 */
+    uint8_t *snapshot;
+    size_t snapshot_size;
+    struct replica_op *op;           /* the producer that waits for it, or NULL */
+    struct list duplicates;          /* ops: retries of the same batch that wait for it too */
+    struct replica_command *command; /* the proposer of a command, or NULL */
+};
+
+/* Entries in index order, from the first that isn't in a segment to the last proposed. Grows by doubling; gives its
+ * memory back when empty, since idle replicas are many. */
+struct replica_tail {
+    struct replica_entry **slots;
+    uint32_t capacity; /* a power of two, or 0 */
+    uint32_t head, count;
+};
+
+/* The only changing job of the log that can be in flight: append, sync or cut. */
+struct replica_job;
+
+/* A partition snapshot can't outgrow this: producer ids per partition are capped. */
+#define REPLICA_SNAPSHOT_MAX (64u << 20)
+
+struct replica {
+    struct replica_shard *shard;
+    uint64_t group;
+    char *dir;
+    struct log *log;
+    struct replica_limits limits;
+    struct list dirty_link;
+
+    uint64_t term;
+    uint64_t term_start_index; /* open when this is applied */
+    uint64_t last_index;       /* last proposed */
+    int64_t proposed_offset;   /* next offset to give */
+    int64_t last_append_time;  /* of the last proposed */
+    uint32_t last_checksum;
+    uint64_t commit_index;
+    uint64_t applied_index;
+    int64_t applied_offset; /* the high watermark */
+    int64_t log_start;      /* applied */
+    int64_t durable_start;  /* journalled: what readers see and files follow */
+    int64_t start_proposed; /* largest log start proposed so far */
+
+    struct replica_tail tail;
+    struct producer_state *producers; /* NULL until the first idempotent batch */
+    uint64_t state_index;             /* at start: the producer state has everything up to here already */
+    struct list watchers;             /* WATCH ops */
+    struct list parked;               /* ops that wait for open */
+    struct list queries;              /* LIST_OFFSETS by time that wait for segments */
+    struct list deletes;              /* DELETE_RECORDS that wait for a durable log start */
+    struct list cold;                 /* READ and LIST_OFFSETS ops at a worker */
+
+    struct replica_job *job;
+    uint64_t unstored_bytes; /* committed since the last append job was made */
+    uint64_t dirty_since_ns;
+    uint64_t retry_ns;          /* after ENOSPC; 0 none */
+    uint64_t checkpoint_index;  /* journalled, or on its way to the journal */
+    uint64_t checkpoint_wanted; /* 0: none */
+    unsigned n_requests;        /* journal requests in flight that aren't entries */
+    unsigned n_ranges;          /* file ranges that readers hold */
+    bool replaying;             /* at start: nothing goes to the lane */
+    bool open;                  /* leads, and its own first entry of the term is applied */
+    bool start_in_flight;       /* a LOG_START is on its way to the journal */
+    bool destroyed;
+
+    void (*apply)(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, struct slice command,
+                  int16_t *ret_result);
+    void *apply_ctx;
+    uint64_t apply_after;
+
+    void (*destroy_done)(void *ctx);
+    void *destroy_ctx;
+};
+
+/* tail.c */
+void tail_push(struct replica_tail *t, struct replica_entry *e);
+struct replica_entry *tail_at(const struct replica_tail *t, uint32_t i);
+struct replica_entry *tail_by_index(const struct replica_tail *t, uint64_t index);
+/* Position of the entry that holds offset or the first behind it; count when there is none. */
+uint32_t tail_find_offset(const struct replica_tail *t, int64_t offset);
+struct replica_entry *tail_pop(struct replica_tail *t);
+void tail_fini(struct replica_tail *t);
+
+/* propose.c */
+void replica_produce(struct replica *r, struct replica_op *op);
+void replica_propose_noop(struct replica *r);
+void replica_propose_log_start(struct replica *r, int64_t offset);
+void replica_entry_free(struct replica_entry *e);
+/* An entry that the journal has already; its envelope is copied. */
+struct replica_entry *replica_entry_restore(struct replica *r, const struct journal_replay_record *rec);
+
+/* commit.c */
+void replica_entry_flushed(struct journal_request *request);
+void replica_commit(struct replica *r, uint64_t index);
+void replica_apply(struct replica *r, struct replica_entry *e);
+/* The parts of apply that are a function of the log alone, also used at start. Returns 0 or -EBADMSG. */
+int replica_apply_state(struct replica *r, uint64_t index, uint64_t term, uint32_t checksum, const struct entry *entry,
+                        int16_t *ret_result);
+void replica_wake(struct replica *r);
+
+/* snapshot.c */
+void replica_snapshot_write(const struct replica *r, struct wr *w);
+/* Returns 0 or -EBADMSG; *ret_index is what the state includes. */
+int replica_snapshot_read(struct replica *r, const uint8_t *data, size_t size, uint64_t *ret_index);
+struct producer_state *replica_producers_new(struct replica *r);
+
+/* store.c */
+void replica_mark_dirty(struct replica *r, size_t bytes);
+void replica_store_kick(struct replica *r);
+void replica_store_continue(struct replica *r);
+/* Blocking, at start: appends the first entries of the tail. */
+int replica_store_blocking(struct replica *r);
+void replica_journal_state(struct replica *r, enum journal_request_kind kind, const struct journal_group_state *state);
+void replica_journal_start(struct replica *r);
+void replica_start_durable(struct replica *r, int64_t offset);
+
+/* read.c */
+void replica_read(struct replica *r, struct replica_op *op);
+void replica_release(struct replica *r, struct replica_op *op);
+void replica_watch(struct replica *r, struct replica_op *op);
+void replica_cancel(struct replica *r, struct replica_op *op);
+
+/* query.c */
+void replica_list_offsets(struct replica *r, struct replica_op *op);
+void replica_queries_run(struct replica *r);
+void replica_epoch_end(struct replica *r, struct replica_op *op);
+void replica_delete_records(struct replica *r, struct replica_op *op);
+void replica_describe_producers(struct replica *r, struct replica_op *op);
+void replica_describe_log(struct replica *r, struct replica_op *op);
+/* Where the largest epoch ≤ epoch ends, and which that is; -ENOENT when all are newer. */
+int replica_find_epoch(const struct replica *r, uint64_t epoch, uint64_t *ret_epoch, int64_t *ret_offset);
+int32_t replica_epoch_of_offset(const struct replica *r, int64_t offset);
+
+/* replica.c */
+int replica_alloc_open(struct replica_shard *shard, const struct replica_config *config,
+                       const struct log_position *checkpoint, int64_t log_start, struct replica **ret,
+                       struct error_text *err);
+void replica_opened(struct replica *r);
+void replica_finish(struct replica *r, struct replica_op *op, int16_t error, const char *message);
+/* A destroyed replica goes on to its end once nothing is in flight; nothing for others. */
+void replica_settle(struct replica *r);

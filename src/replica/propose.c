@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/crc32c.h"
+#include "base/endian.h"
+#include "replica/internal.h"
+#include "wire/batch.h"
+
+#define ENTRY_ROOM ALIGN_UP(sizeof(struct replica_entry), BUF_ALIGN)
+
+static struct replica_entry *entry_new(struct replica *r, size_t envelope_size)
+{
+    struct buf *b = buf_new(r->shard->pool, ENTRY_ROOM + envelope_size);
+    struct replica_entry *e;
+
+    if (b == NULL)
+        return NULL;
+    b->size = ENTRY_ROOM + envelope_size;
+    e = (struct replica_entry *)b->data;
+    *e = (struct replica_entry){
+        .buf = b,
+        .replica = r,
+        .envelope = slice_make(b->data + ENTRY_ROOM, envelope_size),
+    };
+    list_init(&e->duplicates);
+    list_init(&e->request.link);
+    return e;
+}
+
+void replica_entry_free(struct replica_entry *e)
+{
+    struct buf *b = e->buf;
+
+    gq_assert(list_is_empty(&e->duplicates) && e->op == NULL && e->command == NULL);
+    e->replica->shard->pending_bytes -= e->envelope.size;
+    free(e->snapshot);
+    e->snapshot = NULL;
+    buf_unref(b);
+}
+
+/* Takes its place at the end of the log as proposed. */
+static void entry_append(struct replica *r, struct replica_entry *e, uint64_t term, uint32_t checksum)
+{
+    gq_assert(e->header.first_offset == r->proposed_offset);
+    e->index = ++r->last_index;
+    e->term = term;
+    e->checksum = checksum;
+    r->proposed_offset += e->header.offset_count;
+    r->last_append_time = e->header.append_time_ms;
+    r->shard->pending_bytes += e->envelope.size;
+    tail_push(&r->tail, e);
+}
+
+static void entry_journal(struct replica *r, struct replica_entry *e, uint32_t checksum)
+{
+    e->request.kind = JOURNAL_ENTRY;
+    e->request.group = r->group;
+    e->request.prev_checksum = r->last_checksum;
+    e->request.checksum = checksum;
+    e->request.data[0] = e->envelope;
+    e->request.data[1] = SLICE_NULL;
+    e->request.done = replica_entry_flushed;
+    entry_append(r, e, r->term, checksum);
+    e->request.index = e->index;
+    e->request.term = e->term;
+    r->last_checksum = checksum;
+    journal_append(r->shard->journal, &e->request);
+}
+
+static struct entry_header header_make(const struct replica *r, enum entry_type type)
+{
+    return (struct entry_header){
+        .version = ENTRY_VERSION,
+        .type = (uint8_t)type,
+        .append_time_ms = MAX(r->last_append_time, r->shard->now_real_ms),
+        .first_offset = r->proposed_offset,
+    };
+}
+
+/* The envelope's checksum takes no second pass over the records: the batch's own CRC, checked on arrival, covers all
+ * that isn't patched. */
+static uint32_t batch_envelope_checksum(const uint8_t *envelope, const struct batch_view *v)
+{
+    uint32_t patched = crc32c(0, envelope, ENTRY_HEADER_SIZE + BATCH_CRC_START);
+
+    return crc32c_combine(patched, load_be32(envelope + ENTRY_HEADER_SIZE + offsetof(struct batch_header, crc)),
+                          v->size - BATCH_CRC_START);
+}
+
+static struct replica_entry *propose_batch(struct replica *r, const struct batch_view *v)
+{
+    struct replica_entry *e = entry_new(r, ENTRY_HEADER_SIZE + v->size);
+    uint8_t *envelope, *batch;
+
+    if (e == NULL)
+        return NULL;
+    envelope = (uint8_t *)e->envelope.data;
+    batch = envelope + ENTRY_HEADER_SIZE;
+    e->header = header_make(r, ENTRY_DATA);
+    e->header.offset_count = (uint32_t)v->count;
+    e->header.batches_size = (uint32_t)v->size;
+    entry_header_write(&e->header, envelope);
+    memcpy(batch, v->data, v->size);
+    batch_set_base_offset(batch, e->header.first_offset);
+    batch_set_leader_epoch(batch, (int32_t)r->term);
+    if (r->limits.log_append_time)
+        batch_set_append_time(batch, v->size, e->header.append_time_ms);
+    entry_journal(r, e, batch_envelope_checksum(envelope, v));
+    return e;
+}
+
+static struct replica_entry *propose_plain(struct replica *r, enum entry_type type, uint16_t command, struct slice body)
+{
+    size_t commands_size = type == ENTRY_NOOP ? 0 : ENTRY_COMMAND_HEADER_SIZE + body.size;
+    struct replica_entry *e = entry_new(r, ENTRY_HEADER_SIZE + commands_size);
+    uint8_t *envelope;
+
+    if (e == NULL)
+        return NULL;
+    envelope = (uint8_t *)e->envelope.data;
+    e->header = header_make(r, type);
+    e->header.commands_size = (uint32_t)commands_size;
+    entry_header_write(&e->header, envelope);
+    if (commands_size > 0) {
+        entry_command_header_write(envelope + ENTRY_HEADER_SIZE, command, 1, (uint32_t)body.size);
+        memcpy(envelope + ENTRY_HEADER_SIZE + ENTRY_COMMAND_HEADER_SIZE, body.data, body.size);
+    }
+    entry_journal(r, e, crc32c(0, envelope, e->envelope.size));
+    return e;
+}
+
+void replica_propose_noop(struct replica *r)
+{
+    gq_assert(propose_plain(r, ENTRY_NOOP, 0, SLICE_NULL) != NULL);
+}
+
+void replica_propose_log_start(struct replica *r, int64_t offset)
+{
+    uint8_t body[8];
+
+    store_le64(body, (uint64_t)offset);
+    gq_assert(propose_plain(r, ENTRY_COMMAND, COMMAND_SET_LOG_START, slice_make(body, sizeof(body))) != NULL);
+    r->start_proposed = offset;
+}
+
+void replica_propose_command(struct replica *r, struct replica_command *c, struct slice body)
+{
+    struct replica_entry *e = propose_plain(r, ENTRY_COMMAND, COMMAND_METADATA, body);
+
+    gq_assert(e != NULL);
+    c->index = e->index;
+    e->command = c;
+}
+
+/* What keeps a batch out before a sequence number is spent on it: 0 or a Kafka error code. */
+static int16_t produce_refusal(const struct replica *r, const struct replica_op *op, const struct batch_view *v)
+{
+    if (v->size > r->limits.max_message_bytes)
+        return KAFKA_E_MESSAGE_TOO_LARGE;
+    if (ENTRY_HEADER_SIZE + v->size > journal_max_entry(r->shard->journal))
+        return KAFKA_E_RECORD_LIST_TOO_LARGE;
+    if (op->produce.flush_all && r->limits.min_insync > 1)
+        return KAFKA_E_NOT_ENOUGH_REPLICAS;
+    if (r->shard->space_error || journal_space_error(r->shard->journal) != 0)
+        return KAFKA_E_KAFKA_STORAGE_ERROR;
+    return 0;
+}
+
+/* A retry: answered as the original was, or when it will be. */
+static void produce_duplicate(struct replica *r, struct replica_op *op, const struct producer_verdict *v)
+{
+    struct replica_entry *e;
+
+    r->shard->n_duplicates++;
+    if (v->kind == PRODUCER_DUPLICATE) {
+        op->produce.ret_base_offset = v->base_offset;
+        op->produce.ret_append_time_ms = r->limits.log_append_time ? v->append_time_ms : -1;
+        op->produce.ret_log_start = r->durable_start;
+        replica_finish(r, op, 0, NULL);
+        return;
+    }
+    e = tail_at(&r->tail, tail_find_offset(&r->tail, v->base_offset));
+    gq_assert(e->header.first_offset == v->base_offset);
+    list_append(&e->duplicates, &op->link);
+}
+
+/* True when the op was dealt with: an error or a duplicate. */
+static bool produce_settled(struct replica *r, struct replica_op *op, const struct batch_view *v)
+{
+    struct producer_verdict verdict;
+
+    if (v->producer_id < 0)
+        return false;
+    if (r->producers == NULL)
+        r->producers = replica_producers_new(r);
+    producer_check(r->producers, v->producer_id, v->producer_epoch, v->base_sequence, v->count, &verdict);
+    switch (verdict.kind) {
+    case PRODUCER_NEW:
+        return false;
+    case PRODUCER_DUPLICATE:
+    case PRODUCER_PENDING_DUPLICATE:
+        produce_duplicate(r, op, &verdict);
+        return true;
+    default:
+        replica_finish(r, op, verdict.error, NULL);
+        return true;
+    }
+}
+
+void replica_produce(struct replica *r, struct replica_op *op)
+{
+    struct batch_view v;
+    struct replica_entry *e;
+    int16_t refusal;
+
+    if (batch_parse_only(op->produce.batch, &v) != BATCH_OK) {
+        replica_finish(r, op, KAFKA_E_CORRUPT_MESSAGE, NULL);
+        return;
+    }
+    refusal = produce_refusal(r, op, &v);
+    if (refusal != 0) {
+        replica_finish(r, op, refusal, NULL);
+        return;
+    }
+    if (produce_settled(r, op, &v))
+        return;
+    e = propose_batch(r, &v);
+    if (e == NULL) {
+        replica_finish(r, op, KAFKA_E_KAFKA_STORAGE_ERROR, "the broker is out of memory");
+        return;
+    }
+    if (v.producer_id >= 0)
+        producer_propose(r->producers, v.producer_id, v.producer_epoch, v.base_sequence, v.count, e->index,
+                         e->header.first_offset, e->header.append_time_ms);
+    e->op = op;
+}
+
+struct replica_entry *replica_entry_restore(struct replica *r, const struct journal_replay_record *rec)
+{
+    struct replica_entry *e = entry_new(r, rec->data.size);
+    struct entry parsed;
+
+    if (e == NULL)
+        return NULL;
+    memcpy((uint8_t *)e->envelope.data, rec->data.data, rec->data.size);
+    gq_assert(entry_parse(e->envelope.data, e->envelope.size, &parsed) == 0);
+    e->header = parsed.header;
+    e->flushed = true;
+    entry_append(r, e, rec->term, rec->checksum);
+    r->last_checksum = rec->checksum;
+    return e;
+}

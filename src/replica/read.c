@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "replica/internal.h"
+
+/* A range that was read ahead may have left the page cache again; smaller and smaller pieces are asked for, and in
+ * the end an error that the client retries. */
+#define READ_MAX_WARM_ROUNDS 8
+
+static void cold_run(struct lane_work *work)
+{
+    struct replica_op *op = container_of(work, struct replica_op, read.work);
+
+    log_warm_run(&op->read.warm);
+}
+
+static void read_records(struct replica *r, struct replica_op *op);
+
+static void cold_done(struct lane_work *work)
+{
+    struct replica_op *op = container_of(work, struct replica_op, read.work);
+    struct replica *r = op->read.replica;
+    int err = op->read.warm.error;
+
+    log_warm_done(&op->read.warm);
+    list_remove(&op->link);
+    if (r->destroyed) {
+        replica_finish(r, op, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION, NULL);
+        replica_settle(r);
+    } else if (err != 0 || op->read.warm_rounds > READ_MAX_WARM_ROUNDS) {
+        replica_finish(r, op, KAFKA_E_KAFKA_STORAGE_ERROR, "the segment can't be read");
+    } else {
+        read_records(r, op);
+    }
+}
+
+static void read_cold(struct replica *r, struct replica_op *op)
+{
+    op->read.replica = r;
+    if (op->read.warm_rounds++ > 2)
+        op->read.max_bytes /= 2;
+    log_warm_prepare(r->log, &op->read.warm, op->read.offset, op->read.max_bytes);
+    op->read.work.run = cold_run;
+    op->read.work.done = cold_done;
+    list_append(&r->cold, &op->link);
+    lane_submit(r->shard->env->lane, LANE_POOL, r->shard->shard, &op->read.work);
+}
+
+static void read_from_log(struct replica *r, struct replica_op *op)
+{
+    int rc = log_read(r->log, op->read.offset, r->applied_offset, op->read.max_bytes, &op->read.range);
+
+    if (rc == -EAGAIN) {
+        read_cold(r, op);
+        return;
+    }
+    if (rc < 0) {
+        replica_finish(r, op, rc == -ERANGE ? KAFKA_E_OFFSET_OUT_OF_RANGE : KAFKA_E_KAFKA_STORAGE_ERROR, NULL);
+        return;
+    }
+    if (!op->read.min_one && op->read.range.size > op->read.max_bytes) {
+        log_range_release(&op->read.range);
+    } else {
+        op->read.has_range = true;
+        op->read.ret_size = op->read.range.size;
+        r->n_ranges++;
+    }
+    replica_finish(r, op, 0, NULL);
+}
+
+static void read_from_tail(struct replica *r, struct replica_op *op)
+{
+    for (uint32_t i = tail_find_offset(&r->tail, op->read.offset); i < r->tail.count; i++) {
+        const struct replica_entry *e = tail_at(&r->tail, i);
+        size_t size = e->header.batches_size;
+        const uint8_t *data = e->envelope.data + ENTRY_HEADER_SIZE + e->header.commands_size;
+
+        if (e->index > r->applied_index)
+            break;
+        if (size == 0)
+            continue;
+        if (op->read.chain.size + size > op->read.max_bytes && !(op->read.min_one && op->read.chain.size == 0))
+            break;
+        if (buf_chain_append(&op->read.chain, e->buf, data, size) < 0)
+            break;
+    }
+    op->read.ret_size = op->read.chain.size;
+    replica_finish(r, op, 0, NULL);
+}
+
+static void read_records(struct replica *r, struct replica_op *op)
+{
+    if (r->tail.count > 0 && tail_at(&r->tail, 0)->header.first_offset <= op->read.offset)
+        read_from_tail(r, op);
+    else
+        read_from_log(r, op);
+}
+
+/* KIP-320: the consumer's last batch is of an epoch that ended before its position here: it read what isn't in this
+ * log, and is told where to go on. */
+static bool read_diverges(struct replica *r, struct replica_op *op)
+{
+    uint64_t epoch;
+    int64_t end;
+
+    if (op->read.last_fetched_epoch < 0)
+        return false;
+    if (replica_find_epoch(r, (uint64_t)op->read.last_fetched_epoch, &epoch, &end) < 0)
+        return false;
+    if ((int64_t)epoch == op->read.last_fetched_epoch && end >= op->read.offset)
+        return false;
+    op->read.ret_diverging_epoch = (int32_t)epoch;
+    op->read.ret_diverging_offset = end;
+    return true;
+}
+
+void replica_read(struct replica *r, struct replica_op *op)
+{
+    buf_chain_init(&op->read.chain);
+    op->read.has_range = false;
+    op->read.ret_size = 0;
+    op->read.warm_rounds = 0;
+    op->read.ret_diverging_epoch = -1;
+    op->read.ret_high_watermark = op->read.ret_last_stable = r->applied_offset;
+    op->read.ret_log_start = r->durable_start;
+    if (op->read.offset < r->durable_start || op->read.offset > r->applied_offset)
+        replica_finish(r, op, KAFKA_E_OFFSET_OUT_OF_RANGE, NULL);
+    else if (read_diverges(r, op) || op->read.offset == r->applied_offset)
+        replica_finish(r, op, 0, NULL);
+    else
+        read_records(r, op);
+}
+
+void replica_release(struct replica *r, struct replica_op *op)
+{
+    struct replica_op *read = op->release.target;
+
+    r->shard->n_fetched_bytes += read->read.ret_size;
+    buf_chain_fini(&read->read.chain);
+    if (read->read.has_range) {
+        log_range_release(&read->read.range);
+        read->read.has_range = false;
+        r->n_ranges--;
+    }
+    replica_finish(r, op, 0, NULL);
+    if (r->destroyed)
+        replica_settle(r);
+    else if (r->n_ranges == 0)
+        replica_store_continue(r); /* files may have waited for this reader to go */
+}
+
+void replica_watch(struct replica *r, struct replica_op *op)
+{
+    if (op->watch.offset < r->applied_offset)
+        replica_finish(r, op, 0, NULL);
+    else
+        list_append(&r->watchers, &op->link);
+}
+
+void replica_cancel(struct replica *r, struct replica_op *op)
+{
+    struct replica_op *target = op->cancel.target;
+
+    if (list_is_linked(&target->link))
+        replica_finish(r, target, REPLICA_OP_CANCELED, NULL);
+    replica_finish(r, op, 0, NULL);
+}

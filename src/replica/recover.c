@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "replica/internal.h"
+
+/* At start, blocking: the log is cut back to the checkpoint, the newest partition snapshot and the entries behind it
+ * give the state at the checkpoint, the journal's entries bring it up to what was flushed. With one voter all of that
+ * is committed. */
+
+#define REPLAY_BATCH_BYTES (4u << 20)
+
+static int load_snapshot(struct replica *r, uint64_t *ret_index, struct error_text *err)
+{
+    _cleanup_(freep) uint8_t *data = NULL;
+    uint64_t file_index;
+    size_t size;
+    int rc = log_load_snapshot(r->log, UINT64_MAX, &file_index, &data, &size);
+
+    *ret_index = 0;
+    if (rc == -ENOENT)
+        return 0;
+    if (rc != 0)
+        return rc;
+    rc = replica_snapshot_read(r, data, size, ret_index);
+    if (rc < 0)
+        error_setf(err, "%s: the partition snapshot of index %llu is damaged", r->dir, (unsigned long long)file_index);
+    return rc;
+}
+
+struct rebuild {
+    struct replica *replica;
+    struct error_text *err;
+};
+
+/* An entry from the segments that the snapshot doesn't cover. */
+static int rebuild_entry(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, const void *data, size_t size)
+{
+    struct rebuild *b = ctx;
+    struct replica *r = b->replica;
+    struct entry entry;
+    int16_t result;
+    int rc = entry_parse(data, size, &entry);
+
+    if (rc == 0)
+        rc = replica_apply_state(r, index, term, checksum, &entry, &result);
+    if (rc < 0)
+        error_setf(b->err, "%s: entry %llu can't be applied", r->dir, (unsigned long long)index);
+    else
+        r->last_append_time = MAX(r->last_append_time, entry.header.append_time_ms);
+    return rc;
+}
+
+int replica_open(struct replica_shard *shard, const struct replica_config *config,
+                 const struct journal_group_state *state, struct replica **ret, struct error_text *err)
+{
+    struct log_position checkpoint = {
+        .index = state->checkpoint_index,
+        .term = state->checkpoint_term,
+        .next_offset = state->checkpoint_offset,
+        .checksum = state->checkpoint_checksum,
+    };
+    struct rebuild rebuild = { .err = err };
+    struct replica *r;
+    uint64_t from;
+    int rc = replica_alloc_open(shard, config, &checkpoint, state->log_start, &r, err);
+
+    if (rc != 0)
+        return rc;
+    r->term = state->term;
+    r->replaying = true;
+    rc = load_snapshot(r, &r->state_index, err);
+    from = r->apply != NULL ? MIN(r->apply_after, r->state_index) : r->state_index;
+    rebuild.replica = r;
+    if (rc == 0 && from < checkpoint.index)
+        rc = log_read_entries(r->log, from, rebuild_entry, &rebuild, err);
+    if (rc != 0) {
+        replica_free(r);
+        return rc;
+    }
+    *ret = r;
+    return 0;
+}
+
+/* Appends what replay gathered, so that memory stays bounded whatever the journal holds. */
+static int replay_store(struct replica *r, struct error_text *err)
+{
+    while (r->tail.count > 0) {
+        int rc = replica_store_blocking(r);
+
+        if (rc == -ENOSPC || rc == -EDQUOT)
+            return 0; /* it stays in the tail and in the journal, and is tried again */
+        if (rc != 0) {
+            error_setf(err, "%s: writing the segment: %s", r->dir, strerror(-rc));
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static int replay_entry(struct replica *r, const struct journal_replay_record *rec, struct error_text *err)
+{
+    struct replica_entry *e;
+    struct entry parsed;
+
+    if (rec->index <= r->last_index)
+        return 0;
+    if (rec->index != r->last_index + 1 || rec->prev_checksum != r->last_checksum || rec->term > r->term ||
+        entry_parse(rec->data.data, rec->data.size, &parsed) < 0 || parsed.header.first_offset != r->proposed_offset) {
+        error_setf(err, "%s: journal entry %llu doesn't follow entry %llu of the log", r->dir,
+                   (unsigned long long)rec->index, (unsigned long long)r->last_index);
+        return -EBADMSG;
+    }
+    e = replica_entry_restore(r, rec);
+    if (e == NULL)
+        return -ENOMEM;
+    r->commit_index = e->index;
+    replica_apply(r, e);
+    return r->unstored_bytes >= REPLAY_BATCH_BYTES ? replay_store(r, err) : 0;
+}
+
+int replica_replay(struct replica *r, const struct journal_replay_record *rec, struct error_text *err)
+{
+    switch (rec->kind) {
+    case JOURNAL_REPLAY_ENTRY:
+        return replay_entry(r, rec, err);
+    case JOURNAL_REPLAY_TRUNCATE:
+        if (rec->index <= r->last_index) {
+            error_setf(err, "%s: the journal truncates the committed entry %llu", r->dir,
+                       (unsigned long long)rec->index);
+            return -EBADMSG;
+        }
+        return 0;
+    }
+    return -EBADMSG;
+}
+
+int replica_replay_end(struct replica *r, struct error_text *err)
+{
+    int rc = replay_store(r, err);
+
+    r->state_index = 0;
+    r->replaying = false;
+    if (rc == 0 && r->tail.count > 0)
+        replica_mark_dirty(r, 0);
+    return rc;
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "replica/internal.h"
+
+static struct replica *replica_alloc(struct replica_shard *shard, const struct replica_config *config)
+{
+    struct replica *r = xcalloc(1, sizeof(*r));
+
+    r->shard = shard;
+    r->group = config->group;
+    r->dir = xstrdup(config->dir);
+    r->limits = config->limits;
+    r->apply = config->apply;
+    r->apply_ctx = config->apply_ctx;
+    r->apply_after = config->applied_index;
+    list_init(&r->dirty_link);
+    list_init(&r->watchers);
+    list_init(&r->parked);
+    list_init(&r->cold);
+    list_init(&r->queries);
+    list_init(&r->deletes);
+    return r;
+}
+
+int replica_alloc_open(struct replica_shard *shard, const struct replica_config *config,
+                       const struct log_position *checkpoint, int64_t log_start, struct replica **ret,
+                       struct error_text *err)
+{
+    struct replica *r = replica_alloc(shard, config);
+    struct log_config log_config = {
+        .disk = shard->env->disk,
+        .dir = r->dir,
+        .segment_bytes = config->limits.segment_bytes,
+        .segment_ms = config->limits.segment_ms,
+    };
+    int rc = log_open(&log_config, checkpoint, log_start, &r->log, err);
+
+    if (rc != 0) {
+        replica_free(r);
+        return rc;
+    }
+    r->last_index = r->commit_index = r->applied_index = r->checkpoint_index = checkpoint->index;
+    r->last_checksum = checkpoint->checksum;
+    r->proposed_offset = r->applied_offset = checkpoint->next_offset;
+    r->log_start = r->durable_start = r->start_proposed = log_start;
+    *ret = r;
+    return 0;
+}
+
+int replica_new(struct replica_shard *shard, const struct replica_config *config, struct replica **ret)
+{
+    return replica_alloc_open(shard, config, &(struct log_position){ 0 }, 0, ret, NULL);
+}
+
+void replica_free(struct replica *r)
+{
+    if (r == NULL)
+        return;
+    while (r->tail.count > 0)
+        replica_entry_free(tail_pop(&r->tail));
+    tail_fini(&r->tail);
+    list_remove(&r->dirty_link);
+    producer_state_free(r->producers);
+    log_free(r->log);
+    free(r->dir);
+    free(r);
+}
+
+void replica_lead(struct replica *r)
+{
+    r->term++;
+    replica_journal_state(r, JOURNAL_HARD_STATE,
+                          &(struct journal_group_state){ .term = r->term, .vote = r->shard->broker_id });
+    r->term_start_index = r->last_index;
+    if (r->last_index > 0) {
+        r->term_start_index++;
+        replica_propose_noop(r);
+    } else {
+        replica_opened(r); /* an empty log has nothing of older terms to commit */
+    }
+}
+
+void replica_opened(struct replica *r)
+{
+    struct list *link;
+
+    r->open = true;
+    if (r->log_start > r->durable_start && !r->start_in_flight)
+        replica_journal_start(r);
+    while ((link = list_pop(&r->parked)) != NULL)
+        replica_submit(r, list_entry(link, struct replica_op, link));
+}
+
+void replica_finish(struct replica *r, struct replica_op *op, int16_t error, const char *message)
+{
+    list_remove(&op->link);
+    op->error = error;
+    op->error_message = message;
+    r->shard->complete(r->shard->ctx, op);
+}
+
+static int16_t epoch_error(const struct replica *r, const struct replica_op *op)
+{
+    if (op->current_leader_epoch < 0 || op->current_leader_epoch == (int32_t)r->term)
+        return 0;
+    return op->current_leader_epoch < (int32_t)r->term ? KAFKA_E_FENCED_LEADER_EPOCH : KAFKA_E_UNKNOWN_LEADER_EPOCH;
+}
+
+static void submit_open(struct replica *r, struct replica_op *op)
+{
+    int16_t error = epoch_error(r, op);
+
+    if (error != 0) {
+        replica_finish(r, op, error, NULL);
+        return;
+    }
+    switch (op->kind) {
+    case REPLICA_PRODUCE:
+        replica_produce(r, op);
+        break;
+    case REPLICA_READ:
+        replica_read(r, op);
+        break;
+    case REPLICA_WATCH:
+        replica_watch(r, op);
+        break;
+    case REPLICA_LIST_OFFSETS:
+        replica_list_offsets(r, op);
+        break;
+    case REPLICA_EPOCH_END:
+        replica_epoch_end(r, op);
+        break;
+    case REPLICA_DELETE_RECORDS:
+        replica_delete_records(r, op);
+        break;
+    case REPLICA_DESCRIBE_PRODUCERS:
+        replica_describe_producers(r, op);
+        break;
+    case REPLICA_DESCRIBE_LOG:
+        replica_describe_log(r, op);
+        break;
+    case REPLICA_RELEASE:
+    case REPLICA_CANCEL:
+        break; /* replica_submit() did them */
+    }
+}
+
+void replica_submit(struct replica *r, struct replica_op *op)
+{
+    list_init(&op->link);
+    if (op->kind == REPLICA_RELEASE)
+        replica_release(r, op);
+    else if (op->kind == REPLICA_CANCEL)
+        replica_cancel(r, op);
+    else if (r->destroyed)
+        replica_finish(r, op, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION, NULL);
+    else if (!r->open)
+        list_append(&r->parked, &op->link);
+    else
+        submit_open(r, op);
+}
+
+void replica_set_limits(struct replica *r, const struct replica_limits *limits)
+{
+    r->limits = *limits;
+    log_set_limits(r->log, limits->segment_bytes, limits->segment_ms);
+}
+
+/* --- the end of a group --- */
+
+static void fail_all(struct replica *r, struct list *ops)
+{
+    struct list *link;
+
+    while ((link = list_pop(ops)) != NULL)
+        replica_finish(r, list_entry(link, struct replica_op, link), KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION, NULL);
+}
+
+static void fail_proposers(struct replica *r)
+{
+    for (uint32_t i = 0; i < r->tail.count; i++) {
+        struct replica_entry *e = tail_at(&r->tail, i);
+        struct replica_op *op = TAKE_PTR(e->op);
+        struct replica_command *command = TAKE_PTR(e->command);
+
+        if (op != NULL)
+            replica_finish(r, op, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION, NULL);
+        fail_all(r, &e->duplicates);
+        if (command != NULL)
+            command->done(command, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION);
+    }
+}
+
+bool replica_is_idle(const struct replica *r)
+{
+    if (r->job != NULL || r->n_requests > 0 || r->n_ranges > 0 || !list_is_empty(&r->cold))
+        return false;
+    return r->tail.count == 0 || tail_at(&r->tail, r->tail.count - 1)->flushed;
+}
+
+struct destroy_job {
+    struct lane_work work;
+    struct journal_request request;
+    struct replica_shard *shard;
+    char *dir;
+    int error;
+    void (*done)(void *ctx);
+    void *ctx;
+};
+
+static void destroy_finished(struct lane_work *work)
+{
+    struct destroy_job *d = container_of(work, struct destroy_job, work);
+
+    if (d->error != 0)
+        d->shard->fatal(d->shard->ctx, d->error, "removing a deleted partition");
+    d->done(d->ctx);
+    free(d->dir);
+    free(d);
+}
+
+static void destroy_run(struct lane_work *work)
+{
+    struct destroy_job *d = container_of(work, struct destroy_job, work);
+
+    d->error = log_destroy(d->shard->env->disk, d->dir);
+}
+
+/* The journal has forgotten the group: nothing can bring it back, so its files may go. */
+static void forgotten(struct journal_request *request)
+{
+    struct destroy_job *d = container_of(request, struct destroy_job, request);
+
+    d->work.run = destroy_run;
+    d->work.done = destroy_finished;
+    lane_submit(d->shard->env->lane, LANE_POOL, d->shard->shard, &d->work);
+}
+
+void replica_settle(struct replica *r)
+{
+    struct destroy_job *d;
+
+    if (!r->destroyed || !replica_is_idle(r))
+        return;
+    d = xcalloc(1, sizeof(*d));
+    d->shard = r->shard;
+    d->dir = TAKE_PTR(r->dir);
+    d->done = r->destroy_done;
+    d->ctx = r->destroy_ctx;
+    d->request.kind = JOURNAL_FORGET;
+    d->request.group = r->group;
+    d->request.done = forgotten;
+    journal_append(d->shard->journal, &d->request);
+    replica_free(r);
+}
+
+void replica_destroy(struct replica *r, void (*done)(void *ctx), void *ctx)
+{
+    r->destroyed = true;
+    r->destroy_done = done;
+    r->destroy_ctx = ctx;
+    fail_all(r, &r->watchers);
+    fail_all(r, &r->parked);
+    fail_all(r, &r->queries);
+    fail_all(r, &r->deletes);
+    fail_proposers(r);
+    replica_settle(r);
+}
+
+uint64_t replica_group(const struct replica *r)
+{
+    return r->group;
+}
+
+uint64_t replica_term(const struct replica *r)
+{
+    return r->term;
+}
+
+int64_t replica_log_start(const struct replica *r)
+{
+    return r->durable_start;
+}
+
+int64_t replica_high_watermark(const struct replica *r)
+{
+    return r->applied_offset;
+}
+
+uint64_t replica_size_bytes(const struct replica *r)
+{
+    uint64_t size = log_size_bytes(r->log);
+
+    for (uint32_t i = 0; i < r->tail.count; i++)
+        size += tail_at(&r->tail, i)->header.batches_size;
+    return size;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/cursor.h"
+#include "replica/internal.h"
+
+/* docs/format/partition-snapshot.md. The file around it (index, term, checksums) is log/'s. */
+#define SNAPSHOT_VERSION 1
+
+void replica_snapshot_write(const struct replica *r, struct wr *w)
+{
+    wr_le32(w, SNAPSHOT_VERSION);
+    wr_le32(w, 0);
+    wr_le64(w, r->applied_index);
+    wr_le64(w, (uint64_t)r->applied_offset);
+    wr_le64(w, (uint64_t)r->log_start);
+    wr_le64(w, (uint64_t)r->last_append_time);
+    if (r->producers != NULL)
+        producer_write(r->producers, w);
+}
+
+int replica_snapshot_read(struct replica *r, const uint8_t *data, size_t size, uint64_t *ret_index)
+{
+    struct rd in;
+    uint64_t index;
+    int64_t log_start, append_time;
+
+    rd_init(&in, data, size);
+    if (rd_le32(&in) != SNAPSHOT_VERSION)
+        return -EBADMSG;
+    rd_skip(&in, 4);
+    index = rd_le64(&in);
+    rd_skip(&in, 8);
+    log_start = (int64_t)rd_le64(&in);
+    append_time = (int64_t)rd_le64(&in);
+    if (in.error != 0)
+        return in.error;
+    if (rd_left(&in) > 0) {
+        struct producer_state *producers = replica_producers_new(r);
+        int rc = producer_read(producers, in.p, rd_left(&in));
+
+        if (rc < 0) {
+            producer_state_free(producers);
+            return rc;
+        }
+        r->producers = producers;
+    }
+    r->log_start = MAX(r->log_start, log_start);
+    r->last_append_time = append_time;
+    *ret_index = index;
+    return 0;
+}

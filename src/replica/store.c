@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "replica/internal.h"
+
+/* Committed entries go to their segment lazily, so that one write takes many: when so much waits, or the oldest has
+ * waited so long, or the shard holds much altogether. */
+#define STORE_BATCH_BYTES (256u << 10)
+#define STORE_DELAY_NS (50ull * 1000 * 1000)
+#define STORE_SHARD_BYTES (8u << 20)
+#define STORE_RETRY_NS (500ull * 1000 * 1000)
+#define STORE_JOB_ENTRIES 1024
+
+enum job_kind {
+    JOB_APPEND,
+    JOB_SYNC,
+    JOB_CUT,
+};
+
+struct replica_job {
+    struct lane_work work;
+    struct replica *replica;
+    enum job_kind kind;
+    union {
+        struct log_append append;
+        struct log_sync sync;
+        struct log_cut cut;
+    };
+    uint8_t *snapshot;
+    uint64_t first_index;
+    struct log_append_entry entries[];
+};
+
+struct state_request {
+    struct journal_request request;
+    struct replica *replica;
+};
+
+static void job_run(struct lane_work *work)
+{
+    struct replica_job *job = container_of(work, struct replica_job, work);
+
+    switch (job->kind) {
+    case JOB_APPEND:
+        log_append_run(&job->append);
+        break;
+    case JOB_SYNC:
+        log_sync_run(&job->sync);
+        break;
+    case JOB_CUT:
+        log_cut_run(&job->cut);
+        break;
+    }
+}
+
+static void state_request_done(struct journal_request *request)
+{
+    struct state_request *s = container_of(request, struct state_request, request);
+    struct replica *r = s->replica;
+
+    r->n_requests--;
+    if (request->kind == JOURNAL_LOG_START) {
+        r->start_in_flight = false;
+        replica_start_durable(r, request->state.log_start);
+    }
+    free(s);
+    replica_settle(r);
+}
+
+void replica_journal_state(struct replica *r, enum journal_request_kind kind, const struct journal_group_state *state)
+{
+    struct state_request *s = xcalloc(1, sizeof(*s));
+
+    s->replica = r;
+    s->request.kind = kind;
+    s->request.group = r->group;
+    s->request.state = *state;
+    s->request.state.group = r->group;
+    s->request.done = state_request_done;
+    r->n_requests++;
+    journal_append(r->shard->journal, &s->request);
+}
+
+void replica_journal_start(struct replica *r)
+{
+    r->start_in_flight = true;
+    replica_journal_state(r, JOURNAL_LOG_START, &(struct journal_group_state){ .log_start = r->log_start });
+}
+
+void replica_start_durable(struct replica *r, int64_t offset)
+{
+    struct replica_op *op, *tmp;
+
+    r->durable_start = MAX(r->durable_start, offset);
+    log_set_start(r->log, r->durable_start);
+    list_foreach_safe (&r->deletes, op, tmp, link) {
+        if (op->delete_records.offset <= r->durable_start) {
+            op->delete_records.ret_low_watermark = r->durable_start;
+            replica_finish(r, op, 0, NULL);
+        }
+    }
+    if (r->log_start > r->durable_start)
+        replica_journal_start(r);
+    replica_store_kick(r);
+}
+
+/* Entries that are in a segment now leave the tail. */
+static void appended(struct replica *r, struct replica_job *job)
+{
+    uint64_t last = job->first_index + job->append.n_entries - 1;
+
+    r->shard->space_error = false;
+    while (r->tail.count > 0 && tail_at(&r->tail, 0)->index <= last)
+        replica_entry_free(tail_pop(&r->tail));
+}
+
+static void synced(struct replica *r, const struct log_position *at)
+{
+    r->checkpoint_index = at->index;
+    replica_journal_state(r, JOURNAL_CHECKPOINT,
+                          &(struct journal_group_state){
+                              .checkpoint_index = at->index,
+                              .checkpoint_term = at->term,
+                              .checkpoint_offset = at->next_offset,
+                              .checkpoint_checksum = at->checksum,
+                          });
+}
+
+static bool is_space_error(int err)
+{
+    return err == -ENOSPC || err == -EDQUOT;
+}
+
+static void job_failed(struct replica *r, int err)
+{
+    if (!is_space_error(err)) {
+        r->shard->fatal(r->shard->ctx, err, "writing a segment");
+        return;
+    }
+    r->shard->space_error = true;
+    r->retry_ns = r->shard->now_ns + STORE_RETRY_NS;
+}
+
+static void job_done(struct lane_work *work)
+{
+    struct replica_job *job = container_of(work, struct replica_job, work);
+    struct replica *r = job->replica;
+    int err = 0;
+
+    r->job = NULL;
+    r->retry_ns = 0;
+    switch (job->kind) {
+    case JOB_APPEND:
+        err = job->append.error;
+        log_append_done(&job->append);
+        if (err == 0)
+            appended(r, job);
+        break;
+    case JOB_SYNC:
+        err = job->sync.error;
+        log_sync_done(&job->sync);
+        if (err == 0)
+            synced(r, &job->sync.position);
+        break;
+    case JOB_CUT:
+        err = job->cut.error;
+        log_cut_done(&job->cut);
+        break;
+    }
+    free(job->snapshot);
+    free(job);
+    if (err != 0)
+        job_failed(r, err);
+    if (r->destroyed)
+        replica_settle(r);
+    else
+        replica_store_continue(r);
+}
+
+static void job_submit(struct replica *r, struct replica_job *job)
+{
+    job->replica = r;
+    job->work.run = job_run;
+    job->work.done = job_done;
+    r->job = job;
+    lane_submit(r->shard->env->lane, LANE_POOL, r->shard->shard, &job->work);
+}
+
+static uint32_t n_unstored(const struct replica *r)
+{
+    return (uint32_t)(r->applied_index - log_end(r->log).index);
+}
+
+static struct replica_job *append_job_new(struct replica *r, uint32_t n)
+{
+    struct replica_job *job = xcalloc(1, sizeof(*job) + n * sizeof(job->entries[0]));
+
+    job->kind = JOB_APPEND;
+    job->append.log = r->log;
+    job->append.entries = job->entries;
+    job->append.n_entries = n;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct replica_entry *e = tail_at(&r->tail, i);
+
+        job->entries[i] = (struct log_append_entry){
+            .index = e->index,
+            .term = e->term,
+            .checksum = e->checksum,
+            .data = e->envelope.data,
+            .size = e->envelope.size,
+            .roll = e->roll,
+            .snapshot = slice_make(e->snapshot, e->snapshot_size),
+        };
+    }
+    job->first_index = job->entries[0].index;
+    return job;
+}
+
+int replica_store_blocking(struct replica *r)
+{
+    struct replica_job *job = append_job_new(r, MIN(r->tail.count, STORE_JOB_ENTRIES));
+    int err;
+
+    r->unstored_bytes = 0;
+    log_append_run(&job->append);
+    err = job->append.error;
+    log_append_done(&job->append);
+    if (err == 0)
+        appended(r, job);
+    free(job);
+    return err;
+}
+
+static void submit_append(struct replica *r)
+{
+    r->unstored_bytes = 0;
+    job_submit(r, append_job_new(r, MIN(n_unstored(r), STORE_JOB_ENTRIES)));
+}
+
+static void submit_sync(struct replica *r)
+{
+    struct replica_job *job = xcalloc(1, sizeof(*job));
+    struct wr w;
+    size_t size = 0;
+
+    wr_init_growing(&w, 256, REPLICA_SNAPSHOT_MAX);
+    replica_snapshot_write(r, &w);
+    job->snapshot = wr_take(&w, &size);
+    gq_assert(job->snapshot != NULL);
+    job->kind = JOB_SYNC;
+    job->sync.log = r->log;
+    job->sync.snapshot = slice_make(job->snapshot, size);
+    job->sync.snapshot_index = r->applied_index;
+    log_sync_prepare(r->log, &job->sync);
+    job_submit(r, job);
+}
+
+static bool submit_cut(struct replica *r)
+{
+    struct replica_job *job = xcalloc(1, sizeof(*job));
+
+    job->kind = JOB_CUT;
+    job->cut.log = r->log;
+    if (!log_cut_prepare(r->log, &job->cut)) {
+        free(job);
+        return false;
+    }
+    job_submit(r, job);
+    return true;
+}
+
+/* One changing job at a time: entries first, then what a checkpoint waits for, then files to remove. */
+void replica_store_kick(struct replica *r)
+{
+    if (r->job != NULL || r->destroyed || r->retry_ns > r->shard->now_ns)
+        return;
+    if (n_unstored(r) > 0)
+        submit_append(r);
+    else if (r->checkpoint_wanted > r->checkpoint_index && log_end(r->log).index > r->checkpoint_index)
+        submit_sync(r);
+    else
+        submit_cut(r);
+}
+
+static bool store_is_urgent(const struct replica *r)
+{
+    return r->unstored_bytes >= STORE_BATCH_BYTES || r->checkpoint_wanted > r->checkpoint_index ||
+           !list_is_empty(&r->queries) || r->shard->pending_bytes >= STORE_SHARD_BYTES;
+}
+
+/* After a job: goes on at once with what can't wait, leaves the rest to the poll. */
+void replica_store_continue(struct replica *r)
+{
+    replica_queries_run(r);
+    if (n_unstored(r) > 0 && !list_is_linked(&r->dirty_link)) {
+        r->dirty_since_ns = r->shard->now_ns;
+        list_append(&r->shard->dirty, &r->dirty_link);
+    }
+    if (n_unstored(r) == 0 || store_is_urgent(r))
+        replica_store_kick(r);
+}
+
+void replica_mark_dirty(struct replica *r, size_t bytes)
+{
+    r->unstored_bytes += bytes;
+    if (r->replaying)
+        return;
+    if (!list_is_linked(&r->dirty_link)) {
+        r->dirty_since_ns = r->shard->now_ns;
+        list_append(&r->shard->dirty, &r->dirty_link);
+    }
+    if (store_is_urgent(r))
+        replica_store_kick(r);
+}
+
+/* The list is in order of dirty_since, so the walk ends at the first that is not due. A replica whose job is in flight
+ * or waits for a retry goes to the end. */
+uint64_t replica_shard_poll(struct replica_shard *shard)
+{
+    bool pressure = shard->pending_bytes >= STORE_SHARD_BYTES;
+    struct replica *r, *tmp;
+
+    list_foreach_safe (&shard->dirty, r, tmp, dirty_link) {
+        if (!pressure && r->dirty_since_ns + STORE_DELAY_NS > shard->now_ns)
+            return r->dirty_since_ns + STORE_DELAY_NS;
+        if (r->job != NULL)
+            list_remove(&r->dirty_link); /* job_done() puts it back when something is left */
+        else if (r->retry_ns <= shard->now_ns) {
+            list_remove(&r->dirty_link);
+            replica_store_kick(r);
+        }
+    }
+    return list_is_empty(&shard->dirty) ? UINT64_MAX : shard->now_ns + STORE_RETRY_NS;
+}
+
+void replica_checkpoint(struct replica *r, uint64_t index)
+{
+    r->checkpoint_wanted = MAX(r->checkpoint_wanted, MIN(index, r->applied_index));
+    replica_store_kick(r);
+}
+
+void replica_housekeep(struct replica *r)
+{
+    int64_t start;
+
+    if (!r->open || r->destroyed)
+        return;
+    start = log_retention_start(r->log, r->shard->now_real_ms, r->limits.retention_ms, r->limits.retention_bytes);
+    if (start > r->log_start && start > r->start_proposed)
+        replica_propose_log_start(r, start);
+}
