@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Bounded decompression of a batch's records section: gzip, snappy (xerial's framing and raw), lz4 frames, zstd.
+ *
+ * In a library of its own (libwireinflate), so that what never looks into compressed batches doesn't load the codecs.
+ * An inflater belongs to one thread at a time and reads the input in place.
+ *
+ * Calls return 0, -ENOMEM, or a positive BATCH_E_*: CODEC, INFLATE (malformed, cut short, or bytes left over),
+ * INFLATED_SIZE, INFLATE_RATIO, ZSTD_WINDOW. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cursor.h"
+#include "base/slice.h"
+#include "base/util.h"
+#include "wire/batch.h"
+
+#define INFLATE_ZSTD_WINDOW_LOG_MAX 23 /* 8 MiB, what RFC 8878 asks every decoder to take */
+
+/* The ratio counts only above this much output: small batches of equal bytes shrink without being an attack. */
+#define INFLATE_RATIO_FREE_BYTES (1024 * 1024)
+
+struct inflate_limits {
+    size_t max_output; /* bytes */
+    size_t max_ratio;  /* output to input */
+};
+
+struct inflater;
+
+/* BATCH_CODEC_NONE is BATCH_E_CODEC: there's nothing to inflate. */
+int inflater_new(unsigned codec, struct slice in, const struct inflate_limits *limits, struct inflater **ret_inflater);
+void inflater_free(struct inflater *i);
+DEFINE_CLEANUP(struct inflater *, inflater_free)
+
+/* Gives the next bytes; *ret_size < size only at the end. After an error the inflater is of no more use. */
+int inflater_read(struct inflater *i, void *to, size_t size, size_t *ret_size);
+
+/* Appends everything to out. */
+int inflate_all(unsigned codec, struct slice in, const struct inflate_limits *limits, struct wr *out);
