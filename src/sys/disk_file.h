@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Inside of the real disk: one open file, and the calls that move its bytes (disk_io.c). */
+
+#include <stdatomic.h>
+
+#include "env/disk.h"
+
+struct sys_disk {
+    struct env_disk base;
+    int dir_fd;
+    int lock_fd;              /* -1 while not locked */
+    atomic_bool nowait_fails; /* the file system doesn't know RWF_NOWAIT */
+};
+
+struct sys_file {
+    struct disk_file base;
+    int fd;
+    bool aligned; /* DISK_DIRECT was asked for */
+};
+
+static inline struct sys_disk *to_sys_disk(struct env_disk *d)
+{
+    return (struct sys_disk *)d;
+}
+
+static inline struct sys_file *to_sys_file(struct disk_file *f)
+{
+    return (struct sys_file *)f;
+}
+
+ssize_t sys_file_pread(struct disk_file *f, void *to, size_t size, uint64_t offset);
+ssize_t sys_file_pread_cached(struct disk_file *f, void *to, size_t size, uint64_t offset);
+int sys_file_pwritev(struct disk_file *f, const struct iovec *iov, int n_iov, uint64_t offset);
+int sys_file_sync_data(struct disk_file *f);
+int sys_file_allocate(struct disk_file *f, uint64_t offset, uint64_t size);
+int sys_file_truncate(struct disk_file *f, uint64_t size);

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "support/suite.h"
+
+Suite *clock_suite(void);
+Suite *disk_suite(void);
+Suite *prng_suite(void);

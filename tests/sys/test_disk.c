@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sys/disk.h"
+#include "sys/suites.h"
+#include "sys/temp_dir.h"
+
+struct fixture {
+    struct temp_dir dir;
+    struct env_disk *disk;
+};
+
+static void fixture_make(struct fixture *fx)
+{
+    temp_dir_make(&fx->dir);
+    ck_assert_int_eq(sys_disk_new(fx->dir.path, &fx->disk), 0);
+}
+
+static void fixture_remove(struct fixture *fx)
+{
+    sys_disk_free(fx->disk);
+    temp_dir_remove(&fx->dir);
+}
+
+#define FIXTURE \
+    _cleanup_(fixture_remove) struct fixture fx; \
+    fixture_make(&fx)
+
+static struct disk_file *must_open(struct env_disk *d, const char *path, unsigned flags)
+{
+    struct disk_file *f = NULL;
+
+    ck_assert_int_eq(disk_open(d, path, flags, &f), 0);
+    return f;
+}
+
+START_TEST(makes_missing_directories)
+{
+    char deep[sizeof(((struct temp_dir *)0)->path) + 16];
+    struct env_disk *d = NULL;
+    struct stat st;
+    FIXTURE;
+
+    snprintf(deep, sizeof(deep), "%s/a//b/c/", fx.dir.path);
+    ck_assert_int_eq(sys_disk_new(deep, &d), 0);
+    ck_assert_int_eq(stat(deep, &st), 0);
+    ck_assert(S_ISDIR(st.st_mode));
+    sys_disk_free(d);
+    d = NULL;
+    ck_assert_int_eq(sys_disk_new("/proc/self/exe/x", &d), -ENOTDIR);
+    ck_assert_ptr_null(d);
+    sys_disk_free(NULL);
+}
+END_TEST
+
+START_TEST(paths_stay_inside)
+{
+    static const char *const bad[] = { "", "/", "/etc/passwd", "..", "../x", "a/../../x", "a//b", "a/", "./a", "a/." };
+    struct disk_file *f = NULL;
+    FIXTURE;
+
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        ck_assert_int_eq(disk_open(fx.disk, bad[i], DISK_WRITE | DISK_CREATE, &f), -EINVAL);
+        ck_assert_ptr_null(f);
+        ck_assert_int_eq(disk_mkdir(fx.disk, bad[i]), -EINVAL);
+        ck_assert_int_eq(disk_unlink(fx.disk, bad[i]), -EINVAL);
+        ck_assert_int_eq(disk_rename(fx.disk, "a", bad[i]), -EINVAL);
+        ck_assert_int_eq(disk_rename(fx.disk, bad[i], "a"), -EINVAL);
+        ck_assert_int_eq(disk_sync_dir(fx.disk, bad[i]), -EINVAL);
+    }
+    ck_assert_int_eq(symlink("/etc/hostname", temp_dir_path(&fx.dir, "link")), 0);
+    ck_assert_int_eq(disk_open(fx.disk, "link", DISK_READ, &f), -ELOOP);
+    f = must_open(fx.disk, "..a", DISK_WRITE | DISK_CREATE); /* only looks like one */
+    disk_close(f);
+}
+END_TEST
+
+START_TEST(open_flags)
+{
+    struct disk_file *f = NULL;
+    FIXTURE;
+
+    ck_assert_int_eq(disk_open(fx.disk, "f", DISK_READ, &f), -ENOENT);
+    ck_assert_int_eq(disk_open(fx.disk, "f", DISK_WRITE, &f), -ENOENT);
+    disk_close(must_open(fx.disk, "f", DISK_WRITE | DISK_CREATE | DISK_EXCL));
+    ck_assert_int_eq(disk_open(fx.disk, "f", DISK_WRITE | DISK_CREATE | DISK_EXCL, &f), -EEXIST);
+    ck_assert_int_eq(disk_open(fx.disk, "f", DISK_WRITE | DISK_CREATE | DISK_EXCL | DISK_DIRECT, &f), -EEXIST);
+    ck_assert_ptr_null(f);
+    f = must_open(fx.disk, "f", DISK_READ);
+    ck_assert_int_eq(disk_pwrite(f, "x", 1, 0), -EBADF);
+    ck_assert_int_ge(disk_fd(f), 0);
+    disk_close(f);
+    disk_close(NULL);
+}
+END_TEST
+
+START_TEST(reads_what_was_written)
+{
+    struct iovec iov[] = { { (void *)"hello ", 6 }, { (void *)"", 0 }, { (void *)"world", 5 } };
+    struct disk_file *f;
+    uint64_t size;
+    char got[32];
+    FIXTURE;
+
+    f = must_open(fx.disk, "f", DISK_WRITE | DISK_CREATE);
+    ck_assert_int_eq(disk_pwritev(f, iov, 3, 10), 0);
+    ck_assert_int_eq(disk_pwritev(f, iov, 0, 10), 0);
+    ck_assert_int_eq(disk_size(f, &size), 0);
+    ck_assert_uint_eq(size, 21);
+    ck_assert_int_eq(disk_pread(f, got, 11, 10), 11);
+    ck_assert_mem_eq(got, "hello world", 11);
+    ck_assert_int_eq(disk_pread(f, got, sizeof(got), 16), 5); /* cut at the end of the file */
+    ck_assert_int_eq(disk_pread(f, got, sizeof(got), 21), 0);
+    ck_assert_int_eq(disk_sync_data(f), 0);
+    ck_assert_int_eq(disk_truncate(f, 12), 0);
+    ck_assert_int_eq(disk_pread(f, got, sizeof(got), 10), 2);
+    disk_close(f);
+}
+END_TEST
+
+/* More pieces than one pwritev(2) takes, so the loop behind it must go on at the right byte. */
+START_TEST(writes_any_number_of_pieces)
+{
+    enum { N = IOV_MAX * 2 + 7 };
+    static struct iovec iov[N];
+    static char text[N * 3], got[N * 3];
+    struct disk_file *f;
+    FIXTURE;
+
+    for (int i = 0; i < N * 3; i++)
+        text[i] = (char)(i * 7 + i / 251);
+    for (int i = 0; i < N; i++)
+        iov[i] = (struct iovec){ text + i * 3, 3 };
+    f = must_open(fx.disk, "f", DISK_WRITE | DISK_CREATE);
+    ck_assert_int_eq(disk_pwritev(f, iov, N, 1), 0);
+    ck_assert_int_eq(disk_pread(f, got, sizeof(got), 1), sizeof(got));
+    ck_assert_mem_eq(got, text, sizeof(got));
+    disk_close(f);
+}
+END_TEST
+
+/* The kernel writes up to the limit, which is a short write, and refuses the rest. */
+START_TEST(a_short_write_goes_on_or_fails)
+{
+    struct rlimit limit = { 6000, 6000 };
+    static char data[8192], got[8192];
+    struct disk_file *f;
+    FIXTURE;
+
+    memset(data, 'x', sizeof(data));
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    f = must_open(fx.disk, "f", DISK_WRITE | DISK_CREATE);
+    ck_assert_int_eq(disk_pwrite(f, data, sizeof(data), 0), -EFBIG);
+    ck_assert_int_eq(disk_pread(f, got, sizeof(got), 0), 6000);
+    disk_close(f);
+}
+END_TEST
+
+START_TEST(direct_files_keep_to_blocks)
+{
+    _cleanup_(freep) char *block = aligned_alloc(DISK_ALIGN, 4 * DISK_ALIGN);
+    struct iovec iov[2] = { { block, DISK_ALIGN }, { block + 2 * DISK_ALIGN, DISK_ALIGN } };
+    struct disk_file *f;
+    char tail[16];
+    int flags;
+    FIXTURE;
+
+    for (int i = 0; i < 4 * DISK_ALIGN; i++)
+        block[i] = (char)(i / DISK_ALIGN + 'a');
+    f = must_open(fx.disk, "f", DISK_WRITE | DISK_CREATE | DISK_EXCL | DISK_DIRECT);
+    flags = fcntl(disk_fd(f), F_GETFL);
+    ck_assert_int_eq(disk_pwritev(f, iov, 2, DISK_ALIGN), 0);
+    ck_assert_int_eq(disk_sync_data(f), 0);
+    memset(block, 0, 4 * DISK_ALIGN);
+    ck_assert_int_eq(disk_pread(f, block, 4 * DISK_ALIGN, 0), 3 * DISK_ALIGN);
+    ck_assert_int_eq(block[0], 0);
+    ck_assert_int_eq(block[DISK_ALIGN], 'a');
+    ck_assert_int_eq(block[3 * DISK_ALIGN - 1], 'c');
+    /* An end of file between blocks ends a direct read as it ends any other. */
+    ck_assert_int_eq(disk_truncate(f, 2 * DISK_ALIGN + 100), 0);
+    ck_assert_int_eq(disk_pread(f, block, 4 * DISK_ALIGN, 0), 2 * DISK_ALIGN + 100);
+    ck_assert_int_eq(fcntl(disk_fd(f), F_GETFL), flags);
+    disk_close(f);
+    f = must_open(fx.disk, "f", DISK_READ);
+    ck_assert_int_eq(disk_pread(f, tail, sizeof(tail), 2 * DISK_ALIGN + 90), 10);
+    disk_close(f);
+}
+END_TEST
+
+START_TEST(misaligned_direct_io_is_a_bug)
+{
+    _cleanup_(freep) char *block = aligned_alloc(DISK_ALIGN, 2 * DISK_ALIGN);
+    struct disk_file *f;
+    FIXTURE;
+
+    f = must_open(fx.disk, "f", DISK_WRITE | DISK_CREATE | DISK_DIRECT);
+    temp_dir_remove(&fx.dir); /* this process ends here */
+    (void)disk_pwrite(f, block + 1, DISK_ALIGN, 0);
+}
+END_TEST
+
+START_TEST(cached_reads_give_what_is_in_memory)
+{
+    static char data[65536], got[65536];
+    struct disk_file *f;
+    ssize_t n;
+    FIXTURE;
+
+    memset(data, 'y', sizeof(data));
+    f = must_open(fx.disk, "f", DISK_WRITE | DISK_CREATE);
+    ck_assert_int_eq(disk_pwrite(f, data, sizeof(data), 0), 0);
+    n = disk_pread_cached(f, got, sizeof(got), 0); /* just written, so it is in the page cache */
+    ck_assert_int_gt(n, 0);
+    ck_assert_mem_eq(got, data, (size_t)n);
+    ck_assert_int_eq(disk_pread_cached(f, got, 10, sizeof(data)), 0);
+    disk_close(f);
+}
+END_TEST
+
+START_TEST(allocate_keeps_the_size)
+{
+    struct disk_file *f;
+    uint64_t size;
+    int r;
+    FIXTURE;
+
+    f = must_open(fx.disk, "f", DISK_WRITE | DISK_CREATE);
+    r = disk_allocate(f, 0, 1 << 20);
+    ck_assert(r == 0 || r == -EOPNOTSUPP);
+    ck_assert_int_eq(disk_size(f, &size), 0);
+    ck_assert_uint_eq(size, 0);
+    disk_close(f);
+}
+END_TEST
+
+struct names {
+    int n_files, n_dirs, stop_after;
+};
+
+static int count(void *ctx, const struct disk_dirent *ent)
+{
+    struct names *n = ctx;
+
+    ck_assert_str_ne(ent->name, ".");
+    ck_assert_str_ne(ent->name, "..");
+    if (ent->is_dir)
+        n->n_dirs++;
+    else
+        n->n_files++;
+    return n->n_files + n->n_dirs == n->stop_after ? 42 : 0;
+}
+
+START_TEST(directories)
+{
+    struct names all = { 0 }, some = { .stop_after = 2 };
+    FIXTURE;
+
+    ck_assert_int_eq(disk_mkdir(fx.disk, "d"), 0);
+    ck_assert_int_eq(disk_mkdir(fx.disk, "d"), -EEXIST);
+    ck_assert_int_eq(disk_mkdir(fx.disk, "d/e"), 0);
+    disk_close(must_open(fx.disk, "d/f1", DISK_WRITE | DISK_CREATE));
+    disk_close(must_open(fx.disk, "d/f2", DISK_WRITE | DISK_CREATE));
+    ck_assert_int_eq(disk_rename(fx.disk, "d/f1", "d/f3"), 0);
+    ck_assert_int_eq(disk_rename(fx.disk, "d/f1", "d/f4"), -ENOENT);
+    ck_assert_int_eq(disk_sync_dir(fx.disk, "d"), 0);
+    ck_assert_int_eq(disk_sync_dir(fx.disk, "."), 0);
+    ck_assert_int_eq(disk_list(fx.disk, "d", count, &all), 0);
+    ck_assert_int_eq(all.n_files, 2);
+    ck_assert_int_eq(all.n_dirs, 1);
+    ck_assert_int_eq(disk_list(fx.disk, "d", count, &some), 42);
+    ck_assert_int_eq(disk_list(fx.disk, "none", count, &some), -ENOENT);
+    ck_assert_int_eq(disk_unlink(fx.disk, "d"), -ENOTEMPTY);
+    ck_assert_int_eq(disk_unlink(fx.disk, "d/e"), 0);
+    ck_assert_int_eq(disk_unlink(fx.disk, "d/f2"), 0);
+    ck_assert_int_eq(disk_unlink(fx.disk, "d/f3"), 0);
+    ck_assert_int_eq(disk_unlink(fx.disk, "d"), 0);
+    ck_assert_int_eq(disk_unlink(fx.disk, "d"), -ENOENT);
+}
+END_TEST
+
+START_TEST(space_is_told)
+{
+    struct disk_space space = { 0 };
+    FIXTURE;
+
+    ck_assert_int_eq(disk_space(fx.disk, &space), 0);
+    ck_assert_uint_gt(space.total_bytes, 0);
+    ck_assert_uint_le(space.free_bytes, space.total_bytes);
+}
+END_TEST
+
+START_TEST(one_lock_at_a_time)
+{
+    struct env_disk *second = NULL;
+    FIXTURE;
+
+    ck_assert_int_eq(sys_disk_new(fx.dir.path, &second), 0);
+    ck_assert_int_eq(disk_lock(fx.disk, "lock"), 0);
+    ck_assert_int_eq(disk_lock(second, "lock"), -EBUSY);
+    sys_disk_free(fx.disk);
+    ck_assert_int_eq(disk_lock(second, "lock"), 0);
+    fx.disk = second;
+}
+END_TEST
+
+Suite *disk_suite(void)
+{
+    Suite *s = suite_create("disk");
+    TCase *bugs = tcase_create("bugs");
+
+    suite_add(s, makes_missing_directories);
+    suite_add(s, paths_stay_inside);
+    suite_add(s, open_flags);
+    suite_add(s, reads_what_was_written);
+    suite_add(s, writes_any_number_of_pieces);
+    suite_add(s, a_short_write_goes_on_or_fails);
+    suite_add(s, direct_files_keep_to_blocks);
+    suite_add(s, cached_reads_give_what_is_in_memory);
+    suite_add(s, allocate_keeps_the_size);
+    suite_add(s, directories);
+    suite_add(s, space_is_told);
+    suite_add(s, one_lock_at_a_time);
+    tcase_add_test_raise_signal(bugs, misaligned_direct_io_is_a_bug, SIGABRT);
+    suite_add_tcase(s, bugs);
+    return s;
+}
