@@ -8,6 +8,7 @@
  * The leader gives offsets, append time and leader epoch once, when it proposes; from then on journal, messages
  * and segment hold the same bytes. The entry's checksum is the CRC-32C of the whole envelope. */
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,7 +16,19 @@
 #include "base/slice.h"
 
 #define ENTRY_VERSION 1
-#define ENTRY_HEADER_SIZE 32
+
+/* Where the header's fields lie. */
+enum {
+    ENTRY_AT_VERSION = 0,
+    ENTRY_AT_TYPE = 1,
+    ENTRY_AT_FEATURE_LEVEL = 2,
+    ENTRY_AT_COMMANDS_SIZE = 4,
+    ENTRY_AT_APPEND_TIME = 8,
+    ENTRY_AT_FIRST_OFFSET = 16,
+    ENTRY_AT_OFFSET_COUNT = 24,
+    ENTRY_AT_BATCHES_SIZE = 28,
+    ENTRY_HEADER_SIZE = 32,
+};
 
 enum entry_type {
     ENTRY_NOOP = 0,    /* start of a term */
@@ -36,6 +49,10 @@ struct entry_header {
     uint32_t batches_size;
 };
 
+static_assert(sizeof(struct entry_header) == ENTRY_HEADER_SIZE, "entry header without holes");
+static_assert(offsetof(struct entry_header, append_time_ms) == ENTRY_AT_APPEND_TIME, "entry header order");
+static_assert(offsetof(struct entry_header, batches_size) == ENTRY_AT_BATCHES_SIZE, "entry header order");
+
 /* A parsed entry; slices point into the envelope. */
 struct entry {
     struct entry_header header;
@@ -45,7 +62,9 @@ struct entry {
 
 void entry_header_write(const struct entry_header *h, uint8_t to[ENTRY_HEADER_SIZE]);
 
-/* Returns 0, or -EBADMSG: unknown version or type, sizes that don't add up to size exactly. */
+/* Returns 0, or -EBADMSG: unknown version or type, sizes that don't add up to size exactly, a negative offset,
+ * batches without offsets or offsets without batches, batches in an entry that isn't ENTRY_DATA. What commands and
+ * batches hold isn't looked at. */
 int entry_parse(const void *data, size_t size, struct entry *ret);
 
 /* State commands: {u16 kind, u16 version, u32 body size, body}, back to back. */

@@ -25,11 +25,21 @@
 struct log;
 struct log_segment;
 
+/* Open descriptors of all logs of one reactor. Beyond max_segments the least recently used segments are closed,
+ * but for those with unsynced bytes, with a reader or with a job: dirty ones are a budget of the node's. */
+struct log_cache;
+#define LOG_CACHE_DEFAULT 64
+struct log_cache *log_cache_new(unsigned max_segments);
+void log_cache_free(struct log_cache *c);            /* after its logs; takes NULL */
+unsigned log_cache_open(const struct log_cache *c);  /* segments with open descriptors */
+unsigned log_cache_dirty(const struct log_cache *c); /* of these, with unsynced bytes */
+
 struct log_config {
     struct env_disk *disk;
     const char *dir; /* below the data directory; made with the first segment */
     uint64_t segment_bytes;
     int64_t segment_ms;
+    struct log_cache *cache; /* NULL: the log makes one of its own when it needs it */
 };
 
 /* Where the log stands. index 0 = nothing yet. */
@@ -89,16 +99,18 @@ struct log_append {
     void *result; /* the log's */
 };
 
-void log_append_run(struct log_append *job);  /* blocking */
+void log_append_prepare(struct log *l, struct log_append *job); /* owner, before run */
+void log_append_run(struct log_append *job);                    /* blocking */
 void log_append_done(struct log_append *job); /* owner: publishes on success, frees the job's own memory */
 
 /* Sync job: makes everything appended so far durable, writes the partition snapshot file beside it and drops older
- * ones that no segment needs. */
+ * ones that no segment needs. A sync job and an append job may run at the same time. */
 struct log_sync {
     struct log *log;
-    struct slice snapshot;        /* partition snapshot as of position */
-    struct log_position position; /* log_end() when the job was made; the caller then journals a checkpoint of it */
-    int error;
+    struct slice snapshot;           /* partition snapshot; size 0: the group has none */
+    struct log_position snapshot_at; /* as of where: applied state, so at or behind log_end() */
+    struct log_position position;    /* log_end() when the job was made; the caller then journals a checkpoint of it */
+    int error; /* after run: 0, -ENOSPC/-EDQUOT (the snapshot didn't fit; try again), other: fatal */
     void *result;
 };
 void log_sync_prepare(struct log *l, struct log_sync *job); /* owner: notes position and what is dirty */
@@ -138,6 +150,7 @@ struct log_warm {
     size_t max_bytes;
     struct log_segment *segment; /* the log's: referenced by prepare */
     int error;
+    void *result; /* the log's */
 };
 void log_warm_prepare(struct log *l, struct log_warm *job, int64_t offset, size_t max_bytes);
 void log_warm_run(struct log_warm *job); /* blocking */
@@ -150,7 +163,7 @@ struct log_time_query {
     struct log *log;
     int64_t target_ms;
     int64_t max_offset;
-    int64_t offset, timestamp_ms; /* result */
+    int64_t offset, timestamp_ms; /* result; −1, −1 when there is none */
     int32_t leader_epoch;
     int error;
     void *result;
@@ -162,14 +175,23 @@ void log_time_done(struct log_time_query *job);
 /* Term table: from where on each term's entries run. Answers OffsetForLeaderEpoch: the end offset of the largest
  * term ≤ term, and that term; -ENOENT when all known terms are newer. Answerable at start − 1 too. */
 int log_epoch_end(const struct log *l, uint64_t term, int64_t log_end_offset, uint64_t *ret_term, int64_t *ret_offset);
-
 /* Term of the entry that holds offset, or of the last one when it is at the end; −1 when nothing is known of it. */
 int32_t log_epoch_at(const struct log *l, int64_t offset);
+/* Term of an entry in the log or of the one right before the first; -ENOENT for others. */
+int log_term_at(const struct log *l, uint64_t index, uint64_t *ret_term);
 
-/* Retention: the offset that the log could start at so that whole sealed segments go: those whose newest record is
- * older than retention_ms (< 0: no limit) before now_ms, or that are beyond retention_bytes (< 0: no limit) counted
- * from the end. Returns log_start_offset() when nothing can go. */
-int64_t log_retention_start(const struct log *l, int64_t now_ms, int64_t retention_ms, int64_t retention_bytes);
+/* Retention: the offset that the log could start at so that whole segments go: those whose newest entry was appended
+ * (append time, not the records' own) more than retention_ms before now_ms (< 0: no limit), or whose bytes aren't
+ * needed for the newest retention_bytes (< 0: no limit). Returns log_start_offset() when nothing can go. When by age
+ * even the active segment can go, a new one is planned for the next entry (as log_roll()): the set_log_start entry that
+ * the caller then proposes is the first of it. */
+int64_t log_retention_start(struct log *l, int64_t now_ms, int64_t retention_ms, int64_t retention_bytes);
+
+/* The active segment has entries and is older than segment_ms, or lies below the log start: an idle partition's old
+ * segment stays until some entry starts the next one. */
+bool log_needs_roll(const struct log *l, int64_t now_ms);
+/* log_plan() starts a new segment with the next entry, whatever the limits say. Touches no file. */
+void log_roll(struct log *l);
 
 /* Owner: raises the start offset for readers (the durable start was journalled already) and takes whole segments
  * below it out of the log; a log_cut job then removes their files when no one refers to them. */
@@ -178,6 +200,8 @@ struct log_cut {
     int error;
     void *result;
 };
+/* A segment goes when all its entries are below offset; the last one stays until another one follows, which
+ * is planned when it is wholly below. */
 void log_set_start(struct log *l, int64_t offset);
 bool log_cut_prepare(struct log *l, struct log_cut *job); /* false: nothing to remove now */
 void log_cut_run(struct log_cut *job);                    /* blocking */

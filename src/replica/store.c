@@ -211,6 +211,7 @@ static struct replica_job *append_job_new(struct replica *r, uint32_t n)
         };
     }
     job->first_index = job->entries[0].index;
+    log_append_prepare(r->log, &job->append);
     return job;
 }
 
@@ -235,6 +236,21 @@ static void submit_append(struct replica *r)
     job_submit(r, append_job_new(r, MIN(n_unstored(r), STORE_JOB_ENTRIES)));
 }
 
+/* Applied entries are in the log or wait for it in the tail. */
+static struct log_position applied_position(const struct replica *r)
+{
+    const struct replica_entry *e = tail_by_index(&r->tail, r->applied_index);
+
+    if (e == NULL)
+        return log_end(r->log);
+    return (struct log_position){
+        .index = e->index,
+        .term = e->term,
+        .next_offset = r->applied_offset,
+        .checksum = e->checksum,
+    };
+}
+
 static void submit_sync(struct replica *r)
 {
     struct replica_job *job = xcalloc(1, sizeof(*job));
@@ -248,7 +264,7 @@ static void submit_sync(struct replica *r)
     job->kind = JOB_SYNC;
     job->sync.log = r->log;
     job->sync.snapshot = slice_make(job->snapshot, size);
-    job->sync.snapshot_index = r->applied_index;
+    job->sync.snapshot_at = applied_position(r);
     log_sync_prepare(r->log, &job->sync);
     job_submit(r, job);
 }

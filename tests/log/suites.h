@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "support/suite.h"
+
+Suite *entry_suite(void);
+Suite *format_suite(void);
