@@ -19,7 +19,9 @@ struct broker_backend;
 /* A metadata command on its way. Embedded in the asker's struct. */
 struct broker_command {
     struct lane_mail mail;
-    unsigned home_reactor;
+    unsigned home_reactor; /* the router's */
+    void *route;           /* the router's */
+    struct list link;      /* the router's */
     struct slice body; /* as meta_write_*() made it; stays until done() */
     int16_t error;     /* result: Kafka error code */
     /* For producer id blocks. */
@@ -33,8 +35,7 @@ struct broker_backend_ops {
     /* Routes to the owner of op->group; unknown groups complete with UNKNOWN_TOPIC_OR_PARTITION. */
     void (*submit)(struct broker_backend *b, struct replica_op *op);
     void (*propose)(struct broker_backend *b, struct broker_command *c);
-    /* Current leader epoch of a partition as last heard of on this reactor (metadata answers); −1 unknown. */
-    int32_t (*leader_epoch)(struct broker_backend *b, uint64_t group);
+    /* False until recovery is over and while the node stops. */
     bool (*is_ready)(struct broker_backend *b);
 };
 

@@ -10,23 +10,32 @@
  * workers touch the disk, through the lane.
  *
  * Group commit: requests collect; journal_poll(), called once at the end of a reactor's turn, submits one flush
- * when none is in flight, with all that waits. When it is on the disk their done() run, in order. */
+ * when none is in flight, with all that waits. When it is on the disk their done() run, in order.
+ *
+ * journal_tick(), called about once a second, does what needs patience: it seals an idle tail and tries again what
+ * failed for want of space. */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "base/list.h"
 #include "base/slice.h"
 #include "base/textbuf.h"
+#include "base/uuid.h"
 #include "env/env.h"
 
 struct journal;
 
 struct journal_config {
     struct env_disk *disk;
-    const char *dir; /* below the data directory, e.g. "journal/0"; made when missing */
+    struct env_prng *prng;   /* salts of files */
+    struct env_clock *clock; /* times flushes for journal_stats(); may be NULL */
+    const char *dir;         /* below the data directory, e.g. "journal/0"; made when missing */
     unsigned shard;
+    struct uuid incarnation;  /* the superblock's: files of another directory are refused */
+    bool must_exist;          /* the superblock says that it was started before: no file at all is a loss */
     uint64_t size_bytes;      /* journal_size: all files together, before pressure makes it ask for checkpoints */
     uint64_t file_size_bytes; /* of a full-size file */
     uint64_t first_file_size_bytes;
@@ -46,8 +55,10 @@ struct journal_group_state {
 };
 
 enum journal_replay_kind {
-    JOURNAL_REPLAY_ENTRY,    /* also a relocated one: it never truncates anything */
-    JOURNAL_REPLAY_TRUNCATE, /* all entries of the group from index on are void */
+    /* Entries of a group come in order of their indexes, but relocated ones, which may come late and never truncate
+     * anything. */
+    JOURNAL_REPLAY_ENTRY,
+    JOURNAL_REPLAY_TRUNCATE, /* all entries of the group from index on that came before are void */
 };
 
 struct journal_replay_record {
@@ -61,35 +72,43 @@ struct journal_replay_record {
 typedef int (*journal_replay_fn)(void *ctx, const struct journal_replay_record *rec);
 typedef int (*journal_group_fn)(void *ctx, const struct journal_group_state *st);
 
-/* Positive codes. */
-#define JOURNAL_E_CORRUPT \
-    1001                       /* a bad record at or below the durable frontier: the text says file, position, \
-                                  groups that are hit and what to do; nothing was changed on disk */
-#define JOURNAL_E_VERSION 1002 /* written by a newer version; nothing was changed */
+enum journal_error {
+    /* Damage at or below the durable frontier, or files that contradict each other: the text says file, position,
+     * groups that are hit and what to do. Nothing was changed on disk. */
+    JOURNAL_E_CORRUPT = ERROR_BASE_JOURNAL + 1,
+    JOURNAL_E_VERSION, /* written by a newer version; nothing was changed */
+};
 
-/* Returns 0, a negative errno or JOURNAL_E_*; err says where. A torn tail is cut silently. */
+/* Blocking, and changes nothing on disk. Returns 0, a negative errno or JOURNAL_E_*; err says where. A torn tail is
+ * left out silently. Checks the logical chain of every group. */
 int journal_open(const struct journal_config *config, struct journal **ret, struct error_text *err);
-/* All groups known, in order of their ids. */
+/* All groups known, in order of their ids. fn's first result that isn't 0 ends it and is returned. */
 int journal_groups(struct journal *j, journal_group_fn fn, void *ctx);
-/* All entries and truncations of all files, oldest first (of a group: those behind its checkpoint only). Checks the
- * logical chain per group. */
+/* Blocking: all entries and truncations of all files, oldest first (of a group: those behind its checkpoint only).
+ * fn's first result that isn't 0 ends it and is returned. Memory stays bounded by the largest entry. */
 int journal_replay(struct journal *j, journal_replay_fn fn, void *ctx, struct error_text *err);
-/* Ready to write, with a fresh file whose STATE_TABLE is flushed. lane belongs to the owner reactor. */
+/* Blocking: makes durable what was recovered and opens a fresh file whose STATE_TABLE is flushed. Nothing that
+ * replay told may be acted upon towards others before. lane belongs to the owner reactor. */
 int journal_start(struct journal *j, struct env_lane *lane, struct error_text *err);
 /* Nothing may be in flight: see journal_is_idle(). Takes NULL. */
 void journal_free(struct journal *j);
 
 enum journal_request_kind {
-    JOURNAL_ENTRY,
-    JOURNAL_HARD_STATE, /* term, vote */
-    JOURNAL_TRUNCATE,   /* index */
-    JOURNAL_CHECKPOINT, /* state->checkpoint_*: written in one record with the others that wait */
-    JOURNAL_LOG_START,  /* log_start */
-    JOURNAL_FORGET,     /* the group was destroyed: it leaves the tables */
+    JOURNAL_ENTRY,      /* index, term, checksum, prev_checksum (of index − 1; 0 for index 1), data */
+    JOURNAL_HARD_STATE, /* state.term, state.vote */
+    /* Entries from index on are void; term and prev_checksum are those of the entry at index − 1. */
+    JOURNAL_TRUNCATE,
+    /* state.checkpoint_*, of flushed entries; written in one record with the others that wait. */
+    JOURNAL_CHECKPOINT,
+    JOURNAL_LOG_START, /* state.log_start */
+    /* An image replaced the group's log: all its entries are void, and state.checkpoint_* and state.log_start tell
+     * where it goes on. */
+    JOURNAL_IMAGE_INSTALLED,
+    JOURNAL_FORGET, /* the group was destroyed: it leaves the tables. Its last request. */
 };
 
 /* One record to write. Embedded in the caller's struct and the journal's from append to done(). What data points to
- * must stay until done(). */
+ * must stay until done(): the flush thread reads it. */
 struct journal_request {
     struct list link;
     enum journal_request_kind kind;
@@ -99,35 +118,47 @@ struct journal_request {
     struct journal_group_state state; /* the other kinds: the fields that the kind names */
     /* On the owner reactor, when the record is durable. An I/O error never gets here: the fatal handler does. */
     void (*done)(struct journal_request *r);
-    uint64_t lsn; /* the journal's */
+    uint64_t lsn;                /* set at done(): the end of the flush that holds it */
+    struct journal_group *owner; /* the journal's */
 };
 
-/* Never blocks; the flush may wait for a journal file to be ready. An entry larger than journal_max_entry() is a
- * bug of the caller. */
+/* Never blocks; the flush may wait for a journal file to be ready. An entry larger than journal_max_entry(), or one
+ * that isn't the next of its group (index, prev_checksum), is a bug of the caller. Order is kept, but while
+ * journal_space_error() holds, records other than ENTRY, TRUNCATE and IMAGE_INSTALLED go before those that wait for
+ * space. */
 void journal_append(struct journal *j, struct journal_request *r);
+/* Bytes of the largest envelope: a quarter of a full-size file. */
 size_t journal_max_entry(const struct journal *j);
 
 /* Submits a flush when something waits and none is in flight. */
 void journal_poll(struct journal *j);
+/* About once a second. An idle tail is sealed once: when nothing was flushed since the tick before. */
+void journal_tick(struct journal *j);
+/* Seals the tail now, if it isn't and nothing waits or is in flight: at a clean shutdown, then wait until idle. */
+void journal_seal(struct journal *j);
+/* Nothing waits, nothing is in flight. */
 bool journal_is_idle(const struct journal *j);
 
 /* Called on the owner reactor after a write or sync error on the journal: the process must end at once. */
 typedef void (*journal_fatal_fn)(void *ctx, int err, const char *what);
 void journal_set_fatal(struct journal *j, journal_fatal_fn fn, void *ctx);
 
-/* -ENOSPC / -EDQUOT while no further file can be made: 0 when all is well. Requests wait meanwhile, nothing is lost;
- * the node answers Produce with a retriable error. Retried by journal_poll(). */
+/* -ENOSPC / -EDQUOT (or what else was short: -EMFILE, -ENFILE, -ENOMEM) while no further file can be made: 0 when all
+ * is well. Requests wait meanwhile, nothing is lost; the node answers Produce with a retriable error. Tried again by
+ * journal_tick() and when a file went out of use. */
 int journal_space_error(const struct journal *j);
 
-/* Groups whose entries keep the oldest full files from being recycled while the journal is over its budget (or has
- * more than half of it in use): the node checkpoints them. index = up to where. Returns how many were reported. */
+/* Groups whose entries keep the oldest files from being recycled while more than half of the journal's budget is in
+ * use, or space is short: the node checkpoints them. index = up to where. Each group is reported once. Returns how
+ * many were reported. */
 typedef void (*journal_pin_fn)(void *ctx, uint64_t group, uint64_t index);
 int journal_pins(struct journal *j, journal_pin_fn fn, void *ctx);
 
 struct journal_stats {
     uint64_t flushed_lsn, next_lsn;
     uint64_t n_flushes, n_records, bytes_written; /* since start */
-    uint64_t n_files, bytes_in_use;
-    uint64_t last_flush_ns; /* duration, when the clock was given */
+    uint64_t n_files, bytes_in_use;               /* live files */
+    uint64_t bytes_spare;                         /* prepared and recycled files */
+    uint64_t last_flush_ns;                       /* duration, when the clock was given */
 };
 void journal_stats(const struct journal *j, struct journal_stats *ret);

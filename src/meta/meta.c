@@ -173,7 +173,7 @@ void meta_add_partitions(struct meta_topic *t, int32_t total, uint64_t first_gro
 {
     t->partitions = xrealloc(t->partitions, (size_t)total * sizeof(t->partitions[0]));
     for (int32_t p = t->n_partitions; p < total; p++)
-        t->partitions[p] = (struct meta_partition){ .group = first_group++, .leader = leader };
+        t->partitions[p] = (struct meta_partition){ .group = first_group++, .leader = leader, .epoch = 1 };
     t->n_partitions = total;
 }
 

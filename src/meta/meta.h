@@ -34,6 +34,8 @@ struct meta_config_entry {
 struct meta_partition {
     uint64_t group; /* never reused */
     int32_t leader; /* broker id; intent */
+    /* Leader epoch as this copy's owner last heard of it; no part of the image. A new group's first is 1. */
+    int32_t epoch;
 };
 
 struct meta_topic {

@@ -51,6 +51,8 @@ int replica_apply_state(struct replica *r, uint64_t index, uint64_t term, uint32
     size_t pos = 0;
     int rc;
 
+    if (index == r->apply_after && (term != r->apply_after_term || checksum != r->apply_after_checksum))
+        return REPLICA_E_STALE_IMAGE;
     if (index > r->state_index) {
         rc = apply_batches(r, index, entry);
         if (rc < 0)

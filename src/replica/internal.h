@@ -77,7 +77,7 @@ struct replica {
     uint64_t checkpoint_index;  /* journalled, or on its way to the journal */
     uint64_t checkpoint_wanted; /* 0: none */
     unsigned n_requests;        /* journal requests in flight that aren't entries */
-    unsigned n_ranges;          /* file ranges that readers hold */
+    unsigned n_reads;           /* READ ops that came home well and weren't released yet */
     bool replaying;             /* at start: nothing goes to the lane */
     bool open;                  /* leads, and its own first entry of the term is applied */
     bool start_in_flight;       /* a LOG_START is on its way to the journal */
@@ -86,7 +86,8 @@ struct replica {
     void (*apply)(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, struct slice command,
                   int16_t *ret_result);
     void *apply_ctx;
-    uint64_t apply_after;
+    uint64_t apply_after, apply_after_term;
+    uint32_t apply_after_checksum;
 
     void (*destroy_done)(void *ctx);
     void *destroy_ctx;

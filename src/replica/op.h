@@ -46,6 +46,7 @@ struct replica_op {
     struct lane_mail mail; /* the router's */
     struct list link;      /* the replica's while it waits */
     unsigned home_reactor;
+    void *route; /* the router's */
     uint64_t group;
     enum replica_op_kind kind;
     int32_t current_leader_epoch; /* as the client knows it; −1: don't check */

@@ -14,6 +14,13 @@ static void cold_run(struct lane_work *work)
 
 static void read_records(struct replica *r, struct replica_op *op);
 
+/* The reader holds what it got until it sends a RELEASE. */
+static void read_finish(struct replica *r, struct replica_op *op)
+{
+    r->n_reads++;
+    replica_finish(r, op, 0, NULL);
+}
+
 static void cold_done(struct lane_work *work)
 {
     struct replica_op *op = container_of(work, struct replica_op, read.work);
@@ -61,9 +68,8 @@ static void read_from_log(struct replica *r, struct replica_op *op)
     } else {
         op->read.has_range = true;
         op->read.ret_size = op->read.range.size;
-        r->n_ranges++;
     }
-    replica_finish(r, op, 0, NULL);
+    read_finish(r, op);
 }
 
 static void read_from_tail(struct replica *r, struct replica_op *op)
@@ -83,7 +89,7 @@ static void read_from_tail(struct replica *r, struct replica_op *op)
             break;
     }
     op->read.ret_size = op->read.chain.size;
-    replica_finish(r, op, 0, NULL);
+    read_finish(r, op);
 }
 
 static void read_records(struct replica *r, struct replica_op *op)
@@ -124,7 +130,7 @@ void replica_read(struct replica *r, struct replica_op *op)
     if (op->read.offset < r->durable_start || op->read.offset > r->applied_offset)
         replica_finish(r, op, KAFKA_E_OFFSET_OUT_OF_RANGE, NULL);
     else if (read_diverges(r, op) || op->read.offset == r->applied_offset)
-        replica_finish(r, op, 0, NULL);
+        read_finish(r, op);
     else
         read_records(r, op);
 }
@@ -138,12 +144,12 @@ void replica_release(struct replica *r, struct replica_op *op)
     if (read->read.has_range) {
         log_range_release(&read->read.range);
         read->read.has_range = false;
-        r->n_ranges--;
     }
+    r->n_reads--;
     replica_finish(r, op, 0, NULL);
     if (r->destroyed)
         replica_settle(r);
-    else if (r->n_ranges == 0)
+    else if (r->n_reads == 0)
         replica_store_continue(r); /* files may have waited for this reader to go */
 }
 

@@ -41,7 +41,7 @@ static int rebuild_entry(void *ctx, uint64_t index, uint64_t term, uint32_t chec
 
     if (rc == 0)
         rc = replica_apply_state(r, index, term, checksum, &entry, &result);
-    if (rc < 0)
+    if (rc != 0)
         error_setf(b->err, "%s: entry %llu can't be applied", r->dir, (unsigned long long)index);
     else
         r->last_append_time = MAX(r->last_append_time, entry.header.append_time_ms);
@@ -67,7 +67,9 @@ int replica_open(struct replica_shard *shard, const struct replica_config *confi
     r->term = state->term;
     r->replaying = true;
     rc = load_snapshot(r, &r->state_index, err);
-    from = r->apply != NULL ? MIN(r->apply_after, r->state_index) : r->state_index;
+    from = r->state_index;
+    if (r->apply != NULL && r->apply_after <= from)
+        from = r->apply_after > 0 ? r->apply_after - 1 : 0;
     rebuild.replica = r;
     if (rc == 0 && from < checkpoint.index)
         rc = log_read_entries(r->log, from, rebuild_entry, &rebuild, err);
@@ -108,6 +110,8 @@ static int replay_entry(struct replica *r, const struct journal_replay_record *r
                    (unsigned long long)rec->index, (unsigned long long)r->last_index);
         return -EBADMSG;
     }
+    if (rec->index == r->apply_after && (rec->term != r->apply_after_term || rec->checksum != r->apply_after_checksum))
+        return REPLICA_E_STALE_IMAGE;
     e = replica_entry_restore(r, rec);
     if (e == NULL)
         return -ENOMEM;
@@ -134,7 +138,7 @@ int replica_replay(struct replica *r, const struct journal_replay_record *rec, s
 
 int replica_replay_end(struct replica *r, struct error_text *err)
 {
-    int rc = replay_store(r, err);
+    int rc = r->apply_after <= r->last_index ? replay_store(r, err) : REPLICA_E_STALE_IMAGE;
 
     r->state_index = 0;
     r->replaying = false;

@@ -12,6 +12,8 @@ static struct replica *replica_alloc(struct replica_shard *shard, const struct r
     r->apply = config->apply;
     r->apply_ctx = config->apply_ctx;
     r->apply_after = config->applied_index;
+    r->apply_after_term = config->applied_term;
+    r->apply_after_checksum = config->applied_checksum;
     list_init(&r->dirty_link);
     list_init(&r->watchers);
     list_init(&r->parked);
@@ -192,7 +194,7 @@ static void fail_proposers(struct replica *r)
 
 bool replica_is_idle(const struct replica *r)
 {
-    if (r->job != NULL || r->n_requests > 0 || r->n_ranges > 0 || !list_is_empty(&r->cold))
+    if (r->job != NULL || r->n_requests > 0 || r->n_reads > 0 || !list_is_empty(&r->cold))
         return false;
     return r->tail.count == 0 || tail_at(&r->tail, r->tail.count - 1)->flushed;
 }
@@ -200,21 +202,19 @@ bool replica_is_idle(const struct replica *r)
 struct destroy_job {
     struct lane_work work;
     struct journal_request request;
-    struct replica_shard *shard;
-    char *dir;
+    struct replica *replica;
     int error;
-    void (*done)(void *ctx);
-    void *ctx;
 };
 
 static void destroy_finished(struct lane_work *work)
 {
     struct destroy_job *d = container_of(work, struct destroy_job, work);
+    struct replica *r = d->replica;
 
     if (d->error != 0)
-        d->shard->fatal(d->shard->ctx, d->error, "removing a deleted partition");
-    d->done(d->ctx);
-    free(d->dir);
+        r->shard->fatal(r->shard->ctx, d->error, "removing a deleted partition");
+    r->destroy_done(r->destroy_ctx);
+    replica_free(r);
     free(d);
 }
 
@@ -222,35 +222,33 @@ static void destroy_run(struct lane_work *work)
 {
     struct destroy_job *d = container_of(work, struct destroy_job, work);
 
-    d->error = log_destroy(d->shard->env->disk, d->dir);
+    d->error = log_destroy(d->replica->shard->env->disk, d->replica->dir);
 }
 
 /* The journal has forgotten the group: nothing can bring it back, so its files may go. */
 static void forgotten(struct journal_request *request)
 {
     struct destroy_job *d = container_of(request, struct destroy_job, request);
+    struct replica_shard *shard = d->replica->shard;
 
     d->work.run = destroy_run;
     d->work.done = destroy_finished;
-    lane_submit(d->shard->env->lane, LANE_POOL, d->shard->shard, &d->work);
+    lane_submit(shard->env->lane, LANE_POOL, shard->shard, &d->work);
 }
 
 void replica_settle(struct replica *r)
 {
     struct destroy_job *d;
 
-    if (!r->destroyed || !replica_is_idle(r))
+    if (!r->destroyed || r->log == NULL || !replica_is_idle(r))
         return;
+    log_free(TAKE_PTR(r->log));
     d = xcalloc(1, sizeof(*d));
-    d->shard = r->shard;
-    d->dir = TAKE_PTR(r->dir);
-    d->done = r->destroy_done;
-    d->ctx = r->destroy_ctx;
+    d->replica = r;
     d->request.kind = JOURNAL_FORGET;
     d->request.group = r->group;
     d->request.done = forgotten;
-    journal_append(d->shard->journal, &d->request);
-    replica_free(r);
+    journal_append(r->shard->journal, &d->request);
 }
 
 void replica_destroy(struct replica *r, void (*done)(void *ctx), void *ctx)
@@ -264,6 +262,11 @@ void replica_destroy(struct replica *r, void (*done)(void *ctx), void *ctx)
     fail_all(r, &r->deletes);
     fail_proposers(r);
     replica_settle(r);
+}
+
+bool replica_is_open(const struct replica *r)
+{
+    return r->open;
 }
 
 uint64_t replica_group(const struct replica *r)

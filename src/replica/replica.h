@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "base/slice.h"
 #include "base/textbuf.h"
 #include "env/env.h"
@@ -62,8 +63,14 @@ struct replica_config {
     void (*apply)(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, struct slice command,
                   int16_t *ret_result);
     void *apply_ctx;
-    uint64_t applied_index; /* what apply's owner has already: entries up to it aren't applied again */
+    /* What apply's owner has already: entries up to it aren't applied again, but the one at applied_index is held
+     * against term and checksum. 0: nothing. */
+    uint64_t applied_index, applied_term;
+    uint32_t applied_checksum;
 };
+
+/* The applied position that the owner gave isn't one of this log: the image is of another history, or damaged. */
+#define REPLICA_E_STALE_IMAGE (ERROR_BASE_REPLICA + 1)
 
 /* A replica of a new group. Nothing is written before the first proposal but its hard state. */
 int replica_new(struct replica_shard *shard, const struct replica_config *config, struct replica **ret);
@@ -105,6 +112,11 @@ void replica_checkpoint(struct replica *r, uint64_t index);
 /* Retention: proposes a new log start when segments may go; also rolls an old active segment. Cheap when idle. */
 void replica_housekeep(struct replica *r);
 
+/* Everything that is applied is in segments and checkpointed, or can't be for now (the disk is full). */
+bool replica_is_stored(const struct replica *r);
+
+/* Leads and takes proposals. */
+bool replica_is_open(const struct replica *r);
 uint64_t replica_group(const struct replica *r);
 uint64_t replica_term(const struct replica *r);
 /* Offsets for metrics. */

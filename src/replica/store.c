@@ -353,6 +353,13 @@ void replica_checkpoint(struct replica *r, uint64_t index)
     replica_store_kick(r);
 }
 
+bool replica_is_stored(const struct replica *r)
+{
+    if (r->retry_ns > 0)
+        return true;
+    return replica_is_idle(r) && r->tail.count == 0 && r->checkpoint_index == log_end(r->log).index;
+}
+
 void replica_housekeep(struct replica *r)
 {
     int64_t start;

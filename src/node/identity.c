@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "node/internal.h"
+
+#define MAX_SHARDS 1024
+
+/* Names that hold data of ours; made before anything is put in them. */
+static const char *const directories[] = { "journal", "topics", "state" };
+
+static int make_directories(struct env_disk *disk, struct error_text *err)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(directories); i++) {
+        int rc = disk_mkdir(disk, directories[i]);
+
+        if (rc < 0 && rc != -EEXIST) {
+            error_setf(err, "%s: %s", directories[i], strerror(-rc));
+            return rc;
+        }
+    }
+    return disk_sync_dir(disk, ".");
+}
+
+static void draw_uuid(struct env_prng *prng, struct uuid *ret)
+{
+    uint8_t random[16];
+
+    prng_fill(prng, random, sizeof(random));
+    uuid_from_random(ret, random);
+}
+
+/* A node alone forms its own cluster at its first start. */
+static void superblock_fresh(struct node *n, const struct node_options *options)
+{
+    struct env *env = options->envs[0];
+
+    n->superblock = (struct superblock){
+        .broker_id = NODE_BROKER_ID,
+        .n_shards = MIN(MAX(options->n_shards, 1u), (unsigned)MAX_SHARDS),
+        .created_ms = clock_real_ms(env->clock),
+    };
+    memcpy(n->superblock.node_id, options->config->node_id, strlen(options->config->node_id) + 1);
+    draw_uuid(env->prng, &n->superblock.cluster_id);
+    draw_uuid(env->prng, &n->superblock.incarnation);
+}
+
+int node_identify(struct node *n, const struct node_options *options, struct error_text *err)
+{
+    struct env_disk *disk = options->envs[0]->disk;
+    int rc = disk_lock(disk, "lock");
+
+    if (rc == -EBUSY) {
+        error_setf(err, "the data directory is in use by another process");
+        return NODE_E_BUSY;
+    }
+    if (rc < 0) {
+        error_setf(err, "locking the data directory: %s", strerror(-rc));
+        return rc;
+    }
+    rc = superblock_read(disk, options->config->node_id, &n->superblock, err);
+    if (rc == -ENOENT) {
+        superblock_fresh(n, options);
+        rc = 0;
+    }
+    if (rc > 0)
+        return NODE_E_DATA;
+    if (rc < 0)
+        return rc;
+    n->n_shards = n->superblock.n_shards;
+    n->superblock.boot_counter++;
+    rc = superblock_write(disk, &n->superblock, err);
+    return rc < 0 ? rc : make_directories(disk, err);
+}

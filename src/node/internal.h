@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files of node/ share. */
+
+#include "broker/backend.h"
+#include "journal/journal.h"
+#include "journal/superblock.h"
+#include "meta/meta.h"
+#include "node/node.h"
+#include "replica/replica.h"
+#include "state/state.h"
+
+#define NODE_BROKER_ID 1 /* of a node that forms a cluster alone */
+#define NODE_STATE_PATH "state/0.db"
+#define NODE_METADATA_DIR "state/metadata"
+
+/* A group that lives on this node, in its shard's table. */
+struct node_group {
+    struct hash_node by_id;
+    struct list link; /* of the shard */
+    uint64_t id;
+    struct replica *replica;
+    struct node_shard *shard;
+    bool gone; /* its topic was deleted: only what must end is still routed to it */
+};
+
+struct node_shard {
+    struct node *node;
+    unsigned index;
+    struct journal *journal;
+    struct replica_shard replicas;
+    struct hash_table by_id;
+    struct list groups;
+    uint64_t checked_flushes; /* journal's count at the last look for pins */
+    unsigned n_destroying;
+};
+
+enum node_phase {
+    NODE_RUNNING,
+    NODE_DRAINING,      /* brokers finish */
+    NODE_CHECKPOINTING, /* shards write what only the journal has */
+    NODE_STOPPED,
+};
+
+struct node_reactor {
+    struct broker_backend backend; /* first: the broker's pointer leads here */
+    struct node *node;
+    unsigned index;
+    struct env *env;
+    struct broker *broker;
+    struct meta meta;
+    struct buf_pool pool;
+    uint64_t now_ns;
+    uint64_t next_housekeep_ns, next_pins_ns;
+    enum node_phase phase;
+    uint64_t drain_deadline_ns;
+    bool phase_done; /* told to reactor 0 */
+    bool ready;
+};
+
+/* Reactor 0 only: metadata's image on its way to SQLite. */
+struct node_image {
+    struct state_db *db;
+    struct list records; /* struct meta_record, in order */
+    struct state_applied applied;
+    bool dirty;
+    uint64_t due_ns;
+    struct node_image_job *job;
+};
+
+struct node {
+    const struct config *config;
+    struct node_host host;
+    unsigned n_reactors, n_shards;
+    struct node_reactor *reactors;
+    struct node_shard *shards;
+    struct superblock superblock;
+    uint16_t port;
+    /* The rest: reactor 0 only, after start. */
+    struct replica *metadata;
+    struct node_image image;
+    unsigned n_phase_done;
+    unsigned n_starting; /* start-up commands under way */
+    bool recovering;     /* in node_open() */
+    /* Of the command that was applied last, for its proposer. */
+    int64_t producer_ids_first;
+    int32_t producer_ids_count;
+};
+
+static inline struct node_shard *node_shard_of(struct node *n, uint64_t group)
+{
+    return &n->shards[group % n->n_shards];
+}
+
+static inline struct node_reactor *node_reactor_of(struct node *n, uint64_t group)
+{
+    return &n->reactors[(group % n->n_shards) % n->n_reactors];
+}
+
+static inline bool node_owns(const struct node_reactor *r, const struct node_shard *s)
+{
+    return s->index % r->node->n_reactors == r->index;
+}
+
+/* identity.c */
+int node_identify(struct node *n, const struct node_options *options, struct error_text *err);
+
+/* recover.c */
+int node_recover(struct node *n, const struct node_options *options, struct error_text *err);
+
+/* groups.c */
+struct node_group *node_group_find(const struct node_shard *s, uint64_t id);
+struct node_group *node_group_add(struct node_shard *s, uint64_t id, struct replica *replica);
+void node_group_free(struct node_group *g);
+/* What a topic's partitions run with, from its own configs and the node's defaults. */
+void node_topic_limits(const struct config *config, const struct meta_topic *t, struct replica_limits *ret);
+/* malloc'd path of a partition's log below the data directory. */
+char *node_partition_dir(const struct meta_topic *t, int32_t partition);
+/* Carries an applied metadata event out on the groups that live on this reactor. */
+void node_follow(struct node_reactor *r, const struct meta_event *e);
+/* All topics of this reactor's groups take new limits. */
+void node_refresh_limits(struct node_reactor *r);
+
+/* metadata.c */
+void node_metadata_apply(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, struct slice command,
+                         int16_t *ret_result);
+void node_metadata_start(struct node *n);
+/* Writes the image behind: when it is due, or now. */
+void node_image_poll(struct node *n, bool now);
+bool node_image_is_idle(const struct node *n);
+void node_metadata_propose(struct node *n, struct broker_command *c);
+
+/* route.c */
+extern const struct broker_backend_ops node_backend_ops;
+void node_complete(void *ctx, struct replica_op *op);
+
+/* housekeep.c */
+uint64_t node_housekeep(struct node_reactor *r);
+
+/* stop.c */
+void node_stop_poll(struct node_reactor *r);

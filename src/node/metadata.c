@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "node/internal.h"
+#include "wire/error.h"
+
+/* The metadata group as this node runs it: commands are proposed on reactor 0, applied there first, then sent to the
+ * other reactors' copies, and written to SQLite behind. */
+
+#define IMAGE_DELAY_NS (1000ull * 1000 * 1000)
+#define COMMAND_MAX (4u << 20)
+
+/* A command on its way to the other reactors' copies. */
+struct metadata_mail {
+    struct lane_mail mail;
+    struct node_reactor *to;
+    uint64_t index;
+    size_t size;
+    uint8_t command[];
+};
+
+static void copy_arrived(struct lane_mail *mail)
+{
+    struct metadata_mail *m = container_of(mail, struct metadata_mail, mail);
+    struct meta_event e;
+
+    gq_assert(meta_apply(&m->to->meta, m->index, slice_make(m->command, m->size), &e) == 0);
+    node_follow(m->to, &e);
+    meta_event_fini(&e);
+    free(m);
+}
+
+static void send_copies(struct node *n, uint64_t index, struct slice command)
+{
+    for (unsigned i = 1; i < n->n_reactors; i++) {
+        struct metadata_mail *m = xmalloc(sizeof(*m) + command.size);
+
+        *m = (struct metadata_mail){ .to = &n->reactors[i], .index = index, .size = command.size };
+        m->mail.deliver = copy_arrived;
+        memcpy(m->command, command.data, command.size);
+        lane_post(n->reactors[0].env->lane, i, &m->mail);
+    }
+}
+
+/* A proposer's command while it is in the log. */
+struct metadata_proposal {
+    struct replica_command command;
+    struct broker_command *asker;
+    struct node *node;
+};
+
+/* During recovery the copies are filled directly, and nobody follows yet. */
+static void apply_at_start(struct node *n, uint64_t index, struct slice command)
+{
+    for (unsigned i = 1; i < n->n_reactors; i++) {
+        struct meta_event e;
+
+        gq_assert(meta_apply(&n->reactors[i].meta, index, command, &e) == 0);
+        meta_event_fini(&e);
+    }
+}
+
+void node_metadata_apply(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, struct slice command,
+                         int16_t *ret_result)
+{
+    struct node *n = ctx;
+    struct node_reactor *r = &n->reactors[0];
+    struct meta_event e;
+
+    if (meta_apply(&r->meta, index, command, &e) < 0) {
+        n->host.fatal(n->host.ctx, -EBADMSG, "applying a metadata entry that this version doesn't know");
+        return;
+    }
+    *ret_result = e.error;
+    n->producer_ids_first = e.producer_id_first;
+    n->producer_ids_count = e.producer_id_count;
+    list_splice(&n->image.records, &e.records);
+    n->image.applied = (struct state_applied){ index, term, checksum };
+    if (n->recovering) {
+        apply_at_start(n, index, command);
+    } else {
+        node_follow(r, &e);
+        send_copies(n, index, command);
+    }
+    if (!n->image.dirty) {
+        n->image.dirty = true;
+        n->image.due_ns = r->now_ns + IMAGE_DELAY_NS;
+    }
+    meta_event_fini(&e);
+}
+
+static void command_home(struct lane_mail *mail)
+{
+    struct broker_command *c = container_of(mail, struct broker_command, mail);
+
+    c->done(c);
+}
+
+/* Behind the copy's mail, so the asker's reactor has applied it when the answer comes. */
+static void command_done(struct node *n, struct broker_command *c, int16_t error)
+{
+    c->error = error;
+    c->mail.deliver = command_home;
+    lane_post(n->reactors[0].env->lane, c->home_reactor, &c->mail);
+}
+
+static void proposal_done(struct replica_command *command, int16_t result)
+{
+    struct metadata_proposal *p = container_of(command, struct metadata_proposal, command);
+
+    p->asker->ret_producer_id_first = p->node->producer_ids_first;
+    p->asker->ret_producer_id_count = p->node->producer_ids_count;
+    command_done(p->node, p->asker, result);
+    free(p);
+}
+
+void node_metadata_propose(struct node *n, struct broker_command *c)
+{
+    struct metadata_proposal *p;
+
+    if (c->body.size > COMMAND_MAX || n->reactors[0].phase >= NODE_CHECKPOINTING) {
+        command_done(n, c, c->body.size > COMMAND_MAX ? KAFKA_E_INVALID_REQUEST : KAFKA_E_NOT_CONTROLLER);
+        return;
+    }
+    if (n->shards[0].replicas.space_error || journal_space_error(n->shards[0].journal) != 0) {
+        command_done(n, c, KAFKA_E_KAFKA_STORAGE_ERROR);
+        return;
+    }
+    p = xcalloc(1, sizeof(*p));
+    p->asker = c;
+    p->node = n;
+    p->command.done = proposal_done;
+    replica_propose_command(n->metadata, &p->command, c->body);
+}
+
+/* --- what a single node tells the metadata about itself at start --- */
+
+struct node_start_command {
+    struct replica_command command;
+    struct node *node;
+};
+
+static void start_done(struct replica_command *command, int16_t result)
+{
+    struct node_start_command *s = container_of(command, struct node_start_command, command);
+
+    gq_assert(result == 0);
+    s->node->n_starting--;
+    free(s);
+}
+
+static void start_propose(struct node *n, struct wr *w)
+{
+    struct node_start_command *s = xcalloc(1, sizeof(*s));
+
+    gq_assert(w->error == 0);
+    s->node = n;
+    s->command.done = start_done;
+    n->n_starting++;
+    replica_propose_command(n->metadata, &s->command, slice_make(w->start, wr_size(w)));
+    wr_fini(w);
+}
+
+static bool broker_is_known(const struct node *n, const struct meta_broker *b)
+{
+    const struct meta_broker *known = meta_broker_by_id(&n->reactors[0].meta, b->id);
+
+    return known != NULL && strcmp(known->node_id, b->node_id) == 0 && strcmp(known->host, b->host) == 0 &&
+           known->port == b->port && uuid_eq(&known->incarnation, &b->incarnation) &&
+           slice_eq_str(slice_str(known->rack), b->rack);
+}
+
+static void propose_broker(struct node *n)
+{
+    const struct config *c = n->config;
+    struct meta_broker b = {
+        .id = n->superblock.broker_id,
+        .node_id = n->superblock.node_id,
+        .incarnation = n->superblock.incarnation,
+        .host = c->advertised_addr != NULL ? c->advertised_addr : (char *)"",
+        .port = c->advertised_port != CONFIG_AUTO ? (uint16_t)c->advertised_port : n->port,
+        .rack = c->rack,
+    };
+    struct wr w;
+
+    if (broker_is_known(n, &b))
+        return;
+    wr_init_growing(&w, 256, COMMAND_MAX);
+    meta_write_broker(&w, &b);
+    start_propose(n, &w);
+}
+
+void node_metadata_start(struct node *n)
+{
+    struct wr w;
+
+    replica_lead(n->metadata);
+    if (uuid_is_zero(&n->reactors[0].meta.cluster_id)) {
+        wr_init_growing(&w, 64, COMMAND_MAX);
+        meta_write_form(&w, &n->superblock.cluster_id);
+        start_propose(n, &w);
+    }
+    propose_broker(n);
+}
+
+/* --- the image in SQLite --- */
+
+struct node_image_job {
+    struct lane_work work;
+    struct node *node;
+    struct state_applied applied;
+    struct list records;
+    struct state_record *changes;
+    size_t n_changes;
+    int error;
+};
+
+static void image_run(struct lane_work *work)
+{
+    struct node_image_job *job = container_of(work, struct node_image_job, work);
+
+    job->error = state_write(job->node->image.db, META_GROUP_ID_DEFAULT, &job->applied, job->changes, job->n_changes);
+}
+
+static bool is_space_error(int err)
+{
+    return err == -ENOSPC || err == -EDQUOT;
+}
+
+static void image_done(struct lane_work *work)
+{
+    struct node_image_job *job = container_of(work, struct node_image_job, work);
+    struct node *n = job->node;
+
+    n->image.job = NULL;
+    if (is_space_error(job->error)) {
+        /* It is derived: the log has it all. Tried again, in order before what came since. */
+        list_splice(&job->records, &n->image.records);
+        list_splice(&n->image.records, &job->records);
+        n->image.dirty = true;
+        n->image.due_ns = n->reactors[0].now_ns + IMAGE_DELAY_NS;
+    } else if (job->error != 0) {
+        n->host.fatal(n->host.ctx, job->error, "writing the metadata image");
+    }
+    meta_records_fini(&job->records);
+    free(job->changes);
+    free(job);
+}
+
+static struct node_image_job *image_job_new(struct node *n)
+{
+    struct node_image_job *job = xcalloc(1, sizeof(*job));
+    struct meta_record *rec;
+    size_t count = 0;
+
+    job->node = n;
+    job->applied = n->image.applied;
+    list_init(&job->records);
+    list_splice(&job->records, &n->image.records);
+    list_foreach (&job->records, rec, link)
+        count++;
+    job->changes = xcalloc(count + 1, sizeof(*job->changes));
+    list_foreach (&job->records, rec, link)
+        job->changes[job->n_changes++] = (struct state_record){ rec->kind, rec->key, rec->value };
+    job->work.run = image_run;
+    job->work.done = image_done;
+    return job;
+}
+
+void node_image_poll(struct node *n, bool now)
+{
+    if (!n->image.dirty || n->image.job != NULL || (!now && n->image.due_ns > n->reactors[0].now_ns))
+        return;
+    n->image.dirty = false;
+    n->image.job = image_job_new(n);
+    lane_submit(n->reactors[0].env->lane, LANE_POOL, 0, &n->image.job->work);
+}
+
+bool node_image_is_idle(const struct node *n)
+{
+    return !n->image.dirty && n->image.job == NULL;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "node/internal.h"
+
+#define REACTOR_POOL_BYTES (4u << 20)
+#define MAX_PRODUCER_IDS 10000
+
+static void journal_failed(void *ctx, int err, const char *what)
+{
+    struct node_shard *s = ctx;
+
+    s->node->host.fatal(s->node->host.ctx, err, what);
+}
+
+static void shard_init(struct node *n, unsigned index, uint64_t hash_seed)
+{
+    struct node_shard *s = &n->shards[index];
+    struct node_reactor *r = &n->reactors[index % n->n_reactors];
+
+    *s = (struct node_shard){ .node = n, .index = index };
+    hash_table_init(&s->by_id);
+    list_init(&s->groups);
+    s->replicas = (struct replica_shard){
+        .env = r->env,
+        .shard = index,
+        .broker_id = n->superblock.broker_id,
+        .hash_seed = hash_seed,
+        .pool = &r->pool,
+        .complete = node_complete,
+        .fatal = journal_failed,
+        .ctx = s,
+        .max_producer_ids = MAX_PRODUCER_IDS,
+        .now_ns = clock_mono_ns(r->env->clock),
+        .now_real_ms = clock_real_ms(r->env->clock),
+    };
+    list_init(&s->replicas.dirty);
+}
+
+static void reactor_init(struct node *n, unsigned index, const struct node_options *options, uint64_t hash_seed)
+{
+    struct node_reactor *r = &n->reactors[index];
+
+    r->node = n;
+    r->index = index;
+    r->env = options->envs[index];
+    meta_init(&r->meta, hash_seed);
+    buf_pool_init(&r->pool, REACTOR_POOL_BYTES);
+    r->backend = (struct broker_backend){
+        .ops = &node_backend_ops,
+        .env = r->env,
+        .meta = &r->meta,
+        .config = options->config,
+        .reactor = index,
+    };
+}
+
+int node_open(const struct node_options *options, struct node **ret, struct error_text *err)
+{
+    struct node *n = xcalloc(1, sizeof(*n));
+    uint64_t hash_seed = prng_u64(options->envs[0]->prng);
+    int rc;
+
+    n->config = options->config;
+    n->host = options->host;
+    n->n_reactors = options->n_reactors;
+    n->reactors = xcalloc(n->n_reactors, sizeof(*n->reactors));
+    list_init(&n->image.records);
+    for (unsigned i = 0; i < n->n_reactors; i++)
+        reactor_init(n, i, options, hash_seed);
+    rc = node_identify(n, options, err);
+    if (rc == 0) {
+        n->shards = xcalloc(n->n_shards, sizeof(*n->shards));
+        for (unsigned i = 0; i < n->n_shards; i++)
+            shard_init(n, i, hash_seed);
+        rc = node_recover(n, options, err);
+    }
+    if (rc != 0) {
+        node_free(n);
+        return rc;
+    }
+    *ret = n;
+    return 0;
+}
+
+static void shard_fini(struct node_shard *s)
+{
+    struct node_group *g, *tmp;
+
+    list_foreach_safe (&s->groups, g, tmp, link) {
+        replica_free(g->replica);
+        node_group_free(g);
+    }
+    hash_table_fini(&s->by_id);
+    journal_free(s->journal);
+}
+
+void node_free(struct node *n)
+{
+    if (n == NULL)
+        return;
+    for (unsigned i = 0; i < n->n_reactors; i++)
+        broker_free(n->reactors[i].broker);
+    for (unsigned i = 0; n->shards != NULL && i < n->n_shards; i++)
+        shard_fini(&n->shards[i]);
+    for (unsigned i = 0; i < n->n_reactors; i++) {
+        meta_fini(&n->reactors[i].meta);
+        buf_pool_fini(&n->reactors[i].pool);
+    }
+    meta_records_fini(&n->image.records);
+    state_close(n->image.db);
+    free(n->shards);
+    free(n->reactors);
+    free(n);
+}
+
+/* Epochs that clients hear: each group leads in the term after the one it was found in. */
+static void note_epochs(struct node *n)
+{
+    for (unsigned i = 0; i < n->n_reactors; i++) {
+        struct meta_topic *t;
+
+        list_foreach (&n->reactors[i].meta.topics, t, link) {
+            for (int32_t p = 0; p < t->n_partitions; p++) {
+                const struct node_group *g =
+                    node_group_find(node_shard_of(n, t->partitions[p].group), t->partitions[p].group);
+
+                t->partitions[p].epoch = (int32_t)replica_term(g->replica) + 1;
+            }
+        }
+    }
+}
+
+void node_set_port(struct node *n, uint16_t port)
+{
+    n->port = port;
+    note_epochs(n);
+}
+
+void node_start(struct node *n, unsigned reactor)
+{
+    struct node_reactor *r = &n->reactors[reactor];
+
+    r->now_ns = clock_mono_ns(r->env->clock);
+    r->backend.broker_id = n->superblock.broker_id;
+    r->broker = broker_new(&r->backend, n->n_reactors);
+    broker_set_http(r->broker, n->host.http, n->host.ctx);
+    for (unsigned s = reactor; s < n->n_shards; s += n->n_reactors) {
+        struct node_shard *shard = &n->shards[s];
+        struct node_group *g;
+
+        journal_set_fatal(shard->journal, journal_failed, shard);
+        list_foreach (&shard->groups, g, link) {
+            if (g->replica != n->metadata)
+                replica_lead(g->replica);
+        }
+    }
+    if (reactor == 0)
+        node_metadata_start(n);
+}
+
+static uint64_t turn_shards(struct node_reactor *r)
+{
+    struct node *n = r->node;
+    uint64_t deadline = UINT64_MAX;
+
+    for (unsigned s = r->index; s < n->n_shards; s += n->n_reactors) {
+        uint64_t due = replica_shard_poll(&n->shards[s].replicas);
+
+        deadline = MIN(deadline, due);
+        journal_poll(n->shards[s].journal);
+    }
+    return deadline;
+}
+
+/* Every shard of this reactor leads all its groups, and the metadata knows this node. */
+static void look_for_readiness(struct node_reactor *r)
+{
+    struct node *n = r->node;
+
+    for (unsigned s = r->index; s < n->n_shards; s += n->n_reactors) {
+        struct node_group *g;
+
+        list_foreach (&n->shards[s].groups, g, link) {
+            if (!g->gone && !replica_is_open(g->replica))
+                return;
+        }
+    }
+    if (r->index == 0 && n->n_starting > 0)
+        return;
+    r->ready = meta_broker_by_id(&r->meta, n->superblock.broker_id) != NULL;
+}
+
+uint64_t node_turn(struct node *n, unsigned reactor, uint64_t now_ns)
+{
+    struct node_reactor *r = &n->reactors[reactor];
+    int64_t real_ms = clock_real_ms(r->env->clock);
+    uint64_t deadline;
+
+    r->now_ns = now_ns;
+    for (unsigned s = reactor; s < n->n_shards; s += n->n_reactors) {
+        n->shards[s].replicas.now_ns = now_ns;
+        n->shards[s].replicas.now_real_ms = real_ms;
+    }
+    if (!r->ready && r->phase == NODE_RUNNING)
+        look_for_readiness(r);
+    deadline = broker_turn(r->broker, now_ns);
+    deadline = MIN(deadline, node_housekeep(r));
+    if (reactor == 0) {
+        node_image_poll(n, false);
+        if (n->image.dirty)
+            deadline = MIN(deadline, MAX(n->image.due_ns, now_ns + 1000000));
+    }
+    if (r->phase != NODE_RUNNING) {
+        node_stop_poll(r);
+        deadline = MIN(deadline, now_ns + 10 * 1000 * 1000);
+    }
+    return MIN(deadline, turn_shards(r));
+}
+
+bool node_is_ready(const struct node *n, unsigned reactor)
+{
+    return n->reactors[reactor].ready;
+}
+
+void node_reload(struct node *n, unsigned reactor, const struct config *config)
+{
+    struct node_reactor *r = &n->reactors[reactor];
+
+    if (reactor == 0)
+        n->config = config;
+    r->backend.config = config;
+    broker_reload(r->broker);
+    node_refresh_limits(r);
+}

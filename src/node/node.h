@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A whole node as an object over the five seams: data directory, shards with their journals and replicas, the
+ * metadata group, and a broker per reactor. The daemon runs it on threads, a simulator in one.
+ *
+ * Shard s belongs to reactor s % n_reactors, group g to shard g % n_shards (the number of shards is fixed when the
+ * data directory is made). The metadata group lives on shard 0; each reactor keeps a copy of the metadata, which
+ * follows by mail.
+ *
+ * Start: node_open() recovers, blocking; then node_start() on each reactor's thread before its first turn; from then
+ * on node_turn() on each reactor, over and over. Stop: node_stop() from any one reactor's thread, then turns until
+ * node_is_stopped() on every reactor; then node_free(). */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/textbuf.h"
+#include "broker/broker.h"
+#include "config/config.h"
+#include "env/env.h"
+
+struct node;
+
+#define NODE_E_BUSY (ERROR_BASE_NODE + 1) /* another process uses the data directory */
+#define NODE_E_DATA (ERROR_BASE_NODE + 2) /* the data directory is another node's, newer, or damaged: untouched */
+
+/* How the node reaches whoever runs it. Called on the thread that says so. */
+struct node_host {
+    /* An I/O error after which nothing may be written: the process must end. Any reactor's thread. */
+    void (*fatal)(void *ctx, int err, const char *what);
+    /* A connection on the Kafka port that speaks HTTP; nothing was read from it yet. Its reactor's thread. The host
+     * detaches or closes it. */
+    void (*http)(void *ctx, unsigned reactor, struct net_conn *conn);
+    void *ctx;
+};
+
+struct node_options {
+    const struct config *config; /* stays until node_free() or node_reload() */
+    unsigned n_reactors;         /* one env each */
+    struct env **envs;
+    unsigned n_shards; /* for a new data directory only */
+    struct node_host host;
+    /* Told now and then during recovery; may be NULL. */
+    void (*progress)(void *ctx, const char *status);
+};
+
+/* Returns 0, a negative errno, or a positive code of journal/, log/, state/ or NODE_E_*; err tells a human what and
+ * where. */
+int node_open(const struct node_options *options, struct node **ret, struct error_text *err);
+/* Nothing of it may be running. Takes NULL. */
+void node_free(struct node *n);
+
+void node_start(struct node *n, unsigned reactor);
+/* One turn of a reactor: what came in is worked on, what is due is done. Returns the time of its next deadline
+ * (ns, UINT64_MAX none). */
+uint64_t node_turn(struct node *n, unsigned reactor, uint64_t now_ns);
+
+/* Orderly: no new requests, answers what is under way (for at most drain_ns), then checkpoints everything. */
+void node_stop(struct node *n, unsigned reactor, uint64_t drain_ns);
+bool node_is_stopped(const struct node *n, unsigned reactor);
+/* Serves clients: every group of the node leads. Any thread may ask, on its own reactor. */
+bool node_is_ready(const struct node *n, unsigned reactor);
+
+/* The port that clients are told when the configuration says 0 or the advertised port is chosen by itself. Before
+ * node_start(). */
+void node_set_port(struct node *n, uint16_t port);
+
+/* New settings, taken over by each reactor at its next turn; call on each reactor's thread. The old ones may be freed
+ * when all have done so. */
+void node_reload(struct node *n, unsigned reactor, const struct config *config);
+
+/* --- figures --- */
+
+struct node_topic_report {
+    char *name;
+    char id[UUID_TEXT_SIZE];
+    int32_t n_partitions;
+    int16_t replication_factor;
+};
+
+struct node_partition_report {
+    uint32_t topic; /* index into topics */
+    int32_t partition;
+    int32_t epoch;
+    int64_t log_start, high_watermark;
+    uint64_t size_bytes;
+};
+
+struct node_report {
+    struct lane_mail mail; /* the node's */
+    /* On reactor 0 when all reactors have added theirs. */
+    void (*done)(struct node_report *report);
+    bool want_partitions;
+
+    bool ready;
+    char node_id[256];
+    int32_t broker_id;
+    char cluster_id[UUID_TEXT_SIZE];
+    unsigned n_reactors, n_shards;
+    uint64_t metadata_index;
+    struct node_topic_report *topics;
+    size_t n_topics;
+    struct node_partition_report *partitions; /* with want_partitions */
+    size_t n_partitions, partitions_capacity;
+    struct broker_stats broker; /* sum over the reactors */
+    uint64_t journal_flushes, journal_records, journal_bytes_written, journal_bytes_in_use, journal_files;
+    uint64_t produced_batches, produced_records, produced_bytes, duplicate_batches, fetched_bytes;
+    uint64_t pending_bytes;
+    bool disk_full;
+    unsigned next_reactor; /* the node's */
+    struct node *node;     /* the node's */
+};
+
+/* Starts gathering; on reactor 0's thread. */
+void node_collect(struct node *n, struct node_report *report);
+void node_report_fini(struct node_report *report);

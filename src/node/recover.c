@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "log/log.h"
+#include "node/internal.h"
+
+#include <stdio.h>
+
+/* Start, blocking and in the order of docs/format/journal.md: journals are scanned (hard states, log starts,
+ * checkpoints), the metadata group comes back first, then the partitions it names, then the journals' entries. */
+
+#define FILE_SIZE_DIVISOR 16
+#define FIRST_FILE_SIZE (1u << 20)
+
+struct recovery {
+    struct node *node;
+    const struct node_options *options;
+    struct error_text *err;
+    struct node_shard *shard;
+    bool metadata_only;
+};
+
+static void progress(const struct recovery *rec, const char *status)
+{
+    if (rec->options->progress != NULL)
+        rec->options->progress(rec->options->host.ctx, status);
+}
+
+static int open_journal(struct recovery *rec, struct node_shard *s)
+{
+    char dir[32];
+    uint64_t size = (uint64_t)rec->options->config->journal_size_bytes;
+    struct journal_config config = {
+        .disk = s->replicas.env->disk,
+        .dir = dir,
+        .shard = s->index,
+        .size_bytes = size,
+        .file_size_bytes = MAX(ALIGN_UP(size / FILE_SIZE_DIVISOR, DISK_ALIGN), (uint64_t)FIRST_FILE_SIZE),
+        .first_file_size_bytes = FIRST_FILE_SIZE,
+    };
+    int rc;
+
+    snprintf(dir, sizeof(dir), "journal/%u", s->index);
+    rc = journal_open(&config, &s->journal, rec->err);
+    s->replicas.journal = s->journal;
+    return rc;
+}
+
+struct group_lookup {
+    uint64_t group;
+    struct journal_group_state state;
+    bool found;
+};
+
+static int match_group(void *ctx, const struct journal_group_state *st)
+{
+    struct group_lookup *l = ctx;
+
+    if (st->group != l->group)
+        return 0;
+    l->state = *st;
+    l->found = true;
+    return 1;
+}
+
+static int open_metadata(struct recovery *rec)
+{
+    struct node *n = rec->node;
+    struct node_shard *s = node_shard_of(n, META_GROUP_ID_DEFAULT);
+    struct group_lookup l = { .group = META_GROUP_ID_DEFAULT, .state = { .group = META_GROUP_ID_DEFAULT, .vote = -1 } };
+    struct replica_config config = {
+        .group = META_GROUP_ID_DEFAULT,
+        .dir = NODE_METADATA_DIR,
+        .limits = { .segment_bytes = 64u << 20,
+                    .segment_ms = INT64_MAX,
+                    .retention_ms = -1,
+                    .retention_bytes = -1,
+                    .max_message_bytes = UINT32_MAX,
+                    .min_insync = 1 },
+        .apply = node_metadata_apply,
+        .apply_ctx = n,
+        .applied_index = n->image.applied.index,
+        .applied_term = n->image.applied.term,
+        .applied_checksum = n->image.applied.checksum,
+    };
+    int rc;
+
+    journal_groups(s->journal, match_group, &l);
+    rc = replica_open(&s->replicas, &config, &l.state, &n->metadata, rec->err);
+    if (rc == 0)
+        node_group_add(s, META_GROUP_ID_DEFAULT, n->metadata);
+    return rc;
+}
+
+static int replay_record(void *ctx, const struct journal_replay_record *r)
+{
+    struct recovery *rec = ctx;
+    struct node_group *g;
+
+    if (rec->metadata_only != (r->group == META_GROUP_ID_DEFAULT))
+        return 0;
+    g = node_group_find(rec->shard, r->group);
+    return g != NULL ? replica_replay(g->replica, r, rec->err) : 0; /* a deleted topic's may still be there */
+}
+
+static int replay_metadata(struct recovery *rec)
+{
+    int rc;
+
+    rec->shard = node_shard_of(rec->node, META_GROUP_ID_DEFAULT);
+    rec->metadata_only = true;
+    rc = journal_replay(rec->shard->journal, replay_record, rec, rec->err);
+    rec->metadata_only = false;
+    return rc != 0 ? rc : replica_replay_end(rec->node->metadata, rec->err);
+}
+
+static int load_record(void *ctx, const struct state_record *record)
+{
+    struct node *n = ctx;
+
+    for (unsigned i = 0; i < n->n_reactors; i++) {
+        int rc = meta_load(&n->reactors[i].meta, record->kind, record->key, record->value);
+
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static void reset_metadata(struct node *n)
+{
+    struct node_group *g = node_group_find(node_shard_of(n, META_GROUP_ID_DEFAULT), META_GROUP_ID_DEFAULT);
+
+    if (g != NULL)
+        node_group_free(g);
+    replica_free(n->metadata);
+    n->metadata = NULL;
+    n->image.applied = (struct state_applied){ 0 };
+    n->image.dirty = false;
+    meta_records_fini(&n->image.records);
+    for (unsigned i = 0; i < n->n_reactors; i++) {
+        meta_fini(&n->reactors[i].meta);
+        meta_init(&n->reactors[i].meta, n->shards[0].replicas.hash_seed);
+    }
+}
+
+static int load_image(struct recovery *rec)
+{
+    struct node *n = rec->node;
+    struct env *env = rec->options->envs[0];
+    int rc = state_open(env->disk, env->prng, NODE_STATE_PATH, &n->image.db, rec->err);
+
+    if (rc == 0)
+        rc = state_applied(n->image.db, META_GROUP_ID_DEFAULT, &n->image.applied);
+    if (rc == 0)
+        rc = state_load(n->image.db, META_GROUP_ID_DEFAULT, load_record, n);
+    for (unsigned i = 0; rc == 0 && i < n->n_reactors; i++)
+        rc = meta_load_finish(&n->reactors[i].meta, n->image.applied.index);
+    return rc;
+}
+
+/* The image is derived from the log: one that is damaged or of another history is made again from the log's start. */
+static int recover_metadata(struct recovery *rec)
+{
+    struct node *n = rec->node;
+    struct env *env = rec->options->envs[0];
+    int rc = load_image(rec);
+
+    if (rc == 0)
+        rc = open_metadata(rec);
+    if (rc == 0)
+        rc = replay_metadata(rec);
+    if (rc != STATE_E_DAMAGED && rc != REPLICA_E_STALE_IMAGE && rc != -EBADMSG)
+        return rc;
+    progress(rec, "rebuilding the metadata image from the log");
+    reset_metadata(n);
+    state_close(TAKE_PTR(n->image.db));
+    rc = state_remove(env->disk, NODE_STATE_PATH);
+    if (rc == 0)
+        rc = state_open(env->disk, env->prng, NODE_STATE_PATH, &n->image.db, rec->err);
+    if (rc == 0)
+        rc = open_metadata(rec);
+    return rc == 0 ? replay_metadata(rec) : rc;
+}
+
+/* What the journals know of groups, for look-ups by id while thousands of partitions open. */
+struct known_states {
+    struct journal_group_state *states;
+    size_t count, capacity;
+};
+
+static int note_state(void *ctx, const struct journal_group_state *st)
+{
+    struct known_states *k = ctx;
+
+    if (k->count == k->capacity) {
+        k->capacity = MAX(k->capacity * 2, (size_t)64);
+        k->states = xrealloc(k->states, k->capacity * sizeof(*k->states));
+    }
+    k->states[k->count++] = *st;
+    return 0;
+}
+
+static int compare_state(const void *key, const void *state)
+{
+    uint64_t group = *(const uint64_t *)key, other = ((const struct journal_group_state *)state)->group;
+
+    return (group > other) - (group < other);
+}
+
+static int open_partition(struct recovery *rec, const struct known_states *known, const struct meta_topic *t, int32_t p,
+                          const struct replica_limits *limits)
+{
+    uint64_t group = t->partitions[p].group;
+    _cleanup_(freep) char *dir = node_partition_dir(t, p);
+    struct journal_group_state fresh = { .group = group, .vote = -1 };
+    const struct journal_group_state *state =
+        known->count > 0 ? bsearch(&group, known->states, known->count, sizeof(*known->states), compare_state) : NULL;
+    struct replica_config config = { .group = group, .dir = dir, .limits = *limits };
+    struct replica *replica;
+    int rc = replica_open(&rec->shard->replicas, &config, state != NULL ? state : &fresh, &replica, rec->err);
+
+    if (rc == 0)
+        node_group_add(rec->shard, group, replica);
+    return rc;
+}
+
+static int open_partitions(struct recovery *rec, struct node_shard *s)
+{
+    struct known_states known = { 0 };
+    const struct meta_topic *t;
+    int rc = journal_groups(s->journal, note_state, &known);
+
+    rec->shard = s;
+    list_foreach (&rec->node->reactors[0].meta.topics, t, link) {
+        struct replica_limits limits;
+
+        node_topic_limits(rec->options->config, t, &limits);
+        for (int32_t p = 0; rc == 0 && p < t->n_partitions; p++) {
+            if (node_shard_of(rec->node, t->partitions[p].group) == s)
+                rc = open_partition(rec, &known, t, p, &limits);
+        }
+    }
+    free(known.states);
+    return rc;
+}
+
+static int recover_shard(struct recovery *rec, struct node_shard *s)
+{
+    struct node_group *g;
+    int rc = open_partitions(rec, s);
+
+    if (rc == 0)
+        rc = journal_replay(s->journal, replay_record, rec, rec->err);
+    list_foreach (&s->groups, g, link) {
+        if (rc == 0 && g->replica != rec->node->metadata)
+            rc = replica_replay_end(g->replica, rec->err);
+    }
+    return rc;
+}
+
+/* Directories of topics that were deleted just before the end: the metadata, which is whole, doesn't know them. */
+struct strays {
+    struct node *node;
+    char **paths;
+    size_t count;
+};
+
+static bool is_known_dir(const struct node *n, const char *name)
+{
+    char text[UUID_TEXT_SIZE];
+    struct uuid id;
+    const struct meta_topic *t;
+    char *end;
+    long partition;
+
+    if (strlen(name) < UUID_TEXT_SIZE + 1 || name[UUID_TEXT_SIZE - 1] != '-')
+        return true; /* not a name of ours: left alone */
+    memcpy(text, name, UUID_TEXT_SIZE - 1);
+    text[UUID_TEXT_SIZE - 1] = '\0';
+    partition = strtol(name + UUID_TEXT_SIZE, &end, 10);
+    if (*end != '\0' || uuid_parse(text, &id) < 0)
+        return true;
+    t = meta_topic_by_id(&n->reactors[0].meta, &id);
+    return t != NULL && partition >= 0 && partition < t->n_partitions;
+}
+
+static int note_stray(void *ctx, const struct disk_dirent *ent)
+{
+    struct strays *s = ctx;
+
+    if (!ent->is_dir || is_known_dir(s->node, ent->name))
+        return 0;
+    s->paths = xrealloc(s->paths, (s->count + 1) * sizeof(*s->paths));
+    s->paths[s->count++] = xasprintf("topics/%s", ent->name);
+    return 0;
+}
+
+static int remove_strays(struct recovery *rec)
+{
+    struct env_disk *disk = rec->options->envs[0]->disk;
+    struct strays strays = { .node = rec->node };
+    int rc = disk_list(disk, "topics", note_stray, &strays);
+
+    for (size_t i = 0; i < strays.count; i++) {
+        if (rc == 0)
+            rc = log_destroy(disk, strays.paths[i]);
+        free(strays.paths[i]);
+    }
+    free(strays.paths);
+    return rc;
+}
+
+int node_recover(struct node *n, const struct node_options *options, struct error_text *err)
+{
+    struct recovery rec = { .node = n, .options = options, .err = err };
+    int rc = 0;
+
+    n->recovering = true;
+    progress(&rec, "scanning the journals");
+    for (unsigned s = 0; rc == 0 && s < n->n_shards; s++)
+        rc = open_journal(&rec, &n->shards[s]);
+    progress(&rec, "recovering the metadata");
+    if (rc == 0)
+        rc = recover_metadata(&rec);
+    if (rc == 0)
+        rc = remove_strays(&rec);
+    progress(&rec, "recovering the partitions");
+    for (unsigned s = 0; rc == 0 && s < n->n_shards; s++)
+        rc = recover_shard(&rec, &n->shards[s]);
+    for (unsigned s = 0; rc == 0 && s < n->n_shards; s++)
+        rc = journal_start(n->shards[s].journal, n->shards[s].replicas.env->lane, err);
+    n->recovering = false;
+    return rc;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "node/internal.h"
+
+/* A report goes from reactor to reactor by mail; each adds what it owns, reactor 0 starts and ends it. */
+
+static void add_topics(const struct node_reactor *r, struct node_report *report)
+{
+    const struct meta *m = &r->meta;
+    const struct meta_topic *t;
+
+    report->topics = xcalloc(m->n_topics + 1, sizeof(*report->topics));
+    list_foreach (&m->topics, t, link) {
+        struct node_topic_report *tr = &report->topics[report->n_topics++];
+
+        tr->name = xstrdup(t->name);
+        uuid_format(&t->id, tr->id);
+        tr->n_partitions = t->n_partitions;
+        tr->replication_factor = t->replication_factor;
+    }
+    report->metadata_index = m->applied_index;
+    uuid_format(&m->cluster_id, report->cluster_id);
+}
+
+static void add_partition(struct node_report *report, uint32_t topic, const struct meta_topic *t, int32_t p,
+                          const struct replica *replica)
+{
+    if (report->n_partitions == report->partitions_capacity) {
+        report->partitions_capacity = MAX(report->partitions_capacity * 2, (size_t)64);
+        report->partitions = xrealloc(report->partitions, report->partitions_capacity * sizeof(*report->partitions));
+    }
+    report->partitions[report->n_partitions++] = (struct node_partition_report){
+        .topic = topic,
+        .partition = p,
+        .epoch = t->partitions[p].epoch,
+        .log_start = replica_log_start(replica),
+        .high_watermark = replica_high_watermark(replica),
+        .size_bytes = replica_size_bytes(replica),
+    };
+}
+
+/* Topics may have come or gone on this reactor since reactor 0 listed them; those are left out. */
+static void add_partitions(const struct node_reactor *r, struct node_report *report)
+{
+    for (uint32_t i = 0; i < report->n_topics; i++) {
+        const struct meta_topic *t = meta_topic_by_name(&r->meta, slice_str(report->topics[i].name));
+
+        for (int32_t p = 0; t != NULL && p < t->n_partitions; p++) {
+            const struct node_shard *s = node_shard_of(r->node, t->partitions[p].group);
+            const struct node_group *g = node_owns(r, s) ? node_group_find(s, t->partitions[p].group) : NULL;
+
+            if (g != NULL && !g->gone)
+                add_partition(report, i, t, p, g->replica);
+        }
+    }
+}
+
+static void add_shard(const struct node_shard *s, struct node_report *report)
+{
+    const struct replica_shard *rs = &s->replicas;
+    struct journal_stats js;
+
+    journal_stats(s->journal, &js);
+    report->journal_flushes += js.n_flushes;
+    report->journal_records += js.n_records;
+    report->journal_bytes_written += js.bytes_written;
+    report->journal_bytes_in_use += js.bytes_in_use;
+    report->journal_files += js.n_files;
+    report->produced_batches += rs->n_produced_batches;
+    report->produced_records += rs->n_produced_records;
+    report->produced_bytes += rs->n_produced_bytes;
+    report->duplicate_batches += rs->n_duplicates;
+    report->fetched_bytes += rs->n_fetched_bytes;
+    report->pending_bytes += rs->pending_bytes;
+    report->disk_full = report->disk_full || rs->space_error || journal_space_error(s->journal) != 0;
+}
+
+static void report_arrived(struct lane_mail *mail)
+{
+    struct node_report *report = container_of(mail, struct node_report, mail);
+    struct node *n = report->node;
+    struct node_reactor *r;
+
+    if (report->next_reactor == n->n_reactors) {
+        report->done(report);
+        return;
+    }
+    r = &n->reactors[report->next_reactor++];
+    if (r->index == 0)
+        add_topics(r, report);
+    if (report->want_partitions)
+        add_partitions(r, report);
+    for (unsigned s = r->index; s < n->n_shards; s += n->n_reactors)
+        add_shard(&n->shards[s], report);
+    broker_add_stats(r->broker, &report->broker);
+    report->ready = report->ready && r->ready;
+    lane_post(r->env->lane, report->next_reactor % n->n_reactors, &report->mail);
+}
+
+void node_collect(struct node *n, struct node_report *report)
+{
+    report->node = n;
+    report->ready = true;
+    report->broker_id = n->superblock.broker_id;
+    memcpy(report->node_id, n->superblock.node_id, sizeof(report->node_id));
+    report->n_reactors = n->n_reactors;
+    report->n_shards = n->n_shards;
+    report->mail.deliver = report_arrived;
+    lane_post(n->reactors[0].env->lane, 0, &report->mail);
+}
+
+void node_report_fini(struct node_report *report)
+{
+    for (size_t i = 0; i < report->n_topics; i++)
+        free(report->topics[i].name);
+    free(report->topics);
+    free(report->partitions);
+}

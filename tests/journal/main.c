@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "journal/suites.h"
+
+TEST_MAIN("journal", format_suite)
