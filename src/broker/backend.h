@@ -22,8 +22,8 @@ struct broker_command {
     unsigned home_reactor; /* the router's */
     void *route;           /* the router's */
     struct list link;      /* the router's */
-    struct slice body; /* as meta_write_*() made it; stays until done() */
-    int16_t error;     /* result: Kafka error code */
+    struct slice body;     /* as meta_write_*() made it; stays until done() */
+    int16_t error;         /* result: Kafka error code */
     /* For producer id blocks. */
     int64_t ret_producer_id_first;
     int32_t ret_producer_id_count;

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A request from its frame to its answer, and what the handlers in api/ have to work with.
+ *
+ * A handler is called once, with the body's cursor. It decodes (memory comes from the request's arena, strings point
+ * into the frame), then either answers at once, or starts ops and commands and goes on when all are back: next() is
+ * called when the last of them came home. A handler never blocks and never waits in any other way but
+ * broker_request_sleep().
+ *
+ * The frame, the arena and the handler's state live until the answer was sent (or the connection died) and no op is
+ * in flight. A dead connection doesn't stop a handler; its answer is thrown away. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/cursor.h"
+#include "broker/backend.h"
+#include "broker/broker.h"
+#include "wire/error.h"
+#include "wire/frame.h"
+#include "wire/wire_messages.h"
+
+struct broker_conn;
+struct broker_request;
+
+typedef void (*broker_next_fn)(struct broker_request *req);
+
+struct broker_request {
+    struct broker *broker;
+    struct broker_backend *backend;
+    struct broker_conn *conn; /* NULL when it died */
+    struct list link;         /* of the connection, in order of arrival */
+    struct wire_request header;
+    struct slice frame; /* the whole request behind its size */
+    struct arena arena;
+    void *state;         /* the handler's, in the arena */
+    broker_next_fn next; /* when n_pending gets to 0, or the sleep ends */
+    unsigned n_pending;  /* ops and commands under way */
+    uint64_t received_ns;
+    bool answered;
+    /* The rest is broker/'s own: request.c. */
+    struct broker_request_private *priv;
+};
+
+/* Memory of the request, zeroed. NULL when its limit is reached: the request was failed then, and the handler
+ * returns. */
+void *broker_alloc(struct broker_request *req, size_t n, size_t size);
+
+/* --- answers --- */
+
+/* Encodes a response message with its generated encoder, by the table of wire/api.h, and marks the request answered.
+ * An encoding error closes the connection and is counted. */
+void broker_answer(struct broker_request *req, const void *response);
+/* acks=0: there is none; the request is over. */
+void broker_answer_nothing(struct broker_request *req);
+/* The request can't be answered (malformed, or acks=0 failed): the connection closes after the answers before it. */
+void broker_request_fail(struct broker_request *req);
+/* Counts a partition's or topic's error code and gives it back; 0 isn't counted. */
+int16_t broker_count_error(struct broker_request *req, int16_t error);
+
+/* --- asking --- */
+
+struct broker_op {
+    struct replica_op op; /* first */
+    struct broker_request *request;
+};
+
+/* Fills what all ops need; the caller sets the kind's own members, then starts it. */
+void broker_op_init(struct broker_request *req, struct broker_op *op, enum replica_op_kind kind, uint64_t group,
+                    int32_t current_leader_epoch);
+void broker_op_start(struct broker_op *op);
+
+struct broker_ask {
+    struct broker_command command; /* first */
+    struct broker_request *request;
+    struct wr body; /* the caller writes the command into it; freed when the request ends */
+};
+
+/* An ask in the arena, its body ready to be written; NULL when the request's memory is used up. */
+struct broker_ask *broker_ask_new(struct broker_request *req);
+void broker_ask_start(struct broker_ask *ask);
+
+/* next() is called at the deadline unless the request has been answered or woken by then. One sleep at a time. */
+void broker_request_sleep(struct broker_request *req, uint64_t deadline_ns);
+void broker_request_wake(struct broker_request *req);
+uint64_t broker_now_ns(const struct broker_request *req);
+
+/* --- handlers --- */
+
+typedef void (*broker_handler_fn)(struct broker_request *req, struct rd *body);
+
+/* The table: one line for each API that is served (handlers.c checks that wire's table has the same). */
+#define BROKER_HANDLERS(X) \
+    X(PRODUCE, produce) \
+    X(FETCH, fetch) \
+    X(LIST_OFFSETS, list_offsets) \
+    X(METADATA, metadata) \
+    X(FIND_COORDINATOR, find_coordinator) \
+    X(API_VERSIONS, api_versions) \
+    X(CREATE_TOPICS, create_topics) \
+    X(DELETE_TOPICS, delete_topics) \
+    X(DELETE_RECORDS, delete_records) \
+    X(INIT_PRODUCER_ID, init_producer_id) \
+    X(OFFSET_FOR_LEADER_EPOCH, offset_for_leader_epoch) \
+    X(DESCRIBE_CONFIGS, describe_configs) \
+    X(ALTER_CONFIGS, alter_configs) \
+    X(DESCRIBE_LOG_DIRS, describe_log_dirs) \
+    X(CREATE_PARTITIONS, create_partitions) \
+    X(INCREMENTAL_ALTER_CONFIGS, incremental_alter_configs) \
+    X(DESCRIBE_CLUSTER, describe_cluster) \
+    X(DESCRIBE_PRODUCERS, describe_producers)
+
+#define X(key, name) void broker_handle_##name(struct broker_request *req, struct rd *body);
+BROKER_HANDLERS(X)
+#undef X
+
+/* --- what several handlers do --- */
+
+/* Decodes the body whole or fails the request; false: over. */
+bool broker_decode(struct broker_request *req, struct rd *body, void *message);
+
+/* A partition by name or id: 0 and the group, or UNKNOWN_TOPIC_OR_PARTITION / UNKNOWN_TOPIC_ID. */
+int16_t broker_find_partition(const struct broker_request *req, const struct meta_topic *topic, int32_t partition,
+                              const struct meta_partition **ret);
+
+/* Host and port that this connection's client is told for a broker of the cluster. */
+void broker_advertised(const struct broker_request *req, const struct meta_broker *b, struct slice *ret_host,
+                       int32_t *ret_port);
+
+/* Checks what CreateTopics and automatic creation share, and writes the command. configs may be NULL. Returns 0 or a
+ * Kafka error code with *ret_message (in the arena or static) saying why. */
+struct broker_new_topic {
+    struct slice name;
+    int32_t n_partitions;       /* −1: the default */
+    int16_t replication_factor; /* −1: the default */
+    const struct meta_config_entry *configs;
+    size_t n_configs;
+};
+int16_t broker_topic_create(struct broker_request *req, const struct broker_new_topic *topic, struct wr *w,
+                            struct uuid *ret_id, const char **ret_message);
