@@ -7,6 +7,7 @@ Suite *arena_suite(void);
 Suite *buf_suite(void);
 Suite *crc32c_suite(void);
 Suite *cursor_suite(void);
+Suite *dl_suite(void);
 Suite *endian_suite(void);
 Suite *error_suite(void);
 Suite *hash_suite(void);
