@@ -13,6 +13,7 @@
 #include "base/slice.h"
 #include "env/lane.h"
 #include "log/log.h"
+#include "txn/producer.h"
 #include "wire/batch.h"
 
 enum replica_op_kind {
@@ -34,13 +35,6 @@ enum replica_op_kind {
 #define LIST_OFFSETS_LATEST (-1)
 #define LIST_OFFSETS_EARLIEST (-2)
 #define LIST_OFFSETS_MAX_TIMESTAMP (-3)
-
-struct replica_producer_info {
-    int64_t producer_id;
-    int16_t epoch;
-    int32_t last_sequence;
-    int64_t last_timestamp_ms;
-};
 
 struct replica_op {
     struct lane_mail mail; /* the router's */
@@ -114,7 +108,7 @@ struct replica_op {
             int64_t ret_low_watermark;
         } delete_records;
         struct {
-            struct replica_producer_info *ret_producers; /* malloc'd, the asker frees */
+            struct producer_info *ret_producers; /* malloc'd, the asker frees */
             size_t ret_n_producers;
         } describe_producers;
         struct {

@@ -177,8 +177,8 @@ static void produce_duplicate(struct replica *r, struct replica_op *op, const st
         replica_finish(r, op, 0, NULL);
         return;
     }
-    e = tail_at(&r->tail, tail_find_offset(&r->tail, v->base_offset));
-    gq_assert(e->header.first_offset == v->base_offset);
+    e = tail_by_index(&r->tail, v->index);
+    gq_assert(e != NULL);
     list_append(&e->duplicates, &op->link);
 }
 

@@ -146,10 +146,14 @@ void replica_delete_records(struct replica *r, struct replica_op *op)
 
 void replica_describe_producers(struct replica *r, struct replica_op *op)
 {
+    size_t n = r->producers != NULL ? producer_count(r->producers) : 0;
+
     op->describe_producers.ret_producers = NULL;
-    op->describe_producers.ret_n_producers = 0;
-    if (r->producers != NULL)
-        replica_producers_list(r, &op->describe_producers.ret_producers, &op->describe_producers.ret_n_producers);
+    op->describe_producers.ret_n_producers = n;
+    if (n > 0) {
+        op->describe_producers.ret_producers = xcalloc(n, sizeof(struct producer_info));
+        producer_list(r->producers, op->describe_producers.ret_producers);
+    }
     replica_finish(r, op, 0, NULL);
 }
 

@@ -35,9 +35,11 @@ struct replica_shard {
     void (*fatal)(void *ctx, int err, const char *what);
     void *ctx;
 
-    struct list dirty;    /* replicas with committed entries that wait for their segment */
-    size_t pending_bytes; /* proposed or committed, and not yet in a segment */
-    uint64_t now_ns;      /* set by the node at the start of each turn */
+    struct list dirty;         /* replicas with committed entries that wait for their segment */
+    size_t pending_bytes;      /* proposed or committed, and not yet in a segment */
+    bool space_error;          /* a segment append met a full disk: Produce is refused until one succeeds */
+    uint32_t max_producer_ids; /* of one partition; decides what apply does, so equal on all nodes */
+    uint64_t now_ns;           /* set by the node at the start of each turn */
     int64_t now_real_ms;
     uint64_t n_produced_batches, n_produced_records, n_produced_bytes, n_duplicates; /* since start */
     uint64_t n_fetched_bytes;

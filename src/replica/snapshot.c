@@ -48,3 +48,8 @@ int replica_snapshot_read(struct replica *r, const uint8_t *data, size_t size, u
     *ret_index = index;
     return 0;
 }
+
+struct producer_state *replica_producers_new(struct replica *r)
+{
+    return producer_state_new(r->shard->hash_seed, r->shard->max_producer_ids);
+}
