@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "replica/internal.h"
 
-static int64_t entry_end(const struct replica_entry *e)
-{
-    return e->header.first_offset + (int64_t)e->header.offset_count;
-}
-
 /* Only committed entries count. What isn't in segments yet has the newest epochs. */
 int replica_find_epoch(const struct replica *r, uint64_t epoch, uint64_t *ret_epoch, int64_t *ret_offset)
 {
