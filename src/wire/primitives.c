@@ -109,8 +109,6 @@ void wire_tags_begin(struct wire_tags *t, struct rd *r)
     t->tag = 0;
     t->is_first = true;
     rd_init(&t->value, r->p, 0);
-    if (t->n_left > rd_left(r) / 2) /* a tag and a size are two bytes at least */
-        rd_fail(r, -EBADMSG);
 }
 
 bool wire_tags_next(struct wire_tags *t)

@@ -41,7 +41,7 @@ bool wire_get_presence(struct rd *r);
  *     for (wire_tags_begin(&t, r); wire_tags_next(&t);)
  *         switch (t.tag) { case 0: … read from t.value …; wire_tag_end(&t); break; }
  * Tags ascend; each value is bounded by its declared size and must be read to its end; a value that isn't read at all
- * is skipped. */
+ * is skipped. Nothing is allocated for the count, and each tag takes two bytes at least, so it needs no check. */
 struct wire_tags {
     struct rd *from;
     struct rd value;

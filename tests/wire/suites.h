@@ -4,6 +4,11 @@
 #include "support/suite.h"
 
 Suite *batch_suite(void);
+Suite *encode_suite(void);
+Suite *fetch_response_suite(void);
+Suite *frame_suite(void);
 Suite *inflate_suite(void);
+Suite *malformed_suite(void);
+Suite *messages_suite(void);
 Suite *record_stream_suite(void);
 Suite *records_suite(void);

@@ -69,10 +69,9 @@ def message(w, m):
 def emit(schema):
     w = Writer()
     w.add(*(NOTICE + INTRODUCTION).rstrip("\n").split("\n"))
-    w.add("", "/* Keys of the APIs that have a schema. */", "enum wire_api_key {")
-    for api in schema.apis:
-        w.add(f"WIRE_API_{api.name.upper()} = {api.key},")
-    w.add("};")
+    if schema.apis:
+        keys = [f"WIRE_API_{api.name.upper()} = {api.key}," for api in schema.apis]
+        w.add("", "/* Keys of the APIs that have a schema. */", "enum wire_api_key {", *keys, "};")
     for m in schema.messages:
         w.add("", f"/* {m.name.replace('_', ' ')}, versions {m.versions} */")
         message(w, m)

@@ -74,8 +74,8 @@ def get_tags(struct):
         return block(condition(m.flexible_versions, m.versions), ["wire_skip_tags(r);"])
     loop = ["for (wire_tags_begin(&t, r); wire_tags_next(&t);) {", "switch (t.tag) {"]
     for f in tagged:
-        present = condition(f.versions, m.flexible_versions)
-        loop += [f"case {f.tag}:"] + block(present, get_field(f, "&t.value", "t.value.error") + ["wire_tag_end(&t);"]) + ["break;"]
+        read = get_field(f, "&t.value", "t.value.error") + ["wire_tag_end(&t);"]
+        loop += [f"case {f.tag}:", *block(condition(f.versions, m.flexible_versions), read), "break;"]
     loop += ["}", "}"]
     return block(condition(m.flexible_versions, m.versions), ["struct wire_tags t;", ""] + loop)
 
