@@ -124,7 +124,8 @@ class Model(unittest.TestCase):
         self.assertEqual(z.struct.fields[0].versions, Versions(3, 4))
 
     def test_smallest_sizes(self):
-        m = message("x int8", "y string", "z []int64 2+", "p point 3+ {", "a uuid 4+", "b bytes", "}", "t bool 3+ tag 0")
+        m = message("x int8", "y string", "z []int64 2+", "p point 3+ {", "a uuid 4+", "b bytes", "}",
+                    "t bool 3+ tag 0")
         self.assertEqual([min_size(m.body, v) for v in m.versions], [3, 7, 6, 22, 22])
 
     def test_conditions(self):
