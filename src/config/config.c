@@ -70,6 +70,13 @@ char *config_log_file(const struct config *c)
     return NULL;
 }
 
+int config_replication_factor(const struct config *c)
+{
+    if (c->default_replication_factor != CONFIG_AUTO)
+        return (int)c->default_replication_factor;
+    return c->discovery.type == CONFIG_DISCOVERY_MEMORY ? 1 : 3;
+}
+
 bool config_is_exposed(const struct config *c)
 {
     return !text_is_loopback(c->bind_addr);

@@ -135,6 +135,9 @@ void config_warnings(const struct config *c, struct config_report *report);
 /* File to log to, malloc'd: logging.file, else NODE.log in log_dir; NULL when there is none. */
 char *config_log_file(const struct config *c);
 
+/* default_replication_factor with "auto" settled. */
+int config_replication_factor(const struct config *c);
+
 /* True when clients can reach the node from other machines. */
 bool config_is_exposed(const struct config *c);
 

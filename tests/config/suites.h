@@ -12,3 +12,5 @@ Suite *yaml_suite(void);
 Suite *config_suite(void);
 Suite *flags_suite(void);
 Suite *cmdline_suite(void);
+Suite *topic_suite(void);
+Suite *describe_suite(void);
