@@ -21,6 +21,10 @@
  * that a port can tell the three apart. */
 #define WIRE_FRAME_MAX_SIZE 0x15ffffff
 
+/* A well-formed frame takes at most this many bytes from the arena for each byte of its own: a limit of as much refuses
+ * only malformed ones. */
+#define WIRE_DECODE_EXPANSION 16
+
 enum {
     WIRE_E_UNKNOWN_API = ERROR_BASE_WIRE + 1,
     WIRE_E_UNSUPPORTED_VERSION = ERROR_BASE_WIRE + 2,

@@ -5,16 +5,21 @@
 #include "wire/frame.h"
 #include "wire/sample.h"
 
-/* A frame without its size, as a client may send it: whatever is taken for a request can be encoded again and then
- * means the same. What the arena may take is bounded by the size of the frame. */
+/* A frame without its size, as a client may send it: whatever is taken for a request took no more memory than
+ * promised, can be encoded again, and then means the same. */
 
-#define ARENA_LIMIT ((size_t)1 << 24)
+#define ARENA_LIMIT ((size_t)1 << 26)
 #define MAX_ENCODED_SIZE ((size_t)1 << 24)
 
+/* Sets up the arena too. */
 static int decode(const struct wire_message_info *info, void *m, struct rd *r, int16_t version, struct arena *a)
 {
+    size_t size = rd_left(r);
+
+    arena_init(a, ARENA_LIMIT);
     info->decode(m, r, version, a);
-    return wire_decode_end(r);
+    gq_assert(wire_decode_end(r) != 0 || a->total_bytes <= size * WIRE_DECODE_EXPANSION);
+    return r->error;
 }
 
 static void encode_again(const struct wire_message_info *info, const void *m, int16_t version)
@@ -28,7 +33,6 @@ static void encode_again(const struct wire_message_info *info, const void *m, in
     wr_init_growing(&w, 64, MAX_ENCODED_SIZE);
     info->encode(m, &w, version);
     gq_assert(w.error == 0);
-    arena_init(&a, ARENA_LIMIT);
     rd_init(&r, w.start, wr_size(&w));
     gq_assert(decode(info, copy, &r, version, &a) == 0);
     gq_assert(functions->equal(m, copy));
@@ -49,7 +53,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     info = request.api->request;
     m = xmalloc(info->struct_size);
-    arena_init(&a, ARENA_LIMIT);
     if (decode(info, m, &r, request.api_version, &a) == 0)
         encode_again(info, m, request.api_version);
     arena_fini(&a);

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Emits wire_messages.c: decoders, encoders, defaults and the tables."""
 
-from .c import (NOTICE, Writer, block, by_version, condition, differs_from_default, guarded, negated, set_default,
-                truth)
+from .c import (NOTICE, Writer, block, by_version, condition, differs_from_default, element_type, guarded,
+                negated, set_default, truth)
 from .schema import element_min_size
 
 GETTERS = {
@@ -99,8 +99,19 @@ def grouped(struct, present, absent):
     return out
 
 
+def expansion(w, struct):
+    """Asserts that arrays take no more memory per byte of the frame than frame.h promises."""
+    for f in struct.fields:
+        is_allocated = f.is_array or (f.is_struct and f.nullable is not None)
+        if is_allocated:
+            smallest = min(element_min_size(f, v, f.message.is_flexible(v)) for v in f.versions)
+            w.add("", f"static_assert(sizeof({element_type(f)}) <= WIRE_DECODE_EXPANSION * {smallest},",
+                  f'              "{struct.c_name}.{f.name} takes too much memory");')
+
+
 def decoder(w, struct):
     c, m = struct.c_name, struct.message
+    expansion(w, struct)
     body = grouped(struct, get_field, set_default)
     for f in struct.tagged_fields:
         body += set_default(f)
@@ -270,7 +281,8 @@ def tables(w, schema, prefix):
 def emit(schema, header, prefix):
     w = Writer()
     w.add(*NOTICE.rstrip("\n").split("\n"))
-    w.add(f'#include "{header}"', "", "#include <errno.h>", "", '#include "wire/api.h"', '#include "wire/primitives.h"')
+    w.add(f'#include "{header}"', "", "#include <assert.h>", "#include <errno.h>", "")
+    w.add(*(f'#include "wire/{name}.h"' for name in ("api", "frame", "primitives")))
     for m in schema.messages:
         message(w, m)
     tables(w, schema, prefix)
