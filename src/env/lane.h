@@ -8,8 +8,9 @@
  * and is delivered there. Items are embedded in the caller's structs and belong to the lane from submit to
  * done/deliver. Neither done() nor deliver() runs inside submit or post.
  *
- * Order: work of one LANE_FLUSH lane runs one after the other in submission order; LANE_POOL work runs in any
- * order and at the same time; mail between one pair of reactors keeps its order. */
+ * Order: work of one LANE_FLUSH lane runs one after the other in submission order, and its completions come back in
+ * that order; LANE_POOL work runs in any order and at the same time; mail between one pair of reactors keeps its
+ * order. */
 
 #include <stdint.h>
 

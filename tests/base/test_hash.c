@@ -149,13 +149,11 @@ END_TEST
 Suite *hash_suite(void)
 {
     Suite *s = suite_create("hash");
-    TCase *dies = tcase_create("dies");
 
     suite_add(s, siphash_equals_cpythons);
     suite_add(s, u64_hash_is_that_of_its_bytes);
     suite_add(s, equal_hashes_are_told_apart_by_the_caller);
     suite_add(s, random_operations_match_flags);
-    tcase_add_test_raise_signal(dies, removing_a_stranger_aborts, SIGABRT);
-    suite_add_tcase(s, dies);
+    suite_add_dying(s, removing_a_stranger_aborts, SIGABRT);
     return s;
 }

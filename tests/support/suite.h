@@ -7,8 +7,8 @@
 
 typedef Suite *(*suite_fn)(void);
 
-/* Runs all suites, prints the failures, the seeds of those that drew random input (support/rand.h), and as last line "N
- * passed, N failed". Returns the exit status. */
+/* Runs all suites, prints the failures, the seeds of those that drew random input (support/rand.h), and as last line
+ * "N passed, N failed". Returns the exit status. */
 int run_suites(const char *module, const suite_fn *suites, int n_suites);
 
 #define TEST_MAIN(module, ...) \
@@ -19,10 +19,22 @@ int run_suites(const char *module, const suite_fn *suites, int n_suites);
     }
 
 /* Adds one test case with one test to a suite. */
-#define suite_add(s, test) \
+#define suite_add(s, test) suite_add_with(s, test, NULL, NULL)
+
+/* The same between two functions without arguments that run in the test's process; either may be NULL. */
+#define suite_add_with(s, test, setup, teardown) \
     do { \
         TCase *tc_ = tcase_create(#test); \
         tcase_set_timeout(tc_, 60); \
+        tcase_add_checked_fixture(tc_, setup, teardown); \
         tcase_add_test(tc_, test); \
+        suite_add_tcase(s, tc_); \
+    } while (0)
+
+/* A test that must end its process by this signal: SIGABRT for a gq_assert(). */
+#define suite_add_dying(s, test, signal) \
+    do { \
+        TCase *tc_ = tcase_create(#test); \
+        tcase_add_test_raise_signal(tc_, test, signal); \
         suite_add_tcase(s, tc_); \
     } while (0)
