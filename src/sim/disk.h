@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A disk in memory behind env/disk.h that tells what was written from what is durable, as POSIX does and no more:
+ *
+ *   bytes and size of a file    durable after sync_data() on it
+ *   a name (created, renamed,   durable after sync_dir() on its directory; a rename is one step, which a crash takes
+ *   removed)                    or leaves as a whole
+ *
+ * A crash keeps what is durable, and of the rest any subset that the prng draws: sector by sector (512 bytes), size by
+ * size, name by name. A rename between directories is durable at the target after sync_dir() there; syncing the source
+ * first makes both durable, so that the file is never lost.
+ *
+ * One thread, one process at a time: handles and the lock belong to the process, which ends by sim_disk_exit() or
+ * sim_disk_crash(); after either the old handles give -EIO and are only good for disk_close(). */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "env/disk.h"
+#include "sim/prng.h"
+
+struct sim_disk;
+
+#define SIM_DISK_SECTOR 512
+
+/* Kinds of calls, for faults and counters: X(NAME) */
+#define SIM_DISK_CALLS(X) \
+    X(OPEN) \
+    X(SIZE) \
+    X(READ) \
+    X(READ_CACHED) \
+    X(WRITE) \
+    X(SYNC_DATA) \
+    X(ALLOCATE) \
+    X(TRUNCATE) \
+    X(RENAME) \
+    X(UNLINK) \
+    X(MKDIR) \
+    X(SYNC_DIR) \
+    X(LIST) \
+    X(SPACE) \
+    X(LOCK)
+
+enum sim_disk_call {
+#define X(name) SIM_DISK_##name,
+    SIM_DISK_CALLS(X)
+#undef X
+        SIM_DISK_N_CALLS,
+};
+
+/* An empty disk of 1 TiB. prng may be NULL, else it must live as long as the disk: with it a write that fails by a
+ * fault leaves some first part behind, and a sync that fails some part synced; without it they leave nothing. */
+struct sim_disk *sim_disk_new(struct sim_prng *prng);
+
+/* Takes NULL. Handles must have been closed. */
+void sim_disk_free(struct sim_disk *d);
+
+struct env_disk *sim_disk_env(struct sim_disk *d);
+
+/* Bytes for the contents of files, counted in blocks of 4 KiB; beyond it writes and allocations give -ENOSPC. */
+void sim_disk_set_capacity(struct sim_disk *d, uint64_t bytes);
+
+/* Power loss, and the disk mounted again for recovery. */
+enum sim_disk_crash {
+    SIM_CRASH_DRAW,    /* each unsynced sector, size and name by itself, at rates drawn per crash */
+    SIM_CRASH_NOTHING, /* nothing that wasn't synced is there */
+    SIM_CRASH_ALL,     /* everything is there, as after a lucky crash */
+};
+
+/* prng is needed for SIM_CRASH_DRAW only. Faults that were set and didn't come yet are forgotten. */
+void sim_disk_crash(struct sim_disk *d, enum sim_disk_crash how, struct sim_prng *prng);
+
+/* The process ends (kill -9) and the machine goes on: the page cache stays, and stays unsynced. */
+void sim_disk_exit(struct sim_disk *d);
+
+/* The kernel writes back some of what is unsynced, unasked: so a crash can show states between two syncs. */
+void sim_disk_writeback(struct sim_disk *d, struct sim_prng *prng);
+
+/* A new disk with what is durable on this one now: what a crash would leave, or an old image to put back later. */
+struct sim_disk *sim_disk_image(const struct sim_disk *d, struct sim_prng *prng);
+
+/* Calls that change something (open with DISK_CREATE of a missing file among them) are steps. After `steps` more of
+ * them every call gives -EIO and changes nothing, until sim_disk_crash() or sim_disk_exit(). So a test that counts the
+ * steps of a run can crash it at each. */
+void sim_disk_crash_after(struct sim_disk *d, uint64_t steps);
+uint64_t sim_disk_steps(const struct sim_disk *d);
+/* Whether that point was reached. */
+bool sim_disk_is_dead(const struct sim_disk *d);
+
+/* Of the calls of this kind from now on, lets `skip` pass, then fails `count` of them with the (negative) error.
+ * At most 16 at a time. A failed sync_data does what Linux does: the bytes count as clean afterwards and are read
+ * from the cache, the next sync succeeds, and the medium doesn't have them. */
+void sim_disk_fail(struct sim_disk *d, enum sim_disk_call call, uint64_t skip, uint64_t count, int err);
+
+/* Calls of this kind so far, failed ones too. */
+uint64_t sim_disk_calls(const struct sim_disk *d, enum sim_disk_call call);
+
+/* Forgets the page cache of clean pages: pread_cached() gives -EAGAIN until somebody has read them. */
+void sim_disk_drop_caches(struct sim_disk *d);
+
+/* Bit rot: flips the bits of mask in one byte of the file, on the medium and in the cache. 0, -ENOENT, or -EINVAL
+ * when offset isn't below the size. */
+int sim_disk_flip(struct sim_disk *d, const char *path, uint64_t offset, uint8_t mask);
