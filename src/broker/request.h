@@ -16,6 +16,7 @@
 
 #include "base/arena.h"
 #include "base/cursor.h"
+#include "base/heap.h"
 #include "broker/backend.h"
 #include "broker/broker.h"
 #include "wire/error.h"
@@ -27,21 +28,42 @@ struct broker_request;
 
 typedef void (*broker_next_fn)(struct broker_request *req);
 
+/* A piece of an answer: bytes in memory, or a range of a file. */
+struct broker_segment {
+    struct slice bytes;
+    struct disk_file *file; /* when not NULL: bytes.size bytes from position on */
+    uint64_t position;
+};
+
 struct broker_request {
     struct broker *broker;
     struct broker_backend *backend;
     struct broker_conn *conn; /* NULL when it died */
     struct list link;         /* of the connection, in order of arrival */
     struct wire_request header;
+    struct buf *buf;    /* holds the frame */
     struct slice frame; /* the whole request behind its size */
     struct arena arena;
     void *state;         /* the handler's, in the arena */
     broker_next_fn next; /* when n_pending gets to 0, or the sleep ends */
-    unsigned n_pending;  /* ops and commands under way */
+    /* When the answer was sent or thrown away: gives back what the handler still holds (by ops). May be NULL. */
+    broker_next_fn release;
+    unsigned n_pending; /* ops and commands under way */
     uint64_t received_ns;
-    bool answered;
-    /* The rest is broker/'s own: request.c. */
-    struct broker_request_private *priv;
+
+    /* request.c and send.c only */
+    enum {
+        BROKER_REQUEST_RUNNING,
+        BROKER_REQUEST_ANSWERED, /* out holds the answer, or nothing for acks=0 */
+        BROKER_REQUEST_FAILED,   /* the connection closes when its turn comes */
+        BROKER_REQUEST_OVER,     /* sent or thrown away */
+    } phase;
+    struct wr out;
+    struct broker_segment *segments;
+    uint32_t n_segments, segment; /* segment and sent: where sending is */
+    size_t sent;
+    struct heap_node timer;
+    struct list asks; /* struct broker_ask */
 };
 
 /* Memory of the request, zeroed. NULL when its limit is reached: the request was failed then, and the handler
@@ -55,6 +77,9 @@ void *broker_alloc(struct broker_request *req, size_t n, size_t size);
 void broker_answer(struct broker_request *req, const void *response);
 /* acks=0: there is none; the request is over. */
 void broker_answer_nothing(struct broker_request *req);
+/* The answer in pieces that the handler laid out itself (Fetch): segments live in the arena, bytes in req->out or
+ * wherever the handler keeps them until release(). */
+void broker_answer_segments(struct broker_request *req, struct broker_segment *segments, uint32_t n_segments);
 /* The request can't be answered (malformed, or acks=0 failed): the connection closes after the answers before it. */
 void broker_request_fail(struct broker_request *req);
 /* Counts a partition's or topic's error code and gives it back; 0 isn't counted. */
@@ -65,6 +90,8 @@ int16_t broker_count_error(struct broker_request *req, int16_t error);
 struct broker_op {
     struct replica_op op; /* first */
     struct broker_request *request;
+    bool is_back; /* done() was called since the start */
+    bool wakes;   /* its end also ends the request's sleep */
 };
 
 /* Fills what all ops need; the caller sets the kind's own members, then starts it. */
@@ -74,6 +101,7 @@ void broker_op_start(struct broker_op *op);
 
 struct broker_ask {
     struct broker_command command; /* first */
+    struct list link;              /* of the request */
     struct broker_request *request;
     struct wr body; /* the caller writes the command into it; freed when the request ends */
 };
@@ -84,7 +112,10 @@ void broker_ask_start(struct broker_ask *ask);
 
 /* next() is called at the deadline unless the request has been answered or woken by then. One sleep at a time. */
 void broker_request_sleep(struct broker_request *req, uint64_t deadline_ns);
+/* Ends the sleep at the next turn. Harmless when there is none. */
 void broker_request_wake(struct broker_request *req);
+/* No more calls for the sleep. */
+void broker_request_stay_awake(struct broker_request *req);
 uint64_t broker_now_ns(const struct broker_request *req);
 
 /* --- handlers --- */

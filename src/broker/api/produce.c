@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "broker/internal.h"
+#include "wire/batch.h"
+
+struct produce_partition {
+    struct broker_op op;
+    struct wire_produce_response_partition *response;
+    bool started;
+    bool bad_batch;
+};
+
+struct produce_state {
+    struct wire_produce_request request;
+    struct wire_produce_response response;
+    struct produce_partition *partitions;
+    int32_t n_partitions;
+    bool failed; /* some partition has an error: without acks the connection closes */
+};
+
+static void set_error(struct broker_request *req, struct produce_partition *p, int16_t error, const char *message)
+{
+    struct produce_state *s = req->state;
+
+    p->response->error_code = broker_count_error(req, error);
+    p->response->base_offset = -1;
+    p->response->error_message = slice_str(message);
+    req->broker->stats.produce_errors++;
+    s->failed = true;
+}
+
+/* All that can be said of a batch without the partition. */
+static bool check_batch(struct broker_request *req, struct produce_partition *p, struct slice records)
+{
+    struct batch_limits limits = {
+        .max_size = SIZE_MAX, /* the partition knows its own */
+        .refuse_zstd = req->header.api_version < 7,
+        .from_client = true,
+    };
+    struct batch_view v;
+    enum batch_error e = batch_parse_only(records, &v);
+
+    if (e == BATCH_OK)
+        e = batch_check(&v, &limits);
+    if (e != BATCH_OK) {
+        set_error(req, p, batch_error_code(e), batch_error_text(e));
+        return false;
+    }
+    if (v.attributes & BATCH_ATTR_TRANSACTIONAL) {
+        set_error(req, p, KAFKA_E_INVALID_TXN_STATE, "transactions are not supported by this version of the broker");
+        return false;
+    }
+    return true;
+}
+
+static void start_partition(struct broker_request *req, const struct meta_topic *t,
+                            const struct wire_produce_request_partition *from, struct produce_partition *p)
+{
+    struct produce_state *s = req->state;
+    const struct meta_partition *partition;
+    int16_t error = broker_find_partition(req, t, from->index, &partition);
+
+    wire_produce_response_partition_init(p->response);
+    p->response->index = from->index;
+    if (error != 0) {
+        set_error(req, p, error, NULL);
+        return;
+    }
+    if (!check_batch(req, p, from->records))
+        return;
+    broker_op_init(req, &p->op, REPLICA_PRODUCE, partition->group, -1);
+    p->op.op.produce.batch = from->records;
+    p->op.op.produce.flush_all = s->request.acks == -1;
+    p->started = true;
+    broker_op_start(&p->op);
+}
+
+static void finish_partition(struct broker_request *req, struct produce_partition *p)
+{
+    const struct replica_op *op = &p->op.op;
+
+    if (!p->started)
+        return;
+    if (!p->op.is_back) {
+        set_error(req, p, KAFKA_E_REQUEST_TIMED_OUT, NULL);
+        return;
+    }
+    if (op->error != 0) {
+        set_error(req, p, op->error, op->error_message);
+        return;
+    }
+    p->response->base_offset = op->produce.ret_base_offset;
+    p->response->log_append_time_ms = op->produce.ret_append_time_ms;
+    p->response->log_start_offset = op->produce.ret_log_start;
+}
+
+static void answer(struct broker_request *req)
+{
+    struct produce_state *s = req->state;
+
+    for (int32_t i = 0; i < s->n_partitions; i++)
+        finish_partition(req, &s->partitions[i]);
+    histogram_add(&req->broker->stats.produce_ns, broker_now_ns(req) - req->received_ns);
+    if (s->request.acks != 0)
+        broker_answer(req, &s->response);
+    else if (s->failed)
+        broker_request_fail(req);
+    else
+        broker_answer_nothing(req);
+}
+
+/* Response arrays in the shape of the request. */
+static bool lay_out(struct broker_request *req, struct produce_state *s)
+{
+    struct produce_partition *p;
+
+    s->response.responses = broker_alloc(req, (size_t)s->request.n_topic_data, sizeof(*s->response.responses));
+    if (s->response.responses == NULL)
+        return false;
+    s->response.n_responses = s->request.n_topic_data;
+    for (int32_t i = 0; i < s->request.n_topic_data; i++)
+        s->n_partitions += s->request.topic_data[i].n_partition_data;
+    p = s->partitions = broker_alloc(req, (size_t)s->n_partitions, sizeof(*s->partitions));
+    if (p == NULL)
+        return false;
+    for (int32_t i = 0; i < s->request.n_topic_data; i++) {
+        const struct wire_produce_request_topic *from = &s->request.topic_data[i];
+        struct wire_produce_response_topic *to = &s->response.responses[i];
+
+        to->name = from->name;
+        to->n_partition_responses = from->n_partition_data;
+        to->partition_responses = broker_alloc(req, (size_t)from->n_partition_data, sizeof(*to->partition_responses));
+        if (to->partition_responses == NULL)
+            return false;
+        for (int32_t k = 0; k < from->n_partition_data; k++)
+            (p++)->response = &to->partition_responses[k];
+    }
+    return true;
+}
+
+/* What refuses the whole request. */
+static int16_t refusal(const struct broker_request *req, const struct wire_produce_request *m)
+{
+    if (req->header.api_version < req->header.api->min_served)
+        return KAFKA_E_UNSUPPORTED_VERSION;
+    if (m->acks < -1 || m->acks > 1)
+        return KAFKA_E_INVALID_REQUIRED_ACKS;
+    if (!slice_is_null(m->transactional_id))
+        return KAFKA_E_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    return 0;
+}
+
+static void refuse_all(struct broker_request *req, struct produce_state *s, int16_t error)
+{
+    struct produce_partition *p = s->partitions;
+
+    for (int32_t i = 0; i < s->request.n_topic_data; i++) {
+        for (int32_t k = 0; k < s->request.topic_data[i].n_partition_data; k++, p++) {
+            wire_produce_response_partition_init(p->response);
+            p->response->index = s->request.topic_data[i].partition_data[k].index;
+            set_error(req, p, error, kafka_error_text(error));
+        }
+    }
+}
+
+static void start_all(struct broker_request *req, struct produce_state *s)
+{
+    struct produce_partition *p = s->partitions;
+
+    for (int32_t i = 0; i < s->request.n_topic_data; i++) {
+        const struct wire_produce_request_topic *from = &s->request.topic_data[i];
+        const struct meta_topic *t = meta_topic_by_name(req->backend->meta, from->name);
+
+        for (int32_t k = 0; k < from->n_partition_data; k++)
+            start_partition(req, t, &from->partition_data[k], p++);
+    }
+}
+
+void broker_handle_produce(struct broker_request *req, struct rd *body)
+{
+    struct produce_state *s = req->state = broker_alloc(req, 1, sizeof(*s));
+    int16_t error;
+
+    if (s == NULL || !broker_decode(req, body, &s->request))
+        return;
+    wire_produce_response_init(&s->response);
+    if (!lay_out(req, s))
+        return;
+    error = refusal(req, &s->request);
+    if (error != 0)
+        refuse_all(req, s, error);
+    else
+        start_all(req, s);
+    if (req->n_pending == 0) {
+        answer(req);
+        return;
+    }
+    req->next = answer;
+    broker_request_sleep(req, broker_now_ns(req) + (uint64_t)MAX(s->request.timeout_ms, 0) * 1000000);
+}

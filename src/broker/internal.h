@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files of broker/ share beyond request.h. */
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/heap.h"
+#include "broker/request.h"
+
+#define BROKER_SCRATCH_SIZE (64u << 10)      /* small requests are received here first */
+#define BROKER_READ_SHARE (1u << 20)         /* bytes one connection may bring in a turn */
+#define BROKER_LOOK_NS (20ull * 1000 * 1000) /* between looks at a connection's first bytes */
+#define BROKER_MAX_LOOKS 500
+#define BROKER_FRAME_TIMEOUT_NS (60ull * 1000 * 1000 * 1000)
+#define BROKER_REQUEST_ARENA_MAX (64u << 20) /* memory for decoding and answering one request */
+#define BROKER_RESPONSE_MAX (64u << 20)
+#define BROKER_IDLE_REQUESTS 256 /* request objects kept ready */
+
+struct broker_address {
+    struct hash_node by_text;
+    unsigned n_connections;
+    char text[NET_ADDR_TEXT_SIZE];
+};
+
+struct broker_conn {
+    struct broker *broker;
+    struct net_conn *net;
+    struct list link; /* broker->conns: least recently active first */
+    struct list work; /* broker->work */
+    struct list wait; /* broker->memory_waiters */
+    struct broker_address *address;
+    struct net_addr *local; /* malloc'd: where the client reached us */
+    uint64_t active_ns;
+
+    /* Reading. */
+    bool seen;    /* its first bytes were looked at */
+    bool peeking; /* not enough of them came: frame_timer says when to look again */
+    uint16_t n_looks;
+    uint8_t prefix[WIRE_FRAME_PREFIX_SIZE];
+    uint8_t n_prefix;
+    struct broker_request *reading; /* whose body is coming in */
+    size_t n_body;
+    uint32_t admitted_size; /* of a frame that waits for memory; 0 none */
+    uint8_t *stash;         /* received and not yet taken: the connection is muted */
+    size_t stash_size, stash_pos;
+    struct heap_node frame_timer;
+
+    /* Writing. */
+    struct list requests; /* in order of arrival */
+    unsigned n_requests;
+    unsigned wanted; /* NET_READ, NET_WRITE as last told to the net */
+    bool can_read, can_write;
+    bool again;   /* has more to do in the next turn */
+    bool eof;     /* the peer sends no more: answer what came, then close */
+    bool closing; /* takes no more requests: close when the answers are out */
+};
+
+struct broker {
+    struct broker_backend *backend;
+    unsigned n_reactors;
+    void (*http)(void *ctx, unsigned reactor, struct net_conn *conn);
+    void *http_ctx;
+    struct broker_stats stats;
+    struct list conns, work, memory_waiters;
+    struct hash_table addresses;
+    uint64_t hash_seed;
+    struct heap request_timers, frame_timers;
+    struct buf_pool pool;
+    struct list idle_requests;
+    unsigned n_idle_requests;
+    unsigned n_live_requests; /* all that aren't idle, also of dead connections */
+    uint64_t memory_used;     /* frames and stashes */
+    uint64_t now_ns;
+    bool stopping;
+    int64_t producer_id_next, producer_id_end; /* init_producer_id.c: the block of ids in hand */
+    struct list producer_id_waiters;
+    uint8_t *scratch;
+};
+
+/* conn.c */
+void *broker_accepted(void *ctx, struct net_conn *c, const struct net_addr *peer, const struct net_addr *local);
+void broker_ready(void *conn_ctx, unsigned events);
+void broker_conn_close(struct broker_conn *c);
+void broker_conn_kick(struct broker_conn *c);
+/* Tells the net what the connection waits for. */
+void broker_conn_want(struct broker_conn *c);
+
+/* receive.c: takes in what there is, as far as limits allow, and starts requests. False: the connection is gone. */
+bool broker_conn_receive(struct broker_conn *c);
+/* Connections that waited for memory go on as far as it goes. */
+void broker_admit_waiters(struct broker *b);
+
+/* send.c: sends what is ready. False: the connection is gone. */
+bool broker_conn_send(struct broker_conn *c);
+
+/* request.c */
+struct broker_request *broker_request_new(struct broker_conn *c, size_t frame_size);
+void broker_request_start(struct broker_request *req);
+/* Sent, or its connection died: ends when nothing is pending. */
+void broker_request_over(struct broker_request *req);
+void broker_request_expire(struct broker *b);
+void broker_requests_fini(struct broker *b);
+
+/* handlers.c */
+broker_handler_fn broker_handler_of(int16_t api_key);

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "broker/internal.h"
+#include "wire/api.h"
+
+#define OUT_INITIAL 256
+
+static struct broker_request *request_take(struct broker *b)
+{
+    struct list *link = list_pop(&b->idle_requests);
+    struct broker_request *req;
+
+    if (link != NULL) {
+        b->n_idle_requests--;
+        return list_entry(link, struct broker_request, link);
+    }
+    req = xcalloc(1, sizeof(*req));
+    req->broker = b;
+    req->backend = b->backend;
+    list_init(&req->link);
+    list_init(&req->asks);
+    heap_node_init(&req->timer);
+    arena_init(&req->arena, BROKER_REQUEST_ARENA_MAX);
+    wr_init_growing(&req->out, OUT_INITIAL, BROKER_RESPONSE_MAX);
+    return req;
+}
+
+static void request_destroy(struct broker_request *req)
+{
+    arena_fini(&req->arena);
+    wr_fini(&req->out);
+    free(req);
+}
+
+/* A large answer's memory isn't kept for the next small one. */
+static void request_put(struct broker *b, struct broker_request *req)
+{
+    if (b->n_idle_requests >= BROKER_IDLE_REQUESTS || (size_t)(req->out.end - req->out.start) > BROKER_SCRATCH_SIZE) {
+        request_destroy(req);
+        return;
+    }
+    arena_reset(&req->arena);
+    wr_reset(&req->out);
+    list_append(&b->idle_requests, &req->link);
+    b->n_idle_requests++;
+}
+
+struct broker_request *broker_request_new(struct broker_conn *c, size_t frame_size)
+{
+    struct broker *b = c->broker;
+    struct buf *buf = buf_new(&b->pool, frame_size);
+    struct broker_request *req;
+
+    if (buf == NULL)
+        return NULL;
+    buf->size = frame_size;
+    req = request_take(b);
+    req->conn = c;
+    req->buf = buf;
+    req->frame = slice_make(buf->data, frame_size);
+    req->state = NULL;
+    req->next = req->release = NULL;
+    req->n_pending = 0;
+    req->phase = BROKER_REQUEST_RUNNING;
+    req->segments = NULL;
+    req->n_segments = req->segment = 0;
+    req->sent = 0;
+    b->memory_used += frame_size;
+    b->n_live_requests++;
+    return req;
+}
+
+static void request_free(struct broker_request *req)
+{
+    struct broker *b = req->broker;
+    struct list *link;
+
+    while ((link = list_pop(&req->asks)) != NULL)
+        wr_fini(&list_entry(link, struct broker_ask, link)->body);
+    heap_remove(&b->request_timers, &req->timer);
+    b->memory_used -= req->frame.size;
+    buf_unref(TAKE_PTR(req->buf));
+    b->n_live_requests--;
+    request_put(b, req);
+}
+
+static void request_settle(struct broker_request *req)
+{
+    if (req->phase != BROKER_REQUEST_OVER || req->n_pending > 0)
+        return;
+    if (req->release != NULL) {
+        broker_next_fn release = TAKE_PTR(req->release);
+
+        req->n_pending++; /* release may start ops, whose end settles again */
+        release(req);
+        req->n_pending--;
+        request_settle(req);
+        return;
+    }
+    request_free(req);
+}
+
+/* A handler that hasn't answered yet goes on until it does, without a connection. */
+void broker_request_over(struct broker_request *req)
+{
+    bool running = req->phase == BROKER_REQUEST_RUNNING && req->next != NULL;
+
+    list_remove(&req->link);
+    if (running) {
+        broker_request_wake(req);
+        return;
+    }
+    req->phase = BROKER_REQUEST_OVER;
+    heap_remove(&req->broker->request_timers, &req->timer);
+    request_settle(req);
+}
+
+static void answered(struct broker_request *req, int phase)
+{
+    gq_assert(req->phase == BROKER_REQUEST_RUNNING);
+    req->phase = phase;
+    req->next = NULL;
+    heap_remove(&req->broker->request_timers, &req->timer);
+    if (req->conn != NULL) {
+        broker_conn_kick(req->conn);
+        return;
+    }
+    req->phase = BROKER_REQUEST_OVER;
+    if (req->n_pending == 0) {
+        req->n_pending++; /* not inside the handler: it may still touch the request */
+        broker_request_sleep(req, 0);
+    }
+}
+
+void broker_answer_segments(struct broker_request *req, struct broker_segment *segments, uint32_t n_segments)
+{
+    req->segments = segments;
+    req->n_segments = n_segments;
+    answered(req, BROKER_REQUEST_ANSWERED);
+}
+
+void broker_answer(struct broker_request *req, const void *response)
+{
+    struct broker_segment *segment = arena_alloc(&req->arena, sizeof(*segment));
+    size_t at = wire_response_begin(&req->out, &req->header);
+
+    req->header.api->response->encode(response, &req->out, req->header.response_version);
+    wire_frame_end(&req->out, at, 0);
+    if (req->out.error != 0 || segment == NULL) {
+        broker_request_fail(req);
+        return;
+    }
+    *segment = (struct broker_segment){ .bytes = slice_make(req->out.start, wr_size(&req->out)) };
+    broker_answer_segments(req, segment, 1);
+}
+
+void broker_answer_nothing(struct broker_request *req)
+{
+    broker_answer_segments(req, NULL, 0);
+}
+
+void broker_request_fail(struct broker_request *req)
+{
+    if (req->phase == BROKER_REQUEST_RUNNING)
+        answered(req, BROKER_REQUEST_FAILED);
+}
+
+void *broker_alloc(struct broker_request *req, size_t n, size_t size)
+{
+    void *p = arena_calloc(&req->arena, n, size);
+
+    if (p == NULL)
+        broker_request_fail(req);
+    return p;
+}
+
+int16_t broker_count_error(struct broker_request *req, int16_t error)
+{
+    if (error != 0)
+        req->broker->stats.error_responses++;
+    return error;
+}
+
+bool broker_decode(struct broker_request *req, struct rd *body, void *message)
+{
+    int rc = req->header.api->request->decode(message, body, req->header.api_version, &req->arena);
+
+    if (rc == 0)
+        rc = wire_decode_end(body);
+    if (rc == 0)
+        return true;
+    req->broker->stats.protocol_errors++;
+    broker_request_fail(req);
+    return false;
+}
+
+void broker_request_start(struct broker_request *req)
+{
+    struct broker *b = req->broker;
+    broker_handler_fn handler;
+    struct rd body;
+    int rc;
+
+    req->received_ns = b->now_ns;
+    b->stats.requests++;
+    rd_init(&body, req->frame.data, req->frame.size);
+    rc = wire_request_parse(&req->header, &body);
+    handler = req->header.api != NULL ? broker_handler_of(req->header.api_key) : NULL;
+    if (handler == NULL || rc < 0 ||
+        (rc == WIRE_E_UNSUPPORTED_VERSION && req->header.api_key != WIRE_API_API_VERSIONS)) {
+        b->stats.protocol_errors++;
+        broker_request_fail(req);
+        return;
+    }
+    if (req->header.api_key < BROKER_API_KEYS)
+        b->stats.requests_by_api[req->header.api_key]++;
+    handler(req, &body);
+}
+
+/* --- ops, asks, sleep --- */
+
+static void request_back(struct broker_request *req)
+{
+    gq_assert(req->n_pending > 0);
+    if (--req->n_pending > 0)
+        return;
+    if (req->phase == BROKER_REQUEST_OVER) {
+        request_settle(req);
+    } else if (req->next != NULL) {
+        broker_next_fn next = TAKE_PTR(req->next);
+
+        next(req);
+    }
+}
+
+static void op_done(struct replica_op *op)
+{
+    struct broker_op *o = container_of(op, struct broker_op, op);
+
+    o->is_back = true;
+    if (o->wakes)
+        broker_request_wake(o->request);
+    request_back(o->request);
+}
+
+void broker_op_init(struct broker_request *req, struct broker_op *op, enum replica_op_kind kind, uint64_t group,
+                    int32_t current_leader_epoch)
+{
+    op->request = req;
+    op->wakes = false;
+    op->op.kind = kind;
+    op->op.group = group;
+    op->op.current_leader_epoch = current_leader_epoch;
+    op->op.done = op_done;
+    list_init(&op->op.link);
+}
+
+void broker_op_start(struct broker_op *op)
+{
+    op->is_back = false;
+    op->request->n_pending++;
+    op->request->backend->ops->submit(op->request->backend, &op->op);
+}
+
+static void ask_done(struct broker_command *command)
+{
+    request_back(container_of(command, struct broker_ask, command)->request);
+}
+
+struct broker_ask *broker_ask_new(struct broker_request *req)
+{
+    struct broker_ask *ask = broker_alloc(req, 1, sizeof(*ask));
+
+    if (ask == NULL)
+        return NULL;
+    ask->request = req;
+    ask->command.done = ask_done;
+    wr_init_growing(&ask->body, 256, BROKER_RESPONSE_MAX);
+    list_append(&req->asks, &ask->link);
+    return ask;
+}
+
+void broker_ask_start(struct broker_ask *ask)
+{
+    struct broker_request *req = ask->request;
+
+    gq_assert(ask->body.error == 0);
+    ask->command.body = slice_make(ask->body.start, wr_size(&ask->body));
+    req->n_pending++;
+    req->backend->ops->propose(req->backend, &ask->command);
+}
+
+void broker_request_sleep(struct broker_request *req, uint64_t deadline_ns)
+{
+    heap_update(&req->broker->request_timers, &req->timer, deadline_ns);
+}
+
+void broker_request_wake(struct broker_request *req)
+{
+    if (req->timer.pos != HEAP_NONE)
+        heap_update(&req->broker->request_timers, &req->timer, 0);
+}
+
+void broker_request_stay_awake(struct broker_request *req)
+{
+    heap_remove(&req->broker->request_timers, &req->timer);
+}
+
+uint64_t broker_now_ns(const struct broker_request *req)
+{
+    return req->broker->now_ns;
+}
+
+void broker_request_expire(struct broker *b)
+{
+    struct heap_node *node;
+
+    while ((node = heap_min(&b->request_timers)) != NULL && node->key <= b->now_ns) {
+        struct broker_request *req = container_of(node, struct broker_request, timer);
+
+        heap_remove(&b->request_timers, node);
+        if (req->phase == BROKER_REQUEST_OVER) {
+            request_back(req);
+        } else if (req->next != NULL) {
+            broker_next_fn next = TAKE_PTR(req->next);
+
+            next(req);
+        }
+    }
+}
+
+void broker_requests_fini(struct broker *b)
+{
+    struct list *link;
+
+    while ((link = list_pop(&b->idle_requests)) != NULL)
+        request_destroy(list_entry(link, struct broker_request, link));
+}
