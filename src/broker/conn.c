@@ -21,7 +21,7 @@ static struct broker_address *address_ref(struct broker *b, const char *text)
 
     if (a == NULL) {
         a = xcalloc(1, sizeof(*a));
-        strncpy(a->text, text, sizeof(a->text) - 1);
+        memcpy(a->text, text, strnlen(text, sizeof(a->text) - 1));
         hash_insert(&b->addresses, &a->by_text, hash);
     }
     a->n_connections++;

@@ -126,22 +126,8 @@ typedef void (*broker_handler_fn)(struct broker_request *req, struct rd *body);
 #define BROKER_HANDLERS(X) \
     X(PRODUCE, produce) \
     X(FETCH, fetch) \
-    X(LIST_OFFSETS, list_offsets) \
     X(METADATA, metadata) \
-    X(FIND_COORDINATOR, find_coordinator) \
-    X(API_VERSIONS, api_versions) \
-    X(CREATE_TOPICS, create_topics) \
-    X(DELETE_TOPICS, delete_topics) \
-    X(DELETE_RECORDS, delete_records) \
-    X(INIT_PRODUCER_ID, init_producer_id) \
-    X(OFFSET_FOR_LEADER_EPOCH, offset_for_leader_epoch) \
-    X(DESCRIBE_CONFIGS, describe_configs) \
-    X(ALTER_CONFIGS, alter_configs) \
-    X(DESCRIBE_LOG_DIRS, describe_log_dirs) \
-    X(CREATE_PARTITIONS, create_partitions) \
-    X(INCREMENTAL_ALTER_CONFIGS, incremental_alter_configs) \
-    X(DESCRIBE_CLUSTER, describe_cluster) \
-    X(DESCRIBE_PRODUCERS, describe_producers)
+    X(API_VERSIONS, api_versions)
 
 #define X(key, name) void broker_handle_##name(struct broker_request *req, struct rd *body);
 BROKER_HANDLERS(X)
