@@ -40,7 +40,7 @@ void node_topic_limits(const struct config *config, const struct meta_topic *t, 
 
     topic_config_init(&c, config);
     for (size_t i = 0; i < t->n_configs; i++)
-        topic_config_set(&c, t->configs[i].name, t->configs[i].value, NULL);
+        topic_config_set(&c, slice_str(t->configs[i].name), slice_str(t->configs[i].value), NULL);
     *ret = (struct replica_limits){
         .segment_bytes = (uint64_t)c.segment_bytes,
         .segment_ms = c.segment_ms,
