@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config/cmdline.h"
 
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include "config/keys.h"
@@ -180,7 +181,9 @@ void cmdline_table_init(struct cmdline_table *t)
         if (spec_keys[i] == NO_KEY)
             continue;
         k = &config_keys[spec_keys[i]];
-        spec->help = k->help;
+        snprintf(t->helps[i], sizeof(t->helps[i]), "%s%s%s", k->help, config_key_is_due_later(k) ? " " : "",
+                 config_key_due_note(k));
+        spec->help = t->helps[i];
         if (k->shape != CONFIG_SCALAR)
             continue;
         config_key_default(k, t->defaults[i], sizeof(t->defaults[i]));
@@ -196,8 +199,8 @@ char *cmdline_help(const char *program)
     cmdline_table_init(&table);
     flags = flags_help(table.specs, CMDLINE_N_FLAGS);
     text = xasprintf("Usage: %s --node-id=NAME [--FLAG=VALUE]...\n\n"
-                     "Stores and serves messages over the Kafka protocol. One dash is as good as two, and the\n"
-                     "command line wins over the configuration file.\n\n%s\n"
+                     "Stores and serves messages over the Kafka protocol. One dash is as good as two,\n"
+                     "and the command line wins over the configuration file.\n\n%s\n"
                      "See brokerd(8) and goqueue.yaml(5).\n",
                      program, flags);
     free(flags);

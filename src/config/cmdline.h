@@ -57,6 +57,7 @@ enum {
 struct cmdline_table {
     struct flag_spec specs[CMDLINE_N_FLAGS];
     char defaults[CMDLINE_N_FLAGS][128];
+    char helps[CMDLINE_N_FLAGS][256];
 };
 
 void cmdline_table_init(struct cmdline_table *t);

@@ -77,6 +77,12 @@ size_t broker_config_find(struct slice name)
     return i;
 }
 
+const char *broker_config_key(size_t index)
+{
+    gq_assert(index < ARRAY_SIZE(broker_specs));
+    return config_key_path(broker_specs[index].key);
+}
+
 static void format(const struct broker_spec *spec, int64_t number, char text[TOPIC_CONFIG_TEXT_SIZE])
 {
     if (spec->type == CONFIG_KAFKA_BOOLEAN)

@@ -50,4 +50,6 @@ void topic_config_describe(const struct topic_config *t, const struct config *br
 size_t broker_config_count(void);
 /* Index of a name, or broker_config_count(). */
 size_t broker_config_find(struct slice name);
+/* The YAML key that an entry shows. */
+const char *broker_config_key(size_t index);
 void broker_config_describe(const struct config *broker, size_t index, struct config_entry *ret_entry);

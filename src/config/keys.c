@@ -130,6 +130,13 @@ const char *config_key_suggest(const char *path)
     return last.best != NULL && last.best_distance < whole.best_distance ? last.best : whole.best;
 }
 
+const char *config_key_due_note(const struct config_key *k)
+{
+    if (!config_key_is_due_later(k))
+        return "";
+    return k->flags & CONFIG_REFUSED ? "Only the default works yet." : "No effect yet.";
+}
+
 void config_key_default(const struct config_key *k, char *text, size_t size)
 {
     char number[VALUE_TEXT_SIZE];

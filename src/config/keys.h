@@ -77,5 +77,8 @@ static inline bool config_key_is_due_later(const struct config_key *k)
     return k->due > CONFIG_STEP;
 }
 
+/* What a manual says of a key that is due later; empty for others. */
+const char *config_key_due_note(const struct config_key *k);
+
 /* The default as a manual shows it. */
 void config_key_default(const struct config_key *k, char *text, size_t size);

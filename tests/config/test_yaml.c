@@ -175,6 +175,28 @@ START_TEST(the_guide_s_tuning_is_taken)
 }
 END_TEST
 
+START_TEST(the_example_is_fine)
+{
+    struct config_report report;
+    struct config c;
+    char *path = data_path("../../docs/examples/broker1.yaml"), *data;
+    size_t size;
+
+    data = slurp(path, &size);
+    config_init(&c);
+    config_report_init(&report);
+    ck_assert_int_eq(config_read(&c, "broker1.yaml", data, size, &report), 0);
+    c.node_id = xstrdup("broker1"); /* as the unit does */
+    ck_assert_int_eq(config_finish(&c, &report), 0);
+    ck_assert_uint_eq(report.n_warnings, 0);
+    ck_assert_str_eq(c.bind_addr, "127.0.0.1");
+    free(data);
+    free(path);
+    config_report_fini(&report);
+    config_fini(&c);
+}
+END_TEST
+
 static void read_text(const char *yaml, struct config *c, struct config_report *report)
 {
     config_init(c);
@@ -277,6 +299,7 @@ Suite *yaml_suite(void)
     suite_add(s, bad_files_get_exact_errors);
     suite_add(s, the_guide_starts_a_broker_as_it_stands);
     suite_add(s, the_guide_s_tuning_is_taken);
+    suite_add(s, the_example_is_fine);
     suite_add(s, files_with_nothing_in_them_are_fine);
     suite_add(s, a_good_key_beside_a_bad_one_is_set);
     suite_add(s, a_file_that_is_too_large);
