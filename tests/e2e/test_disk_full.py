@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A full disk: producers get an error that they may retry, reads go on, and nothing acknowledged is lost."""
+
+import os
+import subprocess
+
+from confluent_kafka import KafkaError
+
+from e2elib.clients import Confluent, run
+from e2elib.harness import Skip, limit
+
+MB = 1000 * 1000
+
+
+def small_disk(t, size_mb):
+    """A file system of its own in a file, with write-back and O_DIRECT as on a real disk."""
+    if os.geteuid() != 0:
+        raise Skip("mounting a small file system needs root")
+    image, mount = t.dir / "disk.img", t.dir / "disk"
+    mount.mkdir()
+    with open(image, "wb") as file:
+        file.truncate(size_mb * MB)
+    run(["mkfs.ext4", "-q", "-F", str(image)])
+    mounted = subprocess.run(["mount", "-o", "loop", str(image), str(mount)], capture_output=True, check=False)
+    if mounted.returncode != 0:
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_mb}m", "none", str(mount)],
+                                 capture_output=True, check=False)
+    if mounted.returncode != 0:
+        raise Skip(f"mount: {mounted.stderr.decode().strip()}")
+    t.cleanups.append(lambda: run(["umount", "-l", str(mount)]))
+    return mount
+
+
+def fill(address, topic, size_bytes):
+    """Sends until that much is acknowledged or the broker refuses: (acknowledged numbers, refusals)."""
+    producer = Confluent.producer(address, message_timeout_ms=8000, enable_idempotence=False, linger_ms=5,
+                                  max_in_flight=1, message_send_max_retries=2, retry_backoff_ms=100)
+    acked, refused = [], []
+
+    def delivered(error, message):
+        (refused if error else acked).append(error or int(message.key()))
+
+    for number in range(size_bytes // 10000):
+        producer.produce(topic, os.urandom(10000), key=str(number), partition=0, on_delivery=delivered)
+        producer.poll(0)
+        while len(producer) > 50:
+            producer.poll(0.1)
+        if len(refused) > 20:
+            break
+    producer.flush(30)
+    return acked, refused
+
+
+@limit(240)
+def test_produce_until_full(t):
+    disk = small_disk(t, 120)
+    config = t.write("c.yaml", "journal_size: 32MiB\nperformance:\n  shards: 1\n")
+    broker = t.broker(data_dir=disk / "data", config=config)
+    Confluent.create_topic(broker.address, "t", segment_bytes=8 * 1024 * 1024)
+    acked, refused = fill(broker.address, "t", 200 * MB)
+    print(f"{len(acked)} acknowledged, then: {refused[:1]}")
+    broker.check_alive()
+    assert acked and refused, "the disk never got full"
+    assert all(error.retriable() or error.code() == KafkaError._MSG_TIMED_OUT for error in refused), refused[:3]
+
+    def keys():
+        return {int(message.key()) for message in Confluent.messages(broker.address, "t")}
+
+    missing = set(acked) - keys()
+    assert not missing, f"acknowledged and not readable on the full disk: {sorted(missing)[:5]}"
+    broker.kill()
+    broker.start()
+    missing = set(acked) - keys()
+    assert not missing, f"acknowledged and gone after kill -9 on the full disk: {sorted(missing)[:5]}"
+    room = Confluent.admin(broker.address).delete_topics(["t"])
+    room["t"].result(60)
+    Confluent.create_topic(broker.address, "u")
+    Confluent.send(broker.address, "u", os.urandom(5 * MB))
+
+
+@limit(240)
+def test_full_by_others(t):
+    """Something else fills the disk and goes away again: writes fail, then go on without a restart."""
+    disk = small_disk(t, 120)
+    config = t.write("c.yaml", "journal_size: 32MiB\nperformance:\n  shards: 1\n")
+    broker = t.broker(data_dir=disk / "data", config=config)
+    Confluent.send(broker.address, "t", b"before")
+    with open(disk / "other", "wb") as file:
+        try:
+            while True:
+                file.write(b"x" * 100000)
+                file.flush()
+        except OSError:
+            pass
+    acked, _ = fill(broker.address, "t", 100 * MB)
+    broker.check_alive()
+    os.unlink(disk / "other")
+    more, refused = fill(broker.address, "t", 5 * MB)
+    assert len(more) == 500 and not refused, (len(more), refused[:3])
+    broker.kill()
+    broker.start()
+    found = sum(1 for _ in Confluent.messages(broker.address, "t"))
+    assert found >= 1 + len(acked) + len(more)
