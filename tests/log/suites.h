@@ -5,3 +5,4 @@
 
 Suite *entry_suite(void);
 Suite *format_suite(void);
+Suite *append_suite(void);

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files of log/ share. Unless said otherwise the owner reactor calls; "worker" functions touch only what
+ * they are given. */
+
+#include "base/util.h"
+#include "log/format.h"
+#include "log/log.h"
+
+/* Longest path of a file in a log: its directory and 64 bytes more. */
+#define LOG_DIR_MAX 192
+#define LOG_PATH_SIZE 256
+
+/* Table records read or written at once. */
+#define TABLE_CHUNK 32
+
+/* A table never gets larger than this, or than segment_bytes where that is more. */
+#define LOG_TABLE_BYTES (UINT64_C(64) << 20)
+
+/* What a segment holds up to some entry. */
+struct segment_end {
+    uint64_t n_entries;
+    uint64_t log_size, aux_size;
+    uint64_t term; /* of the last entry */
+    int64_t next_offset;
+    int64_t first_append_ms, last_append_ms;
+    int64_t max_timestamp, max_offset; /* as table_record.running_max_* */
+    uint32_t checksum;                 /* of the last entry */
+};
+
+/* refs counts readers and jobs. A segment leaves the log's array when it is below the log start; it waits in log.dead
+ * until no one refers to it and a cut job removes its files. */
+struct log_segment {
+    struct log *log;
+    uint64_t base_index;
+    int64_t base_offset;
+    struct segment_end end;                   /* what readers see */
+    struct disk_file *files[SEGMENT_N_PARTS]; /* NULL: closed. For writing in the last segment. */
+    uint64_t allocated[SEGMENT_N_PARTS];      /* preallocated up to here; the append side's */
+    struct list cache_link;                   /* while a file is open */
+    struct list dead_link;
+    uint32_t refs;
+    uint8_t dirty, syncing; /* a bit per part: has unsynced bytes or size; of these, at a sync job */
+    bool dead;
+};
+
+/* From first_index on entries have this term. */
+struct term_run {
+    uint64_t term, first_index;
+    int64_t first_offset;
+};
+
+/* Where sequential readers left off, so that going on needs no search. */
+#define LOG_N_CURSORS 4
+struct log_cursor {
+    uint64_t base_index; /* of the segment; 0: unused */
+    uint64_t record;
+    int64_t offset;
+};
+struct log_reader {
+    struct log_cursor cursors[LOG_N_CURSORS];
+    unsigned next; /* to be replaced */
+};
+
+/* The segment that the next applied entry goes to. */
+struct log_plan {
+    uint64_t n_entries, bytes;
+    int64_t first_append_ms;
+    uint32_t pending; /* planned segments that no append job has made yet */
+    bool active, roll;
+};
+
+struct append_op;
+
+struct log {
+    struct env_disk *disk;
+    struct log_cache *cache;
+    uint64_t segment_bytes;
+    int64_t segment_ms;
+
+    struct log_position end;
+    uint64_t synced_index;
+    int64_t start;
+    struct log_segment **segments; /* oldest first; the last one is appended to */
+    uint32_t n_segments, segments_capacity;
+    uint32_t n_runs, runs_capacity;
+    struct term_run *runs; /* the first one is that of the entry before the first, where there was one */
+    struct list dead;
+    struct log_plan plan;
+    struct log_reader *reader; /* NULL until the first read */
+    uint64_t loose_snapshot;   /* as of this index the newest snapshot that belongs to no segment; 0 none */
+
+    struct append_op *append; /* in flight */
+    bool syncing, cutting;
+    bool own_cache;
+    bool dir_made;    /* the append side's while a job is in flight */
+    bool names_dirty; /* names in the directory changed since it was synced */
+    bool path_dirty;  /* the directory itself may be new */
+    char dir[];
+};
+
+/* segment.c */
+struct log_segment *segment_new(struct log *l, uint64_t base_index, int64_t base_offset);
+void segment_free(struct log_segment *s); /* closes its files; takes NULL */
+void segment_ref(struct log_segment *s);
+void segment_unref(struct log_segment *s);
+void segment_append(struct log *l, struct log_segment *s);
+/* The segment that holds offset, start ≤ offset < end. */
+struct log_segment *segment_find(const struct log *l, int64_t offset);
+static inline struct log_segment *segment_last(const struct log *l)
+{
+    return l->n_segments > 0 ? l->segments[l->n_segments - 1] : NULL;
+}
+uint64_t segment_part_size(const struct segment_end *end, enum segment_file part);
+/* Any thread. */
+void log_path(char to[LOG_PATH_SIZE], const char *dir, const char *name);
+void segment_path(char to[LOG_PATH_SIZE], const char *dir, uint64_t index, enum segment_file kind);
+
+/* cache.c: call after refs, dirty, syncing or files of a segment changed. */
+void cache_update(struct log_cache *c, struct log_segment *s);
+void cache_forget(struct log_cache *c, struct log_segment *s);
+
+/* Files that a job's worker closes, so that no reactor does. */
+struct close_list {
+    struct disk_file *files[2 * SEGMENT_N_PARTS];
+    unsigned count;
+};
+/* Makes room for one more segment with open files: takes files from others into the list. */
+void cache_make_room(struct log_cache *c, struct close_list *to_close);
+void close_list_run(struct close_list *c); /* worker */
+
+/* append.c: whether the job in flight writes to the segment that starts at index. */
+bool append_starts_at(const struct append_op *op, uint64_t index);
+
+/* term.c */
+void term_add(struct log *l, uint64_t term, uint64_t index, int64_t offset);
+void term_trim(struct log *l);
+
+/* plan.c */
+void plan_init(struct log *l);
+
+/* retention.c */
+bool segment_is_below(const struct log_segment *s, int64_t start);
+void log_drop_below_start(struct log *l);
+
+/* dir.c; workers. */
+int dir_make(struct env_disk *disk, const char *dir);
+/* Makes the names on the way to dir durable. */
+int dir_sync_path(struct env_disk *disk, const char *dir);
+
+/* snapshot.c; workers. */
+int snapshot_write(struct env_disk *disk, const char *dir, const char *tmp_suffix, const struct log_position *at,
+                   struct slice body);
+int snapshot_read(struct env_disk *disk, const char *dir, uint64_t index, uint8_t **ret_data, size_t *ret_size);
+
+/* table.c: reading a table; any thread. */
+struct table {
+    struct disk_file *file;
+    uint64_t base_index;
+    uint64_t n;  /* records that may be read */
+    bool cached; /* only what is in memory; -EAGAIN otherwise */
+};
+
+static inline struct table table_of(struct disk_file *file, const struct log_segment *s, bool cached)
+{
+    return (struct table){ file, s->base_index, s->end.n_entries, cached };
+}
+
+/* Reads records i … of at most `max` ≤ TABLE_CHUNK; returns how many (at least one), -EAGAIN, -EBADMSG (damaged) or
+ * another errno. i < n. */
+int table_read(const struct table *t, uint64_t i, unsigned max, struct table_record *ret);
+/* First record of [low, high) that the monotone predicate holds for; high when it holds for none. */
+typedef bool (*table_predicate)(const struct table_record *r, const void *arg);
+int table_search(const struct table *t, uint64_t low, uint64_t high, table_predicate holds, const void *arg,
+                 uint64_t *ret_i);
+/* First record whose entry reaches beyond *(int64_t *)arg. */
+bool table_is_beyond_offset(const struct table_record *r, const void *arg);
+
+/* read.c: whole entries that a read gives. */
+struct span {
+    uint64_t position, size; /* in .log */
+    int64_t first_offset, next_offset;
+    uint64_t next_record; /* where the read behind it goes on */
+};
+struct span_request {
+    int64_t offset, max_offset;
+    size_t max_bytes;
+    uint64_t hint; /* record to look at first; UINT64_MAX: none */
+};
+int span_find(const struct table *t, struct disk_file *log_file, const struct span_request *q, struct span *ret);
+
+/* error.c */
+struct damage {
+    const char *dir;
+    uint64_t base_index; /* names the file, with kind */
+    enum segment_file kind;
+    uint64_t position;
+    uint64_t first_index, last_index; /* entries that are hit; 0, 0: the file as such */
+};
+/* Says what is wrong; returns LOG_E_CORRUPT. */
+_printf_(3, 4) int damage_report(const struct damage *d, struct error_text *err, const char *fmt, ...);
+/* Says what failed; returns error. */
+int io_report(const char *dir, uint64_t index, enum segment_file kind, struct error_text *err, const char *what,
+              int error);

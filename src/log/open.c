@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "log/open.h"
+
+#include <inttypes.h>
+
+/* Recovery of one log. First everything is looked at and nothing changed: which files there are, which segments are
+ * live, and whether they hold what the checkpoint promises. Then what lies below the log start or behind the checkpoint
+ * is removed. Each step may be cut short by a crash; the next start comes to the same result. */
+
+#define TMP_SUFFIX ".tmp"
+
+static int scan_add_tmp(struct scan *scan, const char *name)
+{
+    if (strlen(name) > LOG_PATH_SIZE - LOG_DIR_MAX - 1)
+        return 0;
+    scan->tmp = xrealloc(scan->tmp, (scan->n_tmp + 1) * sizeof(*scan->tmp));
+    scan->tmp[scan->n_tmp++] = xstrdup(name);
+    return 0;
+}
+
+static int scan_add(void *ctx, const struct disk_dirent *ent)
+{
+    struct scan *scan = ctx;
+    size_t n = strlen(ent->name);
+    enum segment_file kind;
+    uint64_t index;
+
+    if (ent->is_dir)
+        return 0;
+    if (n > strlen(TMP_SUFFIX) && strcmp(ent->name + n - strlen(TMP_SUFFIX), TMP_SUFFIX) == 0)
+        return scan_add_tmp(scan, ent->name);
+    if (!segment_file_parse(ent->name, &index, &kind))
+        return 0;
+    if (scan->n == scan->capacity) {
+        scan->capacity = MAX((size_t)8, scan->capacity * 2);
+        scan->files = xrealloc(scan->files, scan->capacity * sizeof(*scan->files));
+    }
+    scan->files[scan->n++] = (struct scan_file){ .index = index, .kinds = (uint8_t)(1u << kind) };
+    return 0;
+}
+
+static int scan_compare(const void *a, const void *b)
+{
+    const struct scan_file *x = a, *y = b;
+
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+static void scan_fini(struct scan *scan)
+{
+    for (size_t i = 0; i < scan->n_tmp; i++)
+        free(scan->tmp[i]);
+    free(scan->tmp);
+    free(scan->files);
+}
+
+/* One item per index, in order of the indexes. */
+static int scan_dir(struct env_disk *disk, const char *dir, struct scan *scan)
+{
+    size_t n = 0;
+    int r = disk_list(disk, dir, scan_add, scan);
+
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    scan->dir_exists = true;
+    if (scan->n == 0)
+        return 0;
+    qsort(scan->files, scan->n, sizeof(*scan->files), scan_compare);
+    for (size_t i = 1; i < scan->n; i++) {
+        if (scan->files[i].index == scan->files[n].index)
+            scan->files[n].kinds |= scan->files[i].kinds;
+        else
+            scan->files[++n] = scan->files[i];
+    }
+    scan->n = n + 1;
+    return 0;
+}
+
+static int unlink_kinds(struct log *l, uint64_t index, uint8_t kinds)
+{
+    static const enum segment_file order[] = { SEGMENT_SNAPSHOT, SEGMENT_LOG, SEGMENT_AUX, SEGMENT_ENTRIES };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(order); i++) {
+        char path[LOG_PATH_SIZE];
+        int r;
+
+        if ((kinds & 1u << order[i]) == 0)
+            continue;
+        segment_path(path, l->dir, index, order[i]);
+        r = disk_unlink(l->disk, path);
+        if (r < 0 && r != -ENOENT)
+            return r;
+        l->names_dirty = true;
+    }
+    return 0;
+}
+
+/* The newest snapshot stays, and those of live segments. */
+static bool snapshot_is_needed(const struct scan *scan, size_t i, uint64_t newest)
+{
+    const struct scan_file *f = &scan->files[i];
+
+    return f->index == newest || f->live;
+}
+
+static int remove_files(struct log *l, const struct scan *scan)
+{
+    uint64_t newest = 0;
+    int r;
+
+    for (size_t i = 0; i < scan->n; i++) {
+        if ((scan->files[i].kinds & 1u << SEGMENT_SNAPSHOT) != 0)
+            newest = scan->files[i].index;
+    }
+    for (size_t i = 0; i < scan->n; i++) {
+        const struct scan_file *f = &scan->files[i];
+        uint8_t kinds = f->live ? 0 : f->kinds;
+
+        if (snapshot_is_needed(scan, i, newest))
+            kinds &= (uint8_t) ~(1u << SEGMENT_SNAPSHOT);
+        r = unlink_kinds(l, f->index, kinds);
+        if (r < 0)
+            return r;
+    }
+    for (size_t i = 0; i < scan->n_tmp; i++) {
+        char path[LOG_PATH_SIZE];
+
+        log_path(path, l->dir, scan->tmp[i]);
+        r = disk_unlink(l->disk, path);
+        if (r < 0 && r != -ENOENT)
+            return r;
+    }
+    l->loose_snapshot = newest > 0 ? newest - 1 : 0;
+    return 0;
+}
+
+/* Cuts the last segment's files back; that is made durable by the next sync job. */
+static int cut_last(struct log *l, const uint64_t sizes[SEGMENT_N_PARTS])
+{
+    struct log_segment *s = segment_last(l);
+
+    for (unsigned part = 0; s != NULL && part < SEGMENT_N_PARTS; part++) {
+        uint64_t expected = segment_part_size(&s->end, part);
+        char path[LOG_PATH_SIZE];
+        struct disk_file *f;
+        int r;
+
+        if (sizes[part] <= expected)
+            continue;
+        segment_path(path, l->dir, s->base_index, part);
+        r = disk_open(l->disk, path, DISK_WRITE, &f);
+        if (r < 0)
+            return r;
+        r = disk_truncate(f, expected);
+        disk_close(f);
+        if (r < 0)
+            return r;
+        s->dirty |= (uint8_t)(1u << part);
+    }
+    return 0;
+}
+
+static struct log *log_alloc(const struct log_config *config, const struct log_position *checkpoint, int64_t start)
+{
+    size_t n = strlen(config->dir) + 1;
+    struct log *l = xcalloc(1, sizeof(*l) + n);
+
+    memcpy(l->dir, config->dir, n);
+    l->disk = config->disk;
+    l->own_cache = config->cache == NULL;
+    l->cache = l->own_cache ? log_cache_new(LOG_CACHE_OWN) : config->cache;
+    l->segment_bytes = config->segment_bytes;
+    l->segment_ms = config->segment_ms;
+    l->end = *checkpoint;
+    l->synced_index = checkpoint->index;
+    l->start = start;
+    list_init(&l->dead);
+    return l;
+}
+
+static int recover(struct log *l, struct error_text *err)
+{
+    uint64_t last_sizes[SEGMENT_N_PARTS] = { 0 };
+    struct scan scan = { 0 };
+    int r = scan_dir(l->disk, l->dir, &scan);
+
+    if (r < 0)
+        error_setf(err, "%s: can't list: %s", l->dir, strerror(-r));
+    l->dir_made = scan.dir_exists;
+    l->path_dirty = scan.dir_exists && l->end.index == 0;
+    if (r == 0)
+        r = check_segments(l, &scan, last_sizes, err);
+    if (r == 0) {
+        r = remove_files(l, &scan);
+        if (r == 0)
+            r = cut_last(l, last_sizes);
+        if (r < 0)
+            error_setf(err, "%s: can't remove or cut files: %s", l->dir, strerror(-r));
+    }
+    scan_fini(&scan);
+    return r;
+}
+
+int log_open(const struct log_config *config, const struct log_position *checkpoint, int64_t log_start,
+             struct log **ret, struct error_text *err)
+{
+    struct log *l;
+    int r;
+
+    if (strlen(config->dir) >= LOG_DIR_MAX) {
+        error_setf(err, "%s: longer than %d bytes", config->dir, LOG_DIR_MAX - 1);
+        return -ENAMETOOLONG;
+    }
+    l = log_alloc(config, checkpoint, log_start);
+    r = recover(l, err);
+    if (r != 0) {
+        log_free(l);
+        return r;
+    }
+    plan_init(l);
+    *ret = l;
+    return 0;
+}
+
+int log_load_snapshot(struct log *l, uint64_t max_index, uint64_t *ret_index, uint8_t **ret_data, size_t *ret_size)
+{
+    struct scan scan = { 0 };
+    int r = scan_dir(l->disk, l->dir, &scan);
+    int result = -ENOENT;
+
+    for (size_t i = scan.n; r == 0 && i > 0; i--) {
+        uint64_t index = scan.files[i - 1].index - 1;
+
+        if ((scan.files[i - 1].kinds & 1u << SEGMENT_SNAPSHOT) == 0 || index > max_index)
+            continue;
+        result = snapshot_read(l->disk, l->dir, index, ret_data, ret_size);
+        if (result == -EBADMSG)
+            continue; /* an older one and more entries give the same state */
+        if (result == 0)
+            *ret_index = index;
+        break;
+    }
+    scan_fini(&scan);
+    if (r < 0)
+        return r;
+    return result == -EBADMSG ? -ENOENT : result;
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "log/internal.h"
+
+struct sync_item {
+    struct log_segment *segment;
+    struct disk_file *files[SEGMENT_N_PARTS];
+    uint8_t parts;
+};
+
+struct sync_op {
+    bool names, path;
+    bool write_snapshot;
+    uint64_t old_snapshot; /* to remove; 0 none */
+    unsigned n_items;
+    struct sync_item items[];
+};
+
+bool log_is_dirty(const struct log *l)
+{
+    return l->end.index > l->synced_index;
+}
+
+/* Segments become dirty and clean in order, so the dirty ones are the last ones. */
+static unsigned count_dirty(const struct log *l)
+{
+    unsigned n = 0;
+
+    while (n < l->n_segments && l->segments[l->n_segments - 1 - n]->dirty != 0)
+        n++;
+    return n;
+}
+
+static bool segment_has_base(const struct log *l, uint64_t base_index)
+{
+    uint32_t low = 0, high = l->n_segments;
+
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+
+        if (l->segments[mid]->base_index == base_index)
+            return true;
+        if (l->segments[mid]->base_index < base_index)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return false;
+}
+
+static void prepare_snapshot(const struct log *l, const struct log_sync *job, struct sync_op *op)
+{
+    if (job->snapshot.size == 0 || !l->dir_made || job->snapshot_at.index == l->loose_snapshot)
+        return;
+    gq_assert(job->snapshot_at.index >= l->end.index);
+    op->write_snapshot = true;
+    if (l->loose_snapshot != 0 && !segment_has_base(l, l->loose_snapshot + 1) &&
+        (l->append == NULL || !append_starts_at(l->append, l->loose_snapshot + 1)))
+        op->old_snapshot = l->loose_snapshot;
+}
+
+void log_sync_prepare(struct log *l, struct log_sync *job)
+{
+    unsigned n = count_dirty(l);
+    struct sync_op *op = xcalloc(1, sizeof(*op) + n * sizeof(op->items[0]));
+
+    gq_assert(!l->syncing);
+    for (unsigned i = 0; i < n; i++) {
+        struct sync_item *item = &op->items[i];
+        struct log_segment *s = l->segments[l->n_segments - n + i];
+
+        item->segment = s;
+        item->parts = s->syncing = s->dirty;
+        s->dirty = 0;
+        memcpy(item->files, s->files, sizeof(item->files));
+        segment_ref(s);
+    }
+    op->n_items = n;
+    op->names = l->names_dirty;
+    op->path = l->path_dirty;
+    l->names_dirty = l->path_dirty = false;
+    l->syncing = true;
+    prepare_snapshot(l, job, op);
+    job->log = l;
+    job->position = l->end;
+    job->error = 0;
+    job->result = op;
+}
+
+/* A part that recovery cut has no descriptor here: its size is what has to be made durable. */
+static int sync_part(const struct log *l, const struct sync_item *item, enum segment_file part)
+{
+    struct disk_file *f = item->files[part];
+    char path[LOG_PATH_SIZE];
+    int r = 0;
+
+    if (f == NULL) {
+        segment_path(path, l->dir, item->segment->base_index, part);
+        r = disk_open(l->disk, path, DISK_WRITE, &f);
+        if (r < 0)
+            return r;
+    }
+    r = disk_sync_data(f);
+    if (item->files[part] == NULL)
+        disk_close(f);
+    return r == -ENOSPC || r == -EDQUOT ? -EIO : r; /* a sync that failed is never tried again */
+}
+
+static int sync_items(const struct log *l, const struct sync_op *op)
+{
+    for (unsigned i = 0; i < op->n_items; i++) {
+        for (unsigned part = 0; part < SEGMENT_N_PARTS; part++) {
+            int r = (op->items[i].parts & 1u << part) != 0 ? sync_part(l, &op->items[i], part) : 0;
+
+            if (r < 0)
+                return r;
+        }
+    }
+    return 0;
+}
+
+void log_sync_run(struct log_sync *job)
+{
+    const struct sync_op *op = job->result;
+    const struct log *l = job->log;
+    int r = sync_items(l, op);
+
+    if (r == 0 && op->write_snapshot)
+        r = snapshot_write(l->disk, l->dir, ".sync.tmp", &job->snapshot_at, job->snapshot);
+    if (r == 0 && (op->names || op->write_snapshot))
+        r = disk_sync_dir(l->disk, l->dir);
+    if (r == 0 && op->path)
+        r = dir_sync_path(l->disk, l->dir);
+    if (r == 0 && op->old_snapshot != 0) {
+        char path[LOG_PATH_SIZE];
+
+        segment_path(path, l->dir, op->old_snapshot + 1, SEGMENT_SNAPSHOT);
+        r = disk_unlink(l->disk, path);
+        r = r == -ENOENT ? 0 : r;
+    }
+    job->error = r;
+}
+
+void log_sync_done(struct log_sync *job)
+{
+    struct sync_op *op = TAKE_PTR(job->result);
+    struct log *l = job->log;
+
+    l->syncing = false;
+    for (unsigned i = 0; i < op->n_items; i++) {
+        struct log_segment *s = op->items[i].segment;
+
+        if (job->error < 0)
+            s->dirty |= s->syncing;
+        s->syncing = 0;
+        segment_unref(s);
+    }
+    if (job->error < 0) {
+        l->names_dirty |= op->names;
+        l->path_dirty |= op->path;
+    } else {
+        l->synced_index = MAX(l->synced_index, job->position.index);
+        if (op->write_snapshot)
+            l->loose_snapshot = job->snapshot_at.index;
+    }
+    free(op);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "log/internal.h"
+
+#define WARM_CHUNK (64u << 10)
+
+struct warm_op {
+    struct close_list to_close;
+    struct disk_file *files[SEGMENT_N_PARTS];
+    struct segment_end end;
+    uint8_t opened; /* a bit per part: by this job */
+    bool writable;
+};
+
+void log_warm_prepare(struct log *l, struct log_warm *job, int64_t offset, size_t max_bytes)
+{
+    struct log_segment *s;
+    struct warm_op *op;
+
+    job->log = l;
+    job->offset = offset;
+    job->max_bytes = max_bytes;
+    job->segment = NULL;
+    job->result = NULL;
+    job->error = -ERANGE;
+    if (offset < log_first_offset(l) || offset >= l->end.next_offset)
+        return;
+    s = segment_find(l, offset);
+    op = xcalloc(1, sizeof(*op));
+    op->end = s->end;
+    op->writable = s == segment_last(l);
+    memcpy(op->files, s->files, sizeof(op->files));
+    segment_ref(s);
+    if (s->files[SEGMENT_ENTRIES] == NULL)
+        cache_make_room(l->cache, &op->to_close);
+    job->segment = s;
+    job->result = op;
+    job->error = 0;
+}
+
+static int warm_open(const struct log_warm *job, struct warm_op *op, enum segment_file part)
+{
+    char path[LOG_PATH_SIZE];
+    int r;
+
+    if (op->files[part] != NULL)
+        return 0;
+    segment_path(path, job->log->dir, job->segment->base_index, part);
+    r = disk_open(job->log->disk, path, op->writable ? DISK_WRITE : DISK_READ, &op->files[part]);
+    if (r == 0)
+        op->opened |= (uint8_t)(1u << part);
+    return r;
+}
+
+static int warm_data(struct disk_file *f, const struct span *span)
+{
+    _cleanup_(freep) uint8_t *buf = malloc(WARM_CHUNK);
+
+    if (buf == NULL)
+        return -ENOMEM;
+    for (uint64_t at = 0; at < span->size; at += WARM_CHUNK) {
+        ssize_t n = disk_pread(f, buf, (size_t)MIN(span->size - at, (uint64_t)WARM_CHUNK), span->position + at);
+
+        if (n < 0)
+            return (int)n;
+    }
+    return 0;
+}
+
+/* Reads the same records and bytes as log_read() will. */
+void log_warm_run(struct log_warm *job)
+{
+    const struct span_request q = { job->offset, INT64_MAX, job->max_bytes, UINT64_MAX };
+    struct warm_op *op = job->result;
+    struct table t;
+    struct span span;
+    int r;
+
+    if (op == NULL)
+        return;
+    close_list_run(&op->to_close);
+    r = warm_open(job, op, SEGMENT_LOG);
+    if (r == 0)
+        r = warm_open(job, op, SEGMENT_ENTRIES);
+    if (r == 0) {
+        t = (struct table){ op->files[SEGMENT_ENTRIES], job->segment->base_index, op->end.n_entries, false };
+        r = span_find(&t, op->files[SEGMENT_LOG], &q, &span);
+    }
+    if (r == 0)
+        r = warm_data(op->files[SEGMENT_LOG], &span);
+    job->error = r;
+}
+
+/* An append job in flight opens the last segment's files itself: its descriptors will have the unsynced bytes. */
+static bool may_install(const struct log *l, const struct log_segment *s)
+{
+    return !s->dead && !(l->append != NULL && s == segment_last(l));
+}
+
+void log_warm_done(struct log_warm *job)
+{
+    struct warm_op *op = TAKE_PTR(job->result);
+    struct log_segment *s = TAKE_PTR(job->segment);
+
+    if (op == NULL)
+        return;
+    for (unsigned part = 0; part < SEGMENT_N_PARTS; part++) {
+        if ((op->opened & 1u << part) == 0)
+            continue;
+        if (s->files[part] == NULL && may_install(job->log, s))
+            s->files[part] = op->files[part];
+        else
+            disk_close(op->files[part]);
+    }
+    segment_unref(s);
+    free(op);
+}
