@@ -15,7 +15,6 @@ struct broker *broker_new(struct broker_backend *backend, unsigned n_reactors)
     list_init(&b->work);
     list_init(&b->memory_waiters);
     list_init(&b->idle_requests);
-    list_init(&b->producer_id_waiters);
     hash_table_init(&b->addresses);
     heap_init(&b->request_timers);
     heap_init(&b->frame_timers);

@@ -74,7 +74,6 @@ struct broker {
     uint64_t now_ns;
     bool stopping;
     int64_t producer_id_next, producer_id_end; /* init_producer_id.c: the block of ids in hand */
-    struct list producer_id_waiters;
     uint8_t *scratch;
 };
 

@@ -126,8 +126,11 @@ typedef void (*broker_handler_fn)(struct broker_request *req, struct rd *body);
 #define BROKER_HANDLERS(X) \
     X(PRODUCE, produce) \
     X(FETCH, fetch) \
+    X(LIST_OFFSETS, list_offsets) \
     X(METADATA, metadata) \
-    X(API_VERSIONS, api_versions)
+    X(API_VERSIONS, api_versions) \
+    X(INIT_PRODUCER_ID, init_producer_id) \
+    X(OFFSET_FOR_LEADER_EPOCH, offset_for_leader_epoch)
 
 #define X(key, name) void broker_handle_##name(struct broker_request *req, struct rd *body);
 BROKER_HANDLERS(X)
