@@ -22,6 +22,7 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed)
     s->replicas = (struct replica_shard){
         .env = r->env,
         .shard = index,
+        .log_cache = log_cache_new(LOG_CACHE_DEFAULT),
         .broker_id = n->superblock.broker_id,
         .hash_seed = hash_seed,
         .pool = &r->pool,
@@ -90,6 +91,7 @@ static void shard_fini(struct node_shard *s)
         node_group_free(g);
     }
     hash_table_fini(&s->by_id);
+    log_cache_free(s->replicas.log_cache);
     journal_free(s->journal);
 }
 

@@ -113,6 +113,8 @@ void replica_apply(struct replica *r, struct replica_entry *e)
     plan_segment(r, e);
     gq_assert(replica_apply_state(r, e->index, e->term, e->checksum, &entry, &result) == 0);
     r->applied_index = e->index;
+    r->applied_term = e->term;
+    r->applied_checksum = e->checksum;
     r->applied_offset += e->header.offset_count;
     r->shard->n_produced_records += e->header.offset_count;
     r->shard->n_produced_bytes += e->header.batches_size;

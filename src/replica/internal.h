@@ -55,7 +55,8 @@ struct replica {
     int64_t last_append_time;  /* of the last proposed */
     uint32_t last_checksum;
     uint64_t commit_index;
-    uint64_t applied_index;
+    uint64_t applied_index, applied_term;
+    uint32_t applied_checksum;
     int64_t applied_offset; /* the high watermark */
     int64_t log_start;      /* applied */
     int64_t durable_start;  /* journalled: what readers see and files follow */

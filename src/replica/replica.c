@@ -33,6 +33,7 @@ int replica_alloc_open(struct replica_shard *shard, const struct replica_config 
         .dir = r->dir,
         .segment_bytes = config->limits.segment_bytes,
         .segment_ms = config->limits.segment_ms,
+        .cache = shard->log_cache,
     };
     int rc = log_open(&log_config, checkpoint, log_start, &r->log, err);
 
@@ -41,7 +42,8 @@ int replica_alloc_open(struct replica_shard *shard, const struct replica_config 
         return rc;
     }
     r->last_index = r->commit_index = r->applied_index = r->checkpoint_index = checkpoint->index;
-    r->last_checksum = checkpoint->checksum;
+    r->applied_term = checkpoint->term;
+    r->last_checksum = r->applied_checksum = checkpoint->checksum;
     r->proposed_offset = r->applied_offset = checkpoint->next_offset;
     r->log_start = r->durable_start = r->start_proposed = log_start;
     *ret = r;

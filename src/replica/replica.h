@@ -24,6 +24,7 @@ struct replica;
 struct replica_shard {
     struct env *env; /* of the owner reactor */
     struct journal *journal;
+    struct log_cache *log_cache;
     unsigned shard;
     int32_t broker_id;
     uint64_t hash_seed;
