@@ -43,10 +43,13 @@ void suggest_init(struct suggest *s, const char *wanted)
 
 void suggest_offer(struct suggest *s, const char *name, const char *result)
 {
-    size_t distance = suggest_distance(s->wanted, name);
+    size_t wanted_size = strlen(s->wanted), size = strlen(name), distance;
     /* A third of the letters may be wrong, and one always. */
-    size_t tolerance = MAX(strlen(s->wanted) / 3, (size_t)1);
+    size_t tolerance = MAX(wanted_size / 3, (size_t)1);
 
+    if (wanted_size > size + tolerance || size > wanted_size + tolerance)
+        return;
+    distance = suggest_distance(s->wanted, name);
     if (distance <= tolerance && distance < s->best_distance) {
         s->best = result;
         s->best_distance = distance;

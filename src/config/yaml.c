@@ -294,7 +294,8 @@ static void read_key(struct reader *r, const struct config_key *k, unsigned line
 
 static void unknown_key(struct reader *r, unsigned line, const char *path)
 {
-    const char *nearest = config_key_suggest(path);
+    /* Not worth the search when nobody will read it. */
+    const char *nearest = r->report->n_errors < CONFIG_ERRORS_MAX ? config_key_suggest(path) : NULL;
     char quoted[VALUE_QUOTED_SIZE];
 
     value_quote(path, quoted);
@@ -385,6 +386,14 @@ static void read_document(struct reader *r)
         complain(r, line_of(r), "there is more than one document in the file");
 }
 
+static void read_stream(struct reader *r)
+{
+    if (!advance(r)) /* the stream's start */
+        return;
+    if (advance(r) && r->event.type == YAML_DOCUMENT_START_EVENT)
+        read_document(r);
+}
+
 static bool text_is_clean(struct reader *r, size_t size)
 {
     const char *data = r->data;
@@ -411,8 +420,7 @@ int config_read(struct config *c, const char *name, const void *data, size_t siz
         gq_assert(yaml_parser_initialize(&r.parser) == 1);
         yaml_parser_set_input_string(&r.parser, data, size);
         yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
-        if (advance(&r) && advance(&r) && r.event.type == YAML_DOCUMENT_START_EVENT)
-            read_document(&r);
+        read_stream(&r);
         yaml_event_delete(&r.event);
         yaml_parser_delete(&r.parser);
     }
