@@ -90,7 +90,7 @@ int journal_replay(struct journal *j, journal_replay_fn fn, void *ctx, struct er
 /* Blocking: makes durable what was recovered and opens a fresh file whose STATE_TABLE is flushed. Nothing that
  * replay told may be acted upon towards others before. lane belongs to the owner reactor. */
 int journal_start(struct journal *j, struct env_lane *lane, struct error_text *err);
-/* Nothing may be in flight: see journal_is_idle(). Takes NULL. */
+/* No work may be on its way through the lane: see journal_is_idle(). Requests that wait are forgotten. Takes NULL. */
 void journal_free(struct journal *j);
 
 enum journal_request_kind {

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Which entries of a group recovery has seen: runs of indexes, each held together by the checksums of the logical
+ * chain. Entries come in order but for relocated ones, so there are few runs, and memory doesn't grow with the number
+ * of entries. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct journal_run {
+    uint64_t first, last;   /* indexes */
+    uint32_t prev_checksum; /* of the entry before first */
+    uint32_t last_checksum;
+};
+
+struct journal_chain {
+    struct journal_run *runs; /* by index, with gaps between them */
+    size_t n_runs, capacity;
+    bool linked; /* replay: the entry behind the checkpoint follows from it */
+};
+
+void journal_chain_free(struct journal_chain *c);
+
+enum journal_chain_verdict {
+    JOURNAL_CHAIN_NEW,
+    JOURNAL_CHAIN_KNOWN,  /* it was seen before */
+    JOURNAL_CHAIN_BROKEN, /* its checksums contradict a neighbour's */
+};
+enum journal_chain_verdict journal_chain_add(struct journal_chain *c, uint64_t index, uint32_t prev_checksum,
+                                             uint32_t checksum);
+/* Entries from index on are void; prev_checksum is that of the one before. */
+void journal_chain_cut(struct journal_chain *c, uint64_t index, uint32_t prev_checksum);
+void journal_chain_clear(struct journal_chain *c);
+
+/* The largest index that was seen; 0: none was. */
+uint64_t journal_chain_last(const struct journal_chain *c);
+/* The first index in first..last that was not seen; 0: all were. */
+uint64_t journal_chain_gap(const struct journal_chain *c, uint64_t first, uint64_t last);

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "journal/files.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "journal/groups.h"
+
+#define GENERATION_DIGITS 20
+#define ZEROS_SIZE ((size_t)64 * 1024)
+#define ZEROS_PER_WRITE 16
+
+static const char *const suffixes[] = {
+    [JOURNAL_NAME_LIVE] = JOURNAL_SUFFIX_LIVE,
+    [JOURNAL_NAME_SPARE] = JOURNAL_SUFFIX_SPARE,
+    [JOURNAL_NAME_NEW] = JOURNAL_SUFFIX_NEW,
+};
+
+struct journal_file *journal_file_new(const struct journal_file_header *h)
+{
+    struct journal_file *f = xcalloc(1, sizeof(*f));
+
+    f->header = *h;
+    f->end = JOURNAL_FILE_HEADER_SIZE;
+    f->table_lsn = UINT64_MAX;
+    list_init(&f->link);
+    list_init(&f->usages);
+    return f;
+}
+
+void journal_file_free(struct journal_file *f)
+{
+    struct journal_usage *u, *tmp;
+
+    if (f == NULL)
+        return;
+    list_foreach_safe (&f->usages, u, tmp, in_file)
+        journal_usage_free(u);
+    list_remove(&f->link);
+    disk_close(f->io);
+    free(f);
+}
+
+char *journal_path(const struct journal_dir *d, uint64_t generation, enum journal_name_kind kind)
+{
+    return xasprintf("%s/%0*" PRIu64 "%s", d->path, GENERATION_DIGITS, generation, suffixes[kind]);
+}
+
+bool journal_name_parse(const char *name, uint64_t *ret_generation, enum journal_name_kind *ret_kind)
+{
+    uint64_t generation = 0;
+
+    for (int i = 0; i < GENERATION_DIGITS; i++) {
+        if (name[i] < '0' || name[i] > '9' || mul_overflows(generation, 10, &generation) ||
+            add_overflows(generation, (uint64_t)(name[i] - '0'), &generation))
+            return false;
+    }
+    for (size_t kind = 0; kind < ARRAY_SIZE(suffixes); kind++) {
+        if (strcmp(name + GENERATION_DIGITS, suffixes[kind]) == 0 && generation > 0) {
+            *ret_generation = generation;
+            *ret_kind = (enum journal_name_kind)kind;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Makes path and syncs the directory that holds it. */
+static int make_one(struct env_disk *disk, char *path)
+{
+    char *slash = strrchr(path, '/');
+    int r = disk_mkdir(disk, path);
+
+    if (r == -EEXIST)
+        return 0;
+    if (r < 0)
+        return r;
+    if (slash == NULL)
+        return disk_sync_dir(disk, ".");
+    *slash = '\0';
+    r = disk_sync_dir(disk, path);
+    *slash = '/';
+    return r;
+}
+
+int journal_dir_make(const struct journal_dir *d)
+{
+    _cleanup_(freep) char *path = xstrdup(d->path);
+
+    for (char *p = strchr(path, '/'); p != NULL; p = strchr(p + 1, '/')) {
+        int r;
+
+        *p = '\0';
+        r = make_one(d->disk, path);
+        *p = '/';
+        if (r < 0)
+            return r;
+    }
+    return make_one(d->disk, path);
+}
+
+static int fill_with_zeros(struct disk_file *io, uint64_t size)
+{
+    static const uint8_t zeros[ZEROS_SIZE] __attribute__((aligned(DISK_ALIGN)));
+    int r = disk_allocate(io, 0, size);
+
+    if (r < 0 && r != -EOPNOTSUPP)
+        return r;
+    for (uint64_t at = 0; at < size;) {
+        struct iovec iov[ZEROS_PER_WRITE];
+        uint64_t n = 0;
+        int i;
+
+        for (i = 0; i < ZEROS_PER_WRITE && at + n < size; i++) {
+            iov[i] = (struct iovec){ (void *)zeros, MIN(ZEROS_SIZE, size - at - n) };
+            n += iov[i].iov_len;
+        }
+        r = disk_pwritev(io, iov, i, at);
+        if (r == -EINTR)
+            continue;
+        if (r < 0)
+            return r;
+        at += n;
+    }
+    return 0;
+}
+
+static int write_header(struct disk_file *io, const struct journal_file_header *h)
+{
+    struct journal_disk_file *d = aligned_alloc(DISK_ALIGN, sizeof(*d));
+    int r;
+
+    gq_assert(d != NULL);
+    journal_file_header_write(h, d);
+    do
+        r = disk_pwrite(io, d, sizeof(*d), 0);
+    while (r == -EINTR);
+    free(d);
+    return r;
+}
+
+static int write_contents(struct journal_make *m, struct journal_fault *fault)
+{
+    struct journal_file_header *h = &m->header;
+    int r = 0;
+
+    m->end = JOURNAL_FILE_HEADER_SIZE;
+    fault->what = "filling a journal file with zeros";
+    if (m->spare == 0)
+        r = fill_with_zeros(m->io, h->file_size);
+    if (r == 0 && m->head.size > 0) {
+        struct journal_block_writer w;
+
+        fault->what = "writing the start of a journal file";
+        journal_staging_grow(m->staging, m->head.size);
+        journal_block_writer_init(&w, m->io, m->staging, h, m->end, h->flushed_lsn);
+        journal_block_writer_records(&w, m->head);
+        r = journal_block_writer_finish(&w, 0, &m->end);
+        h->flushed_lsn = h->base_lsn + m->end;
+    }
+    if (r == 0) {
+        fault->what = "writing a journal file's header";
+        r = write_header(m->io, h);
+    }
+    if (r == 0) {
+        fault->what = "syncing a new journal file";
+        r = disk_sync_data(m->io);
+        fault->sync = r < 0;
+    }
+    return r;
+}
+
+static int sync_dir(const struct journal_dir *d, struct journal_fault *fault)
+{
+    int r = disk_sync_dir(d->disk, d->path);
+
+    fault->sync = r < 0;
+    return r;
+}
+
+int journal_file_make(const struct journal_dir *d, struct journal_make *m, struct journal_fault *fault)
+{
+    uint64_t from_generation = m->spare != 0 ? m->spare : m->header.generation;
+    _cleanup_(freep) char *from =
+        journal_path(d, from_generation, m->spare != 0 ? JOURNAL_NAME_SPARE : JOURNAL_NAME_NEW);
+    _cleanup_(freep) char *to = journal_path(d, m->header.generation, JOURNAL_NAME_LIVE);
+    int r;
+
+    *fault = (struct journal_fault){ "opening a new journal file", false };
+    m->io = NULL;
+    r = disk_open(d->disk, from, DISK_WRITE | DISK_DIRECT | (m->spare == 0 ? DISK_CREATE : 0), &m->io);
+    if (r < 0)
+        return r;
+    r = write_contents(m, fault);
+    if (r < 0) {
+        disk_close(m->io);
+        m->io = NULL;
+        if (m->spare == 0)
+            (void)disk_unlink(d->disk, from);
+        return r;
+    }
+    fault->what = "renaming a new journal file";
+    r = disk_rename(d->disk, from, to);
+    if (r == 0)
+        r = sync_dir(d, fault);
+    if (r < 0) {
+        disk_close(m->io);
+        m->io = NULL;
+    }
+    return r;
+}
+
+int journal_file_retire(const struct journal_dir *d, uint64_t generation, bool keep, struct journal_fault *fault)
+{
+    _cleanup_(freep) char *from = journal_path(d, generation, JOURNAL_NAME_LIVE);
+    _cleanup_(freep) char *to = journal_path(d, generation, JOURNAL_NAME_SPARE);
+    int r = keep ? disk_rename(d->disk, from, to) : disk_unlink(d->disk, from);
+
+    *fault = (struct journal_fault){ "taking a journal file out of use", false };
+    return r < 0 ? r : sync_dir(d, fault);
+}
+
+int journal_file_drop(const struct journal_dir *d, uint64_t generation, enum journal_name_kind kind,
+                      struct journal_fault *fault)
+{
+    _cleanup_(freep) char *path = journal_path(d, generation, kind);
+    int r = disk_unlink(d->disk, path);
+
+    gq_assert(kind != JOURNAL_NAME_LIVE);
+    *fault = (struct journal_fault){ "removing an unused journal file", false };
+    return r < 0 ? r : sync_dir(d, fault);
+}

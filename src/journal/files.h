@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The directory of a journal: names, making a file, taking it out of use. Blocking calls, one at a time. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "env/disk.h"
+#include "journal/block_writer.h"
+#include "journal/format.h"
+
+struct journal_file {
+    struct list link; /* journal.files or journal.voids */
+    struct journal_file_header header;
+    uint64_t end;         /* offset behind the last block */
+    uint64_t table_lsn;   /* end of the flush that holds its STATE_TABLE; UINT64_MAX: not on disk yet */
+    struct disk_file *io; /* of the current and the prepared file, else NULL */
+    struct list usages;
+    size_t n_usages;
+    size_t n_pins; /* groups with live entries here above their durable checkpoint */
+};
+
+struct journal_file *journal_file_new(const struct journal_file_header *h);
+/* Closes it and frees its usages. Takes NULL. */
+void journal_file_free(struct journal_file *f);
+
+static inline uint64_t journal_file_end_lsn(const struct journal_file *f)
+{
+    return f->header.base_lsn + f->end;
+}
+
+struct journal_spare {
+    struct list link;
+    uint64_t generation; /* its name */
+    uint64_t size;
+};
+
+struct journal_dir {
+    struct env_disk *disk;
+    char *path;
+};
+
+enum journal_name_kind {
+    JOURNAL_NAME_LIVE,
+    JOURNAL_NAME_SPARE,
+    JOURNAL_NAME_NEW,
+};
+
+/* The path of a file; the caller frees it. */
+char *journal_path(const struct journal_dir *d, uint64_t generation, enum journal_name_kind kind);
+/* False when it is no name of ours. */
+bool journal_name_parse(const char *name, uint64_t *ret_generation, enum journal_name_kind *ret_kind);
+
+/* What was being done when it failed. */
+struct journal_fault {
+    const char *what;
+    bool sync; /* a sync failed: never tried again */
+};
+
+/* Makes the directory and its parents. */
+int journal_dir_make(const struct journal_dir *d);
+
+/* How to make a live file of a spare, or of nothing. */
+struct journal_make {
+    struct journal_file_header header;
+    uint64_t spare; /* generation in the name of the spare to use, 0: fill a new file with zeros */
+    /* Whole records that are written behind the header before the file gets its name; the header's flushed LSN
+     * then says so. May be empty. */
+    struct slice head;
+    struct journal_staging *staging; /* for head */
+    /* Results. */
+    struct disk_file *io;
+    uint64_t end; /* of the blocks with head */
+};
+/* Returns 0, or a negative errno with *fault set; a spare that was to be used may then have any contents, but it is
+ * still a spare, and a new file is gone if that was possible. */
+int journal_file_make(const struct journal_dir *d, struct journal_make *m, struct journal_fault *fault);
+
+/* From live to spare, or away. */
+int journal_file_retire(const struct journal_dir *d, uint64_t generation, bool keep, struct journal_fault *fault);
+int journal_file_drop(const struct journal_dir *d, uint64_t generation, enum journal_name_kind kind,
+                      struct journal_fault *fault);

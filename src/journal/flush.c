@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Group commit on the reactor: requests collect; a flush takes what fits the file; when it is on the disk they are
+ * done. What a request does to its group is applied when it goes into a flush, so a STATE_TABLE says what the records
+ * before it say; files are released when the flush is durable. */
+
+#include "base/util.h"
+#include "journal/internal.h"
+
+/* ---- Append ---- */
+
+static bool is_small(const struct journal_request *r)
+{
+    return r->kind != JOURNAL_ENTRY && r->kind != JOURNAL_TRUNCATE && r->kind != JOURNAL_IMAGE_INSTALLED;
+}
+
+static void check_entry(const struct journal *j, const struct journal_request *r)
+{
+    struct journal_group *g = r->owner;
+
+    gq_assert(r->data[0].size + r->data[1].size <= journal_max_entry(j));
+    gq_assert(r->index == g->appended_index + 1 && r->prev_checksum == g->appended_checksum);
+    g->appended_index = r->index;
+    g->appended_checksum = r->checksum;
+}
+
+static void check_truncate(const struct journal_request *r)
+{
+    struct journal_group *g = r->owner;
+
+    gq_assert(r->index > g->state.checkpoint_index && r->index <= g->appended_index + 1);
+    g->appended_index = r->index - 1;
+    g->appended_checksum = r->prev_checksum;
+}
+
+static void check_image(const struct journal_request *r)
+{
+    struct journal_group *g = r->owner;
+
+    gq_assert(r->state.checkpoint_index >= g->state.checkpoint_index);
+    g->appended_index = r->state.checkpoint_index;
+    g->appended_checksum = r->state.checkpoint_checksum;
+}
+
+void journal_append(struct journal *j, struct journal_request *r)
+{
+    gq_assert(j->lane != NULL && r->done != NULL);
+    r->owner = journal_group_get(&j->groups, r->group);
+    gq_assert(!r->owner->forgotten);
+    switch (r->kind) {
+    case JOURNAL_ENTRY:
+        check_entry(j, r);
+        break;
+    case JOURNAL_TRUNCATE:
+        check_truncate(r);
+        break;
+    case JOURNAL_IMAGE_INSTALLED:
+        check_image(r);
+        break;
+    case JOURNAL_CHECKPOINT:
+        gq_assert(r->state.checkpoint_index <= r->owner->last_index);
+        break;
+    case JOURNAL_FORGET:
+        r->owner->forgotten = true;
+        break;
+    case JOURNAL_HARD_STATE:
+    case JOURNAL_LOG_START:
+        break;
+    }
+    list_append(&j->waiting, &r->link);
+}
+
+size_t journal_max_entry(const struct journal *j)
+{
+    return (size_t)MIN(j->config.file_size_bytes / 4, (uint64_t)UINT32_MAX / 2);
+}
+
+/* ---- What a flush takes ---- */
+
+static size_t request_bytes(const struct journal_request *r)
+{
+    switch (r->kind) {
+    case JOURNAL_ENTRY:
+        return journal_record_size(sizeof(struct journal_disk_entry) + r->data[0].size + r->data[1].size);
+    case JOURNAL_HARD_STATE:
+        return journal_record_size(sizeof(struct journal_disk_hard_state));
+    case JOURNAL_TRUNCATE:
+        return journal_record_size(sizeof(struct journal_disk_truncate));
+    case JOURNAL_CHECKPOINT: /* as if each were alone */
+        return journal_record_size(sizeof(struct journal_disk_checkpoints) + sizeof(struct journal_disk_checkpoint));
+    case JOURNAL_LOG_START:
+        return journal_record_size(sizeof(struct journal_disk_log_start));
+    case JOURNAL_IMAGE_INSTALLED:
+        return journal_record_size(sizeof(struct journal_disk_image));
+    case JOURNAL_FORGET:
+        return journal_record_size(sizeof(struct journal_disk_forget));
+    }
+    return 0;
+}
+
+static bool fits(const struct journal_flight *fl, const struct journal_request *r)
+{
+    const struct journal_file *f = fl->file;
+    uint64_t size = f->header.file_size;
+    uint64_t reserve = is_small(r) ? 0 : journal_small_reserve(size);
+    size_t n_usages = f->n_usages + !journal_group_uses(r->owner, f);
+
+    return f->end + journal_disk_need(fl->record_bytes + request_bytes(r)) + journal_end_need(n_usages) + reserve <=
+           size;
+}
+
+static void apply_checkpoint(struct journal_file *f, struct journal_request *r)
+{
+    struct journal_disk_checkpoint c = {
+        .index = r->state.checkpoint_index,
+        .term = r->state.checkpoint_term,
+        .offset = r->state.checkpoint_offset,
+        .checksum = r->state.checkpoint_checksum,
+    };
+
+    gq_assert(c.index >= r->owner->state.checkpoint_index && c.index <= r->owner->last_index);
+    journal_effect_checkpoint(f, r->owner, &c);
+}
+
+static void apply_image(struct journal_file *f, struct journal_request *r)
+{
+    struct journal_disk_image i = {
+        .index = r->state.checkpoint_index,
+        .term = r->state.checkpoint_term,
+        .offset = r->state.checkpoint_offset,
+        .log_start = r->state.log_start,
+        .checksum = r->state.checkpoint_checksum,
+    };
+
+    journal_effect_image(f, r->owner, &i);
+}
+
+static void apply(struct journal *j, struct journal_file *f, struct journal_request *r)
+{
+    struct journal_disk_entry e = { .index = r->index, .term = r->term, .checksum = r->checksum };
+    struct journal_disk_truncate t = { .index = r->index, .prev_term = r->term, .prev_checksum = r->prev_checksum };
+
+    journal_group_list(&j->groups, r->owner);
+    switch (r->kind) {
+    case JOURNAL_ENTRY:
+        journal_effect_entry(f, r->owner, &e, false);
+        break;
+    case JOURNAL_HARD_STATE:
+        journal_effect_hard_state(f, r->owner, r->state.term, r->state.vote);
+        break;
+    case JOURNAL_TRUNCATE:
+        journal_effect_truncate(f, r->owner, &t);
+        break;
+    case JOURNAL_CHECKPOINT:
+        apply_checkpoint(f, r);
+        break;
+    case JOURNAL_LOG_START:
+        journal_effect_log_start(f, r->owner, r->state.log_start);
+        break;
+    case JOURNAL_IMAGE_INSTALLED:
+        apply_image(f, r);
+        break;
+    case JOURNAL_FORGET:
+        journal_effect_forget(f, r->owner);
+        journal_group_remove(&j->groups, r->owner);
+        list_append(&j->leaving, &r->owner->link);
+        break;
+    }
+}
+
+static void take(struct journal *j, struct journal_request *r)
+{
+    struct journal_flight *fl = &j->flight;
+
+    list_remove(&r->link);
+    list_append(&fl->requests, &r->link);
+    fl->record_bytes += request_bytes(r);
+    fl->n_records++;
+    fl->n_checkpoints += r->kind == JOURNAL_CHECKPOINT;
+    apply(j, fl->file, r);
+}
+
+static void take_in_order(struct journal *j)
+{
+    struct journal_flight *fl = &j->flight;
+    struct journal_request *r;
+
+    while ((r = list_first(&j->waiting, struct journal_request, link)) != NULL) {
+        if ((fl->n_records > 0 && fl->record_bytes + request_bytes(r) > JOURNAL_FLIGHT_MAX) || !fits(fl, r))
+            break;
+        take(j, r);
+    }
+}
+
+/* No file can be made: what frees space and keeps votes alive goes ahead of what waits for space. Of one group only a
+ * checkpoint and a hard state may pass something else. */
+static void take_small(struct journal *j)
+{
+    struct journal_request *r, *tmp;
+
+    j->n_rounds++;
+    list_foreach_safe (&j->waiting, r, tmp, link) {
+        bool may_pass = r->kind == JOURNAL_CHECKPOINT || r->kind == JOURNAL_HARD_STATE;
+
+        if (is_small(r) && (may_pass || r->owner->passed_by != j->n_rounds) && fits(&j->flight, r))
+            take(j, r);
+        else
+            r->owner->passed_by = j->n_rounds;
+    }
+}
+
+/* ---- Flights ---- */
+
+static void flight_reset(struct journal *j)
+{
+    struct journal_flight *fl = &j->flight;
+
+    gq_assert(!fl->busy && list_is_empty(&fl->requests));
+    journal_bytes_fini(&fl->head);
+    journal_bytes_fini(&fl->tail);
+    fl->file = j->current;
+    fl->ending = NULL;
+    fl->seal = fl->ended = fl->failed = false;
+    fl->n_checkpoints = fl->n_records = 0;
+    fl->record_bytes = 0;
+    fl->flushed_lsn = j->flushed_lsn;
+}
+
+static void switch_file(struct journal *j)
+{
+    struct journal_flight *fl = &j->flight;
+
+    fl->ending = j->current;
+    journal_list_write(j->current, &fl->tail);
+    journal_head_write(j, j->current, &fl->head);
+    fl->record_bytes = fl->head.size;
+    j->current = fl->file = TAKE_PTR(j->next);
+    list_append(&j->files, &j->current->link);
+    j->start_end = j->current->end;
+    j->need_bytes = 0;
+}
+
+/* False when nothing can be flushed now. */
+static bool flight_fill(struct journal *j)
+{
+    struct journal_request *first;
+
+    take_in_order(j);
+    first = list_first(&j->waiting, struct journal_request, link);
+    if (j->flight.n_records > 0 || first == NULL)
+        return j->flight.n_records > 0;
+    j->need_bytes = journal_file_need(j, request_bytes(first), 1);
+    if (j->next != NULL && j->next->header.file_size >= j->need_bytes) {
+        switch_file(j);
+        take_in_order(j);
+        gq_assert(j->flight.n_records > 0);
+        return true;
+    }
+    if (j->space_error != 0)
+        take_small(j);
+    return j->flight.n_records > 0;
+}
+
+static void settle(struct journal *j, struct journal_request *r)
+{
+    struct journal_group *g = r->owner;
+
+    r->lsn = j->flushed_lsn;
+    if (r->kind == JOURNAL_CHECKPOINT || r->kind == JOURNAL_IMAGE_INSTALLED)
+        journal_group_release(g, r->state.checkpoint_index);
+    if (r->kind == JOURNAL_FORGET) {
+        list_remove(&g->link);
+        journal_group_free(g);
+    }
+    r->owner = NULL;
+}
+
+static void flight_landed(struct journal *j)
+{
+    struct journal_flight *fl = &j->flight;
+    uint64_t from = fl->file->end;
+
+    if (fl->ending != NULL) {
+        j->stats.bytes_written += fl->ending_end - fl->ending->end;
+        fl->ending->end = fl->ending_end;
+    }
+    fl->file->end = fl->end;
+    j->flushed_lsn = journal_file_end_lsn(fl->file);
+    j->known_lsn = MAX(j->known_lsn, fl->flushed_lsn);
+    if (fl->head.size > 0)
+        fl->file->table_lsn = j->flushed_lsn;
+    j->sealed = fl->seal;
+    j->stats.n_flushes++;
+    j->stats.n_records += fl->n_records;
+    j->stats.bytes_written += fl->end - from;
+    j->stats.last_flush_ns = fl->duration_ns;
+}
+
+static void flight_done(struct lane_work *work)
+{
+    struct journal_flight *fl = container_of(work, struct journal_flight, work);
+    struct list finished = LIST_INIT(finished), *link;
+    struct journal *j = fl->journal;
+    struct journal_request *r;
+
+    if (fl->error != 0) {
+        if (journal_is_space_error(fl->error, &fl->fault))
+            fl->failed = true;
+        else
+            journal_die(j, fl->error, fl->fault.what);
+        return;
+    }
+    flight_landed(j);
+    list_splice(&finished, &fl->requests);
+    fl->busy = false;
+    flight_reset(j);
+    list_foreach (&finished, r, link)
+        settle(j, r);
+    journal_keep(j);
+    while ((link = list_pop(&finished)) != NULL) {
+        r = list_entry(link, struct journal_request, link);
+        r->done(r);
+    }
+}
+
+static void flight_submit(struct journal *j)
+{
+    struct journal_flight *fl = &j->flight;
+
+    fl->busy = true;
+    fl->failed = false;
+    fl->work.run = journal_flight_run;
+    fl->work.done = flight_done;
+    lane_submit(j->lane, LANE_FLUSH, j->config.shard, &fl->work);
+}
+
+void journal_flush(struct journal *j)
+{
+    if (j->dead || j->lane == NULL || j->flight.busy || list_is_empty(&j->waiting))
+        return;
+    flight_reset(j);
+    if (flight_fill(j))
+        flight_submit(j);
+}
+
+void journal_seal(struct journal *j)
+{
+    struct journal_flight *fl = &j->flight;
+
+    if (j->dead || j->lane == NULL || fl->busy || !list_is_empty(&j->waiting) || j->sealed)
+        return;
+    flight_reset(j);
+    fl->seal = true;
+    fl->n_records = 1;
+    fl->record_bytes = journal_record_size(0);
+    flight_submit(j);
+}
+
+void journal_poll(struct journal *j)
+{
+    journal_flush(j);
+    journal_keep(j);
+}
+
+void journal_tick(struct journal *j)
+{
+    if (j->dead || j->lane == NULL)
+        return;
+    if (j->flight.failed)
+        flight_submit(j);
+    if (j->stats.n_flushes == j->tick_flushes)
+        journal_seal(j);
+    j->tick_flushes = j->stats.n_flushes;
+    j->keeper.stuck = 0;
+    journal_poll(j);
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The keeper sees to it that the next file is ready before the current one is full, and that files go out of use,
+ * oldest first. It takes one step at a time, so that names change on disk in the order in which it chose. */
+
+#include "base/util.h"
+#include "journal/internal.h"
+
+bool journal_is_space_error(int err, const struct journal_fault *fault)
+{
+    return !fault->sync && (err == -ENOSPC || err == -EDQUOT || err == -EMFILE || err == -ENFILE || err == -ENOMEM);
+}
+
+static uint64_t live_bytes(const struct journal *j)
+{
+    const struct journal_file *f;
+    uint64_t sum = 0;
+
+    list_foreach (&j->files, f, link)
+        sum += f->header.file_size;
+    return sum;
+}
+
+static uint64_t spare_bytes(const struct journal *j)
+{
+    const struct journal_spare *s;
+    uint64_t sum = j->next != NULL ? j->next->header.file_size : 0;
+
+    list_foreach (&j->spares, s, link)
+        sum += s->size;
+    return sum;
+}
+
+struct journal_spare *journal_spare_take(struct journal *j, uint64_t size)
+{
+    struct journal_spare *s;
+
+    list_foreach (&j->spares, s, link) {
+        if (s->size >= size) {
+            list_remove(&s->link);
+            return s;
+        }
+    }
+    return NULL;
+}
+
+/* ---- On a worker ---- */
+
+static void keeper_run(struct lane_work *work)
+{
+    struct journal_keeper *k = container_of(work, struct journal_keeper, work);
+    const struct journal_dir *d = &k->journal->dir;
+
+    switch (k->op) {
+    case JOURNAL_KEEP_UNREADY:
+        disk_close(TAKE_PTR(k->file->io));
+        k->error = journal_file_retire(d, k->file->header.generation, k->keep, &k->fault);
+        break;
+    case JOURNAL_KEEP_RETIRE:
+        k->error = journal_file_retire(d, k->file->header.generation, k->keep, &k->fault);
+        break;
+    case JOURNAL_KEEP_DROP:
+        k->error = journal_file_drop(d, k->spare->generation, JOURNAL_NAME_SPARE, &k->fault);
+        break;
+    case JOURNAL_KEEP_PREPARE:
+        k->error = journal_file_make(d, &k->make, &k->fault);
+        break;
+    }
+}
+
+/* ---- Results ---- */
+
+static void retire_done(struct journal *j)
+{
+    struct journal_keeper *k = &j->keeper;
+    struct journal_file *f = TAKE_PTR(k->file);
+
+    if (k->error != 0) { /* it still has its name */
+        list_prepend(&j->files, &f->link);
+        return;
+    }
+    if (k->keep) {
+        struct journal_spare *s = xcalloc(1, sizeof(*s));
+
+        s->generation = f->header.generation;
+        s->size = f->header.file_size;
+        list_append(&j->spares, &s->link);
+    }
+    j->keeper.stuck &= ~(1u << JOURNAL_KEEP_PREPARE);
+    journal_file_free(f);
+}
+
+static void unready_done(struct journal *j)
+{
+    if (j->keeper.error != 0)
+        j->next = TAKE_PTR(j->keeper.file);
+    else
+        retire_done(j);
+}
+
+static void drop_done(struct journal *j)
+{
+    struct journal_spare *s = TAKE_PTR(j->keeper.spare);
+
+    if (j->keeper.error != 0)
+        list_append(&j->spares, &s->link);
+    else
+        free(s);
+}
+
+static void prepare_done(struct journal *j)
+{
+    struct journal_keeper *k = &j->keeper;
+    struct journal_spare *s = TAKE_PTR(k->spare);
+    struct journal_file *f = TAKE_PTR(k->file);
+
+    j->space_error = k->error;
+    if (k->error != 0) {
+        if (s != NULL)
+            list_append(&j->spares, &s->link);
+        journal_file_free(f);
+        return;
+    }
+    free(s);
+    f->header = k->make.header;
+    f->io = k->make.io;
+    j->next = f;
+}
+
+static void keeper_done(struct lane_work *work)
+{
+    struct journal_keeper *k = container_of(work, struct journal_keeper, work);
+    struct journal *j = k->journal;
+
+    k->busy = false;
+    if (k->error != 0 && !journal_is_space_error(k->error, &k->fault)) {
+        journal_die(j, k->error, k->fault.what);
+        return;
+    }
+    switch (k->op) {
+    case JOURNAL_KEEP_RETIRE:
+        retire_done(j);
+        break;
+    case JOURNAL_KEEP_UNREADY:
+        unready_done(j);
+        break;
+    case JOURNAL_KEEP_DROP:
+        drop_done(j);
+        break;
+    case JOURNAL_KEEP_PREPARE:
+        prepare_done(j);
+        break;
+    }
+    if (k->error != 0)
+        k->stuck |= 1u << k->op;
+    journal_flush(j);
+    journal_keep(j);
+}
+
+/* ---- Choices ---- */
+
+static void keeper_submit(struct journal *j, enum journal_keeper_op op)
+{
+    struct journal_keeper *k = &j->keeper;
+
+    k->busy = true;
+    k->op = op;
+    k->work.run = keeper_run;
+    k->work.done = keeper_done;
+    lane_submit(j->lane, LANE_POOL, j->config.shard, &k->work);
+}
+
+/* A flushed LSN that is itself on disk tells of a STATE_TABLE in a later file. */
+static bool has_known_table_after(const struct journal *j, const struct journal_file *f)
+{
+    const struct journal_file *later = f;
+
+    while (later->link.next != &j->files) {
+        later = list_entry(later->link.next, struct journal_file, link);
+        if (later->table_lsn <= j->known_lsn)
+            return true;
+    }
+    return false;
+}
+
+static bool retire_oldest(struct journal *j)
+{
+    struct journal_file *f = list_first(&j->files, struct journal_file, link);
+    struct journal_keeper *k = &j->keeper;
+
+    if (f == j->current || f->n_pins > 0 || !has_known_table_after(j, f))
+        return false;
+    k->file = f;
+    k->keep =
+        f->header.file_size >= j->config.file_size_bytes && live_bytes(j) + spare_bytes(j) <= j->config.size_bytes;
+    list_remove(&f->link);
+    keeper_submit(j, JOURNAL_KEEP_RETIRE);
+    return true;
+}
+
+/* Spares are within the budget, or they go. */
+static bool drop_spare(struct journal *j)
+{
+    struct journal_spare *s = list_first(&j->spares, struct journal_spare, link);
+
+    if (s == NULL || live_bytes(j) + spare_bytes(j) <= j->config.size_bytes)
+        return false;
+    list_remove(&s->link);
+    j->keeper.spare = s;
+    keeper_submit(j, JOURNAL_KEEP_DROP);
+    return true;
+}
+
+static bool replace_small_next(struct journal *j)
+{
+    struct journal_keeper *k = &j->keeper;
+
+    if (j->next == NULL || j->next->header.file_size >= j->need_bytes)
+        return false;
+    k->file = TAKE_PTR(j->next);
+    k->keep = k->file->header.file_size >= j->config.file_size_bytes;
+    keeper_submit(j, JOURNAL_KEEP_UNREADY);
+    return true;
+}
+
+/* Files grow step by step up to the full size, so that little use takes little space and the first ones are ready
+ * soon. A spare costs nothing, so the largest will do at once. */
+static bool prepare_next(struct journal *j)
+{
+    uint64_t size = MIN(j->current->header.file_size * JOURNAL_GROWTH, j->config.file_size_bytes);
+    struct journal_keeper *k = &j->keeper;
+
+    if (j->next != NULL || (j->need_bytes == 0 && j->current->end == j->start_end))
+        return false;
+    size = MAX(size, ALIGN_UP(j->need_bytes + j->need_bytes / 4, (uint64_t)JOURNAL_BLOCK_ALIGN));
+    k->spare = journal_spare_take(j, j->space_error == 0 ? size : j->need_bytes);
+    if (k->spare != NULL)
+        size = k->spare->size;
+    k->file = journal_file_next(j, size, 0);
+    k->make = (struct journal_make){
+        .header = k->file->header,
+        .spare = k->spare != NULL ? k->spare->generation : 0,
+    };
+    keeper_submit(j, JOURNAL_KEEP_PREPARE);
+    return true;
+}
+
+void journal_keep(struct journal *j)
+{
+    static bool (*const steps[])(struct journal *) = {
+        [JOURNAL_KEEP_RETIRE] = retire_oldest,
+        [JOURNAL_KEEP_DROP] = drop_spare,
+        [JOURNAL_KEEP_UNREADY] = replace_small_next,
+        [JOURNAL_KEEP_PREPARE] = prepare_next,
+    };
+
+    if (j->dead || j->lane == NULL || j->keeper.busy)
+        return;
+    for (size_t op = 0; op < ARRAY_SIZE(steps); op++) {
+        if ((j->keeper.stuck & (1u << op)) == 0 && steps[op](j))
+            return;
+    }
+}
+
+/* ---- For the owner ---- */
+
+int journal_pins(struct journal *j, journal_pin_fn fn, void *ctx)
+{
+    uint64_t left = live_bytes(j);
+    struct journal_file *last = NULL, *f;
+    int n = 0;
+
+    list_foreach (&j->files, f, link) {
+        if (f == j->current || (left <= j->config.size_bytes / 2 && (j->space_error == 0 || last != NULL)))
+            break;
+        left -= f->header.file_size;
+        last = f;
+    }
+    if (last == NULL)
+        return 0;
+    list_foreach (&j->files, f, link) {
+        struct journal_usage *u;
+
+        list_foreach (&f->usages, u, in_file) {
+            if (u->pins && !journal_usage_pins_later(u, &j->groups, last)) {
+                fn(ctx, u->group, u->live_index);
+                n++;
+            }
+        }
+        if (f == last)
+            break;
+    }
+    return n;
+}
+
+void journal_stats(const struct journal *j, struct journal_stats *ret)
+{
+    const struct journal_file *f;
+
+    *ret = j->stats;
+    ret->flushed_lsn = j->flushed_lsn;
+    ret->next_lsn = j->current != NULL ? journal_file_end_lsn(j->current) : j->flushed_lsn;
+    ret->bytes_in_use = live_bytes(j);
+    ret->bytes_spare = spare_bytes(j);
+    list_foreach (&j->files, f, link)
+        ret->n_files++;
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* journal_replay(): reads again the files that hold entries behind checkpoints, and hands those over. journal_open()
+ * has proved all of it; what can differ now is only what the disk returns. */
+
+#include <inttypes.h>
+
+#include "base/crc32c.h"
+#include "base/util.h"
+#include "journal/chain.h"
+#include "journal/recovery.h"
+
+static int replay_entry(struct journal_recovery *rc, const struct journal_record *record)
+{
+    struct journal_disk_entry e;
+    struct journal_group *g;
+    struct slice data;
+
+    if (!journal_record_entry(record, &e, &data) || crc32c(0, data.data, data.size) != e.checksum)
+        return journal_corrupt_here(rc, "an entry that has changed since it was read");
+    g = journal_group_find(&rc->j->groups, e.group);
+    if (g == NULL || e.index <= g->state.checkpoint_index)
+        return 0;
+    if (e.index == g->state.checkpoint_index + 1)
+        g->chain->linked = e.prev_checksum == g->state.checkpoint_checksum;
+    if (journal_chain_add(g->chain, e.index, e.prev_checksum, e.checksum) == JOURNAL_CHAIN_KNOWN)
+        return 0;
+    return rc->replay(rc->replay_ctx, &(struct journal_replay_record){
+                                          .kind = JOURNAL_REPLAY_ENTRY,
+                                          .relocated = record->kind == JOURNAL_RECORD_RELOCATED,
+                                          .group = e.group,
+                                          .index = e.index,
+                                          .term = e.term,
+                                          .checksum = e.checksum,
+                                          .prev_checksum = e.prev_checksum,
+                                          .data = data,
+                                      });
+}
+
+/* Voids what was handed over from index on, if anything was. */
+static int replay_void(struct journal_recovery *rc, struct journal_group *g, uint64_t index, uint32_t prev_checksum)
+{
+    if (journal_chain_last(g->chain) < index)
+        return 0;
+    journal_chain_cut(g->chain, index, prev_checksum);
+    return rc->replay(rc->replay_ctx, &(struct journal_replay_record){
+                                          .kind = JOURNAL_REPLAY_TRUNCATE,
+                                          .group = g->state.group,
+                                          .index = index,
+                                          .prev_checksum = prev_checksum,
+                                      });
+}
+
+static int replay_truncate(struct journal_recovery *rc, const struct journal_record *record)
+{
+    struct journal_disk_truncate t;
+    struct journal_group *g;
+
+    if (!journal_record_truncate(record, &t))
+        return journal_corrupt_here(rc, "a truncation that has changed since it was read");
+    g = journal_group_find(&rc->j->groups, t.group);
+    if (g == NULL)
+        return 0;
+    if (t.index <= g->state.checkpoint_index)
+        return replay_void(rc, g, g->state.checkpoint_index + 1, g->state.checkpoint_checksum);
+    return replay_void(rc, g, t.index, t.prev_checksum);
+}
+
+static int replay_image(struct journal_recovery *rc, const struct journal_record *record)
+{
+    struct journal_disk_image i;
+    struct journal_group *g;
+
+    if (!journal_record_image(record, &i))
+        return journal_corrupt_here(rc, "an image record that has changed since it was read");
+    g = journal_group_find(&rc->j->groups, i.group);
+    return g == NULL ? 0 : replay_void(rc, g, g->state.checkpoint_index + 1, g->state.checkpoint_checksum);
+}
+
+int journal_replay_record(void *ctx, uint64_t lsn, const struct journal_record *record)
+{
+    struct journal_recovery *rc = ctx;
+
+    switch (record->kind) {
+    case JOURNAL_RECORD_ENTRY:
+    case JOURNAL_RECORD_RELOCATED:
+        return replay_entry(rc, record);
+    case JOURNAL_RECORD_TRUNCATE:
+        return replay_truncate(rc, record);
+    case JOURNAL_RECORD_IMAGE_INSTALLED:
+        return replay_image(rc, record);
+    default:
+        return 0; /* the state that journal_open() made of it is what counts */
+    }
+}
+
+static int replay_file(struct journal_recovery *rc, struct journal_file *f)
+{
+    int r = journal_recovery_open(rc, f, NULL);
+
+    while (r == 0 && rc->position < f->end) {
+        struct journal_block b;
+        const uint8_t *payload;
+
+        r = journal_block_reader_at(&rc->blocks, rc->position, &b, &payload);
+        if (r < 0)
+            return journal_read_failed(rc, f, rc->position, r);
+        if (r != JOURNAL_BLOCK_GOOD)
+            return journal_corrupt_here(rc, "a block that has changed since it was read");
+        r = journal_recovery_block(rc, &b, payload, journal_replay_record);
+        rc->position += journal_block_size(&b);
+    }
+    return r;
+}
+
+static void chains_make(struct journal *j)
+{
+    struct journal_group *g;
+
+    list_foreach (&j->groups.all, g, link)
+        g->chain = xcalloc(1, sizeof(*g->chain));
+}
+
+static int check_links(struct journal_recovery *rc)
+{
+    struct journal_file *last = list_last(&rc->j->files, struct journal_file, link);
+    struct journal_group *g;
+
+    list_foreach (&rc->j->groups.all, g, link) {
+        if (g->last_index > g->state.checkpoint_index && !g->chain->linked)
+            return journal_corrupt(rc, last, last->end,
+                                   "entry %" PRIu64 " of group %" PRIu64 " doesn't follow from its checkpoint",
+                                   g->state.checkpoint_index + 1, g->state.group);
+    }
+    return 0;
+}
+
+int journal_replay(struct journal *j, journal_replay_fn fn, void *ctx, struct error_text *err)
+{
+    struct journal_recovery rc;
+    struct journal_file *f;
+    bool pinned = false;
+    int r = 0;
+
+    gq_assert(j->lane == NULL);
+    journal_recovery_init(&rc, j, err);
+    rc.replay = fn;
+    rc.replay_ctx = ctx;
+    chains_make(j);
+    list_foreach (&j->files, f, link) {
+        pinned = pinned || f->n_pins > 0; /* the ones before could be out of use already */
+        if (pinned && r == 0)
+            r = replay_file(&rc, f);
+    }
+    if (r == 0)
+        r = check_links(&rc);
+    journal_chains_drop(j);
+    journal_recovery_fini(&rc);
+    return r;
+}
+
+static int compare_groups(const void *a, const void *b)
+{
+    uint64_t x = (*(const struct journal_group *const *)a)->state.group;
+    uint64_t y = (*(const struct journal_group *const *)b)->state.group;
+
+    return x < y ? -1 : x > y;
+}
+
+int journal_groups(struct journal *j, journal_group_fn fn, void *ctx)
+{
+    _cleanup_(freep) struct journal_group **all = xcalloc(j->groups.count + 1, sizeof(struct journal_group *));
+    struct journal_group *g;
+    size_t n = 0;
+    int r = 0;
+
+    list_foreach (&j->groups.all, g, link)
+        all[n++] = g;
+    qsort(all, n, sizeof(struct journal_group *), compare_groups);
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = fn(ctx, &all[i]->state);
+    return r;
+}
