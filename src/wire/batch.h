@@ -95,8 +95,7 @@ enum batch_codec {
     X(RECORD_KEY, INVALID_RECORD, "record without a key for a compacted topic") \
     X(INFLATE, INVALID_RECORD, "compressed records can't be inflated") \
     X(INFLATED_SIZE, MESSAGE_TOO_LARGE, "compressed records inflate to more than the limit") \
-    X(INFLATE_RATIO, INVALID_RECORD, "compressed records inflate beyond the allowed ratio") \
-    X(ZSTD_WINDOW, UNSUPPORTED_COMPRESSION_TYPE, "zstd window is larger than 8 MiB")
+    X(INFLATE_RATIO, INVALID_RECORD, "compressed records inflate beyond the allowed ratio")
 
 /* BATCH_E_NONE, BATCH_E_SEVERAL, … */
 enum batch_error {

@@ -7,7 +7,10 @@
  * An inflater belongs to one thread at a time and reads the input in place.
  *
  * Calls return 0, -ENOMEM, or a positive BATCH_E_*: CODEC, INFLATE (malformed, cut short, or bytes left over),
- * INFLATED_SIZE, INFLATE_RATIO, ZSTD_WINDOW. */
+ * INFLATED_SIZE, INFLATE_RATIO.
+ *
+ * Memory: what the codec needs to stream (at most 8 MiB and a little), or, for what can't be streamed (a snappy block,
+ * zstd frames with larger windows), its inflated size, which the limits bind. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -16,8 +19,6 @@
 #include "base/slice.h"
 #include "base/util.h"
 #include "wire/batch.h"
-
-#define INFLATE_ZSTD_WINDOW_LOG_MAX 23 /* 8 MiB, what RFC 8878 asks every decoder to take */
 
 /* The ratio counts only above this much output: small batches of equal bytes shrink without being an attack. */
 #define INFLATE_RATIO_FREE_BYTES (1024 * 1024)

@@ -197,19 +197,47 @@ START_TEST(little_output_may_have_any_ratio)
 }
 END_TEST
 
-START_TEST(zstd_window_is_capped)
+START_TEST(large_zstd_windows_are_taken_within_the_limits)
 {
-    _cleanup_(freep) uint8_t *plain = text(1000);
+    const size_t total = 200000;
+    _cleanup_(freep) uint8_t *plain = text(total);
+    struct inflate_limits limits = { .max_ratio = 10000 };
 
-    for (int window_log = 22; window_log <= 25; window_log++) {
+    for (int window_log = 22; window_log <= 27; window_log++) {
         size_t size;
-        _cleanup_(freep) uint8_t *packed = test_zstd_window(window_log, slice_make(plain, 1000), &size);
+        _cleanup_(freep) uint8_t *packed = test_zstd_window(window_log, slice_make(plain, total), &size);
         struct wr out;
 
-        ck_assert_int_eq(inflate_to(BATCH_CODEC_ZSTD, slice_make(packed, size), &roomy, &out),
-                         window_log <= INFLATE_ZSTD_WINDOW_LOG_MAX ? 0 : BATCH_E_ZSTD_WINDOW);
+        limits.max_output = total;
+        ck_assert_int_eq(inflate_to(BATCH_CODEC_ZSTD, slice_make(packed, size), &limits, &out), 0);
+        ck_assert_uint_eq(wr_size(&out), total);
+        ck_assert_mem_eq(out.start, plain, total);
+        wr_fini(&out);
+        limits.max_output = total - 1;
+        ck_assert_int_eq(inflate_to(BATCH_CODEC_ZSTD, slice_make(packed, size), &limits, &out), BATCH_E_INFLATED_SIZE);
+        wr_fini(&out);
+        ck_assert_int_eq(inflate_to(BATCH_CODEC_ZSTD, slice_make(packed, size - 1), &roomy, &out), BATCH_E_INFLATE);
         wr_fini(&out);
     }
+}
+END_TEST
+
+/* The second frame is the one with the large window. */
+START_TEST(windows_may_grow_from_frame_to_frame)
+{
+    size_t small_size, large_size;
+    _cleanup_(freep) uint8_t *plain = text(3000);
+    _cleanup_(freep) uint8_t *small = test_zstd_window(20, slice_make(plain, 1000), &small_size);
+    _cleanup_(freep) uint8_t *large = test_zstd_window(27, slice_make(plain + 1000, 2000), &large_size);
+    _cleanup_(freep) uint8_t *both = malloc(small_size + large_size);
+    struct wr out;
+
+    memcpy(both, small, small_size);
+    memcpy(both + small_size, large, large_size);
+    ck_assert_int_eq(inflate_to(BATCH_CODEC_ZSTD, slice_make(both, small_size + large_size), &roomy, &out), 0);
+    ck_assert_uint_eq(wr_size(&out), 3000);
+    ck_assert_mem_eq(out.start, plain, 3000);
+    wr_fini(&out);
 }
 END_TEST
 
@@ -251,7 +279,8 @@ Suite *inflate_suite(void)
     suite_add(s, output_is_capped);
     suite_add(s, ratio_is_capped);
     suite_add(s, little_output_may_have_any_ratio);
-    suite_add(s, zstd_window_is_capped);
+    suite_add(s, large_zstd_windows_are_taken_within_the_limits);
+    suite_add(s, windows_may_grow_from_frame_to_frame);
     suite_add(s, snappy_claims_are_not_believed);
     suite_add(s, other_codecs_are_refused);
     return s;
