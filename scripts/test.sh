@@ -73,6 +73,11 @@ stage_schemas() {
     python3 tests/wire/compare_schemas.py build/java/kafka-clients-*.jar
 }
 
+# The committed vectors are what Kafka's encoders write.
+stage_golden() {
+    tests/golden/make-vectors --check
+}
+
 stage_units() {
     tests/systemd/units.sh
 }
@@ -116,6 +121,7 @@ stages() {
     echo build lint check check-asan
     [ ! -d tests/sys ] || echo check-tsan
     [ ! -f tests/wire/compare_schemas.py ] || echo schemas
+    [ ! -x tests/golden/make-vectors ] || echo golden
     [ ! -x tests/systemd/units.sh ] || echo units
     ! grep -q brokerd src/bin/Makefile.inc || echo e2e e2e-asan
     echo distcheck
