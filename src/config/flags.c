@@ -136,6 +136,17 @@ const struct flag_value *flags_get(const struct flag_set *set, const char *name)
     return NULL;
 }
 
+const struct flag_value *flags_each(const struct flag_set *set, const char *name, size_t *at)
+{
+    while (*at < set->n_values) {
+        const struct flag_value *v = &set->values[(*at)++];
+
+        if (strcmp(v->spec->name, name) == 0)
+            return v;
+    }
+    return NULL;
+}
+
 const char *flags_text(const struct flag_set *set, const char *name, const char *fallback)
 {
     const struct flag_value *v = flags_get(set, name);

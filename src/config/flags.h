@@ -3,7 +3,7 @@
 
 /* Command lines by table, for every program of ours. A flag stands with one dash or two: -name=value, --name value;
  * a BOOL flag may stand alone (true) and never takes the next argument. "--" ends the flags. Flags and other
- * arguments may be mixed. A flag given twice: the last one counts, unless it repeats.
+ * arguments may be mixed. Of a flag that is given several times flags_get() has the last value, flags_each() all.
  *
  * The parsed set points into argv and into the table. Nothing is printed. */
 
@@ -21,7 +21,6 @@ struct flag_spec {
     const char *value_name; /* "PORT" in --help; NULL for a BOOL that is a switch */
     const char *help;       /* one sentence */
     const char *def;        /* what holds when it isn't given, for --help; NULL: nothing to say */
-    bool repeats;
 };
 
 struct flag_value {
@@ -45,10 +44,12 @@ void flag_set_fini(struct flag_set *set);
 
 /* The value that counts, or NULL when the flag wasn't given. name must be in the table. */
 const struct flag_value *flags_get(const struct flag_set *set, const char *name);
-/* The same as text, number or switch, with a fallback for when it wasn't given. */
+/* All values of a flag in the order given: start with *at = 0; NULL after the last. */
+const struct flag_value *flags_each(const struct flag_set *set, const char *name, size_t *at);
+/* The value that counts as text, number or switch, with a fallback for when it wasn't given. */
 const char *flags_text(const struct flag_set *set, const char *name, const char *fallback);
 int64_t flags_number(const struct flag_set *set, const char *name, int64_t fallback);
 bool flags_bool(const struct flag_set *set, const char *name);
 
-/* The list of flags for --help, two lines each at most, malloc'd. */
+/* The list of flags for --help, wrapped to 80 columns, malloc'd. */
 char *flags_help(const struct flag_spec *specs, size_t n_specs);

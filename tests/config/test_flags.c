@@ -7,7 +7,7 @@ static const struct flag_spec specs[] = {
     { .name = "topic", .value = { VALUE_STRING }, .value_name = "NAME", .help = "The topic." },
     { .name = "partition", .value = { VALUE_INT, -1, 1000 }, .value_name = "N", .help = "The partition.", .def = "-1" },
     { .name = "follow", .alias = "f", .value = { VALUE_BOOL }, .help = "Wait for more." },
-    { .name = "header", .value = { VALUE_STRING }, .value_name = "K=V", .help = "A header.", .repeats = true },
+    { .name = "header", .value = { VALUE_STRING }, .value_name = "K=V", .help = "A header." },
     { .name = "timeout",
       .value = { VALUE_DURATION, 0, VALUE_HOUR },
       .value_name = "TIME",
@@ -75,13 +75,16 @@ START_TEST(arguments_stand_anywhere)
 }
 END_TEST
 
-START_TEST(the_last_one_counts_and_repeats_are_kept)
+START_TEST(of_several_the_last_counts_and_all_can_be_had)
 {
+    size_t at = 0;
+
     ck_assert_int_eq(PARSE(A("--header=a=1"), A("--topic=x"), A("--header=b=2"), A("--topic=y")), 0);
     ck_assert_str_eq(flags_text(&set, "topic", NULL), "y");
-    ck_assert_uint_eq(set.n_values, 4);
-    ck_assert_str_eq(set.values[0].text, "a=1");
-    ck_assert_str_eq(set.values[2].text, "b=2");
+    ck_assert_str_eq(flags_each(&set, "header", &at)->text, "a=1");
+    ck_assert_str_eq(flags_each(&set, "header", &at)->text, "b=2");
+    ck_assert_ptr_null(flags_each(&set, "header", &at));
+    ck_assert_ptr_null(flags_each(&set, "header", &at));
     flag_set_fini(&set);
 }
 END_TEST
@@ -135,7 +138,7 @@ Suite *flags_suite(void)
     suite_add(s, values_may_look_like_flags_or_be_empty);
     suite_add(s, switches_never_take_the_next_argument);
     suite_add(s, arguments_stand_anywhere);
-    suite_add(s, the_last_one_counts_and_repeats_are_kept);
+    suite_add(s, of_several_the_last_counts_and_all_can_be_had);
     suite_add(s, refusals_name_the_flag);
     suite_add(s, help_lists_the_flags);
     return s;
