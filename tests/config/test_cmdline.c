@@ -140,6 +140,18 @@ START_TEST(the_command_line_wins_over_the_file)
 }
 END_TEST
 
+START_TEST(of_a_flag_given_twice_the_last_counts)
+{
+    char *argv[] = { A("brokerd"), A("--node-id=n1"), A("--bind-port=99999"), A("--bind-port=7"), NULL };
+
+    enter_directory();
+    ck_assert_int_eq(load(argv, &no_environment), 0);
+    ck_assert_int_eq(config.bind_port, 7);
+    unload();
+    leave_directory();
+}
+END_TEST
+
 START_TEST(a_service_reads_the_file_of_its_node)
 {
     char *argv[] = { A("brokerd"), A("--node-id=n1"), NULL };
@@ -290,6 +302,7 @@ Suite *cmdline_suite(void)
     suite_add(s, every_flag_reaches_its_member);
     suite_add(s, the_guide_s_command_line_starts);
     suite_add(s, the_command_line_wins_over_the_file);
+    suite_add(s, of_a_flag_given_twice_the_last_counts);
     suite_add(s, a_service_reads_the_file_of_its_node);
     suite_add(s, config_names_the_file);
     suite_add(s, errors_of_the_command_line_are_usage);
