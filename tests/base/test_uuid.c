@@ -42,6 +42,7 @@ START_TEST(other_texts_are_refused)
         "AAAAAAAAAAAAAAAAAAAAAAA",  /* 23 */
         "AAAAAAAAAAAAAAAAAAAAAA==", /* padding */
         "AAAAAAAAAAAAAAAAAAAAAB",   /* bits left over */
+        "AAAAAAAAAAAAAAAAAAAAAI",   /* likewise, the highest of them */
         "AAAAAAAAAAAAAAAAAAAA+A",   /* the other base64 */
         "AAAAAAAAAAAAAAAAAAAA A",
     };
