@@ -3,10 +3,50 @@
 
 #include "base/util.h"
 
-/* A nullable byte string with a varint length. */
-static struct slice rd_var_bytes(struct rd *r)
+/* Nearly all varints in records are of one to three bytes. */
+static inline bool rd_short_varint(struct rd *r, int32_t *ret)
 {
-    int32_t size = rd_varint32(r);
+    const uint8_t *p = r->p;
+    uint32_t v;
+    size_t n;
+
+    if (unlikely(r->error != 0 || rd_left(r) < 3))
+        return false;
+    if (p[0] < 0x80) {
+        v = p[0];
+        n = 1;
+    } else if (p[1] < 0x80) {
+        v = (p[0] & 0x7fu) | (uint32_t)p[1] << 7;
+        n = 2;
+    } else if (p[2] < 0x80) {
+        v = (p[0] & 0x7fu) | (p[1] & 0x7fu) << 7 | (uint32_t)p[2] << 14;
+        n = 3;
+    } else {
+        return false;
+    }
+    r->p += n;
+    *ret = (int32_t)zigzag_decode(v);
+    return true;
+}
+
+static inline int64_t rd_fast_varint64(struct rd *r)
+{
+    int32_t v;
+
+    return rd_short_varint(r, &v) ? v : rd_varint64(r);
+}
+
+static inline int32_t rd_fast_varint32(struct rd *r)
+{
+    int32_t v;
+
+    return rd_short_varint(r, &v) ? v : rd_varint32(r);
+}
+
+/* A nullable byte string with a varint length. */
+static inline struct slice rd_var_bytes(struct rd *r)
+{
+    int32_t size = rd_fast_varint32(r);
     const uint8_t *p;
 
     if (size == -1)
@@ -37,11 +77,11 @@ enum batch_error record_decode(struct slice body, struct record *ret_record)
 
     rd_init(&r, body.data, body.size);
     rd_u8(&r); /* attributes: none has a meaning */
-    rec.timestamp_delta = rd_varint64(&r);
-    rec.offset_delta = rd_varint32(&r);
+    rec.timestamp_delta = rd_fast_varint64(&r);
+    rec.offset_delta = rd_fast_varint32(&r);
     rec.key = rd_var_bytes(&r);
     rec.value = rd_var_bytes(&r);
-    rec.n_headers = rd_varint32(&r);
+    rec.n_headers = rd_fast_varint32(&r);
     if (rec.n_headers < 0)
         return BATCH_E_RECORD;
     rec.headers = slice_make(r.p, rd_left(&r));
