@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sys/suites.h"
 
-TEST_MAIN("sys", clock_suite, prng_suite, disk_suite)
+TEST_MAIN("sys", clock_suite, prng_suite, disk_suite, mailbox_suite, lane_suite, addr_suite, listen_suite,
+          runtime_suite, net_suite)

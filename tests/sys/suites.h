@@ -3,6 +3,12 @@
 
 #include "support/suite.h"
 
+Suite *addr_suite(void);
 Suite *clock_suite(void);
 Suite *disk_suite(void);
+Suite *lane_suite(void);
+Suite *listen_suite(void);
+Suite *mailbox_suite(void);
+Suite *net_suite(void);
 Suite *prng_suite(void);
+Suite *runtime_suite(void);

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sys/lane.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "sys/clock.h"
+
+static struct sys_lane *to_sys_lane(struct env_lane *l)
+{
+    return (struct sys_lane *)l;
+}
+
+/* An inbox carries two kinds of node. prev tells them apart: itself for completions, NULL for mail. */
+static void push_completion(struct lane_work *w)
+{
+    w->link.prev = &w->link;
+    mailbox_push(&to_sys_lane(w->home)->inbox, &w->link);
+}
+
+void sys_lane_post_outside(struct sys_lane *l, struct lane_mail *m)
+{
+    m->link.prev = NULL;
+    mailbox_push(&l->inbox, &m->link);
+}
+
+static void post(struct env_lane *l, unsigned to_reactor, struct lane_mail *m)
+{
+    struct sys_lane *lane = to_sys_lane(l);
+
+    gq_assert(to_reactor < lane->n_peers);
+    if (to_reactor == l->reactor)
+        list_append(&lane->local, &m->link);
+    else
+        sys_lane_post_outside(lane->peers[to_reactor], m);
+}
+
+static void pool_submit(struct work_pool *p, struct lane_work *w)
+{
+    pthread_mutex_lock(&p->lock);
+    list_append(&p->queue, &w->link);
+    pthread_cond_signal(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void submit(struct env_lane *l, enum lane_kind kind, unsigned shard, struct lane_work *w)
+{
+    struct sys_lanes *lanes = to_sys_lane(l)->lanes;
+
+    w->home = l;
+    if (kind == LANE_POOL) {
+        pool_submit(&lanes->pool, w);
+        return;
+    }
+    gq_assert(kind == LANE_FLUSH && shard < lanes->n_shards);
+    mailbox_push(&lanes->flush[shard].queue, &w->link);
+}
+
+static void deliver_arrived(struct list *chain)
+{
+    while (chain != NULL) {
+        struct list *next = chain->next; /* the node is its owner's again from here on */
+
+        if (chain->prev == NULL) {
+            struct lane_mail *m = list_entry(chain, struct lane_mail, link);
+            m->deliver(m);
+        } else {
+            struct lane_work *w = list_entry(chain, struct lane_work, link);
+            w->done(w);
+        }
+        chain = next;
+    }
+}
+
+void sys_lane_deliver(struct sys_lane *l)
+{
+    struct list local, *node;
+
+    list_init(&local);
+    list_splice(&local, &l->local);
+    deliver_arrived(mailbox_take(&l->inbox));
+    while ((node = list_pop(&local)) != NULL) {
+        struct lane_mail *m = list_entry(node, struct lane_mail, link);
+        m->deliver(m);
+    }
+}
+
+int sys_lane_init(struct sys_lane *l, struct sys_lanes *lanes, unsigned reactor, struct sys_lane **peers,
+                  unsigned n_peers)
+{
+    static const struct env_lane_ops ops = { .submit = submit, .post = post };
+
+    l->base = (struct env_lane){ .ops = &ops, .reactor = reactor };
+    l->lanes = lanes;
+    l->peers = peers;
+    l->n_peers = n_peers;
+    list_init(&l->local);
+    return mailbox_init(&l->inbox, false);
+}
+
+void sys_lane_fini(struct sys_lane *l)
+{
+    mailbox_fini(&l->inbox);
+}
+
+static void flush_end(struct lane_work *w)
+{
+    container_of(w, struct flush_lane, end)->ended = true;
+}
+
+static void flush_main(void *ctx)
+{
+    struct flush_lane *f = ctx;
+
+    while (!f->ended) {
+        struct list *chain = mailbox_wait(&f->queue);
+
+        while (chain != NULL) {
+            struct lane_work *w = list_entry(chain, struct lane_work, link);
+
+            chain = chain->next;
+            atomic_store_explicit(&f->busy_since_ns, clock_mono_ns(sys_clock()), memory_order_relaxed);
+            w->run(w);
+            if (w != &f->end)
+                push_completion(w);
+        }
+        atomic_store_explicit(&f->busy_since_ns, 0, memory_order_relaxed);
+    }
+}
+
+/* NULL at the end: all work is done and the pool is ending. */
+static struct lane_work *pool_take(struct work_pool *p)
+{
+    struct list *node;
+
+    pthread_mutex_lock(&p->lock);
+    while ((node = list_pop(&p->queue)) == NULL && !p->ending)
+        pthread_cond_wait(&p->wake, &p->lock);
+    pthread_mutex_unlock(&p->lock);
+    return node != NULL ? list_entry(node, struct lane_work, link) : NULL;
+}
+
+static void worker_main(void *ctx)
+{
+    struct lane_work *w;
+
+    while ((w = pool_take(ctx)) != NULL) {
+        w->run(w);
+        push_completion(w);
+    }
+}
+
+static void pool_init(struct work_pool *p, unsigned n_workers)
+{
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->wake, NULL);
+    list_init(&p->queue);
+    p->n_workers = n_workers;
+    p->workers = xcalloc(n_workers, sizeof(*p->workers));
+}
+
+int sys_lanes_init(struct sys_lanes *l, unsigned n_shards, unsigned n_workers)
+{
+    int r = 0;
+
+    gq_assert(n_shards > 0 && n_workers > 0);
+    *l = (struct sys_lanes){ .n_shards = n_shards };
+    pool_init(&l->pool, n_workers);
+    l->flush = aligned_alloc(_Alignof(struct flush_lane), n_shards * sizeof(*l->flush));
+    gq_assert(l->flush != NULL);
+    memset(l->flush, 0, n_shards * sizeof(*l->flush));
+    for (unsigned s = 0; s < n_shards; s++) {
+        int err = mailbox_init(&l->flush[s].queue, true);
+
+        l->flush[s].end.run = flush_end;
+        r = r < 0 ? r : err;
+    }
+    if (r < 0)
+        sys_lanes_fini(l);
+    return r;
+}
+
+void sys_lanes_fini(struct sys_lanes *l)
+{
+    for (unsigned s = 0; s < l->n_shards; s++)
+        mailbox_fini(&l->flush[s].queue);
+    free(l->flush);
+    free(l->pool.workers);
+    pthread_cond_destroy(&l->pool.wake);
+    pthread_mutex_destroy(&l->pool.lock);
+}
+
+int sys_lanes_start(struct sys_lanes *l)
+{
+    char name[32];
+    int r = 0;
+
+    for (unsigned s = 0; s < l->n_shards && r == 0; s++) {
+        snprintf(name, sizeof(name), "gq-flush-%u", s);
+        r = sys_thread_start(&l->flush[s].thread, name, flush_main, &l->flush[s]);
+    }
+    for (unsigned i = 0; i < l->pool.n_workers && r == 0; i++) {
+        snprintf(name, sizeof(name), "gq-worker-%u", i);
+        r = sys_thread_start(&l->pool.workers[i], name, worker_main, &l->pool);
+    }
+    return r;
+}
+
+void sys_lanes_stop(struct sys_lanes *l)
+{
+    for (unsigned s = 0; s < l->n_shards; s++)
+        if (l->flush[s].thread.started)
+            mailbox_push(&l->flush[s].queue, &l->flush[s].end.link);
+    for (unsigned s = 0; s < l->n_shards; s++)
+        sys_thread_join(&l->flush[s].thread);
+    pthread_mutex_lock(&l->pool.lock);
+    l->pool.ending = true;
+    pthread_cond_broadcast(&l->pool.wake);
+    pthread_mutex_unlock(&l->pool.lock);
+    for (unsigned i = 0; i < l->pool.n_workers; i++)
+        sys_thread_join(&l->pool.workers[i]);
+}
+
+uint64_t sys_lanes_busy_since(struct sys_lanes *l)
+{
+    uint64_t oldest = 0;
+
+    for (unsigned s = 0; s < l->n_shards; s++) {
+        uint64_t since = atomic_load_explicit(&l->flush[s].busy_since_ns, memory_order_relaxed);
+
+        if (since != 0 && (oldest == 0 || since < oldest))
+            oldest = since;
+    }
+    return oldest;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sys/listen.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "sys/addr.h"
+#include "sys/listen_passed.h"
+
+struct resolved {
+    struct sockaddr_storage sa;
+    socklen_t size;
+    struct net_addr addr;
+};
+
+/* The first IPv4 address, since "localhost" means 127.0.0.1 to most who write it, else the first. */
+static const struct addrinfo *choose(const struct addrinfo *list)
+{
+    for (const struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next)
+        if (ai->ai_family == AF_INET)
+            return ai;
+    return list;
+}
+
+static int resolve(const struct sys_listen_spec *spec, struct resolved *ret, struct error_text *err)
+{
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV | AI_NUMERICHOST };
+    const struct addrinfo *chosen;
+    struct addrinfo *list;
+    char port[8];
+    int r;
+
+    snprintf(port, sizeof(port), "%u", spec->port);
+    r = getaddrinfo(spec->host, port, &hints, &list);
+    if (r == EAI_NONAME) { /* only a name needs the resolver and what it loads */
+        hints.ai_flags &= ~AI_NUMERICHOST;
+        r = getaddrinfo(spec->host, port, &hints, &list);
+    }
+    if (r != 0) {
+        error_setf(err, "%s listener: can't resolve \"%s\": %s", spec->name, spec->host, gai_strerror(r));
+        return -EINVAL;
+    }
+    chosen = choose(list);
+    *ret = (struct resolved){ .size = chosen->ai_addrlen };
+    memcpy(&ret->sa, chosen->ai_addr, chosen->ai_addrlen);
+    sys_addr_from(&ret->sa, &ret->addr);
+    freeaddrinfo(list);
+    return 0;
+}
+
+static void set_int(int fd, int level, int option, int value)
+{
+    (void)setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+/* Accepted connections inherit these, which saves calls for each. A UNIX socket has no TCP options and needs none. */
+static void set_options(int fd)
+{
+    set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
+static int bind_and_listen(int fd, const struct resolved *at, int backlog)
+{
+    set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (bind(fd, (const struct sockaddr *)&at->sa, at->size) < 0 || listen(fd, backlog) < 0)
+        return -errno;
+    return 0;
+}
+
+static int open_own(const struct sys_listen_spec *spec, const struct resolved *at, struct error_text *err)
+{
+    char where[SYS_ADDR_PORT_SIZE];
+    int fd, r;
+
+    fd = socket(at->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    r = fd < 0 ? -errno : bind_and_listen(fd, at, spec->backlog);
+    if (r == 0)
+        return fd;
+    error_setf(err, "%s listener: can't listen on %s: %s", spec->name, sys_addr_format(&at->addr, where),
+               error_text(r));
+    if (fd >= 0)
+        close(fd);
+    return r;
+}
+
+int sys_listen(const struct sys_listen_spec *spec, struct sys_passed *passed, struct sys_listener *ret,
+               struct error_text *err)
+{
+    struct sys_listener l = { .fd = -1 };
+    struct resolved at;
+    int r;
+
+    r = resolve(spec, &at, err);
+    if (r < 0)
+        return r;
+    if (passed != NULL) {
+        r = sys_passed_take(passed, spec, &at.addr, &l.fd, err);
+        if (r < 0)
+            return r;
+        l.was_passed = l.fd >= 0;
+    }
+    if (l.fd < 0)
+        l.fd = open_own(spec, &at, err);
+    if (l.fd < 0)
+        return l.fd;
+    set_options(l.fd);
+    sys_addr_of_socket(l.fd, &l.addr);
+    *ret = l;
+    return 0;
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sys/net.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct sys_conn {
+    struct net_conn base;
+    ev_io io;
+    struct list link;       /* in net->conns */
+    struct list ready_link; /* in net->ready while ready_events isn't 0 */
+    unsigned want, ready_events;
+    int fd;
+};
+
+static struct sys_net *to_sys_net(struct env_net *n)
+{
+    return (struct sys_net *)n;
+}
+
+static struct sys_conn *to_sys_conn(struct net_conn *c)
+{
+    return (struct sys_conn *)c;
+}
+
+static void on_ready(struct ev_loop *loop, ev_io *io, int revents)
+{
+    struct sys_conn *c = io->data;
+
+    c->ready_events |=
+        ((revents & EV_READ) != 0 ? (unsigned)NET_READ : 0) | ((revents & EV_WRITE) != 0 ? (unsigned)NET_WRITE : 0);
+    if (!list_is_linked(&c->ready_link))
+        list_append(&to_sys_net(c->base.net)->ready, &c->ready_link);
+}
+
+static ssize_t conn_recv(struct net_conn *c, void *to, size_t size)
+{
+    ssize_t n = recv(to_sys_conn(c)->fd, to, size, MSG_DONTWAIT);
+
+    return n < 0 ? -errno : n;
+}
+
+static ssize_t conn_peek(struct net_conn *c, void *to, size_t size)
+{
+    ssize_t n = recv(to_sys_conn(c)->fd, to, size, MSG_DONTWAIT | MSG_PEEK);
+
+    return n < 0 ? -errno : n;
+}
+
+static ssize_t conn_sendv(struct net_conn *c, const struct iovec *iov, int n_iov, bool more)
+{
+    struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)MIN(n_iov, IOV_MAX) };
+    ssize_t n = sendmsg(to_sys_conn(c)->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+
+    return n < 0 ? -errno : n;
+}
+
+/* sendfile(2) has no MSG_MORE, and TCP_CORK around it would cost two system calls to save one small packet; so
+ * `more` changes nothing here. SIGPIPE, which it may raise, is ignored by the whole process. */
+static ssize_t conn_sendfile(struct net_conn *c, struct disk_file *f, uint64_t offset, size_t size, bool more)
+{
+    off_t at = (off_t)offset;
+    ssize_t n = sendfile(to_sys_conn(c)->fd, disk_fd(f), &at, size);
+
+    return n < 0 ? -errno : n;
+}
+
+/* ev_io_modify() instead of ev_io_set(): a change that is taken back within the batch then costs no epoll_ctl(2). */
+static void conn_want(struct net_conn *c, unsigned events)
+{
+    struct sys_conn *conn = to_sys_conn(c);
+    struct ev_loop *loop = to_sys_net(c->net)->loop;
+
+    if (events == conn->want)
+        return;
+    conn->want = events;
+    ev_io_stop(loop, &conn->io);
+    ev_io_modify(&conn->io, ((events & NET_READ) != 0 ? EV_READ : 0) | ((events & NET_WRITE) != 0 ? EV_WRITE : 0));
+    if (events != 0)
+        ev_io_start(loop, &conn->io);
+}
+
+/* Frees c and returns its descriptor. */
+static int conn_release(struct net_conn *c)
+{
+    struct sys_conn *conn = to_sys_conn(c);
+    struct sys_net *net = to_sys_net(c->net);
+    int fd = conn->fd;
+
+    ev_io_stop(net->loop, &conn->io);
+    list_remove(&conn->ready_link);
+    list_remove(&conn->link);
+    atomic_fetch_sub_explicit(&net->n_conns, 1, memory_order_relaxed);
+    free(conn);
+    return fd;
+}
+
+static void conn_close(struct net_conn *c)
+{
+    close(conn_release(c));
+}
+
+void sys_net_adopt(struct sys_net *n, int fd, const struct net_addr *peer, const struct net_addr *local)
+{
+    struct sys_conn *c = malloc(sizeof(*c));
+
+    if (c == NULL) {
+        atomic_fetch_sub_explicit(&n->n_conns, 1, memory_order_relaxed);
+        close(fd);
+        return;
+    }
+    *c = (struct sys_conn){ .base.net = &n->base, .fd = fd, .want = NET_READ };
+    ev_io_init(&c->io, on_ready, fd, EV_READ);
+    c->io.data = c;
+    list_init(&c->ready_link);
+    list_append(&n->conns, &c->link);
+    ev_io_start(n->loop, &c->io);
+    c->base.ctx = n->base.handler.accepted(n->base.handler.ctx, &c->base, peer, local);
+    if (c->base.ctx == NULL)
+        conn_close(&c->base);
+}
+
+void sys_net_batch(struct sys_net *n, uint64_t now_ns)
+{
+    struct list ready, *node;
+
+    list_init(&ready);
+    list_splice(&ready, &n->ready); /* handlers may close any of them, which takes it out of the list */
+    while ((node = list_pop(&ready)) != NULL) {
+        struct sys_conn *c = list_entry(node, struct sys_conn, ready_link);
+        unsigned events = c->ready_events & c->want;
+
+        c->ready_events = 0;
+        if (events != 0)
+            n->base.handler.ready(c->base.ctx, events);
+    }
+    sys_net_accept(n, now_ns);
+}
+
+int sys_net_init(struct sys_net *n, struct ev_loop *loop, struct sys_lane *lane, struct sys_net **peers,
+                 unsigned n_peers)
+{
+    static const struct env_net_ops ops = {
+        .recv = conn_recv,
+        .sendv = conn_sendv,
+        .sendfile = conn_sendfile,
+        .want = conn_want,
+        .close = conn_close,
+        .detach = conn_release,
+        .peek = conn_peek,
+    };
+
+    n->base = (struct env_net){ .ops = &ops };
+    n->loop = loop;
+    n->lane = lane;
+    n->peers = peers;
+    n->n_peers = n_peers;
+    list_init(&n->conns);
+    list_init(&n->ready);
+    list_init(&n->acceptors);
+    n->resume_ns = 0;
+    atomic_init(&n->n_conns, 0);
+    atomic_init(&n->n_shed, 0);
+    n->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return n->spare_fd < 0 ? -errno : 0;
+}
+
+void sys_net_fini(struct sys_net *n)
+{
+    struct sys_conn *c;
+
+    sys_net_stop_listening(n);
+    while ((c = list_first(&n->conns, struct sys_conn, link)) != NULL)
+        conn_close(&c->base);
+    if (n->spare_fd >= 0)
+        close(n->spare_fd);
+}
