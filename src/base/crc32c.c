@@ -11,6 +11,9 @@
 #else
 #define HAVE_ISAL_CRC 0
 #endif
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 /* Polynomials are reflected throughout: bit 31 is x^0, bit 0 is x^31. */
 #define POLYNOMIAL 0x82f63b78u
@@ -112,11 +115,42 @@ static uint32_t multiply(uint32_t a, uint32_t b)
     return product;
 }
 
+typedef uint32_t (*multiply_fn)(uint32_t a, uint32_t b);
+
 /* Bytes behind A multiply its remainder by x^8 each. The inversions at both ends cancel out. */
-uint32_t crc32c_combine(uint32_t crc_a, uint32_t crc_b, uint64_t size_b)
+static inline uint32_t combine(uint32_t crc_a, uint32_t crc_b, uint64_t size_b, multiply_fn mul)
 {
     for (unsigned k = 3; size_b > 0; size_b >>= 1, k++)
         if ((size_b & 1) != 0)
-            crc_a = multiply(powers[k % ARRAY_SIZE(powers)], crc_a);
+            crc_a = mul(powers[k % ARRAY_SIZE(powers)], crc_a);
     return crc_a ^ crc_b;
 }
+
+uint32_t crc32c_combine_portable(uint32_t crc_a, uint32_t crc_b, uint64_t size_b)
+{
+    return combine(crc_a, crc_b, size_b, multiply);
+}
+
+#if defined(__x86_64__)
+/* The carry-less product of two reflected words is the reflected product, one bit too far right. Its low half is what
+ * has to be reduced, and the CRC instruction does just that to a word: it multiplies by x^32 and divides by P. */
+__attribute__((target("pclmul,sse4.2"))) static uint32_t multiply_clmul(uint32_t a, uint32_t b)
+{
+    __m128i product = _mm_clmulepi64_si128(_mm_cvtsi32_si128((int)a), _mm_cvtsi32_si128((int)b), 0);
+    uint64_t p = (uint64_t)_mm_cvtsi128_si64(product) << 1;
+
+    return _mm_crc32_u32(0, (uint32_t)p) ^ (uint32_t)(p >> 32);
+}
+
+uint32_t crc32c_combine(uint32_t crc_a, uint32_t crc_b, uint64_t size_b)
+{
+    if (__builtin_cpu_supports("pclmul") && __builtin_cpu_supports("sse4.2"))
+        return combine(crc_a, crc_b, size_b, multiply_clmul);
+    return crc32c_combine_portable(crc_a, crc_b, size_b);
+}
+#else
+uint32_t crc32c_combine(uint32_t crc_a, uint32_t crc_b, uint64_t size_b)
+{
+    return crc32c_combine_portable(crc_a, crc_b, size_b);
+}
+#endif

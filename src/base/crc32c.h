@@ -10,8 +10,9 @@
  * crc32c(crc32c(0, a, n), b, m) is the CRC of a and b joined. */
 uint32_t crc32c(uint32_t crc, const void *data, size_t size);
 
-/* The same by table lookup, without ISA-L; tests hold the two against each other. */
+/* The same by table lookup, for any machine; tests hold the two against each other. */
 uint32_t crc32c_portable(uint32_t crc, const void *data, size_t size);
 
 /* CRC of A and B joined from crc(A), crc(B) and the length of B. */
 uint32_t crc32c_combine(uint32_t crc_a, uint32_t crc_b, uint64_t size_b);
+uint32_t crc32c_combine_portable(uint32_t crc_a, uint32_t crc_b, uint64_t size_b);

@@ -42,6 +42,16 @@ static void superblock_fresh(struct node *n, const struct node_options *options)
     draw_uuid(env->prng, &n->superblock.incarnation);
 }
 
+int node_known_shards(struct env_disk *disk, const char *node_id, unsigned *ret_n_shards)
+{
+    struct superblock sb;
+    int rc = superblock_read(disk, node_id, &sb, NULL);
+
+    if (rc == 0)
+        *ret_n_shards = sb.n_shards;
+    return rc;
+}
+
 int node_identify(struct node *n, const struct node_options *options, struct error_text *err)
 {
     struct env_disk *disk = options->envs[0]->disk;

@@ -45,6 +45,10 @@ struct node_options {
     void (*progress)(void *ctx, const char *status);
 };
 
+/* The number of shards that the data directory was made with; changes nothing. Returns 0, -ENOENT when it is new, or
+ * what node_open() will say better. */
+int node_known_shards(struct env_disk *disk, const char *node_id, unsigned *ret_n_shards);
+
 /* Returns 0, a negative errno, or a positive code of journal/, log/, state/ or NODE_E_*; err tells a human what and
  * where. */
 int node_open(const struct node_options *options, struct node **ret, struct error_text *err);

@@ -62,6 +62,7 @@ START_TEST(pieces_and_combination_equal_the_whole)
 
         ck_assert_uint_eq(crc32c(a, data + cut, size - cut), whole);
         ck_assert_uint_eq(crc32c_combine(a, b, size - cut), whole);
+        ck_assert_uint_eq(crc32c_combine_portable(a, b, size - cut), whole);
     }
 }
 END_TEST
@@ -77,6 +78,7 @@ START_TEST(combination_adds_up_for_huge_lengths)
         uint32_t crc = (uint32_t)rand_u64(&r);
 
         ck_assert_uint_eq(crc32c_combine(crc32c_combine(crc, 0, n), 0, m), crc32c_combine(crc, 0, n + m));
+        ck_assert_uint_eq(crc32c_combine(crc, ~crc, n), crc32c_combine_portable(crc, ~crc, n));
     }
 }
 END_TEST

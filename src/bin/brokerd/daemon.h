@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* brokerd: one node in one process. main.c has the command line, start.c brings everything up and down, turn.c is what
+ * runs on the reactors, reload.c is SIGHUP, http.c leads from the node to admin/. */
+
+#include "config/cmdline.h"
+#include "node/node.h"
+#include "sys/listen.h"
+#include "sys/runtime.h"
+
+struct brokerd;
+struct admin;
+
+/* What a reactor's thread has of its own. */
+struct brokerd_reactor {
+    struct brokerd *daemon;
+    unsigned index;
+    bool told_ready, told_stopped;
+    struct lane_mail ready_mail;
+    struct lane_mail reload_mail;
+    const struct config *reload_config;
+};
+
+struct brokerd {
+    const struct cmdline *cmdline;
+    struct config_environment environment;
+    struct config *config;     /* in force */
+    struct config *old_config; /* until every reactor has left it */
+    struct env_disk *disk;
+    struct sys_passed passed;
+    struct sys_listener listener;
+    struct sys_runtime *runtime;
+    struct node *node;
+    struct admin *admin;
+    unsigned n_reactors;
+    struct env **envs;
+    struct brokerd_reactor *reactors;
+    unsigned n_ready, n_reloaded; /* reactor 0 only */
+    uint64_t started_ns;
+    int exit_status;
+};
+
+/* Runs until it is told to stop. Returns the exit status. */
+int brokerd_run(const struct cmdline *cmdline, const struct config_environment *environment, struct config *config);
+
+/* turn.c */
+uint64_t brokerd_turn(void *ctx, uint64_t now_ns);
+void brokerd_stop_reactor(void *ctx);
+
+/* reload.c */
+void brokerd_reload(void *ctx);
+
+/* http.c */
+int brokerd_http_start(struct brokerd *d);
+void brokerd_http_stop(struct brokerd *d);
+void brokerd_http(void *ctx, unsigned reactor, struct net_conn *conn);

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "bin/brokerd/daemon.h"
+#include "journal/journal.h"
+#include "log/log.h"
+#include "sys/disk.h"
+#include "sys/log.h"
+#include "sys/notify.h"
+
+#define N_WORKERS 2
+#define MAX_DEFAULT_SHARDS 8
+#define STOP_TIMEOUT_NS (90ull * 1000 * 1000 * 1000)
+#define RECOVERY_EXTEND_US 30000000ull
+
+static unsigned n_cores(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return n > 0 ? (unsigned)n : 1;
+}
+
+/* A failed fsync is never tried again: the process ends at once and the next start believes only what is on disk. */
+static void fatal(void *ctx, int err, const char *what)
+{
+    log_event(STORAGE_FAILED, "%s: %s: the process ends, so that nothing is acknowledged that isn't on disk", what,
+              strerror(err < 0 ? -err : err));
+    sys_notifyf("ERRNO=%d\nSTATUS=%s failed", err < 0 ? -err : err, what);
+    sys_log_flush();
+    _exit(EX_IOERR);
+}
+
+static void progress(void *ctx, const char *status)
+{
+    log_debug("%s", status);
+    sys_notifyf("STATUS=Starting: %s\nEXTEND_TIMEOUT_USEC=%llu", status, RECOVERY_EXTEND_US);
+}
+
+static int open_log(const struct config *c)
+{
+    _cleanup_(freep) char *file = config_log_file(c);
+    struct sys_log_config log = {
+        .node_id = c->node_id,
+        .level = (enum sys_log_level)c->logging.level,
+        .file = file,
+        .max_size_bytes = (uint64_t)c->logging.max_size_bytes,
+        .max_backups = (unsigned)c->logging.max_backups,
+        .max_age_ns = (uint64_t)c->logging.max_age_ns,
+        .compress = c->logging.compress,
+    };
+    struct error_text err = { "" };
+
+    if (sys_log_open(&log, &err) == 0)
+        return EX_OK;
+    fprintf(stderr, "brokerd: %s\n", err.text);
+    return EX_CANTCREAT;
+}
+
+static int open_disk(struct brokerd *d)
+{
+    int rc = sys_disk_new(d->config->data_dir, &d->disk);
+
+    if (rc == 0)
+        return EX_OK;
+    log_error("%s: %s", d->config->data_dir, strerror(-rc));
+    return EX_CANTCREAT;
+}
+
+static int open_listener(struct brokerd *d)
+{
+    struct sys_listen_spec spec = {
+        .name = "client",
+        .host = d->config->bind_addr,
+        .port = (uint16_t)d->config->bind_port,
+        .backlog = 4096,
+    };
+    struct error_text err = { "" };
+    int rc = sys_passed_init(&d->passed, &err);
+
+    if (rc == 0)
+        rc = sys_listen(&spec, &d->passed, &d->listener, &err);
+    if (rc == 0)
+        rc = sys_passed_check(&d->passed, &err);
+    if (rc == 0)
+        return EX_OK;
+    log_error("%s", err.text);
+    return rc == -EINVAL ? EX_CONFIG : EX_UNAVAILABLE;
+}
+
+static int open_runtime(struct brokerd *d, unsigned n_shards)
+{
+    struct sys_runtime_config config = {
+        .n_reactors = d->n_reactors,
+        .n_shards = n_shards,
+        .n_workers = N_WORKERS,
+        .disk = d->disk,
+    };
+    struct env *envs;
+    int rc = sys_runtime_new(&config, &d->runtime);
+
+    if (rc < 0) {
+        log_error("starting threads: %s", strerror(-rc));
+        return EX_OSERR;
+    }
+    envs = sys_runtime_envs(d->runtime);
+    d->envs = xcalloc(d->n_reactors, sizeof(struct env *));
+    for (unsigned i = 0; i < d->n_reactors; i++)
+        d->envs[i] = &envs[i];
+    return EX_OK;
+}
+
+static int node_status(int rc)
+{
+    switch (rc) {
+    case NODE_E_BUSY:
+        return EX_TEMPFAIL;
+    case NODE_E_DATA:
+    case JOURNAL_E_CORRUPT:
+    case JOURNAL_E_VERSION:
+    case LOG_E_CORRUPT:
+    case LOG_E_VERSION:
+        return EX_DATAERR;
+    default:
+        return EX_IOERR;
+    }
+}
+
+static int open_node(struct brokerd *d, unsigned n_shards)
+{
+    struct node_options options = {
+        .config = d->config,
+        .n_reactors = d->n_reactors,
+        .envs = d->envs,
+        .n_shards = n_shards,
+        .host = { .fatal = fatal, .http = brokerd_http, .ctx = d },
+        .progress = progress,
+    };
+    struct error_text err = { "" };
+    int rc = node_open(&options, &d->node, &err);
+
+    if (rc == 0)
+        return EX_OK;
+    if (err.text[0] == '\0')
+        error_setf(&err, "%s", error_text(rc));
+    log_error("%s: %s", d->config->data_dir, err.text);
+    return node_status(rc);
+}
+
+/* The number of shards belongs to the data directory; the threads have to be made before it is known. */
+static unsigned choose_shards(struct brokerd *d)
+{
+    unsigned n = d->config->performance.shards != CONFIG_AUTO ? (unsigned)d->config->performance.shards
+                                                              : MIN(n_cores(), (unsigned)MAX_DEFAULT_SHARDS);
+    unsigned known;
+
+    return node_known_shards(d->disk, d->config->node_id, &known) == 0 ? known : n;
+}
+
+static void warn_of_exposure(const struct brokerd *d)
+{
+    char addr[SYS_ADDR_PORT_SIZE];
+
+    if (!sys_addr_is_loopback(&d->listener.addr))
+        log_event(EXPOSED, "%s can be reached from other machines, and clients aren't authenticated",
+                  sys_addr_format(&d->listener.addr, addr));
+}
+
+static void attach_reactors(struct brokerd *d)
+{
+    d->reactors = xcalloc(d->n_reactors, sizeof(*d->reactors));
+    for (unsigned i = 0; i < d->n_reactors; i++) {
+        struct sys_reactor_handler handler = { .turn = brokerd_turn,
+                                               .stop = brokerd_stop_reactor,
+                                               .ctx = &d->reactors[i] };
+
+        d->reactors[i] = (struct brokerd_reactor){ .daemon = d, .index = i };
+        sys_runtime_set_handler(d->runtime, i, &handler);
+        node_start(d->node, i);
+    }
+}
+
+static void stopping(void *ctx, int signo)
+{
+    log_event(STOPPING, "stopping");
+    sys_notifyf("STOPPING=1\nSTATUS=Stopping");
+}
+
+static int run(struct brokerd *d)
+{
+    struct sys_runtime_hooks hooks = { .stopping = stopping,
+                                       .reload = brokerd_reload,
+                                       .ctx = d,
+                                       .stop_timeout_ns = STOP_TIMEOUT_NS };
+    int rc;
+
+    node_set_port(d->node, d->listener.addr.port);
+    attach_reactors(d);
+    sys_runtime_listen(d->runtime, TAKE_FD(d->listener.fd));
+    rc = sys_runtime_start(d->runtime);
+    if (rc < 0) {
+        log_error("starting threads: %s", strerror(-rc));
+        return EX_OSERR;
+    }
+    rc = sys_runtime_run(d->runtime, &hooks);
+    if (rc == 0)
+        return EX_OK;
+    log_error("stopping took too long; what was acknowledged is on disk");
+    sys_log_flush();
+    _exit(EX_SOFTWARE);
+}
+
+static void bring_down(struct brokerd *d)
+{
+    brokerd_http_stop(d);
+    node_free(d->node);
+    sys_runtime_free(d->runtime);
+    sys_passed_fini(&d->passed);
+    sys_disk_free(d->disk);
+    free(d->reactors);
+    free(d->envs);
+    config_fini(d->config);
+    free(d->config);
+    sys_log_close();
+}
+
+int brokerd_run(const struct cmdline *cmdline, const struct config_environment *environment, struct config *config)
+{
+    struct brokerd d = { .cmdline = cmdline, .environment = *environment, .config = config, .listener.fd = -1 };
+    unsigned n_shards = 0;
+    int status = open_log(config);
+
+    if (status != EX_OK)
+        return status;
+    d.n_reactors = config->performance.reactors != CONFIG_AUTO ? (unsigned)config->performance.reactors : n_cores();
+    status = open_disk(&d);
+    if (status == EX_OK) {
+        n_shards = choose_shards(&d);
+        status = open_listener(&d);
+    }
+    if (status == EX_OK)
+        status = open_runtime(&d, n_shards);
+    if (status == EX_OK) {
+        d.started_ns = clock_mono_ns(d.envs[0]->clock);
+        status = brokerd_http_start(&d);
+    }
+    if (status == EX_OK)
+        status = open_node(&d, n_shards);
+    if (status == EX_OK) {
+        warn_of_exposure(&d);
+        status = run(&d);
+    }
+    bring_down(&d);
+    return status;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "bin/brokerd/daemon.h"
+#include "sys/log.h"
+#include "sys/notify.h"
+
+#define DRAIN_NS (5000ull * 1000 * 1000)
+
+static void announce(struct brokerd *d)
+{
+    const struct config *c = d->config;
+    char addr[SYS_ADDR_PORT_SIZE];
+    uint64_t ms = (clock_mono_ns(d->envs[0]->clock) - d->started_ns) / 1000000;
+
+    sys_addr_format(&d->listener.addr, addr);
+    log_event(READY, "ready: node=%s address=%s port=%u data=%s config=%s reactors=%u start_ms=%llu", c->node_id, addr,
+              d->listener.addr.port, c->data_dir, c->file != NULL ? c->file : "none", d->n_reactors,
+              (unsigned long long)ms);
+    sys_notifyf("READY=1\nSTATUS=Serving Kafka clients on %s", addr);
+}
+
+/* On reactor 0, from each reactor once. */
+static void ready_arrived(struct lane_mail *mail)
+{
+    struct brokerd_reactor *r = container_of(mail, struct brokerd_reactor, ready_mail);
+    struct brokerd *d = r->daemon;
+
+    if (++d->n_ready == d->n_reactors)
+        announce(d);
+}
+
+uint64_t brokerd_turn(void *ctx, uint64_t now_ns)
+{
+    struct brokerd_reactor *r = ctx;
+    struct brokerd *d = r->daemon;
+    uint64_t deadline = node_turn(d->node, r->index, now_ns);
+
+    if (!r->told_ready && node_is_ready(d->node, r->index)) {
+        r->told_ready = true;
+        r->ready_mail.deliver = ready_arrived;
+        lane_post(d->envs[r->index]->lane, 0, &r->ready_mail);
+    }
+    if (!r->told_stopped && node_is_stopped(d->node, r->index)) {
+        r->told_stopped = true;
+        sys_runtime_stopped(d->runtime, r->index);
+    }
+    return deadline;
+}
+
+void brokerd_stop_reactor(void *ctx)
+{
+    struct brokerd_reactor *r = ctx;
+
+    if (r->index == 0)
+        node_stop(r->daemon->node, 0, DRAIN_NS);
+}
