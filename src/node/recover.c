@@ -30,6 +30,7 @@ static int open_journal(struct recovery *rec, struct node_shard *s)
     uint64_t size = (uint64_t)rec->options->config->journal_size_bytes;
     struct journal_config config = {
         .disk = s->replicas.env->disk,
+        .prng = s->replicas.env->prng,
         .dir = dir,
         .shard = s->index,
         .size_bytes = size,

@@ -6,6 +6,8 @@
 
 #include "config/cmdline.h"
 #include "node/node.h"
+
+#include "sys/addr.h"
 #include "sys/listen.h"
 #include "sys/runtime.h"
 

@@ -49,7 +49,7 @@ static void tell_changes(const struct config *from, const struct config *to)
 
     for (size_t i = 0; i < n; i++) {
         if (!changes[i].is_live)
-            log_warn("%s changed and takes effect at the next restart", config_key_name(changes[i].id));
+            log_warn("%s changed and takes effect at the next restart", config_key_path(changes[i].id));
     }
 }
 
@@ -84,11 +84,14 @@ void brokerd_reload(void *ctx)
         return;
     }
     tell_changes(d->config, fresh);
-    sys_log_set_level((enum sys_log_level)fresh->logging.level);
     d->old_config = d->config;
-    d->config = fresh;
+    d->config = xcalloc(1, sizeof(*d->config));
+    config_copy(d->config, d->old_config);
+    config_adopt_live(d->config, fresh);
+    config_free(fresh);
+    sys_log_set_level((enum sys_log_level)d->config->logging.level);
     for (unsigned i = 0; i < d->n_reactors; i++) {
-        d->reactors[i].reload_config = fresh;
+        d->reactors[i].reload_config = d->config;
         d->reactors[i].reload_mail.deliver = reload_here;
         sys_runtime_post(d->runtime, i, &d->reactors[i].reload_mail);
     }
