@@ -2,7 +2,7 @@
 #pragma once
 
 /* brokerd: one node in one process. main.c has the command line, start.c brings everything up and down, turn.c is what
- * runs on the reactors, reload.c is SIGHUP, http.c leads from the node to admin/. */
+ * runs on the reactors, reload.c is SIGHUP. */
 
 #include "config/cmdline.h"
 #include "node/node.h"
@@ -12,7 +12,6 @@
 #include "sys/runtime.h"
 
 struct brokerd;
-struct admin;
 
 /* What a reactor's thread has of its own. */
 struct brokerd_reactor {
@@ -34,7 +33,6 @@ struct brokerd {
     struct sys_listener listener;
     struct sys_runtime *runtime;
     struct node *node;
-    struct admin *admin;
     unsigned n_reactors;
     struct env **envs;
     struct brokerd_reactor *reactors;
@@ -46,14 +44,12 @@ struct brokerd {
 /* Runs until it is told to stop. Returns the exit status. */
 int brokerd_run(const struct cmdline *cmdline, const struct config_environment *environment, struct config *config);
 
+/* notify.c: tells the service manager, sd_notify(3). */
+_printf_(1, 2) void brokerd_notify(const char *fmt, ...);
+
 /* turn.c */
 uint64_t brokerd_turn(void *ctx, uint64_t now_ns);
 void brokerd_stop_reactor(void *ctx);
 
 /* reload.c */
 void brokerd_reload(void *ctx);
-
-/* http.c */
-int brokerd_http_start(struct brokerd *d);
-void brokerd_http_stop(struct brokerd *d);
-void brokerd_http(void *ctx, unsigned reactor, struct net_conn *conn);

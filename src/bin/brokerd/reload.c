@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bin/brokerd/daemon.h"
-#include "sys/log.h"
-#include "sys/notify.h"
+#include "bin/brokerd/say.h"
+#include "sys/systemd.h"
 
 /* SIGHUP: the new configuration is read and checked first; a bad one changes nothing. Keys that need a restart keep
  * their old effect, and are named. */
@@ -18,7 +18,7 @@ static void all_reloaded(struct brokerd *d)
 {
     config_free(TAKE_PTR(d->old_config));
     log_event(RELOADED, "the configuration was reloaded");
-    sys_notifyf("READY=1");
+    brokerd_notify("READY=1");
 }
 
 static void reloaded(struct lane_mail *mail)
@@ -70,8 +70,7 @@ void brokerd_reload(void *ctx)
 
     if (d->old_config != NULL)
         return; /* the one before is still on its way */
-    sys_notifyf("RELOADING=1");
-    sys_log_reopen();
+    brokerd_notify("RELOADING=1");
     fresh = xcalloc(1, sizeof(*fresh));
     config_report_init(&report);
     rc = cmdline_load(d->cmdline, &d->environment, fresh, &report);
@@ -80,7 +79,7 @@ void brokerd_reload(void *ctx)
     if (rc != 0) {
         log_error("the configuration stays as it was");
         config_free(fresh);
-        sys_notifyf("READY=1");
+        brokerd_notify("READY=1");
         return;
     }
     tell_changes(d->config, fresh);
@@ -89,7 +88,6 @@ void brokerd_reload(void *ctx)
     config_copy(d->config, d->old_config);
     config_adopt_live(d->config, fresh);
     config_free(fresh);
-    sys_log_set_level((enum sys_log_level)d->config->logging.level);
     for (unsigned i = 0; i < d->n_reactors; i++) {
         d->reactors[i].reload_config = d->config;
         d->reactors[i].reload_mail.deliver = reload_here;

@@ -4,11 +4,11 @@
 #include <unistd.h>
 
 #include "bin/brokerd/daemon.h"
+#include "bin/brokerd/say.h"
 #include "journal/journal.h"
 #include "log/log.h"
 #include "sys/disk.h"
-#include "sys/log.h"
-#include "sys/notify.h"
+#include "sys/systemd.h"
 
 #define N_WORKERS 2
 #define MAX_DEFAULT_SHARDS 8
@@ -27,35 +27,13 @@ static void fatal(void *ctx, int err, const char *what)
 {
     log_event(STORAGE_FAILED, "%s: %s: the process ends, so that nothing is acknowledged that isn't on disk", what,
               strerror(err < 0 ? -err : err));
-    sys_notifyf("ERRNO=%d\nSTATUS=%s failed", err < 0 ? -err : err, what);
-    sys_log_flush();
+    brokerd_notify("ERRNO=%d\nSTATUS=%s failed", err < 0 ? -err : err, what);
     _exit(EX_IOERR);
 }
 
 static void progress(void *ctx, const char *status)
 {
-    log_debug("%s", status);
-    sys_notifyf("STATUS=Starting: %s\nEXTEND_TIMEOUT_USEC=%llu", status, RECOVERY_EXTEND_US);
-}
-
-static int open_log(const struct config *c)
-{
-    _cleanup_(freep) char *file = config_log_file(c);
-    struct sys_log_config log = {
-        .node_id = c->node_id,
-        .level = (enum sys_log_level)c->logging.level,
-        .file = file,
-        .max_size_bytes = (uint64_t)c->logging.max_size_bytes,
-        .max_backups = (unsigned)c->logging.max_backups,
-        .max_age_ns = (uint64_t)c->logging.max_age_ns,
-        .compress = c->logging.compress,
-    };
-    struct error_text err = { "" };
-
-    if (sys_log_open(&log, &err) == 0)
-        return EX_OK;
-    fprintf(stderr, "brokerd: %s\n", err.text);
-    return EX_CANTCREAT;
+    brokerd_notify("STATUS=Starting: %s\nEXTEND_TIMEOUT_USEC=%llu", status, RECOVERY_EXTEND_US);
 }
 
 static int open_disk(struct brokerd *d)
@@ -134,7 +112,7 @@ static int open_node(struct brokerd *d, unsigned n_shards)
         .n_reactors = d->n_reactors,
         .envs = d->envs,
         .n_shards = n_shards,
-        .host = { .fatal = fatal, .http = brokerd_http, .ctx = d },
+        .host = { .fatal = fatal, .ctx = d },
         .progress = progress,
     };
     struct error_text err = { "" };
@@ -184,20 +162,19 @@ static void attach_reactors(struct brokerd *d)
 static void stopping(void *ctx, int signo)
 {
     log_event(STOPPING, "stopping");
-    sys_notifyf("STOPPING=1\nSTATUS=Stopping");
+    brokerd_notify("STOPPING=1\nSTATUS=Stopping");
 }
 
 static int run(struct brokerd *d)
 {
-    struct sys_runtime_hooks hooks = { .stopping = stopping,
-                                       .reload = brokerd_reload,
-                                       .ctx = d,
-                                       .stop_timeout_ns = STOP_TIMEOUT_NS };
+    struct sys_runtime_hooks hooks = {
+        .stopping = stopping, .reload = brokerd_reload, .ctx = d, .stop_timeout_ns = STOP_TIMEOUT_NS
+    };
     int rc;
 
     node_set_port(d->node, d->listener.addr.port);
     attach_reactors(d);
-    sys_runtime_listen(d->runtime, TAKE_FD(d->listener.fd));
+    sys_runtime_listen(d->runtime, d->listener.fd);
     rc = sys_runtime_start(d->runtime);
     if (rc < 0) {
         log_error("starting threads: %s", strerror(-rc));
@@ -207,13 +184,11 @@ static int run(struct brokerd *d)
     if (rc == 0)
         return EX_OK;
     log_error("stopping took too long; what was acknowledged is on disk");
-    sys_log_flush();
     _exit(EX_SOFTWARE);
 }
 
 static void bring_down(struct brokerd *d)
 {
-    brokerd_http_stop(d);
     node_free(d->node);
     sys_runtime_free(d->runtime);
     sys_passed_fini(&d->passed);
@@ -222,17 +197,14 @@ static void bring_down(struct brokerd *d)
     free(d->envs);
     config_fini(d->config);
     free(d->config);
-    sys_log_close();
 }
 
 int brokerd_run(const struct cmdline *cmdline, const struct config_environment *environment, struct config *config)
 {
     struct brokerd d = { .cmdline = cmdline, .environment = *environment, .config = config, .listener.fd = -1 };
     unsigned n_shards = 0;
-    int status = open_log(config);
+    int status;
 
-    if (status != EX_OK)
-        return status;
     d.n_reactors = config->performance.reactors != CONFIG_AUTO ? (unsigned)config->performance.reactors : n_cores();
     status = open_disk(&d);
     if (status == EX_OK) {
@@ -243,10 +215,8 @@ int brokerd_run(const struct cmdline *cmdline, const struct config_environment *
         status = open_runtime(&d, n_shards);
     if (status == EX_OK) {
         d.started_ns = clock_mono_ns(d.envs[0]->clock);
-        status = brokerd_http_start(&d);
-    }
-    if (status == EX_OK)
         status = open_node(&d, n_shards);
+    }
     if (status == EX_OK) {
         warn_of_exposure(&d);
         status = run(&d);

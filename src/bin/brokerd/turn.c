@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bin/brokerd/daemon.h"
-#include "sys/log.h"
-#include "sys/notify.h"
+#include "bin/brokerd/say.h"
+#include "sys/systemd.h"
 
 #define DRAIN_NS (5000ull * 1000 * 1000)
 
@@ -15,7 +15,7 @@ static void announce(struct brokerd *d)
     log_event(READY, "ready: node=%s address=%s port=%u data=%s config=%s reactors=%u start_ms=%llu", c->node_id, addr,
               d->listener.addr.port, c->data_dir, c->file != NULL ? c->file : "none", d->n_reactors,
               (unsigned long long)ms);
-    sys_notifyf("READY=1\nSTATUS=Serving Kafka clients on %s", addr);
+    brokerd_notify("READY=1\nSTATUS=Serving Kafka clients on %s", addr);
 }
 
 /* On reactor 0, from each reactor once. */

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+
+#include "broker/internal.h"
+#include "config/topic.h"
+
+#define TOPIC_MAX_CONFIGS 64
+
+int16_t broker_find_partition(const struct broker_request *req, const struct meta_topic *topic, int32_t partition,
+                              const struct meta_partition **ret)
+{
+    if (topic == NULL || partition < 0 || partition >= topic->n_partitions)
+        return KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION;
+    *ret = &topic->partitions[partition];
+    return 0;
+}
+
+/* Without an advertised address a client is told the one that it reached us on. */
+void broker_advertised(const struct broker_request *req, const struct meta_broker *b, struct slice *ret_host,
+                       int32_t *ret_port)
+{
+    *ret_host = slice_str(b->host);
+    if (b->host[0] == '\0' && req->conn != NULL)
+        *ret_host = slice_str(req->conn->local->text);
+    *ret_port = b->port;
+}
+
+static const char *message(struct broker_request *req, const char *text)
+{
+    return arena_memdup(&req->arena, text, strlen(text) + 1);
+}
+
+static int16_t check_configs(struct broker_request *req, const struct broker_new_topic *t, const char **ret_message)
+{
+    struct topic_config config;
+    struct error_text err = { "" };
+
+    if (t->n_configs > TOPIC_MAX_CONFIGS) {
+        *ret_message = "too many configs";
+        return KAFKA_E_INVALID_CONFIG;
+    }
+    topic_config_init(&config, req->backend->config);
+    for (size_t i = 0; i < t->n_configs; i++) {
+        if (topic_config_set(&config, slice_str(t->configs[i].name), slice_str(t->configs[i].value), &err) == 0)
+            continue;
+        *ret_message = message(req, err.text);
+        return KAFKA_E_INVALID_CONFIG;
+    }
+    return 0;
+}
+
+static size_t count_brokers(const struct meta *m)
+{
+    const struct meta_broker *b;
+    size_t n = 0;
+
+    list_foreach (&m->brokers, b, link)
+        n++;
+    return n;
+}
+
+static int16_t check_replication(struct broker_request *req, int32_t factor, const char **ret_message)
+{
+    size_t n = count_brokers(req->backend->meta);
+    char text[128];
+
+    if (factor >= 1 && (size_t)factor <= n)
+        return 0;
+    if (factor < 1)
+        snprintf(text, sizeof(text), "a replication factor of %d is not possible", factor);
+    else if (n == 1)
+        snprintf(text, sizeof(text), "there is one broker, so the replication factor can't be %d", factor);
+    else
+        snprintf(text, sizeof(text), "there are %zu brokers, so the replication factor can't be %d", n, factor);
+    *ret_message = message(req, text);
+    return KAFKA_E_INVALID_REPLICATION_FACTOR;
+}
+
+static int16_t check_partitions(struct broker_request *req, int32_t n, const char **ret_message)
+{
+    char text[128];
+
+    if (n >= 1 && n <= META_PARTITIONS_MAX)
+        return 0;
+    snprintf(text, sizeof(text), "a topic has 1 to %d partitions, not %d", META_PARTITIONS_MAX, n);
+    *ret_message = message(req, text);
+    return KAFKA_E_INVALID_PARTITIONS;
+}
+
+static int16_t check_name(const struct broker_request *req, struct slice name, const char **ret_message)
+{
+    *ret_message = meta_topic_name_check(name);
+    if (*ret_message != NULL)
+        return KAFKA_E_INVALID_TOPIC_EXCEPTION;
+    if (meta_topic_by_name(req->backend->meta, name) == NULL)
+        return 0;
+    *ret_message = "a topic of this name exists";
+    return KAFKA_E_TOPIC_ALREADY_EXISTS;
+}
+
+int16_t broker_topic_create(struct broker_request *req, const struct broker_new_topic *topic, struct wr *w,
+                            struct uuid *ret_id, const char **ret_message)
+{
+    const struct config *config = req->backend->config;
+    uint8_t random[16];
+    struct meta_topic_create create = {
+        .name = topic->name,
+        .n_partitions = topic->n_partitions == -1 ? (int32_t)config->num_partitions : topic->n_partitions,
+        .replication_factor =
+            topic->replication_factor == -1 ? (int16_t)config_replication_factor(config) : topic->replication_factor,
+        .leader = req->backend->broker_id,
+        .configs = topic->configs,
+        .n_configs = topic->n_configs,
+    };
+    int16_t error = check_name(req, topic->name, ret_message);
+
+    if (error == 0)
+        error = check_partitions(req, create.n_partitions, ret_message);
+    if (error == 0)
+        error = check_replication(req, create.replication_factor, ret_message);
+    if (error == 0)
+        error = check_configs(req, topic, ret_message);
+    if (error != 0)
+        return error;
+    prng_fill(req->backend->env->prng, random, sizeof(random));
+    uuid_from_random(&create.id, random);
+    *ret_id = create.id;
+    meta_write_topic_create(w, &create);
+    return 0;
+}
