@@ -5,7 +5,8 @@
  *
  * Nothing reacts inside an I/O callback: the net marks a connection ready and calls the handler's ready() from
  * the reactor's batch, once per turn at most. The owner then receives or sends until -EAGAIN or until it had its
- * share; readiness is level-triggered for what net_want() asked. */
+ * share; readiness is level-triggered for what net_want() asked. A new connection wants nothing; one that wants
+ * nothing needn't hear that its peer has gone. */
 
 #include <stdbool.h>
 #include <stddef.h>

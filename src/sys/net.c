@@ -113,12 +113,11 @@ void sys_net_adopt(struct sys_net *n, int fd, const struct net_addr *peer, const
         close(fd);
         return;
     }
-    *c = (struct sys_conn){ .base.net = &n->base, .fd = fd, .want = NET_READ };
-    ev_io_init(&c->io, on_ready, fd, EV_READ);
+    *c = (struct sys_conn){ .base.net = &n->base, .fd = fd };
+    ev_io_init(&c->io, on_ready, fd, 0);
     c->io.data = c;
     list_init(&c->ready_link);
     list_append(&n->conns, &c->link);
-    ev_io_start(n->loop, &c->io);
     c->base.ctx = n->base.handler.accepted(n->base.handler.ctx, &c->base, peer, local);
     if (c->base.ctx == NULL)
         conn_close(&c->base);

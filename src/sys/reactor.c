@@ -38,9 +38,11 @@ static void reactor_main(void *ctx)
 {
     struct sys_reactor *r = ctx;
 
+    if (r->handler.start != NULL)
+        r->handler.start(r->handler.ctx);
     ev_now_update(r->loop);
     for (;;) {
-        uint64_t now_ns = clock_mono_ns(r->env->clock), deadline_ns;
+        uint64_t now_ns = clock_mono_ns(r->env.clock), deadline_ns;
 
         sys_net_batch(&r->net, now_ns);
         sys_lane_deliver(&r->lane);
@@ -76,13 +78,11 @@ static void deliver_poke(struct lane_mail *m)
     atomic_store_explicit(&p->pending, false, memory_order_release);
 }
 
-int sys_reactor_init(struct sys_reactor *r, struct env *env, unsigned index, struct sys_lanes *lanes,
-                     const struct reactor_peers *peers, struct sys_runtime *rt)
+int sys_reactor_init(struct sys_reactor *r, unsigned index, struct sys_lanes *lanes, const struct reactor_peers *peers,
+                     struct sys_runtime *rt)
 {
     int err_lane, err_net;
 
-    memset(r, 0, sizeof(*r));
-    r->env = env;
     r->runtime = rt;
     r->stop_mail.deliver = deliver_stop;
     r->end_mail.deliver = deliver_end;
@@ -91,8 +91,8 @@ int sys_reactor_init(struct sys_reactor *r, struct env *env, unsigned index, str
     r->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
     err_lane = sys_lane_init(&r->lane, lanes, index, peers->lanes, peers->n);
     err_net = sys_net_init(&r->net, r->loop, &r->lane, peers->nets, peers->n);
-    env->lane = &r->lane.base;
-    env->net = &r->net.base;
+    r->env.lane = &r->lane.base;
+    r->env.net = &r->net.base;
     if (r->loop == NULL)
         return -EMFILE; /* libev doesn't tell; nothing else is likely */
     if (err_lane < 0 || err_net < 0)

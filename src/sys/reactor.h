@@ -17,7 +17,7 @@ struct reactor_poke {
 };
 
 struct sys_reactor {
-    struct env *env;
+    struct env env;
     struct ev_loop *loop;
     ev_io inbox_io;
     ev_timer timer;
@@ -38,10 +38,10 @@ struct reactor_peers {
     unsigned n;
 };
 
-/* env is filled in but for net and lane, which become the reactor's. Returns 0 or a negative errno;
- * sys_reactor_fini() after both. */
-int sys_reactor_init(struct sys_reactor *r, struct env *env, unsigned index, struct sys_lanes *lanes,
-                     const struct reactor_peers *peers, struct sys_runtime *rt);
+/* r is zeroed but for env, which lacks only net and lane. Returns 0 or a negative errno; sys_reactor_fini() after
+ * both. */
+int sys_reactor_init(struct sys_reactor *r, unsigned index, struct sys_lanes *lanes, const struct reactor_peers *peers,
+                     struct sys_runtime *rt);
 void sys_reactor_fini(struct sys_reactor *r);
 
 /* Until its end_mail: runs turns. */

@@ -37,20 +37,22 @@ static int open_reactors(struct sys_runtime *rt, struct env_disk *disk)
     struct reactor_peers peers;
     int r = 0;
 
-    rt->envs = xcalloc(n, sizeof(*rt->envs));
+    rt->envs = xcalloc(n, sizeof(struct env *));
     rt->lane_of = xcalloc(n, sizeof(struct sys_lane *));
     rt->net_of = xcalloc(n, sizeof(struct sys_net *));
     rt->reactors = aligned_alloc(_Alignof(struct sys_reactor), n * sizeof(*rt->reactors));
     gq_assert(rt->reactors != NULL);
+    memset(rt->reactors, 0, n * sizeof(*rt->reactors));
     peers = (struct reactor_peers){ .lanes = rt->lane_of, .nets = rt->net_of, .n = n };
     for (unsigned i = 0; i < n; i++) {
         struct sys_reactor *reactor = &rt->reactors[i];
         int err;
 
-        rt->envs[i] = (struct env){ .clock = sys_clock(), .disk = disk, .prng = sys_prng() };
+        reactor->env = (struct env){ .clock = sys_clock(), .disk = disk, .prng = sys_prng() };
+        rt->envs[i] = &reactor->env;
         rt->lane_of[i] = &reactor->lane;
         rt->net_of[i] = &reactor->net;
-        err = sys_reactor_init(reactor, &rt->envs[i], i, &rt->lanes, &peers, rt);
+        err = sys_reactor_init(reactor, i, &rt->lanes, &peers, rt);
         r = r < 0 ? r : err;
     }
     return r;
@@ -108,7 +110,7 @@ void sys_runtime_free(struct sys_runtime *rt)
     free(rt);
 }
 
-struct env *sys_runtime_envs(struct sys_runtime *rt)
+struct env **sys_runtime_envs(struct sys_runtime *rt)
 {
     return rt->envs;
 }

@@ -31,6 +31,8 @@ struct sys_runtime_config {
 };
 
 struct sys_reactor_handler {
+    /* On the reactor's thread, before its first turn. May be NULL. */
+    void (*start)(void *ctx);
     /* Once per turn, after all that arrived was handed out. Returns when the next turn is due at the latest
      * (CLOCK_MONOTONIC), UINT64_MAX for no such time. */
     uint64_t (*turn)(void *ctx, uint64_t now_ns);
@@ -55,8 +57,8 @@ int sys_runtime_new(const struct sys_runtime_config *config, struct sys_runtime 
 /* Takes NULL. Not while threads run. */
 void sys_runtime_free(struct sys_runtime *rt);
 
-/* n_reactors of them, the runtime's. */
-struct env *sys_runtime_envs(struct sys_runtime *rt);
+/* n_reactors of them, by reactor; the runtime's. */
+struct env **sys_runtime_envs(struct sys_runtime *rt);
 
 void sys_runtime_set_handler(struct sys_runtime *rt, unsigned reactor, const struct sys_reactor_handler *h);
 

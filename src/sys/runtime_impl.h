@@ -10,9 +10,9 @@
 
 struct sys_runtime {
     unsigned n_reactors, n_listeners;
-    struct env *envs;
+    struct env **envs; /* by reactor, as the next ones */
     struct sys_reactor *reactors;
-    struct sys_lane **lane_of; /* by reactor */
+    struct sys_lane **lane_of;
     struct sys_net **net_of;
     struct sys_lanes lanes;
     int signal_fd;

@@ -23,6 +23,7 @@ static void *accepted(void *ctx, struct net_conn *c, const struct net_addr *peer
     s->seat = seat;
     s->c = c;
     atomic_fetch_add(&seat->n_open, 1);
+    net_want(c, NET_READ);
     return s;
 }
 
@@ -53,7 +54,7 @@ void server_prepare(struct server *sv, unsigned n_reactors, void (*on_ready)(str
     sv->port = l.addr.port;
     for (unsigned i = 0; i < n_reactors; i++) {
         sv->seats[i] = (struct seat){ .server = sv, .n_turns = 1 };
-        sys_runtime_envs(sv->rt)[i].net->handler =
+        sys_runtime_envs(sv->rt)[i]->net->handler =
             (struct net_handler){ .accepted = accepted, .ready = ready, .ctx = &sv->seats[i] };
         sys_runtime_set_handler(sv->rt, i, &(struct sys_reactor_handler){ .turn = turn, .ctx = &sv->seats[i] });
     }

@@ -63,7 +63,7 @@ struct token {
 static void deliver_token(struct lane_mail *m)
 {
     struct token *t = container_of(m, struct token, mail);
-    struct env *env = &sys_runtime_envs(t->rt)[t->at];
+    struct env *env = sys_runtime_envs(t->rt)[t->at];
 
     ck_assert_uint_eq(env->lane->reactor, t->at);
     if (t->n_visits[t->at]++ == 0)
@@ -97,8 +97,16 @@ END_TEST
 struct sleeper {
     struct sys_runtime *rt;
     uint64_t deadline_ns, last_ns;
-    unsigned n_turns;
+    unsigned n_turns, n_starts;
 };
+
+static void sleeper_start(void *ctx)
+{
+    struct sleeper *s = ctx;
+
+    ck_assert_uint_eq(s->n_turns, 0);
+    s->n_starts++;
+}
 
 static uint64_t sleeper_turn(void *ctx, uint64_t now_ns)
 {
@@ -119,9 +127,11 @@ START_TEST(sleeps_until_the_deadline)
     struct sleeper s = { 0 };
 
     s.rt = make(1);
-    sys_runtime_set_handler(s.rt, 0, &(struct sys_reactor_handler){ .turn = sleeper_turn, .ctx = &s });
+    sys_runtime_set_handler(s.rt, 0,
+                            &(struct sys_reactor_handler){ .start = sleeper_start, .turn = sleeper_turn, .ctx = &s });
     ck_assert_int_eq(sys_runtime_start(s.rt), 0);
     ck_assert_int_eq(sys_runtime_run(s.rt, &no_hooks), 0);
+    ck_assert_uint_eq(s.n_starts, 1);
     ck_assert_uint_ge(s.last_ns, s.deadline_ns);
     ck_assert_uint_lt(s.n_turns, 20); /* a loop that spins makes thousands */
     sys_runtime_free(s.rt);
@@ -247,7 +257,7 @@ static void parting_stop(void *ctx)
 {
     struct parting *p = ctx;
 
-    lane_post(sys_runtime_envs(p->rt)[1].lane, 0, &p->mail);
+    lane_post(sys_runtime_envs(p->rt)[1]->lane, 0, &p->mail);
     sys_runtime_stopped(p->rt, 1);
 }
 
@@ -304,7 +314,7 @@ static void blocker_make(struct blocker *b, struct sys_runtime *rt, void (*deliv
 {
     *b = (struct blocker){ .mail.deliver = deliver,
                            .work = { .run = block_flush, .done = flush_done },
-                           .env = &sys_runtime_envs(rt)[1] };
+                           .env = sys_runtime_envs(rt)[1] };
     sem_init(&b->started, 0, 0);
     sem_init(&b->go_on, 0, 0);
     set_idle(rt, 2);
