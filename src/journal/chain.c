@@ -11,12 +11,14 @@ void journal_chain_free(struct journal_chain *c)
     if (c == NULL)
         return;
     free(c->runs);
+    free(c->cuts);
     free(c);
 }
 
-void journal_chain_clear(struct journal_chain *c)
+void journal_chain_forget_runs(struct journal_chain *c)
 {
     c->n_runs = 0;
+    c->linked = false;
 }
 
 /* The number of runs that start at or below index. */
@@ -82,10 +84,24 @@ enum journal_chain_verdict journal_chain_add(struct journal_chain *c, uint64_t i
     return JOURNAL_CHAIN_NEW;
 }
 
-void journal_chain_cut(struct journal_chain *c, uint64_t index, uint32_t prev_checksum)
+/* A later cut at or below an earlier one's index voids all that the earlier one does. */
+static void add_cut(struct journal_chain *c, struct journal_cut cut)
+{
+    gq_assert(c->n_cuts == 0 || c->cuts[c->n_cuts - 1].ordinal < cut.ordinal);
+    while (c->n_cuts > 0 && c->cuts[c->n_cuts - 1].index >= cut.index)
+        c->n_cuts--;
+    if (c->n_cuts == c->cuts_capacity) {
+        c->cuts_capacity = MAX(c->cuts_capacity * 2, (size_t)4);
+        c->cuts = xrealloc(c->cuts, c->cuts_capacity * sizeof(*c->cuts));
+    }
+    c->cuts[c->n_cuts++] = cut;
+}
+
+void journal_chain_cut(struct journal_chain *c, uint64_t ordinal, uint64_t index, uint32_t prev_checksum)
 {
     struct journal_run *last;
 
+    add_cut(c, (struct journal_cut){ ordinal, index });
     while (c->n_runs > 0 && c->runs[c->n_runs - 1].first >= index)
         c->n_runs--;
     if (c->n_runs == 0)
@@ -97,9 +113,19 @@ void journal_chain_cut(struct journal_chain *c, uint64_t index, uint32_t prev_ch
     }
 }
 
-uint64_t journal_chain_last(const struct journal_chain *c)
+bool journal_chain_is_void(const struct journal_chain *c, uint64_t ordinal, uint64_t index)
 {
-    return c->n_runs > 0 ? c->runs[c->n_runs - 1].last : 0;
+    size_t low = 0, high = c->n_cuts;
+
+    while (low < high) { /* the first cut behind the record is the lowest of them */
+        size_t mid = low + (high - low) / 2;
+
+        if (c->cuts[mid].ordinal <= ordinal)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low < c->n_cuts && c->cuts[low].index <= index;
 }
 
 uint64_t journal_chain_gap(const struct journal_chain *c, uint64_t first, uint64_t last)

@@ -16,6 +16,7 @@ struct journal_file {
     struct journal_file_header header;
     uint64_t end;         /* offset behind the last block */
     uint64_t table_lsn;   /* end of the flush that holds its STATE_TABLE; UINT64_MAX: not on disk yet */
+    uint64_t ordinal;     /* of its first record, among those that recovery read */
     struct disk_file *io; /* of the current and the prepared file, else NULL */
     struct list usages;
     size_t n_usages;

@@ -261,18 +261,33 @@ static bool flight_fill(struct journal *j)
     return j->flight.n_records > 0;
 }
 
-static void settle(struct journal *j, struct journal_request *r)
+/* The request is durable: files may go that it released. */
+static void settle(struct journal *j, struct journal_request *r, const struct journal_file *f)
 {
     struct journal_group *g = r->owner;
 
     r->lsn = j->flushed_lsn;
-    if (r->kind == JOURNAL_CHECKPOINT || r->kind == JOURNAL_IMAGE_INSTALLED)
+    r->owner = NULL;
+    switch (r->kind) {
+    case JOURNAL_TRUNCATE:
+        journal_group_void(g, r->index - 1, f);
+        break;
+    case JOURNAL_IMAGE_INSTALLED:
+        journal_group_void(g, r->state.checkpoint_index, f);
         journal_group_release(g, r->state.checkpoint_index);
-    if (r->kind == JOURNAL_FORGET) {
+        break;
+    case JOURNAL_CHECKPOINT:
+        journal_group_release(g, r->state.checkpoint_index);
+        break;
+    case JOURNAL_FORGET:
         list_remove(&g->link);
         journal_group_free(g);
+        break;
+    case JOURNAL_ENTRY:
+    case JOURNAL_HARD_STATE:
+    case JOURNAL_LOG_START:
+        break;
     }
-    r->owner = NULL;
 }
 
 static void flight_landed(struct journal *j)
@@ -315,7 +330,7 @@ static void flight_done(struct lane_work *work)
     fl->busy = false;
     flight_reset(j);
     list_foreach (&finished, r, link)
-        settle(j, r);
+        settle(j, r, j->current);
     journal_keep(j);
     while ((link = list_pop(&finished)) != NULL) {
         r = list_entry(link, struct journal_request, link);

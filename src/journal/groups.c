@@ -2,6 +2,7 @@
 #include "journal/groups.h"
 
 #include "base/util.h"
+#include "journal/chain.h"
 
 /* Group ids are given by the metadata group, not by clients, so the seed needn't be secret. */
 #define HASH_SEED 0
@@ -81,11 +82,11 @@ void journal_group_free(struct journal_group *g)
 {
     struct journal_usage *u, *tmp;
 
-    gq_assert(g->chain == NULL);
     list_foreach_safe (&g->usages, u, tmp, in_group) {
         usage_set_pin(u, false);
         list_remove(&u->in_group);
     }
+    journal_chain_free(g->chain);
     free(g);
 }
 
@@ -148,21 +149,25 @@ void journal_effect_hard_state(struct journal_file *f, struct journal_group *g, 
     g->state.vote = vote;
 }
 
-/* Entries above index are void in all files. */
-static void void_above(struct journal_group *g, uint64_t index)
+static void void_above(struct journal_usage *u, const struct journal_group *g, uint64_t index)
+{
+    u->live_index = MIN(u->live_index, index >= u->first_index ? index : 0);
+    usage_set_pin(u, u->live_index > g->released_index);
+}
+
+void journal_group_void(struct journal_group *g, uint64_t index, const struct journal_file *newest)
 {
     struct journal_usage *u;
 
     list_foreach (&g->usages, u, in_group) {
-        u->live_index = MIN(u->live_index, index >= u->first_index ? index : 0);
-        usage_set_pin(u, u->live_index > g->released_index);
+        if (u->file != newest)
+            void_above(u, g, index);
     }
 }
 
 void journal_effect_truncate(struct journal_file *f, struct journal_group *g, const struct journal_disk_truncate *t)
 {
-    usage_get(f, g, JOURNAL_HAS_TRUNCATE);
-    void_above(g, t->index - 1);
+    void_above(usage_get(f, g, JOURNAL_HAS_TRUNCATE), g, t->index - 1);
     g->last_index = t->index - 1;
     g->last_term = t->prev_term;
     g->last_checksum = t->prev_checksum;
@@ -183,11 +188,9 @@ void journal_effect_log_start(struct journal_file *f, struct journal_group *g, i
     g->state.log_start = log_start;
 }
 
-/* Entries below the image's index stay pinned until it is durable: without it the old log goes on. */
 void journal_effect_image(struct journal_file *f, struct journal_group *g, const struct journal_disk_image *i)
 {
-    usage_get(f, g, JOURNAL_HAS_IMAGE);
-    void_above(g, i->index);
+    void_above(usage_get(f, g, JOURNAL_HAS_IMAGE), g, i->index);
     g->state.checkpoint_index = g->last_index = i->index;
     g->state.checkpoint_term = g->last_term = i->term;
     g->state.checkpoint_checksum = g->last_checksum = i->checksum;

@@ -29,7 +29,7 @@ struct journal_group {
     uint64_t released_index;     /* durable checkpoint: entries up to it pin no file */
     bool forgotten;              /* its FORGET was appended */
     uint64_t passed_by;          /* the round in which a request of it stayed behind for want of space */
-    struct journal_chain *chain; /* during recovery */
+    struct journal_chain *chain; /* until journal_start() */
 };
 
 /* Records of one group in one file. */
@@ -38,7 +38,7 @@ struct journal_usage {
     struct journal_file *file;
     uint64_t group;
     uint64_t first_index, last_index, last_term; /* of entries; 0: none */
-    uint64_t live_index;                         /* largest that no truncation voided */
+    uint64_t live_index;                         /* largest that nothing voided */
     uint32_t flags;                              /* enum journal_usage_flags */
     bool pins;                                   /* counted in file->n_pins */
 };
@@ -76,8 +76,12 @@ void journal_effect_log_start(struct journal_file *f, struct journal_group *g, i
 void journal_effect_image(struct journal_file *f, struct journal_group *g, const struct journal_disk_image *i);
 void journal_effect_forget(struct journal_file *f, struct journal_group *g);
 
-/* The checkpoint is durable: entries up to index pin no file any longer. */
+/* What a record releases, once it is durable; without it the entries would still count.
+ *
+ * A checkpoint or an image: entries up to index pin no file any longer. */
 void journal_group_release(struct journal_group *g, uint64_t index);
+/* A truncation or an image in the newest file: entries above index are void in the files before. */
+void journal_group_void(struct journal_group *g, uint64_t index, const struct journal_file *newest);
 
 /* True when a file between u's and last, last included, is pinned by the same group. */
 bool journal_usage_pins_later(const struct journal_usage *u, const struct journal_group_table *t,

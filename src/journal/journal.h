@@ -54,15 +54,9 @@ struct journal_group_state {
     int64_t log_start;            /* durable log start offset */
 };
 
-enum journal_replay_kind {
-    /* Entries of a group come in order of their indexes, but relocated ones, which may come late and never truncate
-     * anything. */
-    JOURNAL_REPLAY_ENTRY,
-    JOURNAL_REPLAY_TRUNCATE, /* all entries of the group from index on that came before are void */
-};
-
+/* An entry behind its group's checkpoint that nothing voided later. Those of a group come in order of their indexes,
+ * but relocated ones, which may come late. */
 struct journal_replay_record {
-    enum journal_replay_kind kind;
     bool relocated;
     uint64_t group, index, term;
     uint32_t checksum, prev_checksum;
@@ -84,8 +78,8 @@ enum journal_error {
 int journal_open(const struct journal_config *config, struct journal **ret, struct error_text *err);
 /* All groups known, in order of their ids. fn's first result that isn't 0 ends it and is returned. */
 int journal_groups(struct journal *j, journal_group_fn fn, void *ctx);
-/* Blocking: all entries and truncations of all files, oldest first (of a group: those behind its checkpoint only).
- * fn's first result that isn't 0 ends it and is returned. Memory stays bounded by the largest entry. */
+/* Blocking: the entries that count, oldest first. May be called several times. fn's first result that isn't 0 ends it
+ * and is returned. Memory stays bounded by the largest entry. */
 int journal_replay(struct journal *j, journal_replay_fn fn, void *ctx, struct error_text *err);
 /* Blocking: makes durable what was recovered and opens a fresh file whose STATE_TABLE is flushed. Nothing that
  * replay told may be acted upon towards others before. lane belongs to the owner reactor. */

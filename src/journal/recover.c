@@ -166,7 +166,6 @@ static int scan_end(struct journal_recovery *rc)
     if (is_first && f->header.prev_generation != 0)
         return journal_corrupt(rc, f, JOURNAL_FILE_HEADER_SIZE, "no state table, and the files before are gone");
     if (is_first) { /* rows of half a table */
-        journal_chains_drop(rc->j);
         journal_group_table_fini(&rc->j->groups);
         journal_group_table_init(&rc->j->groups);
     }
@@ -184,8 +183,10 @@ static int scan_files(struct journal_recovery *rc)
         struct journal_file *next = file_after(rc->j, f);
         uint64_t limit = next != NULL ? next->header.prev_end_lsn : 0;
         bool whole = false;
-        int r = journal_recovery_open(rc, f, file_before(rc->j, f));
+        int r;
 
+        f->ordinal = rc->ordinal;
+        r = journal_recovery_open(rc, f, file_before(rc->j, f));
         if (r == 0)
             r = scan_blocks(rc, limit, &whole);
         if (r != 0)
@@ -324,13 +325,13 @@ int journal_open(const struct journal_config *config, struct journal **ret, stru
         r = scan_files(&rc);
     if (r == 0)
         r = journal_scan_check_chains(&rc);
-    journal_chains_drop(j);
     journal_recovery_fini(&rc);
     if (r != 0) {
         journal_free(j);
         return r;
     }
     j->flushed_lsn = rc.frontier;
+    journal_chains_forget_runs(j);
     set_appended(j);
     *ret = j;
     return 0;

@@ -17,6 +17,7 @@ struct journal_recovery {
     struct journal_file *file;
     struct journal_file *prev; /* the one before, or NULL */
     uint64_t position;         /* of the block */
+    uint64_t ordinal;          /* of the record, the same in scan and replay */
     uint32_t table_part;       /* parts of its STATE_TABLE seen */
     size_t table_rows;
     bool has_table; /* whole */
@@ -44,6 +45,8 @@ int journal_replay_record(void *ctx, uint64_t lsn, const struct journal_record *
 
 /* All entries between checkpoint and end of every group were seen, or err says which not. */
 int journal_scan_check_chains(struct journal_recovery *rc);
+/* Forgets the runs; or all of the chains. */
+void journal_chains_forget_runs(struct journal *j);
 void journal_chains_drop(struct journal *j);
 
 /* JOURNAL_E_CORRUPT, with file, position, the groups that are hit and what to do in err. */

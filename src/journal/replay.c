@@ -21,12 +21,13 @@ static int replay_entry(struct journal_recovery *rc, const struct journal_record
     g = journal_group_find(&rc->j->groups, e.group);
     if (g == NULL || e.index <= g->state.checkpoint_index)
         return 0;
+    if (journal_chain_is_void(g->chain, rc->ordinal, e.index))
+        return 0;
     if (e.index == g->state.checkpoint_index + 1)
         g->chain->linked = e.prev_checksum == g->state.checkpoint_checksum;
     if (journal_chain_add(g->chain, e.index, e.prev_checksum, e.checksum) == JOURNAL_CHAIN_KNOWN)
         return 0;
     return rc->replay(rc->replay_ctx, &(struct journal_replay_record){
-                                          .kind = JOURNAL_REPLAY_ENTRY,
                                           .relocated = record->kind == JOURNAL_RECORD_RELOCATED,
                                           .group = e.group,
                                           .index = e.index,
@@ -37,67 +38,22 @@ static int replay_entry(struct journal_recovery *rc, const struct journal_record
                                       });
 }
 
-/* Voids what was handed over from index on, if anything was. */
-static int replay_void(struct journal_recovery *rc, struct journal_group *g, uint64_t index, uint32_t prev_checksum)
-{
-    if (journal_chain_last(g->chain) < index)
-        return 0;
-    journal_chain_cut(g->chain, index, prev_checksum);
-    return rc->replay(rc->replay_ctx, &(struct journal_replay_record){
-                                          .kind = JOURNAL_REPLAY_TRUNCATE,
-                                          .group = g->state.group,
-                                          .index = index,
-                                          .prev_checksum = prev_checksum,
-                                      });
-}
-
-static int replay_truncate(struct journal_recovery *rc, const struct journal_record *record)
-{
-    struct journal_disk_truncate t;
-    struct journal_group *g;
-
-    if (!journal_record_truncate(record, &t))
-        return journal_corrupt_here(rc, "a truncation that has changed since it was read");
-    g = journal_group_find(&rc->j->groups, t.group);
-    if (g == NULL)
-        return 0;
-    if (t.index <= g->state.checkpoint_index)
-        return replay_void(rc, g, g->state.checkpoint_index + 1, g->state.checkpoint_checksum);
-    return replay_void(rc, g, t.index, t.prev_checksum);
-}
-
-static int replay_image(struct journal_recovery *rc, const struct journal_record *record)
-{
-    struct journal_disk_image i;
-    struct journal_group *g;
-
-    if (!journal_record_image(record, &i))
-        return journal_corrupt_here(rc, "an image record that has changed since it was read");
-    g = journal_group_find(&rc->j->groups, i.group);
-    return g == NULL ? 0 : replay_void(rc, g, g->state.checkpoint_index + 1, g->state.checkpoint_checksum);
-}
-
+/* All else is in the groups' states since journal_open(). */
 int journal_replay_record(void *ctx, uint64_t lsn, const struct journal_record *record)
 {
     struct journal_recovery *rc = ctx;
 
-    switch (record->kind) {
-    case JOURNAL_RECORD_ENTRY:
-    case JOURNAL_RECORD_RELOCATED:
+    rc->ordinal++;
+    if (record->kind == JOURNAL_RECORD_ENTRY || record->kind == JOURNAL_RECORD_RELOCATED)
         return replay_entry(rc, record);
-    case JOURNAL_RECORD_TRUNCATE:
-        return replay_truncate(rc, record);
-    case JOURNAL_RECORD_IMAGE_INSTALLED:
-        return replay_image(rc, record);
-    default:
-        return 0; /* the state that journal_open() made of it is what counts */
-    }
+    return 0;
 }
 
 static int replay_file(struct journal_recovery *rc, struct journal_file *f)
 {
     int r = journal_recovery_open(rc, f, NULL);
 
+    rc->ordinal = f->ordinal;
     while (r == 0 && rc->position < f->end) {
         struct journal_block b;
         const uint8_t *payload;
@@ -111,14 +67,6 @@ static int replay_file(struct journal_recovery *rc, struct journal_file *f)
         rc->position += journal_block_size(&b);
     }
     return r;
-}
-
-static void chains_make(struct journal *j)
-{
-    struct journal_group *g;
-
-    list_foreach (&j->groups.all, g, link)
-        g->chain = xcalloc(1, sizeof(*g->chain));
 }
 
 static int check_links(struct journal_recovery *rc)
@@ -146,7 +94,7 @@ int journal_replay(struct journal *j, journal_replay_fn fn, void *ctx, struct er
     journal_recovery_init(&rc, j, err);
     rc.replay = fn;
     rc.replay_ctx = ctx;
-    chains_make(j);
+    journal_chains_forget_runs(j);
     list_foreach (&j->files, f, link) {
         pinned = pinned || f->n_pins > 0; /* the ones before could be out of use already */
         if (pinned && r == 0)
@@ -154,7 +102,6 @@ int journal_replay(struct journal *j, journal_replay_fn fn, void *ctx, struct er
     }
     if (r == 0)
         r = check_links(&rc);
-    journal_chains_drop(j);
     journal_recovery_fini(&rc);
     return r;
 }

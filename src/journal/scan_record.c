@@ -137,8 +137,9 @@ static int scan_truncate(struct journal_recovery *rc, const struct journal_recor
         return journal_corrupt_here(
             rc, "a truncation of group %" PRIu64 " from entry %" PRIu64 ", outside %" PRIu64 "..%" PRIu64, t.group,
             t.index, g->state.checkpoint_index + 1, g->last_index + 1);
-    journal_chain_cut(g->chain, t.index, t.prev_checksum);
+    journal_chain_cut(g->chain, rc->ordinal, t.index, t.prev_checksum);
     journal_effect_truncate(rc->file, g, &t);
+    journal_group_void(g, t.index - 1, rc->file);
     return 0;
 }
 
@@ -194,8 +195,9 @@ static int scan_image(struct journal_recovery *rc, const struct journal_record *
     if (i.index < g->state.checkpoint_index)
         return journal_corrupt_here(rc, "an image of group %" PRIu64 " at entry %" PRIu64 ", below its checkpoint",
                                     i.group, i.index);
-    journal_chain_clear(g->chain);
+    journal_chain_cut(g->chain, rc->ordinal, 1, 0);
     journal_effect_image(rc->file, g, &i);
+    journal_group_void(g, i.index, rc->file);
     journal_group_release(g, i.index);
     return 0;
 }
@@ -212,7 +214,6 @@ static int scan_forget(struct journal_recovery *rc, const struct journal_record 
         return 0;
     journal_effect_forget(rc->file, g);
     journal_group_remove(&rc->j->groups, g);
-    journal_chain_free(TAKE_PTR(g->chain));
     journal_group_free(g);
     return 0;
 }
@@ -224,6 +225,7 @@ int journal_scan_record(void *ctx, uint64_t lsn, const struct journal_record *re
     if (rc->ended || (!rc->has_table && record->kind != JOURNAL_RECORD_STATE_TABLE) ||
         (rc->list_part > 0 && record->kind != JOURNAL_RECORD_GROUP_LIST))
         return malformed(rc, record);
+    rc->ordinal++;
     switch (record->kind) {
     case JOURNAL_RECORD_STATE_TABLE:
         return scan_table(rc, record);
@@ -270,6 +272,14 @@ int journal_scan_check_chains(struct journal_recovery *rc)
                                    gap, g->state.group, g->last_index, g->state.checkpoint_index);
     }
     return 0;
+}
+
+void journal_chains_forget_runs(struct journal *j)
+{
+    struct journal_group *g;
+
+    list_foreach (&j->groups.all, g, link)
+        journal_chain_forget_runs(g->chain);
 }
 
 void journal_chains_drop(struct journal *j)

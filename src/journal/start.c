@@ -9,8 +9,7 @@
  * 3. a new file is made whole, with its STATE_TABLE, and gets its name. Its header tells where the file before ends. */
 
 #include "base/util.h"
-#include "journal/block_reader.h"
-#include "journal/internal.h"
+#include "journal/recovery.h"
 
 struct starter {
     struct journal *j;
@@ -207,6 +206,7 @@ int journal_start(struct journal *j, struct env_lane *lane, struct error_text *e
         error_setf(err, "%s: %s: %s", j->dir.path, s.fault.what, error_text(r));
         return r;
     }
+    journal_chains_drop(j);
     j->lane = lane;
     return 0;
 }

@@ -97,7 +97,7 @@ static int replay_store(struct replica *r, struct error_text *err)
     return 0;
 }
 
-static int replay_entry(struct replica *r, const struct journal_replay_record *rec, struct error_text *err)
+int replica_replay(struct replica *r, const struct journal_replay_record *rec, struct error_text *err)
 {
     struct replica_entry *e;
     struct entry parsed;
@@ -118,22 +118,6 @@ static int replay_entry(struct replica *r, const struct journal_replay_record *r
     r->commit_index = e->index;
     replica_apply(r, e);
     return r->unstored_bytes >= REPLAY_BATCH_BYTES ? replay_store(r, err) : 0;
-}
-
-int replica_replay(struct replica *r, const struct journal_replay_record *rec, struct error_text *err)
-{
-    switch (rec->kind) {
-    case JOURNAL_REPLAY_ENTRY:
-        return replay_entry(r, rec, err);
-    case JOURNAL_REPLAY_TRUNCATE:
-        if (rec->index <= r->last_index) {
-            error_setf(err, "%s: the journal truncates the committed entry %llu", r->dir,
-                       (unsigned long long)rec->index);
-            return -EBADMSG;
-        }
-        return 0;
-    }
-    return -EBADMSG;
 }
 
 int replica_replay_end(struct replica *r, struct error_text *err)

@@ -16,7 +16,7 @@
 #include "sim/prng.h"
 #include "support/suite.h"
 
-#define RIG_MAX_GROUPS 16
+#define RIG_MAX_GROUPS 64
 
 struct rig_request {
     struct journal_request request; /* first member */

@@ -36,18 +36,13 @@ static int note_record(void *ctx, const struct journal_replay_record *rec)
 
     ck_assert(g->was_found);
     ck_assert_uint_gt(rec->index, checkpoint);
-    if (rec->kind == JOURNAL_REPLAY_TRUNCATE) {
-        ck_assert_uint_le(rec->index, g->replayed_last);
-        g->replayed_last = rec->index - 1;
-        return 0;
-    }
     ck_assert(!rec->relocated);
     ck_assert_uint_eq(crc32c(0, rec->data.data, rec->data.size), rec->checksum);
-    if (g->replayed_last <= checkpoint)
-        g->replayed_first = rec->index;
+    if (g->replayed_last == 0)
+        g->replayed_first = g->replayed_last = checkpoint + 1;
     else
-        ck_assert_uint_eq(rec->index, g->replayed_last + 1);
-    g->replayed_last = rec->index;
+        g->replayed_last++;
+    ck_assert_uint_eq(rec->index, g->replayed_last);
     *replayed_at(g, rec->index) = (struct rig_entry){ rec->term, rec->checksum, rec->data.size };
     return 0;
 }

@@ -4,6 +4,7 @@
 #include "support/suite.h"
 
 Suite *chain_suite(void);
+Suite *crash_suite(void);
 Suite *format_suite(void);
 Suite *journal_suite(void);
 Suite *superblock_suite(void);
