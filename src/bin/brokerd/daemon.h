@@ -34,7 +34,7 @@ struct brokerd {
     struct sys_runtime *runtime;
     struct node *node;
     unsigned n_reactors;
-    struct env **envs;
+    struct env **envs; /* the runtime's */
     struct brokerd_reactor *reactors;
     unsigned n_ready, n_reloaded; /* reactor 0 only */
     uint64_t started_ns;

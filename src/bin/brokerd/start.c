@@ -75,17 +75,13 @@ static int open_runtime(struct brokerd *d, unsigned n_shards)
         .n_workers = N_WORKERS,
         .disk = d->disk,
     };
-    struct env *envs;
     int rc = sys_runtime_new(&config, &d->runtime);
 
     if (rc < 0) {
         log_error("starting threads: %s", strerror(-rc));
         return EX_OSERR;
     }
-    envs = sys_runtime_envs(d->runtime);
-    d->envs = xcalloc(d->n_reactors, sizeof(struct env *));
-    for (unsigned i = 0; i < d->n_reactors; i++)
-        d->envs[i] = &envs[i];
+    d->envs = sys_runtime_envs(d->runtime);
     return EX_OK;
 }
 
@@ -194,7 +190,6 @@ static void bring_down(struct brokerd *d)
     sys_passed_fini(&d->passed);
     sys_disk_free(d->disk);
     free(d->reactors);
-    free(d->envs);
     config_fini(d->config);
     free(d->config);
 }
