@@ -164,6 +164,26 @@ void broker_request_fail(struct broker_request *req)
         answered(req, BROKER_REQUEST_FAILED);
 }
 
+void broker_request_then(struct broker_request *req, broker_next_fn next)
+{
+    if (req->phase != BROKER_REQUEST_RUNNING)
+        return;
+    if (req->n_pending > 0)
+        req->next = next;
+    else
+        next(req);
+}
+
+const char *broker_text(struct broker_request *req, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = broker_alloc(req, size, 1);
+
+    if (copy != NULL)
+        memcpy(copy, text, size);
+    return copy;
+}
+
 void *broker_alloc(struct broker_request *req, size_t n, size_t size)
 {
     void *p = arena_calloc(&req->arena, n, size);
@@ -218,7 +238,12 @@ void broker_request_start(struct broker_request *req)
 
 /* --- ops, asks, sleep --- */
 
-static void request_back(struct broker_request *req)
+void broker_request_out(struct broker_request *req)
+{
+    req->n_pending++;
+}
+
+void broker_request_back(struct broker_request *req)
 {
     gq_assert(req->n_pending > 0);
     if (--req->n_pending > 0)
@@ -239,7 +264,7 @@ static void op_done(struct replica_op *op)
     o->is_back = true;
     if (o->wakes)
         broker_request_wake(o->request);
-    request_back(o->request);
+    broker_request_back(o->request);
 }
 
 void broker_op_init(struct broker_request *req, struct broker_op *op, enum replica_op_kind kind, uint64_t group,
@@ -263,7 +288,7 @@ void broker_op_start(struct broker_op *op)
 
 static void ask_done(struct broker_command *command)
 {
-    request_back(container_of(command, struct broker_ask, command)->request);
+    broker_request_back(container_of(command, struct broker_ask, command)->request);
 }
 
 struct broker_ask *broker_ask_new(struct broker_request *req)
@@ -319,7 +344,7 @@ void broker_request_expire(struct broker *b)
 
         heap_remove(&b->request_timers, node);
         if (req->phase == BROKER_REQUEST_OVER) {
-            request_back(req);
+            broker_request_back(req);
         } else if (req->next != NULL) {
             broker_next_fn next = TAKE_PTR(req->next);
 

@@ -110,6 +110,10 @@ struct broker_ask {
 struct broker_ask *broker_ask_new(struct broker_request *req);
 void broker_ask_start(struct broker_ask *ask);
 
+/* The same for anything else that comes back on this reactor (work on a lane): one back for each out. */
+void broker_request_out(struct broker_request *req);
+void broker_request_back(struct broker_request *req);
+
 /* next() is called at the deadline unless the request has been answered or woken by then. One sleep at a time. */
 void broker_request_sleep(struct broker_request *req, uint64_t deadline_ns);
 /* Ends the sleep at the next turn. Harmless when there is none. */
@@ -128,9 +132,20 @@ typedef void (*broker_handler_fn)(struct broker_request *req, struct rd *body);
     X(FETCH, fetch) \
     X(LIST_OFFSETS, list_offsets) \
     X(METADATA, metadata) \
+    X(FIND_COORDINATOR, find_coordinator) \
     X(API_VERSIONS, api_versions) \
+    X(CREATE_TOPICS, create_topics) \
+    X(DELETE_TOPICS, delete_topics) \
+    X(DELETE_RECORDS, delete_records) \
     X(INIT_PRODUCER_ID, init_producer_id) \
-    X(OFFSET_FOR_LEADER_EPOCH, offset_for_leader_epoch)
+    X(OFFSET_FOR_LEADER_EPOCH, offset_for_leader_epoch) \
+    X(DESCRIBE_CONFIGS, describe_configs) \
+    X(ALTER_CONFIGS, alter_configs) \
+    X(DESCRIBE_LOG_DIRS, describe_log_dirs) \
+    X(CREATE_PARTITIONS, create_partitions) \
+    X(INCREMENTAL_ALTER_CONFIGS, incremental_alter_configs) \
+    X(DESCRIBE_CLUSTER, describe_cluster) \
+    X(DESCRIBE_PRODUCERS, describe_producers)
 
 #define X(key, name) void broker_handle_##name(struct broker_request *req, struct rd *body);
 BROKER_HANDLERS(X)
@@ -144,6 +159,12 @@ bool broker_decode(struct broker_request *req, struct rd *body, void *message);
 /* A partition by name or id: 0 and the group, or UNKNOWN_TOPIC_OR_PARTITION / UNKNOWN_TOPIC_ID. */
 int16_t broker_find_partition(const struct broker_request *req, const struct meta_topic *topic, int32_t partition,
                               const struct meta_partition **ret);
+
+/* next is called now when nothing is pending, else when all that was started is back. */
+void broker_request_then(struct broker_request *req, broker_next_fn next);
+
+/* A copy of a NUL-terminated text in the arena; NULL when the request failed. */
+const char *broker_text(struct broker_request *req, const char *text);
 
 /* Host and port that this connection's client is told for a broker of the cluster. */
 void broker_advertised(const struct broker_request *req, const struct meta_broker *b, struct slice *ret_host,

@@ -25,11 +25,6 @@ void broker_advertised(const struct broker_request *req, const struct meta_broke
     *ret_port = b->port;
 }
 
-static const char *message(struct broker_request *req, const char *text)
-{
-    return arena_memdup(&req->arena, text, strlen(text) + 1);
-}
-
 static int16_t check_configs(struct broker_request *req, const struct broker_new_topic *t, const char **ret_message)
 {
     struct topic_config config;
@@ -43,7 +38,7 @@ static int16_t check_configs(struct broker_request *req, const struct broker_new
     for (size_t i = 0; i < t->n_configs; i++) {
         if (topic_config_set(&config, slice_str(t->configs[i].name), slice_str(t->configs[i].value), &err) == 0)
             continue;
-        *ret_message = message(req, err.text);
+        *ret_message = broker_text(req, err.text);
         return KAFKA_E_INVALID_CONFIG;
     }
     return 0;
@@ -72,7 +67,7 @@ static int16_t check_replication(struct broker_request *req, int32_t factor, con
         snprintf(text, sizeof(text), "there is one broker, so the replication factor can't be %d", factor);
     else
         snprintf(text, sizeof(text), "there are %zu brokers, so the replication factor can't be %d", n, factor);
-    *ret_message = message(req, text);
+    *ret_message = broker_text(req, text);
     return KAFKA_E_INVALID_REPLICATION_FACTOR;
 }
 
@@ -83,7 +78,7 @@ static int16_t check_partitions(struct broker_request *req, int32_t n, const cha
     if (n >= 1 && n <= META_PARTITIONS_MAX)
         return 0;
     snprintf(text, sizeof(text), "a topic has 1 to %d partitions, not %d", META_PARTITIONS_MAX, n);
-    *ret_message = message(req, text);
+    *ret_message = broker_text(req, text);
     return KAFKA_E_INVALID_PARTITIONS;
 }
 

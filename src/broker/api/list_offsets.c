@@ -101,8 +101,5 @@ void broker_handle_list_offsets(struct broker_request *req, struct rd *body)
         if (!start_topic(req, i, &next))
             return;
     }
-    if (req->n_pending > 0)
-        req->next = answer;
-    else
-        answer(req);
+    broker_request_then(req, answer);
 }

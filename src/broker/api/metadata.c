@@ -181,10 +181,5 @@ void broker_handle_metadata(struct broker_request *req, struct rd *body)
     if (s->request.allow_auto_topic_creation && req->backend->config->auto_create_topics &&
         !wants_all(req, &s->request) && req->backend->ops->is_ready(req->backend))
         create_missing(req, s);
-    if (req->phase != BROKER_REQUEST_RUNNING)
-        return;
-    if (req->n_pending > 0)
-        req->next = answer;
-    else
-        answer(req);
+    broker_request_then(req, answer);
 }

@@ -89,8 +89,5 @@ void broker_handle_offset_for_leader_epoch(struct broker_request *req, struct rd
         if (!start_topic(req, i, &next))
             return;
     }
-    if (req->n_pending > 0)
-        req->next = answer;
-    else
-        answer(req);
+    broker_request_then(req, answer);
 }

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "broker/internal.h"
+
+#define ENDPOINT_BROKERS 1
+
+static bool add_brokers(struct broker_request *req, struct wire_describe_cluster_response *m)
+{
+    const struct meta_broker *b;
+    size_t n = 0;
+
+    list_foreach (&req->backend->meta->brokers, b, link)
+        n++;
+    m->brokers = broker_alloc(req, n, sizeof(*m->brokers));
+    if (m->brokers == NULL)
+        return false;
+    list_foreach (&req->backend->meta->brokers, b, link) {
+        struct wire_describe_cluster_response_broker *to = &m->brokers[m->n_brokers++];
+
+        wire_describe_cluster_response_broker_init(to);
+        to->broker_id = b->id;
+        to->rack = slice_str(b->rack);
+        broker_advertised(req, b, &to->host, &to->port);
+    }
+    return true;
+}
+
+void broker_handle_describe_cluster(struct broker_request *req, struct rd *body)
+{
+    struct wire_describe_cluster_request request;
+    struct wire_describe_cluster_response response;
+    char cluster[UUID_TEXT_SIZE];
+
+    if (!broker_decode(req, body, &request))
+        return;
+    wire_describe_cluster_response_init(&response);
+    uuid_format(&req->backend->meta->cluster_id, cluster);
+    response.cluster_id = slice_str(cluster);
+    response.controller_id = req->backend->broker_id;
+    if (request.endpoint_type != ENDPOINT_BROKERS) {
+        response.error_code = broker_count_error(req, KAFKA_E_MISMATCHED_ENDPOINT_TYPE);
+        response.error_message = slice_str("this is a broker's address");
+        broker_answer(req, &response);
+        return;
+    }
+    if (add_brokers(req, &response))
+        broker_answer(req, &response);
+}
