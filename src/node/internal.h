@@ -88,14 +88,10 @@ struct node {
     int32_t producer_ids_count;
 };
 
+/* The metadata group, the first, lives on shard 0. */
 static inline struct node_shard *node_shard_of(struct node *n, uint64_t group)
 {
-    return &n->shards[group % n->n_shards];
-}
-
-static inline struct node_reactor *node_reactor_of(struct node *n, uint64_t group)
-{
-    return &n->reactors[(group % n->n_shards) % n->n_reactors];
+    return &n->shards[(group - META_GROUP_ID_DEFAULT) % n->n_shards];
 }
 
 static inline bool node_owns(const struct node_reactor *r, const struct node_shard *s)
