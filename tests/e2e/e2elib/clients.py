@@ -76,7 +76,12 @@ class Confluent:
 
     @staticmethod
     def admin(address):
-        return AdminClient({"bootstrap.servers": address})
+        """Kept until the test's process ends: futures of a client that is gone fail."""
+        client = AdminClient({"bootstrap.servers": address})
+        Confluent.alive.append(client)
+        return client
+
+    alive = []
 
     @staticmethod
     def create_topic(address, topic, partitions=1, **config):
