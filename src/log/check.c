@@ -256,39 +256,47 @@ static struct scan_file *next_table(struct check *c, uint64_t max_index)
     return NULL;
 }
 
-/* All that the checkpoint covers may be gone when the log start went past it. */
-static bool all_is_below_start(const struct log *l)
+static int check_newest(struct check *c, uint64_t sizes[SEGMENT_N_PARTS])
 {
-    return l->start > 0 && l->end.next_offset <= l->start;
-}
-
-static int check_last(struct check *c, uint64_t sizes[SEGMENT_N_PARTS])
-{
-    struct log_position *at = &c->l->end;
+    const struct log_position *at = &c->l->end;
     struct scan_file *f = next_table(c, at->index);
     struct disk_file *file;
     struct loaded item;
-    uint64_t n;
     int r;
 
-    if (f == NULL) {
-        if (all_is_below_start(c->l))
-            return 0;
+    if (f == NULL)
         return REPORT(c, 1, SEGMENT_ENTRIES, 0, 1, at->index, "no segment holds entry %" PRIu64 ", the checkpoint",
                       at->index);
-    }
-    n = at->index - f->index + 1;
-    r = part_size(c, f, SEGMENT_ENTRIES, &sizes[SEGMENT_ENTRIES]);
-    if (r == 0 && table_count(sizes[SEGMENT_ENTRIES]) < n && all_is_below_start(c->l))
-        return 0;
-    if (r == 0)
-        r = open_part(c, f->index, SEGMENT_ENTRIES, &file);
+    r = open_part(c, f->index, SEGMENT_ENTRIES, &file);
     if (r != 0)
         return r;
     r = read_header(c, file, f->index, &item.header);
     if (r == 0)
-        r = check_segment(c, f, file, &item, n, sizes);
+        r = check_segment(c, f, file, &item, at->index - f->index + 1, sizes);
     disk_close(file);
+    return r;
+}
+
+static void forget_segments(struct check *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        segment_free(c->loaded[i].segment);
+    for (size_t i = 0; i < c->scan->n; i++)
+        c->scan->files[i].live = false;
+    c->n = 0;
+}
+
+/* The segment that holds the checkpoint. When all that the checkpoint covers is below the log start, it may have been
+ * removed, or be about to be. */
+static int check_last(struct check *c, uint64_t sizes[SEGMENT_N_PARTS])
+{
+    const struct log *l = c->l;
+    int r = check_newest(c, sizes);
+
+    if (r == LOG_E_CORRUPT && l->start > 0 && l->end.next_offset <= l->start) {
+        forget_segments(c);
+        return 0;
+    }
     return r;
 }
 
@@ -296,30 +304,24 @@ static int check_last(struct check *c, uint64_t sizes[SEGMENT_N_PARTS])
 static int check_older(struct check *c)
 {
     const struct log_segment *next = c->loaded[c->n - 1].segment;
-    struct scan_file *f = next_table(c, next->base_index - 1);
+    struct scan_file *f;
     uint64_t sizes[SEGMENT_N_PARTS];
     struct disk_file *file;
     struct loaded item;
     int r;
 
-    if (next->base_index == 1 || next->base_offset < c->l->start)
+    if (next->base_index == 1 || (c->l->start > 0 && next->base_offset <= c->l->start))
         return 1;
-    if (f == NULL) {
-        if (c->l->start > 0 && next->base_offset == c->l->start)
-            return 1;
+    f = next_table(c, next->base_index - 1);
+    if (f == NULL)
         return REPORT(c, next->base_index, SEGMENT_ENTRIES, 0, 1, next->base_index - 1,
                       "the segment before this one is missing");
-    }
     r = open_part(c, f->index, SEGMENT_ENTRIES, &file);
     if (r != 0)
         return r;
     r = read_header(c, file, f->index, &item.header);
-    if (r == 0) {
-        if (next->base_offset == c->l->start && item.header.base_offset < c->l->start)
-            r = 1;
-        else
-            r = check_segment(c, f, file, &item, next->base_index - f->index, sizes);
-    }
+    if (r == 0)
+        r = check_segment(c, f, file, &item, next->base_index - f->index, sizes);
     disk_close(file);
     return r;
 }

@@ -95,28 +95,36 @@ static int unlink_kinds(struct log *l, uint64_t index, uint8_t kinds)
     return 0;
 }
 
-/* The newest snapshot stays, and those of live segments. */
-static bool snapshot_is_needed(const struct scan *scan, size_t i, uint64_t newest)
+/* Snapshots are synced before they get their name, but the process may have died before the name was: then the newest
+ * one can still be lost, and is no reason to remove older ones. */
+static int find_newest_snapshot(struct log *l, const struct scan *scan, uint64_t *ret_newest)
 {
-    const struct scan_file *f = &scan->files[i];
+    unsigned count = 0;
 
-    return f->index == newest || f->live;
+    *ret_newest = 0;
+    for (size_t i = 0; i < scan->n; i++) {
+        if ((scan->files[i].kinds & 1u << SEGMENT_SNAPSHOT) != 0) {
+            *ret_newest = scan->files[i].index;
+            count++;
+        }
+    }
+    l->loose_snapshot = count > 0 ? *ret_newest - 1 : 0;
+    return count > 1 ? disk_sync_dir(l->disk, l->dir) : 0;
 }
 
+/* Of the snapshots the newest stays, and those of live segments. */
 static int remove_files(struct log *l, const struct scan *scan)
 {
-    uint64_t newest = 0;
-    int r;
+    uint64_t newest;
+    int r = find_newest_snapshot(l, scan, &newest);
 
-    for (size_t i = 0; i < scan->n; i++) {
-        if ((scan->files[i].kinds & 1u << SEGMENT_SNAPSHOT) != 0)
-            newest = scan->files[i].index;
-    }
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < scan->n; i++) {
         const struct scan_file *f = &scan->files[i];
         uint8_t kinds = f->live ? 0 : f->kinds;
 
-        if (snapshot_is_needed(scan, i, newest))
+        if (f->index == newest)
             kinds &= (uint8_t) ~(1u << SEGMENT_SNAPSHOT);
         r = unlink_kinds(l, f->index, kinds);
         if (r < 0)
@@ -130,7 +138,6 @@ static int remove_files(struct log *l, const struct scan *scan)
         if (r < 0 && r != -ENOENT)
             return r;
     }
-    l->loose_snapshot = newest > 0 ? newest - 1 : 0;
     return 0;
 }
 

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "log/internal.h"
 
-/* Below the start are segments whose records all are. One without records at the very start stays, so that nothing of
- * a group that gives no offsets ever goes by offset. */
+/* A group that gives no offsets has its start at 0 for good, and nothing of it ever goes by offset. */
 bool segment_is_below(const struct log_segment *s, int64_t start)
 {
-    return s->end.next_offset < start || (s->end.next_offset == start && s->base_offset < start);
+    return start > 0 && s->end.next_offset <= start;
 }
 
 void log_drop_below_start(struct log *l)

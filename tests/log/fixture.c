@@ -9,6 +9,13 @@
 #include "base/util.h"
 #include "wire/batch_builder.h"
 
+/* ck_assert() writes a note each time, which is much in loops over crashes. */
+#define REQUIRE(expr) \
+    do { \
+        if (!(expr)) \
+            ck_abort_msg("%s", #expr); \
+    } while (0)
+
 void fx_init(struct fx *fx, struct sim_prng *prng)
 {
     *fx = (struct fx){ .append_ms = 1000 };
@@ -48,10 +55,9 @@ static void build_batch(struct wr *w, const struct fx_spec *spec, int64_t base_o
     batch_builder_init(&b, &params, 64u << 20);
     for (unsigned i = 0; i < spec->n_records; i++) {
         memset(value, (int)('a' + (base_offset + i) % 26), spec->value_size);
-        ck_assert_int_eq(
-            batch_builder_add(&b, timestamp_ms + i, SLICE_NULL, slice_make(value, spec->value_size), NULL, 0), 0);
+        REQUIRE(batch_builder_add(&b, timestamp_ms + i, SLICE_NULL, slice_make(value, spec->value_size), NULL, 0) == 0);
     }
-    ck_assert_int_eq(batch_builder_finish(&b, &data, &size), 0);
+    REQUIRE(batch_builder_finish(&b, &data, &size) == 0);
     wr_bytes(w, data, size);
     free(data);
     free(value);
@@ -98,7 +104,7 @@ uint64_t fx_commit(struct fx *fx, const struct fx_spec *spec)
     e->term = spec->term > 0 ? spec->term : fx->n > 0 ? fx->entries[fx->n - 1].term : 1;
     build_envelope(e, spec, &h);
     e->checksum = crc32c(0, e->data, e->size);
-    ck_assert_int_eq(entry_parse(e->data, e->size, &e->parsed), 0);
+    REQUIRE(entry_parse(e->data, e->size, &e->parsed) == 0);
     e->next_offset = h.first_offset + h.offset_count;
     fx->n++;
     return e->index;
@@ -116,7 +122,7 @@ void fx_append_prepare(struct fx *fx, struct log_append *job, size_t n)
 
     if (n == 0)
         n = fx->n - (next - 1);
-    ck_assert_uint_le(next - 1 + n, fx->n);
+    REQUIRE(next - 1 + n <= fx->n);
     entries = xcalloc(n, sizeof(*entries));
     for (size_t i = 0; i < n; i++) {
         struct fx_entry *e = &fx->entries[next - 1 + i];
@@ -249,19 +255,19 @@ static void check_range(struct fx *fx, const struct log_range *range, size_t *re
     uint8_t *data = xmalloc(range->size);
     size_t at = 0, n = 0;
 
-    ck_assert_int_eq(disk_pread(range->file, data, range->size, range->position), (ssize_t)range->size);
+    REQUIRE(disk_pread(range->file, data, range->size, range->position) == (ssize_t)range->size);
     for (size_t i = 0; i < fx->n && at < range->size; i++) {
         const struct entry *e = &fx->entries[i].parsed;
 
         if (e->batches.size == 0 || e->header.first_offset < range->first_offset)
             continue;
-        ck_assert_uint_le(e->batches.size, range->size - at);
-        ck_assert_mem_eq(data + at, e->batches.data, e->batches.size);
+        REQUIRE(e->batches.size <= range->size - at);
+        REQUIRE(memcmp(data + at, e->batches.data, e->batches.size) == 0);
         at += e->batches.size;
-        ck_assert_int_le(fx->entries[i].next_offset, range->next_offset);
+        REQUIRE(fx->entries[i].next_offset <= range->next_offset);
         n++;
     }
-    ck_assert_uint_eq(at, range->size);
+    REQUIRE(at == range->size);
     free(data);
     *ret_entries = n;
 }
@@ -275,15 +281,16 @@ static void check_reads(struct fx *fx, size_t max_bytes)
         size_t n;
         int r = fx_read(fx, offset, INT64_MAX, max_bytes, &range);
 
-        ck_assert_msg(r == 0, "log_read(%" PRId64 "): %d", offset, r);
-        ck_assert_int_le(range.first_offset, offset);
-        ck_assert_int_gt(range.next_offset, offset);
+        if (r != 0)
+            ck_abort_msg("log_read(%" PRId64 "): %d", offset, r);
+        REQUIRE(range.first_offset <= offset);
+        REQUIRE(range.next_offset > offset);
         check_range(fx, &range, &n);
-        ck_assert(n == 1 || range.size <= max_bytes);
+        REQUIRE(n == 1 || range.size <= max_bytes);
         offset = range.next_offset;
         log_range_release(&range);
     }
-    ck_assert_int_eq(offset, MAX(end, log_start_offset(fx->log)));
+    REQUIRE(offset == MAX(end, log_start_offset(fx->log)));
 }
 
 struct replay_check {
@@ -296,11 +303,11 @@ static int check_entry(void *ctx, uint64_t index, uint64_t term, uint32_t checks
     struct replay_check *c = ctx;
     const struct fx_entry *e = &c->fx->entries[index - 1];
 
-    ck_assert_uint_eq(index, c->next++);
-    ck_assert_uint_eq(term, e->term);
-    ck_assert_uint_eq(checksum, e->checksum);
-    ck_assert_uint_eq(size, e->size);
-    ck_assert_mem_eq(data, e->data, size);
+    REQUIRE(index == c->next++);
+    REQUIRE(term == e->term);
+    REQUIRE(checksum == e->checksum);
+    REQUIRE(size == e->size);
+    REQUIRE(memcmp(data, e->data, size) == 0);
     return 0;
 }
 
@@ -309,8 +316,9 @@ static void check_replay(struct fx *fx, uint64_t after)
     struct replay_check c = { fx, after + 1 };
     struct error_text err = { "" };
 
-    ck_assert_msg(log_read_entries(fx->log, after, check_entry, &c, &err) == 0, "%s", err.text);
-    ck_assert_uint_eq(c.next, log_end(fx->log).index + 1);
+    if (log_read_entries(fx->log, after, check_entry, &c, &err) != 0)
+        ck_abort_msg("%s", err.text);
+    REQUIRE(c.next == log_end(fx->log).index + 1);
 }
 
 /* First index that the log still holds. */
@@ -319,7 +327,7 @@ static uint64_t first_index(const struct fx *fx)
     uint64_t index = log_end(fx->log).index, term;
 
     while (index > 1 && log_term_at(fx->log, index - 1, &term) == 0) {
-        ck_assert_uint_eq(term, fx->entries[index - 2].term);
+        REQUIRE(term == fx->entries[index - 2].term);
         index--;
     }
     /* The entry before the first is known by its term alone. */
@@ -331,16 +339,16 @@ void fx_check(struct fx *fx)
     struct log_position end = log_end(fx->log), expected = fx_position(fx, end.index);
     uint64_t first;
 
-    ck_assert_uint_eq(end.term, expected.term);
-    ck_assert_int_eq(end.next_offset, expected.next_offset);
-    ck_assert_uint_eq(end.checksum, expected.checksum);
+    REQUIRE(end.term == expected.term);
+    REQUIRE(end.next_offset == expected.next_offset);
+    REQUIRE(end.checksum == expected.checksum);
     check_reads(fx, 1);
     check_reads(fx, 700);
     check_reads(fx, 1u << 20);
     if (log_segment_count(fx->log) == 0)
         return;
     first = first_index(fx);
-    ck_assert_int_eq(log_first_offset(fx->log), first > 1 ? fx->entries[first - 2].next_offset : 0);
+    REQUIRE(log_first_offset(fx->log) == (first > 1 ? fx->entries[first - 2].next_offset : 0));
     check_replay(fx, first - 1);
     if (end.index > first + 1)
         check_replay(fx, first + (end.index - first) / 2);
@@ -366,7 +374,7 @@ unsigned fx_count_files(const struct fx *fx, const char *suffix)
     struct count c = { suffix, 0 };
     int r = disk_list(fx->config.disk, FX_DIR, count_file, &c);
 
-    ck_assert(r == 0 || r == -ENOENT);
+    REQUIRE(r == 0 || r == -ENOENT);
     return c.n;
 }
 
@@ -379,7 +387,7 @@ uint64_t fx_file_size(const struct fx *fx, const char *name)
     snprintf(path, sizeof(path), "%s/%s", FX_DIR, name);
     if (disk_open(fx->config.disk, path, DISK_READ, &f) < 0)
         return UINT64_MAX;
-    ck_assert_int_eq(disk_size(f, &size), 0);
+    REQUIRE(disk_size(f, &size) == 0);
     disk_close(f);
     return size;
 }

@@ -1,4 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "log/suites.h"
 
-TEST_MAIN("log", entry_suite, format_suite, append_suite)
+TEST_MAIN("log", entry_suite, format_suite, append_suite, crash_suite)

@@ -6,3 +6,4 @@
 Suite *entry_suite(void);
 Suite *format_suite(void);
 Suite *append_suite(void);
+Suite *crash_suite(void);
