@@ -45,6 +45,11 @@ int64_t log_first_offset(const struct log *l)
     return l->n_segments > 0 ? l->segments[0]->base_offset : l->end.next_offset;
 }
 
+uint64_t log_first_index(const struct log *l)
+{
+    return l->n_segments > 0 ? l->segments[0]->base_index : l->end.index + 1;
+}
+
 uint64_t log_size_bytes(const struct log *l)
 {
     uint64_t size = 0;

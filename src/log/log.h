@@ -68,6 +68,7 @@ void log_set_limits(struct log *l, uint64_t segment_bytes, int64_t segment_ms);
 struct log_position log_end(const struct log *l); /* last appended (visible) entry */
 int64_t log_start_offset(const struct log *l);    /* as last set */
 int64_t log_first_offset(const struct log *l);    /* of the first entry still on disk */
+uint64_t log_first_index(const struct log *l);    /* likewise; log_end().index + 1 when there is none */
 uint64_t log_size_bytes(const struct log *l);     /* of all .log files */
 unsigned log_segment_count(const struct log *l);
 

@@ -170,7 +170,7 @@ static int replay_segment(struct replay *p, uint64_t after_index)
 int log_read_entries(struct log *l, uint64_t after_index, log_entry_fn fn, void *ctx, struct error_text *err)
 {
     struct replay p = { .l = l, .fn = fn, .ctx = ctx, .err = err };
-    uint64_t first = l->n_segments > 0 ? l->segments[0]->base_index : l->end.index + 1;
+    uint64_t first = log_first_index(l);
     int r = 0;
 
     if (after_index >= l->end.index)

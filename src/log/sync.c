@@ -8,6 +8,7 @@ struct sync_item {
 };
 
 struct sync_op {
+    struct close_list to_close; /* what earlier syncs made clean */
     bool names, path;
     bool write_snapshot;
     uint64_t old_snapshot; /* to remove; 0 none */
@@ -80,6 +81,7 @@ void log_sync_prepare(struct log *l, struct log_sync *job)
     l->names_dirty = l->path_dirty = false;
     l->syncing = true;
     prepare_snapshot(l, job, op);
+    cache_make_room(l->cache, &op->to_close);
     job->log = l;
     job->position = l->end;
     job->error = 0;
@@ -120,10 +122,12 @@ static int sync_items(const struct log *l, const struct sync_op *op)
 
 void log_sync_run(struct log_sync *job)
 {
-    const struct sync_op *op = job->result;
+    struct sync_op *op = job->result;
     const struct log *l = job->log;
-    int r = sync_items(l, op);
+    int r;
 
+    close_list_run(&op->to_close);
+    r = sync_items(l, op);
     if (r == 0 && op->write_snapshot)
         r = snapshot_write(l->disk, l->dir, ".sync.tmp", &job->snapshot_at, job->snapshot);
     if (r == 0 && (op->names || op->write_snapshot))

@@ -3,7 +3,13 @@
 
 #include "support/suite.h"
 
-Suite *entry_suite(void);
-Suite *format_suite(void);
 Suite *append_suite(void);
 Suite *crash_suite(void);
+Suite *entry_suite(void);
+Suite *format_suite(void);
+Suite *open_suite(void);
+Suite *read_suite(void);
+Suite *retention_suite(void);
+Suite *sync_suite(void);
+Suite *term_suite(void);
+Suite *time_suite(void);

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/crc32c.h"
+#include "base/util.h"
+#include "log/fixture.h"
+#include "log/suites.h"
+
+static struct fx fx;
+
+/* 20 entries of 3 records each, of equal size, in one segment. */
+static void setup(void)
+{
+    fx_init(&fx, NULL);
+    log_set_limits(fx.log, 1u << 20, 0);
+    for (unsigned i = 0; i < 20; i++)
+        fx_add(&fx, .n_records = 3, .value_size = 50);
+    ck_assert_int_eq(fx_append(&fx, 0), 0);
+}
+
+static void teardown(void)
+{
+    fx_fini(&fx);
+}
+
+static size_t entry_size(uint64_t index)
+{
+    return fx.entries[index - 1].parsed.batches.size;
+}
+
+START_TEST(a_read_begins_with_the_entry_that_holds_the_offset)
+{
+    struct log_range range;
+
+    for (int64_t offset = 0; offset < 60; offset++) {
+        ck_assert_int_eq(fx_read(&fx, offset, INT64_MAX, 1, &range), 0);
+        ck_assert_int_eq(range.first_offset, offset / 3 * 3);
+        ck_assert_int_eq(range.next_offset, offset / 3 * 3 + 3);
+        ck_assert_uint_eq(range.position, (uint64_t)(offset / 3) * entry_size(1));
+        ck_assert_uint_eq(range.size, entry_size(1));
+        log_range_release(&range);
+    }
+}
+END_TEST
+
+START_TEST(max_bytes_limits_but_one_entry_always_comes)
+{
+    struct log_range range;
+
+    for (size_t max = 0; max < 10 * entry_size(1); max += 13) {
+        ck_assert_int_eq(fx_read(&fx, 3, INT64_MAX, max, &range), 0);
+        ck_assert_uint_eq(range.size, MAX((size_t)1, max / entry_size(1)) * entry_size(1));
+        log_range_release(&range);
+    }
+    ck_assert_int_eq(fx_read(&fx, 0, INT64_MAX, SIZE_MAX, &range), 0);
+    ck_assert_uint_eq(range.size, 20 * entry_size(1));
+    log_range_release(&range);
+}
+END_TEST
+
+START_TEST(offsets_outside_are_out_of_range)
+{
+    struct log_range range;
+
+    ck_assert_int_eq(fx_read(&fx, -1, INT64_MAX, 1, &range), -ERANGE);
+    ck_assert_int_eq(fx_read(&fx, 60, INT64_MAX, 1, &range), -ERANGE);
+    ck_assert_int_eq(fx_read(&fx, 30, 30, 1, &range), -ERANGE);
+    fx_set_start(&fx, 7);
+    ck_assert_int_eq(fx_read(&fx, 6, INT64_MAX, 1, &range), -ERANGE);
+    ck_assert_int_eq(fx_read(&fx, 7, INT64_MAX, 1, &range), 0);
+    ck_assert_int_eq(range.first_offset, 6);
+    log_range_release(&range);
+}
+END_TEST
+
+START_TEST(max_offset_ends_a_read)
+{
+    struct log_range range;
+
+    for (int64_t max = 1; max < 60; max++) {
+        ck_assert_int_eq(fx_read(&fx, 0, max, SIZE_MAX, &range), max < 3 ? -ERANGE : 0);
+        if (max < 3)
+            continue;
+        ck_assert_int_eq(range.next_offset, max / 3 * 3);
+        ck_assert_uint_eq(range.size, (uint64_t)(max / 3) * entry_size(1));
+        log_range_release(&range);
+    }
+}
+END_TEST
+
+START_TEST(max_offset_cuts_an_entry_between_its_batches)
+{
+    struct log_range range;
+    size_t size;
+
+    fx_add(&fx, .n_batches = 4, .n_records = 2, .value_size = 10);
+    ck_assert_int_eq(fx_append(&fx, 0), 0);
+    size = entry_size(21) / 4;
+    for (int64_t max = 62; max <= 68; max++) {
+        ck_assert_int_eq(fx_read(&fx, 60, max, SIZE_MAX, &range), 0);
+        ck_assert_int_eq(range.next_offset, max / 2 * 2);
+        ck_assert_uint_eq(range.size, (uint64_t)(max / 2 - 30) * size);
+        log_range_release(&range);
+        ck_assert_int_eq(fx_read(&fx, 57, max, SIZE_MAX, &range), 0);
+        ck_assert_int_eq(range.next_offset, max / 2 * 2);
+        log_range_release(&range);
+    }
+    ck_assert_int_eq(fx_read(&fx, 60, 61, SIZE_MAX, &range), -ERANGE);
+    ck_assert_int_eq(fx_read(&fx, 57, 61, SIZE_MAX, &range), 0);
+    ck_assert_int_eq(range.next_offset, 60);
+    log_range_release(&range);
+}
+END_TEST
+
+START_TEST(entries_without_records_are_stepped_over)
+{
+    struct log_range range;
+
+    for (unsigned i = 0; i < 100; i++)
+        fx_add(&fx, .term = 2 + i);
+    fx_add(&fx, .n_records = 1);
+    for (unsigned i = 0; i < 100; i++)
+        fx_add(&fx, .commands_size = 5);
+    ck_assert_int_eq(fx_append(&fx, 0), 0);
+    ck_assert_int_eq(fx_read(&fx, 57, INT64_MAX, 1, &range), 0);
+    log_range_release(&range);
+    ck_assert_int_eq(fx_read(&fx, 60, INT64_MAX, 1, &range), 0);
+    ck_assert_int_eq(range.first_offset, 60);
+    ck_assert_uint_eq(range.size, entry_size(121));
+    log_range_release(&range);
+    ck_assert_int_eq(fx_read(&fx, 61, INT64_MAX, 1, &range), -ERANGE);
+    fx_check(&fx);
+}
+END_TEST
+
+/* A reader that goes on where it was needs one look at the table, wherever that is. */
+START_TEST(going_on_needs_no_search)
+{
+    struct log_range range;
+    uint64_t before;
+    int64_t offset = 0;
+
+    for (unsigned i = 0; i < 3000; i++)
+        fx_add(&fx, .n_records = 1, .value_size = 10);
+    ck_assert_int_eq(fx_append(&fx, 0), 0);
+    ck_assert_int_eq(fx_read(&fx, offset, INT64_MAX, 200, &range), 0);
+    while (range.next_offset < 2000) {
+        offset = range.next_offset;
+        log_range_release(&range);
+        before = sim_disk_calls(fx.disk, SIM_DISK_READ_CACHED);
+        ck_assert_int_eq(log_read(fx.log, offset, INT64_MAX, 200, &range), 0);
+        ck_assert_uint_eq(sim_disk_calls(fx.disk, SIM_DISK_READ_CACHED) - before, 3); /* the table, two probes */
+    }
+    log_range_release(&range);
+}
+END_TEST
+
+START_TEST(cold_tables_and_data_are_asked_for)
+{
+    struct log_range range;
+    struct log_warm warm;
+
+    sim_disk_drop_caches(fx.disk);
+    ck_assert_int_eq(fx_sync(&fx, 0), 0);
+    sim_disk_drop_caches(fx.disk);
+    ck_assert_int_eq(log_read(fx.log, 5, INT64_MAX, 4000, &range), -EAGAIN);
+    log_warm_prepare(fx.log, &warm, 5, 4000);
+    log_warm_run(&warm);
+    ck_assert_int_eq(warm.error, 0);
+    log_warm_done(&warm);
+    ck_assert_int_eq(log_read(fx.log, 5, INT64_MAX, 4000, &range), 0);
+    log_range_release(&range);
+}
+END_TEST
+
+START_TEST(a_warm_job_out_of_range_says_so)
+{
+    struct log_warm warm;
+
+    log_warm_prepare(fx.log, &warm, 60, 1);
+    log_warm_run(&warm);
+    log_warm_done(&warm);
+    ck_assert_int_eq(warm.error, -ERANGE);
+}
+END_TEST
+
+/* A warm job may finish while an append job is at work on the same, closed segment. */
+START_TEST(warming_and_appending_meet_in_the_last_segment)
+{
+    struct log_append append;
+    struct log_range range;
+    struct log_warm warm;
+
+    for (unsigned order = 0; order < 2; order++) {
+        ck_assert_int_eq(fx_sync(&fx, 0), 0);
+        fx_reopen(&fx);
+        fx_add(&fx, .n_records = 1);
+        log_warm_prepare(fx.log, &warm, 0, 1);
+        fx_append_prepare(&fx, &append, 1);
+        log_warm_run(&warm);
+        log_append_run(&append);
+        ck_assert(warm.error == 0 && append.error == 0);
+        if (order == 0)
+            log_warm_done(&warm);
+        fx_append_finish(&append);
+        if (order == 1)
+            log_warm_done(&warm);
+        ck_assert_int_eq(log_read(fx.log, 60 + order, INT64_MAX, 1, &range), 0);
+        log_range_release(&range);
+        fx_check(&fx);
+    }
+}
+END_TEST
+
+START_TEST(a_damaged_table_record_is_an_error)
+{
+    struct log_range range;
+
+    ck_assert_int_eq(fx_sync(&fx, 0), 0);
+    ck_assert_int_eq(sim_disk_flip(fx.disk, FX_DIR "/00000000000000000001.entries", 128 * 11 + 5, 1), 0);
+    ck_assert_int_eq(fx_read(&fx, 30, INT64_MAX, 1, &range), -EBADMSG);
+}
+END_TEST
+
+static int count_entry(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, const void *data, size_t size)
+{
+    (*(unsigned *)ctx)++;
+    return index == 9 ? 42 : 0;
+}
+
+START_TEST(replay_stops_when_told)
+{
+    unsigned n = 0;
+
+    ck_assert_int_eq(log_read_entries(fx.log, 3, count_entry, &n, NULL), 42);
+    ck_assert_uint_eq(n, 6);
+}
+END_TEST
+
+START_TEST(replay_names_a_damaged_entry)
+{
+    struct error_text err;
+    unsigned n = 0;
+
+    fx_add(&fx, .commands_size = 100);
+    ck_assert_int_eq(fx_append(&fx, 0), 0);
+    ck_assert_int_eq(sim_disk_flip(fx.disk, FX_DIR "/00000000000000000001.aux", 50, 4), 0);
+    ck_assert_int_eq(log_read_entries(fx.log, 19, count_entry, &n, &err), LOG_E_CORRUPT);
+    ck_assert_uint_eq(n, 1);
+    ck_assert_ptr_nonnull(strstr(err.text, "00000000000000000001.aux: damaged at byte 0:"));
+    ck_assert_ptr_nonnull(strstr(err.text, "entry 21"));
+    ck_assert_int_eq(sim_disk_flip(fx.disk, FX_DIR "/00000000000000000001.log", 3 * entry_size(1) + 30, 4), 0);
+    ck_assert_int_eq(log_read_entries(fx.log, 0, count_entry, &n, &err), LOG_E_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(err.text, "00000000000000000001.log: damaged at byte"));
+    ck_assert_ptr_nonnull(strstr(err.text, "entry 4"));
+}
+END_TEST
+
+Suite *read_suite(void)
+{
+    Suite *s = suite_create("read");
+
+    suite_add_with(s, a_read_begins_with_the_entry_that_holds_the_offset, setup, teardown);
+    suite_add_with(s, max_bytes_limits_but_one_entry_always_comes, setup, teardown);
+    suite_add_with(s, offsets_outside_are_out_of_range, setup, teardown);
+    suite_add_with(s, max_offset_ends_a_read, setup, teardown);
+    suite_add_with(s, max_offset_cuts_an_entry_between_its_batches, setup, teardown);
+    suite_add_with(s, entries_without_records_are_stepped_over, setup, teardown);
+    suite_add_with(s, going_on_needs_no_search, setup, teardown);
+    suite_add_with(s, cold_tables_and_data_are_asked_for, setup, teardown);
+    suite_add_with(s, a_warm_job_out_of_range_says_so, setup, teardown);
+    suite_add_with(s, warming_and_appending_meet_in_the_last_segment, setup, teardown);
+    suite_add_with(s, a_damaged_table_record_is_an_error, setup, teardown);
+    suite_add_with(s, replay_stops_when_told, setup, teardown);
+    suite_add_with(s, replay_names_a_damaged_entry, setup, teardown);
+    return s;
+}
