@@ -211,6 +211,31 @@ int journal_file_make(const struct journal_dir *d, struct journal_make *m, struc
     return r;
 }
 
+int journal_file_reserve(const struct journal_dir *d, uint64_t generation, uint64_t size, struct journal_fault *fault)
+{
+    _cleanup_(freep) char *from = journal_path(d, generation, JOURNAL_NAME_NEW);
+    _cleanup_(freep) char *to = journal_path(d, generation, JOURNAL_NAME_SPARE);
+    struct disk_file *io = NULL;
+    int r = disk_open(d->disk, from, DISK_WRITE | DISK_DIRECT | DISK_CREATE, &io);
+
+    *fault = (struct journal_fault){ "making a reserve file for the journal", false };
+    if (r < 0)
+        return r;
+    r = fill_with_zeros(io, size);
+    if (r == 0) {
+        r = disk_sync_data(io);
+        fault->sync = r < 0;
+    }
+    disk_close(io);
+    if (r == 0)
+        r = disk_rename(d->disk, from, to);
+    if (r < 0) {
+        (void)disk_unlink(d->disk, from);
+        return r;
+    }
+    return sync_dir(d, fault);
+}
+
 int journal_file_retire(const struct journal_dir *d, uint64_t generation, bool keep, struct journal_fault *fault)
 {
     _cleanup_(freep) char *from = journal_path(d, generation, JOURNAL_NAME_LIVE);

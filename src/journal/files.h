@@ -79,6 +79,9 @@ struct journal_make {
  * still a spare, and a new file is gone if that was possible. */
 int journal_file_make(const struct journal_dir *d, struct journal_make *m, struct journal_fault *fault);
 
+/* A spare of zeros. The same errors. */
+int journal_file_reserve(const struct journal_dir *d, uint64_t generation, uint64_t size, struct journal_fault *fault);
+
 /* From live to spare, or away. */
 int journal_file_retire(const struct journal_dir *d, uint64_t generation, bool keep, struct journal_fault *fault);
 int journal_file_drop(const struct journal_dir *d, uint64_t generation, enum journal_name_kind kind,

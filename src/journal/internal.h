@@ -61,6 +61,7 @@ enum journal_keeper_op {
     JOURNAL_KEEP_RETIRE,  /* the oldest file becomes a spare or goes */
     JOURNAL_KEEP_DROP,    /* a spare goes */
     JOURNAL_KEEP_UNREADY, /* the prepared file is too small: it becomes a spare */
+    JOURNAL_KEEP_RESERVE, /* the reserve is made */
     JOURNAL_KEEP_PREPARE, /* the next file is made */
 };
 
@@ -71,7 +72,7 @@ struct journal_keeper {
     bool busy;
     enum journal_keeper_op op;
     struct journal_file *file;   /* RETIRE, UNREADY, PREPARE */
-    struct journal_spare *spare; /* DROP: this one; PREPARE: taken for it, or NULL */
+    struct journal_spare *spare; /* DROP: this one; RESERVE: what it will be; PREPARE: taken for it, or NULL */
     bool keep;                   /* RETIRE, UNREADY: as a spare */
     unsigned stuck;              /* bits of the ops that found no space, until the next tick */
     struct journal_make make;    /* PREPARE */
@@ -93,7 +94,8 @@ struct journal {
     struct journal_file *current; /* NULL until journal_start() */
     struct journal_file *next;    /* prepared, or NULL */
     struct list spares;
-    struct list voids; /* after open: files that hold nothing that counts, oldest first */
+    struct journal_spare *reserve; /* a small spare for a start on a full disk; used for nothing else */
+    struct list voids;             /* after open: files that hold nothing that counts, oldest first */
     uint64_t next_generation;
     uint64_t start_end;  /* of current, when it was opened */
     uint64_t need_bytes; /* a file of at least this size is waited for; 0: none is */

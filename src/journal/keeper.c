@@ -26,6 +26,8 @@ static uint64_t spare_bytes(const struct journal *j)
     const struct journal_spare *s;
     uint64_t sum = j->next != NULL ? j->next->header.file_size : 0;
 
+    if (j->reserve != NULL)
+        sum += j->reserve->size;
     list_foreach (&j->spares, s, link)
         sum += s->size;
     return sum;
@@ -62,6 +64,9 @@ static void keeper_run(struct lane_work *work)
     case JOURNAL_KEEP_DROP:
         k->error = journal_file_drop(d, k->spare->generation, JOURNAL_NAME_SPARE, &k->fault);
         break;
+    case JOURNAL_KEEP_RESERVE:
+        k->error = journal_file_reserve(d, k->spare->generation, k->spare->size, &k->fault);
+        break;
     case JOURNAL_KEEP_PREPARE:
         k->error = journal_file_make(d, &k->make, &k->fault);
         break;
@@ -86,7 +91,7 @@ static void retire_done(struct journal *j)
         s->size = f->header.file_size;
         list_append(&j->spares, &s->link);
     }
-    j->keeper.stuck &= ~(1u << JOURNAL_KEEP_PREPARE);
+    j->keeper.stuck &= ~(1u << JOURNAL_KEEP_PREPARE | 1u << JOURNAL_KEEP_RESERVE);
     journal_file_free(f);
 }
 
@@ -106,6 +111,16 @@ static void drop_done(struct journal *j)
         list_append(&j->spares, &s->link);
     else
         free(s);
+}
+
+static void reserve_done(struct journal *j)
+{
+    struct journal_spare *s = TAKE_PTR(j->keeper.spare);
+
+    if (j->keeper.error != 0)
+        free(s);
+    else
+        j->reserve = s;
 }
 
 static void prepare_done(struct journal *j)
@@ -146,6 +161,9 @@ static void keeper_done(struct lane_work *work)
         break;
     case JOURNAL_KEEP_DROP:
         drop_done(j);
+        break;
+    case JOURNAL_KEEP_RESERVE:
+        reserve_done(j);
         break;
     case JOURNAL_KEEP_PREPARE:
         prepare_done(j);
@@ -198,15 +216,19 @@ static bool retire_oldest(struct journal *j)
     return true;
 }
 
-/* Spares are within the budget, or they go. */
+/* Spares are within the budget, or they go; so does a reserve that is too small for the groups that there are. */
 static bool drop_spare(struct journal *j)
 {
     struct journal_spare *s = list_first(&j->spares, struct journal_spare, link);
 
-    if (s == NULL || live_bytes(j) + spare_bytes(j) <= j->config.size_bytes)
+    if (s != NULL && live_bytes(j) + spare_bytes(j) > j->config.size_bytes) {
+        list_remove(&s->link);
+        j->keeper.spare = s;
+    } else if (j->reserve != NULL && j->reserve->size < journal_file_need(j, 0, j->groups.count)) {
+        j->keeper.spare = TAKE_PTR(j->reserve);
+    } else {
         return false;
-    list_remove(&s->link);
-    j->keeper.spare = s;
+    }
     keeper_submit(j, JOURNAL_KEEP_DROP);
     return true;
 }
@@ -223,17 +245,48 @@ static bool replace_small_next(struct journal *j)
     return true;
 }
 
+/* An idle new journal makes no files ahead. */
+static bool is_used(const struct journal *j)
+{
+    return j->need_bytes != 0 || j->current->end != j->start_end;
+}
+
+/* A start needs a new file, and CHECKPOINTs to free space need a start: so there is one for that before the disk is
+ * full. */
+static bool make_reserve(struct journal *j)
+{
+    uint64_t need = journal_file_need(j, 0, j->groups.count);
+    struct journal_spare *s;
+
+    if (j->reserve != NULL || !is_used(j))
+        return false;
+    s = xcalloc(1, sizeof(*s));
+    s->generation = j->next_generation++;
+    s->size = MAX(j->config.first_file_size_bytes, ALIGN_UP(need + need / 4, (uint64_t)JOURNAL_BLOCK_ALIGN));
+    j->keeper.spare = s;
+    keeper_submit(j, JOURNAL_KEEP_RESERVE);
+    return true;
+}
+
 /* Files grow step by step up to the full size, so that little use takes little space and the first ones are ready
- * soon. A spare costs nothing, so the largest will do at once. */
-static bool prepare_next(struct journal *j)
+ * soon. When space is short a small one will do. */
+static uint64_t next_size(const struct journal *j)
 {
     uint64_t size = MIN(j->current->header.file_size * JOURNAL_GROWTH, j->config.file_size_bytes);
+
+    if (j->space_error != 0)
+        size = j->config.first_file_size_bytes;
+    return MAX(size, ALIGN_UP(j->need_bytes + j->need_bytes / 4, (uint64_t)JOURNAL_BLOCK_ALIGN));
+}
+
+static bool prepare_next(struct journal *j)
+{
+    uint64_t size = next_size(j);
     struct journal_keeper *k = &j->keeper;
 
-    if (j->next != NULL || (j->need_bytes == 0 && j->current->end == j->start_end))
+    if (j->next != NULL || !is_used(j))
         return false;
-    size = MAX(size, ALIGN_UP(j->need_bytes + j->need_bytes / 4, (uint64_t)JOURNAL_BLOCK_ALIGN));
-    k->spare = journal_spare_take(j, j->space_error == 0 ? size : j->need_bytes);
+    k->spare = journal_spare_take(j, size);
     if (k->spare != NULL)
         size = k->spare->size;
     k->file = journal_file_next(j, size, 0);
@@ -248,9 +301,8 @@ static bool prepare_next(struct journal *j)
 void journal_keep(struct journal *j)
 {
     static bool (*const steps[])(struct journal *) = {
-        [JOURNAL_KEEP_RETIRE] = retire_oldest,
-        [JOURNAL_KEEP_DROP] = drop_spare,
-        [JOURNAL_KEEP_UNREADY] = replace_small_next,
+        [JOURNAL_KEEP_RETIRE] = retire_oldest,       [JOURNAL_KEEP_DROP] = drop_spare,
+        [JOURNAL_KEEP_UNREADY] = replace_small_next, [JOURNAL_KEEP_RESERVE] = make_reserve,
         [JOURNAL_KEEP_PREPARE] = prepare_next,
     };
 

@@ -95,9 +95,9 @@ static int scan_blocks(struct journal_recovery *rc, uint64_t limit_lsn, bool *re
         r = journal_recovery_block(rc, &b, payload, journal_scan_record);
         if (r != 0)
             return r;
-        rc->position += journal_block_size(&b);
         if (((b.flags & JOURNAL_BLOCK_LAST) != 0) != rc->ended)
             return journal_corrupt_here(rc, "a file end where the group list doesn't end, or the other way round");
+        rc->position += journal_block_size(&b);
         if (rc->ended)
             break;
     }
@@ -231,13 +231,17 @@ static int compare_u64(const void *a, const void *b)
 }
 
 /* A header that is intact must also fit its name, its journal and the file before. */
-static int check_header(struct journal_recovery *rc, const struct journal_file *f, uint64_t generation)
+static int check_header(struct journal_recovery *rc, struct journal_file *f, uint64_t generation)
 {
     const struct journal_file_header *h = &f->header;
     const struct journal_file *prev = list_last(&rc->j->files, struct journal_file, link);
 
-    if (h->generation != generation)
-        return journal_corrupt(rc, f, 0, "the header of generation %" PRIu64, h->generation);
+    if (h->generation != generation) {
+        uint64_t found = h->generation;
+
+        f->header.generation = generation; /* the name is what a reader of the message can find */
+        return journal_corrupt(rc, f, 0, "the header of generation %" PRIu64, found);
+    }
     if (h->shard != rc->j->config.shard || !uuid_eq(&h->incarnation, &rc->j->config.incarnation))
         return journal_corrupt(rc, f, 0, "a file of another shard or another data directory");
     if (h->file_size % JOURNAL_BLOCK_ALIGN != 0 || h->file_size < JOURNAL_FILE_HEADER_SIZE + JOURNAL_BLOCK_ALIGN ||

@@ -112,7 +112,7 @@ static int spare_size(struct journal *j, struct journal_spare *spare)
     return r;
 }
 
-/* Full-size files are kept; smaller ones, and those that were being made, go. */
+/* Full-size files are kept, and one that can be the reserve; smaller ones, and those that were being made, go. */
 static int sort_unused(struct starter *s, struct journal_spare *spare)
 {
     struct journal *j = s->j;
@@ -122,6 +122,10 @@ static int sort_unused(struct starter *s, struct journal_spare *spare)
     s->fault.what = "looking at unused journal files";
     if (r == 0 && !was_new && spare->size >= j->config.file_size_bytes) {
         list_append(&j->spares, &spare->link);
+        return 0;
+    }
+    if (r == 0 && !was_new && j->reserve == NULL && spare->size >= j->config.first_file_size_bytes) {
+        j->reserve = spare;
         return 0;
     }
     if (r == 0)
@@ -149,19 +153,15 @@ static int find_unused(struct starter *s)
     return r;
 }
 
-static int make_first(struct starter *s)
+static int make_file(struct starter *s, struct journal_spare *spare, uint64_t size, struct journal_file **ret)
 {
     struct journal *j = s->j;
     struct journal_file *last = list_last(&j->files, struct journal_file, link), *f;
-    uint64_t need = journal_file_need(j, 0, j->groups.count);
-    struct journal_spare *spare = journal_spare_take(j, need);
-    uint64_t size = spare != NULL ? spare->size
-                                  : MAX(ALIGN_UP(need, (uint64_t)JOURNAL_BLOCK_ALIGN), j->config.first_file_size_bytes);
     struct journal_bytes head = { 0 };
     struct journal_make m;
     int r;
 
-    f = journal_file_next(j, size, last != NULL ? journal_file_end_lsn(last) : 0);
+    f = journal_file_next(j, spare != NULL ? spare->size : size, last != NULL ? journal_file_end_lsn(last) : 0);
     journal_head_write(j, last, &head);
     m = (struct journal_make){
         .header = f->header,
@@ -171,7 +171,6 @@ static int make_first(struct starter *s)
     };
     r = journal_file_make(&j->dir, &m, &s->fault);
     journal_bytes_fini(&head);
-    free(spare);
     if (r < 0) {
         journal_file_free(f);
         return r;
@@ -179,6 +178,26 @@ static int make_first(struct starter *s)
     f->header = m.header;
     f->io = m.io;
     f->end = m.end;
+    *ret = f;
+    return 0;
+}
+
+static int make_first(struct starter *s)
+{
+    struct journal *j = s->j;
+    uint64_t need = journal_file_need(j, 0, j->groups.count);
+    struct journal_spare *spare = journal_spare_take(j, need);
+    struct journal_file *f;
+    int r;
+
+    r = make_file(s, spare, MAX(ALIGN_UP(need, (uint64_t)JOURNAL_BLOCK_ALIGN), j->config.first_file_size_bytes), &f);
+    free(spare);
+    if (r < 0 && journal_is_space_error(r, &s->fault) && j->reserve != NULL && j->reserve->size >= need) {
+        r = make_file(s, j->reserve, 0, &f);
+        free(TAKE_PTR(j->reserve));
+    }
+    if (r < 0)
+        return r;
     f->table_lsn = j->flushed_lsn = j->known_lsn = f->header.flushed_lsn;
     list_append(&j->files, &f->link);
     j->current = f;

@@ -5,6 +5,8 @@
 
 Suite *chain_suite(void);
 Suite *crash_suite(void);
+Suite *damage_suite(void);
+Suite *faults_suite(void);
 Suite *format_suite(void);
 Suite *journal_suite(void);
 Suite *superblock_suite(void);

@@ -231,6 +231,29 @@ START_TEST(recycled_files_are_used_again)
 }
 END_TEST
 
+/* A file stays until a flushed LSN that is itself on disk tells of a later table. */
+START_TEST(old_file_stays_until_the_new_table_is_known)
+{
+    int i = 0;
+
+    for (; stats().n_files == 1; i++) {
+        rig_entry(r, 1, 5000);
+        rig_settle(r);
+        if (stats().n_files == 1) {
+            rig_checkpoint(r, 1, (uint64_t)i + 1);
+            rig_settle(r);
+        }
+    }
+    for (int turn = 0; turn < 5; turn++)
+        rig_settle(r);
+    ck_assert_uint_eq(stats().n_files, 2);
+    journal_seal(r->j);
+    rig_settle(r);
+    ck_assert_uint_eq(stats().n_files, 1);
+    rig_recover(r, SIM_CRASH_NOTHING);
+}
+END_TEST
+
 static void pin(void *ctx, uint64_t group, uint64_t index)
 {
     uint64_t *last = ctx;
@@ -499,6 +522,7 @@ Suite *journal_suite(void)
     suite_add_with(s, files_grow_and_follow_each_other, setup, teardown);
     suite_add_with(s, recycling_bounds_the_bytes, setup, teardown);
     suite_add_with(s, recycled_files_are_used_again, setup, teardown);
+    suite_add_with(s, old_file_stays_until_the_new_table_is_known, setup, teardown);
     suite_add_with(s, pins_name_who_holds_the_oldest_files, setup, teardown);
     suite_add_with(s, truncated_entries_stay_away, setup, teardown);
     suite_add_with(s, truncation_below_a_later_checkpoint, setup, teardown);
