@@ -79,6 +79,17 @@ bool journal_is_idle(const struct journal *j)
     return !j->flight.busy && !j->keeper.busy && list_is_empty(&j->waiting);
 }
 
+bool journal_is_quiet(const struct journal *j)
+{
+    return (!j->flight.busy || j->flight.failed) && !j->keeper.busy;
+}
+
+bool journal_needs_tick(const struct journal *j)
+{
+    return !j->dead && j->lane != NULL &&
+           (!j->sealed || j->flight.failed || j->keeper.stuck != 0 || j->stats.n_flushes != j->tick_flushes);
+}
+
 int journal_space_error(const struct journal *j)
 {
     return j->flight.failed ? j->flight.error : j->space_error;

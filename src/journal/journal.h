@@ -130,8 +130,12 @@ void journal_poll(struct journal *j);
 void journal_tick(struct journal *j);
 /* Seals the tail now, if it isn't and nothing waits or is in flight: at a clean shutdown, then wait until idle. */
 void journal_seal(struct journal *j);
+/* A tick would do something by and by, even if nothing comes in. */
+bool journal_needs_tick(const struct journal *j);
 /* Nothing waits, nothing is in flight. */
 bool journal_is_idle(const struct journal *j);
+/* Nothing is on its way through the lane. What waits may wait for space. */
+bool journal_is_quiet(const struct journal *j);
 
 /* Called on the owner reactor after a write or sync error on the journal: the process must end at once. */
 typedef void (*journal_fatal_fn)(void *ctx, int err, const char *what);

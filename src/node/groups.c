@@ -84,6 +84,8 @@ static void create_groups(struct node_reactor *r, const struct meta_topic *t, in
         }
         node_group_add(s, config.group, replica);
         replica_lead(replica);
+        if (r->closed)
+            replica_close(replica);
     }
 }
 

@@ -2,6 +2,7 @@
 #include "node/internal.h"
 
 #define RETENTION_INTERVAL_NS (5000ull * 1000 * 1000)
+#define TICK_INTERVAL_NS (1000ull * 1000 * 1000)
 #define PINS_INTERVAL_NS (100ull * 1000 * 1000)
 
 static void pinned(void *ctx, uint64_t group, uint64_t index)
@@ -13,17 +14,22 @@ static void pinned(void *ctx, uint64_t group, uint64_t index)
         replica_checkpoint(g->replica, index);
 }
 
-/* Only a journal that was written since the last look can have come under pressure. */
-static bool look_for_pins(struct node_shard *s)
+/* Only a journal that was written since the last look can have come under pressure, or one that lacks space. */
+static bool wants_pins(const struct node_shard *s)
 {
     struct journal_stats stats;
 
     journal_stats(s->journal, &stats);
-    if (stats.n_flushes == s->checked_flushes)
-        return false;
+    return stats.n_flushes != s->checked_flushes || journal_space_error(s->journal) != 0;
+}
+
+static void look_for_pins(struct node_shard *s)
+{
+    struct journal_stats stats;
+
+    journal_stats(s->journal, &stats);
     s->checked_flushes = stats.n_flushes;
     journal_pins(s->journal, pinned, s);
-    return true;
 }
 
 static void retain(struct node_shard *s)
@@ -36,20 +42,35 @@ static void retain(struct node_shard *s)
     }
 }
 
+static bool is_due(uint64_t *next_ns, uint64_t now_ns, uint64_t interval_ns)
+{
+    if (now_ns < *next_ns)
+        return false;
+    *next_ns = now_ns + interval_ns;
+    return true;
+}
+
 uint64_t node_housekeep(struct node_reactor *r)
 {
     struct node *n = r->node;
-    bool due = r->now_ns >= r->next_housekeep_ns, busy = false;
+    bool retention = is_due(&r->next_housekeep_ns, r->now_ns, RETENTION_INTERVAL_NS);
+    bool tick = is_due(&r->next_tick_ns, r->now_ns, TICK_INTERVAL_NS);
+    bool pins = is_due(&r->next_pins_ns, r->now_ns, PINS_INTERVAL_NS);
+    uint64_t deadline = r->next_housekeep_ns;
 
-    if (due)
-        r->next_housekeep_ns = r->now_ns + RETENTION_INTERVAL_NS;
-    for (unsigned s = r->index; s < n->n_shards; s += n->n_reactors) {
-        if (due)
-            retain(&n->shards[s]);
-        if (r->now_ns >= r->next_pins_ns)
-            busy |= look_for_pins(&n->shards[s]);
+    for (unsigned i = r->index; i < n->n_shards; i += n->n_reactors) {
+        struct node_shard *s = &n->shards[i];
+
+        if (retention && r->phase < NODE_CHECKPOINTING)
+            retain(s);
+        if (tick && journal_needs_tick(s->journal))
+            journal_tick(s->journal);
+        if (pins && wants_pins(s))
+            look_for_pins(s);
+        if (journal_needs_tick(s->journal))
+            deadline = MIN(deadline, r->next_tick_ns);
+        if (wants_pins(s))
+            deadline = MIN(deadline, r->next_pins_ns);
     }
-    if (r->now_ns >= r->next_pins_ns)
-        r->next_pins_ns = r->now_ns + PINS_INTERVAL_NS;
-    return busy ? MIN(r->next_pins_ns, r->next_housekeep_ns) : r->next_housekeep_ns;
+    return deadline;
 }

@@ -79,3 +79,47 @@ int node_identify(struct node *n, const struct node_options *options, struct err
     rc = superblock_write(disk, &n->superblock, err);
     return rc < 0 ? rc : make_directories(disk, err);
 }
+
+/* --- from then on a missing journal is a loss --- */
+
+struct node_superblock_job {
+    struct lane_work work;
+    struct node *node;
+    struct superblock superblock;
+    int error;
+};
+
+static void superblock_run(struct lane_work *work)
+{
+    struct node_superblock_job *job = container_of(work, struct node_superblock_job, work);
+
+    job->error = superblock_write(job->node->reactors[0].env->disk, &job->superblock, NULL);
+}
+
+static void superblock_done(struct lane_work *work)
+{
+    struct node_superblock_job *job = container_of(work, struct node_superblock_job, work);
+    struct node *n = TAKE_PTR(job->node);
+
+    n->superblock_job = NULL;
+    if (job->error == 0)
+        n->superblock.flags = job->superblock.flags;
+    else if (job->error != -ENOSPC && job->error != -EDQUOT) /* the next start tries again */
+        n->host.fatal(n->host.ctx, job->error, "writing the superblock");
+    free(job);
+}
+
+void node_identity_complete(struct node *n)
+{
+    struct node_superblock_job *job;
+
+    if ((n->superblock.flags & SUPERBLOCK_JOURNALS_MADE) != 0)
+        return;
+    job = n->superblock_job = xcalloc(1, sizeof(*job));
+    job->node = n;
+    job->superblock = n->superblock;
+    job->superblock.flags |= SUPERBLOCK_JOURNALS_MADE;
+    job->work.run = superblock_run;
+    job->work.done = superblock_done;
+    lane_submit(n->reactors[0].env->lane, LANE_POOL, 0, &job->work);
+}

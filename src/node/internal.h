@@ -34,6 +34,7 @@ struct node_shard {
     struct list groups;
     uint64_t checked_flushes; /* journal's count at the last look for pins */
     unsigned n_destroying;
+    struct list forgets; /* requests about groups that no topic has any more */
 };
 
 enum node_phase {
@@ -52,10 +53,12 @@ struct node_reactor {
     struct meta meta;
     struct buf_pool pool;
     uint64_t now_ns;
-    uint64_t next_housekeep_ns, next_pins_ns;
+    uint64_t next_housekeep_ns, next_pins_ns, next_tick_ns;
     enum node_phase phase;
-    uint64_t drain_deadline_ns;
-    bool phase_done; /* told to reactor 0 */
+    uint64_t phase_deadline_ns; /* then what isn't done is left */
+    uint64_t next_stop_ns;      /* between looks at the shards */
+    bool closed;                /* draining took too long: its groups let nobody wait any more */
+    bool phase_done;            /* told to reactor 0 */
     bool ready;
 };
 
@@ -65,6 +68,7 @@ struct node_image {
     struct list records; /* struct meta_record, in order */
     struct state_applied applied;
     bool dirty;
+    bool full; /* the last try met a full disk */
     uint64_t due_ns;
     struct node_image_job *job;
 };
@@ -83,6 +87,7 @@ struct node {
     unsigned n_phase_done;
     unsigned n_starting; /* start-up commands under way */
     bool recovering;     /* in node_open() */
+    struct node_superblock_job *superblock_job;
     /* Of the command that was applied last, for its proposer. */
     int64_t producer_ids_first;
     int32_t producer_ids_count;
@@ -101,6 +106,8 @@ static inline bool node_owns(const struct node_reactor *r, const struct node_sha
 
 /* identity.c */
 int node_identify(struct node *n, const struct node_options *options, struct error_text *err);
+/* Reactor 0: notes on disk, behind, that all journals have been made. */
+void node_identity_complete(struct node *n);
 
 /* recover.c */
 int node_recover(struct node *n, const struct node_options *options, struct error_text *err);
@@ -125,14 +132,21 @@ void node_metadata_start(struct node *n);
 /* Writes the image behind: when it is due, or now. */
 void node_image_poll(struct node *n, bool now);
 bool node_image_is_idle(const struct node *n);
+bool node_image_is_blocked(const struct node *n);
 void node_metadata_propose(struct node *n, struct broker_command *c);
 
 /* route.c */
 extern const struct broker_backend_ops node_backend_ops;
 void node_complete(void *ctx, struct replica_op *op);
 
+/* forget.c: groups whose topic is gone but whose end the journal didn't see leave it. */
+void node_forget_orphans(struct node_shard *s);
+void node_forgets_fini(struct node_shard *s);
+
 /* housekeep.c */
 uint64_t node_housekeep(struct node_reactor *r);
 
 /* stop.c */
+#define NODE_STOP_POLL_NS (10ull * 1000 * 1000)
 void node_stop_poll(struct node_reactor *r);
+bool node_is_at_rest(const struct node_reactor *r);

@@ -7,6 +7,7 @@
 
 #define IMAGE_DELAY_NS (1000ull * 1000 * 1000)
 #define COMMAND_MAX (4u << 20)
+#define COMMAND_OVERHEAD (ENTRY_HEADER_SIZE + ENTRY_COMMAND_HEADER_SIZE)
 
 /* A command on its way to the other reactors' copies. */
 struct metadata_mail {
@@ -112,16 +113,26 @@ static void proposal_done(struct replica_command *command, int16_t result)
     free(p);
 }
 
+static int16_t propose_refusal(const struct node *n, size_t size)
+{
+    const struct node_shard *s = node_shard_of((struct node *)n, META_GROUP_ID_DEFAULT);
+
+    if (size > COMMAND_MAX || size + COMMAND_OVERHEAD > journal_max_entry(s->journal))
+        return KAFKA_E_INVALID_REQUEST;
+    if (n->reactors[0].closed || n->reactors[0].phase >= NODE_CHECKPOINTING)
+        return KAFKA_E_NOT_CONTROLLER;
+    if (replica_shard_is_blocked(&s->replicas) || journal_space_error(s->journal) != 0)
+        return KAFKA_E_KAFKA_STORAGE_ERROR;
+    return 0;
+}
+
 void node_metadata_propose(struct node *n, struct broker_command *c)
 {
+    int16_t error = propose_refusal(n, c->body.size);
     struct metadata_proposal *p;
 
-    if (c->body.size > COMMAND_MAX || n->reactors[0].phase >= NODE_CHECKPOINTING) {
-        command_done(n, c, c->body.size > COMMAND_MAX ? KAFKA_E_INVALID_REQUEST : KAFKA_E_NOT_CONTROLLER);
-        return;
-    }
-    if (n->shards[0].replicas.space_error || journal_space_error(n->shards[0].journal) != 0) {
-        command_done(n, c, KAFKA_E_KAFKA_STORAGE_ERROR);
+    if (error != 0) {
+        command_done(n, c, error);
         return;
     }
     p = xcalloc(1, sizeof(*p));
@@ -142,7 +153,7 @@ static void start_done(struct replica_command *command, int16_t result)
 {
     struct node_start_command *s = container_of(command, struct node_start_command, command);
 
-    gq_assert(result == 0);
+    gq_assert(result == 0 || s->node->reactors[0].closed);
     s->node->n_starting--;
     free(s);
 }
@@ -231,6 +242,7 @@ static void image_done(struct lane_work *work)
     struct node *n = job->node;
 
     n->image.job = NULL;
+    n->image.full = is_space_error(job->error);
     if (is_space_error(job->error)) {
         /* It is derived: the log has it all. Tried again, in order before what came since. */
         list_splice(&job->records, &n->image.records);
@@ -272,6 +284,11 @@ void node_image_poll(struct node *n, bool now)
     n->image.dirty = false;
     n->image.job = image_job_new(n);
     lane_submit(n->reactors[0].env->lane, LANE_POOL, 0, &n->image.job->work);
+}
+
+bool node_image_is_blocked(const struct node *n)
+{
+    return n->image.full && n->image.job == NULL;
 }
 
 bool node_image_is_idle(const struct node *n)

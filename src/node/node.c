@@ -19,6 +19,7 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed)
     *s = (struct node_shard){ .node = n, .index = index };
     hash_table_init(&s->by_id);
     list_init(&s->groups);
+    list_init(&s->forgets);
     s->replicas = (struct replica_shard){
         .env = r->env,
         .shard = index,
@@ -90,6 +91,7 @@ static void shard_fini(struct node_shard *s)
         replica_free(g->replica);
         node_group_free(g);
     }
+    node_forgets_fini(s);
     hash_table_fini(&s->by_id);
     log_cache_free(s->replicas.log_cache);
     journal_free(s->journal);
@@ -154,9 +156,12 @@ void node_start(struct node *n, unsigned reactor)
             if (g->replica != n->metadata)
                 replica_lead(g->replica);
         }
+        node_forget_orphans(shard);
     }
-    if (reactor == 0)
+    if (reactor == 0) {
         node_metadata_start(n);
+        node_identity_complete(n);
+    }
 }
 
 static uint64_t turn_shards(struct node_reactor *r)
@@ -202,6 +207,8 @@ uint64_t node_turn(struct node *n, unsigned reactor, uint64_t now_ns)
         n->shards[s].replicas.now_ns = now_ns;
         n->shards[s].replicas.now_real_ms = real_ms;
     }
+    if (node_is_at_rest(r))
+        return now_ns + NODE_STOP_POLL_NS;
     if (!r->ready && r->phase == NODE_RUNNING)
         look_for_readiness(r);
     deadline = broker_turn(r->broker, now_ns);
@@ -213,7 +220,9 @@ uint64_t node_turn(struct node *n, unsigned reactor, uint64_t now_ns)
     }
     if (r->phase != NODE_RUNNING) {
         node_stop_poll(r);
-        deadline = MIN(deadline, now_ns + 10 * 1000 * 1000);
+        deadline = MIN(deadline, now_ns + NODE_STOP_POLL_NS);
+        if (node_is_at_rest(r))
+            return deadline;
     }
     return MIN(deadline, turn_shards(r));
 }

@@ -31,8 +31,11 @@ static int open_journal(struct recovery *rec, struct node_shard *s)
     struct journal_config config = {
         .disk = s->replicas.env->disk,
         .prng = s->replicas.env->prng,
+        .clock = s->replicas.env->clock,
         .dir = dir,
         .shard = s->index,
+        .incarnation = rec->node->superblock.incarnation,
+        .must_exist = (rec->node->superblock.flags & SUPERBLOCK_JOURNALS_MADE) != 0,
         .size_bytes = size,
         .file_size_bytes = MAX(ALIGN_UP(size / FILE_SIZE_DIVISOR, DISK_ALIGN), (uint64_t)FIRST_FILE_SIZE),
         .first_file_size_bytes = FIRST_FILE_SIZE,

@@ -71,7 +71,7 @@ static void add_shard(const struct node_shard *s, struct node_report *report)
     report->duplicate_batches += rs->n_duplicates;
     report->fetched_bytes += rs->n_fetched_bytes;
     report->pending_bytes += rs->pending_bytes;
-    report->disk_full = report->disk_full || rs->space_error || journal_space_error(s->journal) != 0;
+    report->disk_full = report->disk_full || replica_shard_is_blocked(rs) || journal_space_error(s->journal) != 0;
 }
 
 static void report_arrived(struct lane_mail *mail)

@@ -4,6 +4,11 @@
 /* All reactors go through the phases together: a shard may only close when no broker of any reactor can ask it for
  * something. Each tells reactor 0 when it is done with a phase, and reactor 0 starts the next. */
 
+/* How long storing may take; the journal has it all. */
+#define STOP_CHECKPOINT_NS (30ull * 1000 * 1000 * 1000)
+/* Checkpoints of a shard under way at a time. */
+#define STOP_MAX_BUSY 64
+
 struct phase_mail {
     struct lane_mail mail;
     struct node_reactor *to;
@@ -17,7 +22,7 @@ static void enter_phase(struct node_reactor *r, enum node_phase phase, uint64_t 
         return;
     r->phase = phase;
     r->phase_done = false;
-    r->drain_deadline_ns = deadline_ns;
+    r->phase_deadline_ns = deadline_ns;
     if (phase == NODE_DRAINING) {
         r->ready = false;
         broker_stop(r->broker);
@@ -68,7 +73,8 @@ static void done_arrived(struct lane_mail *mail)
     if (++n->n_phase_done < n->n_reactors)
         return;
     n->n_phase_done = 0;
-    send_phase(&n->reactors[0], n->reactors[0].phase + 1, 0);
+    send_phase(&n->reactors[0], n->reactors[0].phase + 1,
+               clock_mono_ns(n->reactors[0].env->clock) + STOP_CHECKPOINT_NS);
 }
 
 static void tell_done(struct node_reactor *r)
@@ -81,28 +87,64 @@ static void tell_done(struct node_reactor *r)
     lane_post(r->env->lane, 0, &m->mail);
 }
 
-static bool broker_is_done(struct node_reactor *r)
+/* The time to drain is over: nobody is waited for any more, here or by another reactor's broker. */
+static void close_all(struct node_reactor *r)
 {
-    if (broker_is_drained(r->broker))
-        return true;
-    if (r->now_ns >= r->drain_deadline_ns)
-        broker_close_all(r->broker);
-    return false;
+    struct node *n = r->node;
+
+    r->closed = true;
+    broker_close_all(r->broker);
+    for (unsigned s = r->index; s < n->n_shards; s += n->n_reactors) {
+        struct node_group *g;
+
+        list_foreach (&n->shards[s].groups, g, link)
+            replica_close(g->replica);
+    }
 }
 
-/* The metadata group is checkpointed like the others; its image follows in SQLite. */
-static bool shard_is_done(struct node_shard *s)
+/* A bounded number of groups at a time, in rounds. What can't be stored is in the journal, and stays there. */
+static bool groups_are_done(struct node_reactor *r, struct node_shard *s, bool give_up)
 {
     struct node_group *g;
-    bool done = s->n_destroying == 0;
+    bool done = s->n_destroying == 0 || give_up;
+    unsigned n_busy = 0;
 
     list_foreach (&s->groups, g, link) {
-        if (g->gone)
-            continue;
-        replica_checkpoint(g->replica, UINT64_MAX);
-        done = done && replica_is_stored(g->replica);
+        if (!g->gone && n_busy < STOP_MAX_BUSY && !give_up)
+            replica_checkpoint(g->replica, UINT64_MAX);
+        if (!replica_is_quiet(g->replica)) {
+            n_busy++;
+            done = false;
+        } else if (!g->gone && !give_up && !replica_is_blocked(g->replica)) {
+            done = done && replica_is_stored(g->replica);
+        }
     }
-    return done && journal_is_idle(s->journal);
+    return done;
+}
+
+/* On a full disk the journal holds requests that wait for space: nobody was told that they are done. */
+static bool shard_is_done(struct node_reactor *r, struct node_shard *s)
+{
+    bool give_up = journal_space_error(s->journal) != 0 || r->now_ns >= r->phase_deadline_ns;
+
+    if (!groups_are_done(r, s, give_up))
+        return false;
+    if (give_up)
+        return journal_is_quiet(s->journal);
+    journal_seal(s->journal);
+    return journal_is_idle(s->journal);
+}
+
+static bool image_is_done(struct node_reactor *r)
+{
+    struct node *n = r->node;
+
+    if (n->superblock_job != NULL)
+        return false;
+    if (node_image_is_blocked(n))
+        return true;
+    node_image_poll(n, true);
+    return node_image_is_idle(n);
 }
 
 static bool shards_are_done(struct node_reactor *r)
@@ -111,22 +153,36 @@ static bool shards_are_done(struct node_reactor *r)
     bool done = true;
 
     for (unsigned s = r->index; s < n->n_shards; s += n->n_reactors)
-        done = shard_is_done(&n->shards[s]) && done;
-    if (r->index == 0) {
-        node_image_poll(n, true);
-        done = node_image_is_idle(n) && done;
-    }
-    return done;
+        done = shard_is_done(r, &n->shards[s]) && done;
+    return (r->index != 0 || image_is_done(r)) && done;
 }
 
 void node_stop_poll(struct node_reactor *r)
 {
-    if (r->phase_done)
-        return;
-    if (r->phase == NODE_DRAINING && broker_is_done(r))
-        tell_done(r);
-    else if (r->phase == NODE_CHECKPOINTING && shards_are_done(r))
-        tell_done(r);
+    switch (r->phase) {
+    case NODE_DRAINING:
+        if (!r->closed && r->now_ns >= r->phase_deadline_ns)
+            close_all(r);
+        if (!r->phase_done && broker_is_drained(r->broker))
+            tell_done(r);
+        break;
+    case NODE_CHECKPOINTING:
+        if (r->phase_done || r->now_ns < r->next_stop_ns)
+            break;
+        r->next_stop_ns = r->now_ns + NODE_STOP_POLL_NS;
+        if (shards_are_done(r))
+            tell_done(r);
+        break;
+    case NODE_RUNNING:
+    case NODE_STOPPED:
+        break;
+    }
+}
+
+/* The disk is left alone from then on: the last that came from a turn is done. */
+bool node_is_at_rest(const struct node_reactor *r)
+{
+    return r->phase == NODE_STOPPED || (r->phase == NODE_CHECKPOINTING && r->phase_done);
 }
 
 bool node_is_stopped(const struct node *n, unsigned reactor)

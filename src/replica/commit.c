@@ -102,16 +102,19 @@ static void plan_segment(struct replica *r, struct replica_entry *e)
     gq_assert(e->snapshot != NULL);
 }
 
-void replica_apply(struct replica *r, struct replica_entry *e)
+int replica_apply(struct replica *r, struct replica_entry *e)
 {
     struct entry entry;
     int16_t result = 0;
+    int rc;
 
     gq_assert(e->index == r->applied_index + 1);
     gq_assert(e->header.first_offset == r->applied_offset);
     gq_assert(entry_parse(e->envelope.data, e->envelope.size, &entry) == 0);
     plan_segment(r, e);
-    gq_assert(replica_apply_state(r, e->index, e->term, e->checksum, &entry, &result) == 0);
+    rc = replica_apply_state(r, e->index, e->term, e->checksum, &entry, &result);
+    if (rc != 0)
+        return rc;
     r->applied_index = e->index;
     r->applied_term = e->term;
     r->applied_checksum = e->checksum;
@@ -121,6 +124,7 @@ void replica_apply(struct replica *r, struct replica_entry *e)
     r->shard->n_produced_batches += e->header.offset_count > 0;
     answer_proposers(r, e, result);
     replica_mark_dirty(r, e->header.batches_size);
+    return 0;
 }
 
 void replica_wake(struct replica *r)
@@ -140,7 +144,7 @@ void replica_commit(struct replica *r, uint64_t index)
     gq_assert(index <= r->last_index);
     r->commit_index = MAX(r->commit_index, index);
     while (r->applied_index < r->commit_index)
-        replica_apply(r, tail_by_index(&r->tail, r->applied_index + 1));
+        gq_assert(replica_apply(r, tail_by_index(&r->tail, r->applied_index + 1)) == 0);
     if (!r->open && r->applied_index >= r->term_start_index)
         replica_opened(r);
     if (r->applied_offset > before && !list_is_empty(&r->watchers))

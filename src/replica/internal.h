@@ -77,11 +77,13 @@ struct replica {
     uint64_t retry_ns;          /* after ENOSPC; 0 none */
     uint64_t checkpoint_index;  /* journalled, or on its way to the journal */
     uint64_t checkpoint_wanted; /* 0: none */
-    unsigned n_requests;        /* journal requests in flight that aren't entries */
+    struct list requests;       /* journal requests in flight that aren't entries */
     unsigned n_reads;           /* READ ops that came home well and weren't released yet */
     bool replaying;             /* at start: nothing goes to the lane */
     bool open;                  /* leads, and its own first entry of the term is applied */
     bool start_in_flight;       /* a LOG_START is on its way to the journal */
+    bool blocked;               /* its last job met a full disk; counted in the shard */
+    bool closing;               /* the node stops: no op may wait */
     bool destroyed;
 
     void (*apply)(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, struct slice command,
@@ -90,6 +92,7 @@ struct replica {
     uint64_t apply_after, apply_after_term;
     uint32_t apply_after_checksum;
 
+    struct replica_destroy_job *destroy_job; /* once nothing else is in flight */
     void (*destroy_done)(void *ctx);
     void *destroy_ctx;
 };
@@ -114,7 +117,8 @@ struct replica_entry *replica_entry_restore(struct replica *r, const struct jour
 /* commit.c */
 void replica_entry_flushed(struct journal_request *request);
 void replica_commit(struct replica *r, uint64_t index);
-void replica_apply(struct replica *r, struct replica_entry *e);
+/* 0, or what replica_apply_state() says: possible at start only. */
+int replica_apply(struct replica *r, struct replica_entry *e);
 /* The parts of apply that are a function of the log alone, also used at start. Returns 0 or -EBADMSG. */
 int replica_apply_state(struct replica *r, uint64_t index, uint64_t term, uint32_t checksum, const struct entry *entry,
                         int16_t *ret_result);
@@ -128,6 +132,10 @@ struct producer_state *replica_producers_new(struct replica *r);
 
 /* store.c */
 void replica_mark_dirty(struct replica *r, size_t bytes);
+/* Forgets what the journal will not answer any more. */
+void replica_requests_forget(struct replica *r);
+/* Its segment met a full disk, or got on again. */
+void replica_set_blocked(struct replica *r, bool blocked);
 void replica_store_kick(struct replica *r);
 void replica_store_continue(struct replica *r);
 /* Blocking, at start: appends the first entries of the tail. */
@@ -158,6 +166,7 @@ int replica_alloc_open(struct replica_shard *shard, const struct replica_config 
                        const struct log_position *checkpoint, int64_t log_start, struct replica **ret,
                        struct error_text *err);
 void replica_opened(struct replica *r);
+void replica_fatal(struct replica *r, int err, const char *what);
 void replica_finish(struct replica *r, struct replica_op *op, int16_t error, const char *message);
 /* A destroyed replica goes on to its end once nothing is in flight; nothing for others. */
 void replica_settle(struct replica *r);

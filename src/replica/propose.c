@@ -29,7 +29,6 @@ void replica_entry_free(struct replica_entry *e)
 {
     struct buf *b = e->buf;
 
-    gq_assert(list_is_empty(&e->duplicates) && e->op == NULL && e->command == NULL);
     e->replica->shard->pending_bytes -= e->envelope.size;
     free(e->snapshot);
     e->snapshot = NULL;
@@ -159,7 +158,7 @@ static int16_t produce_refusal(const struct replica *r, const struct replica_op 
         return KAFKA_E_RECORD_LIST_TOO_LARGE;
     if (op->produce.flush_all && r->limits.min_insync > 1)
         return KAFKA_E_NOT_ENOUGH_REPLICAS;
-    if (r->shard->space_error || journal_space_error(r->shard->journal) != 0)
+    if (replica_shard_is_blocked(r->shard) || journal_space_error(r->shard->journal) != 0)
         return KAFKA_E_KAFKA_STORAGE_ERROR;
     return 0;
 }

@@ -84,6 +84,11 @@ void replica_queries_run(struct replica *r)
     }
 }
 
+static uint64_t n_behind(const struct replica *r)
+{
+    return r->applied_index - log_end(r->log).index;
+}
+
 void replica_list_offsets(struct replica *r, struct replica_op *op)
 {
     op->list_offsets.ret_timestamp = -1;
@@ -101,6 +106,10 @@ void replica_list_offsets(struct replica *r, struct replica_op *op)
     default:
         if (op->list_offsets.timestamp < 0 && op->list_offsets.timestamp != LIST_OFFSETS_MAX_TIMESTAMP) {
             replica_finish(r, op, KAFKA_E_UNSUPPORTED_VERSION, "unknown special timestamp");
+            return;
+        }
+        if (r->blocked && n_behind(r) > 0) {
+            replica_finish(r, op, KAFKA_E_KAFKA_STORAGE_ERROR, NULL);
             return;
         }
         op->list_offsets.ret_offset = r->applied_offset;

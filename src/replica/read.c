@@ -32,6 +32,8 @@ static void cold_done(struct lane_work *work)
     if (r->destroyed) {
         replica_finish(r, op, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION, NULL);
         replica_settle(r);
+    } else if (err == -ERANGE) { /* retention was faster */
+        replica_finish(r, op, KAFKA_E_OFFSET_OUT_OF_RANGE, NULL);
     } else if (err != 0 || op->read.warm_rounds > READ_MAX_WARM_ROUNDS) {
         replica_finish(r, op, KAFKA_E_KAFKA_STORAGE_ERROR, "the segment can't be read");
     } else {

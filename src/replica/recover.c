@@ -101,6 +101,7 @@ int replica_replay(struct replica *r, const struct journal_replay_record *rec, s
 {
     struct replica_entry *e;
     struct entry parsed;
+    int rc;
 
     if (rec->index <= r->last_index)
         return 0;
@@ -116,7 +117,11 @@ int replica_replay(struct replica *r, const struct journal_replay_record *rec, s
     if (e == NULL)
         return -ENOMEM;
     r->commit_index = e->index;
-    replica_apply(r, e);
+    rc = replica_apply(r, e);
+    if (rc != 0) {
+        error_setf(err, "%s: journal entry %llu can't be applied", r->dir, (unsigned long long)rec->index);
+        return rc;
+    }
     return r->unstored_bytes >= REPLAY_BATCH_BYTES ? replay_store(r, err) : 0;
 }
 
@@ -124,6 +129,11 @@ int replica_replay_end(struct replica *r, struct error_text *err)
 {
     int rc = r->apply_after <= r->last_index ? replay_store(r, err) : REPLICA_E_STALE_IMAGE;
 
+    if (rc == 0 && r->state_index > r->last_index) {
+        error_setf(err, "%s: the partition snapshot is of entry %llu, but the log ends at entry %llu", r->dir,
+                   (unsigned long long)r->state_index, (unsigned long long)r->last_index);
+        rc = -EBADMSG;
+    }
     r->state_index = 0;
     r->replaying = false;
     if (rc == 0 && r->tail.count > 0)

@@ -18,6 +18,7 @@ static struct replica *replica_alloc(struct replica_shard *shard, const struct r
     list_init(&r->watchers);
     list_init(&r->parked);
     list_init(&r->cold);
+    list_init(&r->requests);
     list_init(&r->queries);
     list_init(&r->deletes);
     return r;
@@ -59,12 +60,16 @@ void replica_free(struct replica *r)
 {
     if (r == NULL)
         return;
+    gq_assert(replica_is_quiet(r));
     while (r->tail.count > 0)
         replica_entry_free(tail_pop(&r->tail));
     tail_fini(&r->tail);
+    replica_requests_forget(r);
+    replica_set_blocked(r, false);
     list_remove(&r->dirty_link);
     producer_state_free(r->producers);
     log_free(r->log);
+    free(r->destroy_job);
     free(r->dir);
     free(r);
 }
@@ -92,6 +97,12 @@ void replica_opened(struct replica *r)
         replica_journal_start(r);
     while ((link = list_pop(&r->parked)) != NULL)
         replica_submit(r, list_entry(link, struct replica_op, link));
+}
+
+void replica_fatal(struct replica *r, int err, const char *what)
+{
+    r->shard->dead = true;
+    r->shard->fatal(r->shard->ctx, err, what);
 }
 
 void replica_finish(struct replica *r, struct replica_op *op, int16_t error, const char *message)
@@ -157,6 +168,8 @@ void replica_submit(struct replica *r, struct replica_op *op)
         replica_cancel(r, op);
     else if (r->destroyed)
         replica_finish(r, op, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION, NULL);
+    else if (r->closing)
+        replica_finish(r, op, KAFKA_E_NOT_LEADER_OR_FOLLOWER, NULL);
     else if (!r->open)
         list_append(&r->parked, &op->link);
     else
@@ -171,15 +184,15 @@ void replica_set_limits(struct replica *r, const struct replica_limits *limits)
 
 /* --- the end of a group --- */
 
-static void fail_all(struct replica *r, struct list *ops)
+static void fail_list(struct replica *r, struct list *ops, int16_t error)
 {
     struct list *link;
 
     while ((link = list_pop(ops)) != NULL)
-        replica_finish(r, list_entry(link, struct replica_op, link), KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION, NULL);
+        replica_finish(r, list_entry(link, struct replica_op, link), error, NULL);
 }
 
-static void fail_proposers(struct replica *r)
+static void fail_proposers(struct replica *r, int16_t error)
 {
     for (uint32_t i = 0; i < r->tail.count; i++) {
         struct replica_entry *e = tail_at(&r->tail, i);
@@ -187,42 +200,69 @@ static void fail_proposers(struct replica *r)
         struct replica_command *command = TAKE_PTR(e->command);
 
         if (op != NULL)
-            replica_finish(r, op, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION, NULL);
-        fail_all(r, &e->duplicates);
+            replica_finish(r, op, error, NULL);
+        fail_list(r, &e->duplicates, error);
         if (command != NULL)
-            command->done(command, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION);
+            command->done(command, error);
     }
+}
+
+static void fail_all(struct replica *r, int16_t error)
+{
+    fail_list(r, &r->watchers, error);
+    fail_list(r, &r->parked, error);
+    fail_list(r, &r->queries, error);
+    fail_list(r, &r->deletes, error);
+    fail_proposers(r, error);
+}
+
+void replica_close(struct replica *r)
+{
+    r->closing = true;
+    if (!r->destroyed)
+        fail_all(r, KAFKA_E_REQUEST_TIMED_OUT);
+}
+
+struct replica_destroy_job {
+    struct lane_work work;
+    struct journal_request request;
+    struct replica *replica;
+    bool removing; /* a worker removes the files */
+    int error;
+};
+
+static bool is_removing(const struct replica *r)
+{
+    return r->destroy_job != NULL && r->destroy_job->removing;
+}
+
+bool replica_is_quiet(const struct replica *r)
+{
+    return r->job == NULL && list_is_empty(&r->cold) && !is_removing(r);
 }
 
 bool replica_is_idle(const struct replica *r)
 {
-    if (r->job != NULL || r->n_requests > 0 || r->n_reads > 0 || !list_is_empty(&r->cold))
+    if (!replica_is_quiet(r) || !list_is_empty(&r->requests) || r->n_reads > 0)
         return false;
     return r->tail.count == 0 || tail_at(&r->tail, r->tail.count - 1)->flushed;
 }
 
-struct destroy_job {
-    struct lane_work work;
-    struct journal_request request;
-    struct replica *replica;
-    int error;
-};
-
 static void destroy_finished(struct lane_work *work)
 {
-    struct destroy_job *d = container_of(work, struct destroy_job, work);
+    struct replica_destroy_job *d = container_of(work, struct replica_destroy_job, work);
     struct replica *r = d->replica;
 
     if (d->error != 0)
-        r->shard->fatal(r->shard->ctx, d->error, "removing a deleted partition");
+        replica_fatal(r, d->error, "removing a deleted partition");
+    d->removing = false;
     r->destroy_done(r->destroy_ctx);
     replica_free(r);
-    free(d);
 }
 
 static void destroy_run(struct lane_work *work)
 {
-    struct destroy_job *d = container_of(work, struct destroy_job, work);
+    struct replica_destroy_job *d = container_of(work, struct replica_destroy_job, work);
 
     d->error = log_destroy(d->replica->shard->env->disk, d->replica->dir);
 }
@@ -230,9 +270,10 @@ static void destroy_run(struct lane_work *work)
 /* The journal has forgotten the group: nothing can bring it back, so its files may go. */
 static void forgotten(struct journal_request *request)
 {
-    struct destroy_job *d = container_of(request, struct destroy_job, request);
+    struct replica_destroy_job *d = container_of(request, struct replica_destroy_job, request);
     struct replica_shard *shard = d->replica->shard;
 
+    d->removing = true;
     d->work.run = destroy_run;
     d->work.done = destroy_finished;
     lane_submit(shard->env->lane, LANE_POOL, shard->shard, &d->work);
@@ -240,12 +281,12 @@ static void forgotten(struct journal_request *request)
 
 void replica_settle(struct replica *r)
 {
-    struct destroy_job *d;
+    struct replica_destroy_job *d;
 
     if (!r->destroyed || r->log == NULL || !replica_is_idle(r))
         return;
     log_free(TAKE_PTR(r->log));
-    d = xcalloc(1, sizeof(*d));
+    d = r->destroy_job = xcalloc(1, sizeof(*d));
     d->replica = r;
     d->request.kind = JOURNAL_FORGET;
     d->request.group = r->group;
@@ -258,11 +299,8 @@ void replica_destroy(struct replica *r, void (*done)(void *ctx), void *ctx)
     r->destroyed = true;
     r->destroy_done = done;
     r->destroy_ctx = ctx;
-    fail_all(r, &r->watchers);
-    fail_all(r, &r->parked);
-    fail_all(r, &r->queries);
-    fail_all(r, &r->deletes);
-    fail_proposers(r);
+    replica_set_blocked(r, false);
+    fail_all(r, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION);
     replica_settle(r);
 }
 

@@ -38,13 +38,20 @@ struct replica_shard {
 
     struct list dirty;         /* replicas with committed entries that wait for their segment */
     size_t pending_bytes;      /* proposed or committed, and not yet in a segment */
-    bool space_error;          /* a segment append met a full disk: Produce is refused until one succeeds */
+    unsigned n_blocked;        /* replicas whose segment met a full disk: Produce is refused until they got on */
+    bool dead;                 /* fatal() was called: nothing is written any more */
     uint32_t max_producer_ids; /* of one partition; decides what apply does, so equal on all nodes */
     uint64_t now_ns;           /* set by the node at the start of each turn */
     int64_t now_real_ms;
     uint64_t n_produced_batches, n_produced_records, n_produced_bytes, n_duplicates; /* since start */
     uint64_t n_fetched_bytes;
 };
+
+/* A full disk keeps entries from their segments. */
+static inline bool replica_shard_is_blocked(const struct replica_shard *shard)
+{
+    return shard->n_blocked > 0;
+}
 
 /* Settings of a partition; from topic and broker configs. */
 struct replica_limits {
@@ -87,9 +94,15 @@ int replica_replay_end(struct replica *r, struct error_text *err);
 /* After journal_start(): takes the next term and leads; Produce opens when its own first entry is applied. */
 void replica_lead(struct replica *r);
 
-/* Frees it; nothing may be in flight (replica_is_idle()). Takes NULL. */
+/* Frees it. Nothing of it may be on its way through the lane; what waits in the journal or for a reader is forgotten,
+ * and the ops that wait for it are not touched: their owners may be gone. Takes NULL. */
 void replica_free(struct replica *r);
 bool replica_is_idle(const struct replica *r);
+/* Nothing of it is on its way through the lane. */
+bool replica_is_quiet(const struct replica *r);
+/* The node stops: ends all waiting ops (REQUEST_TIMED_OUT: what was proposed may still be in the log after a restart)
+ * and lets none wait from now on. */
+void replica_close(struct replica *r);
 /* The group was deleted: ends all waiting ops (UNKNOWN_TOPIC_OR_PARTITION), takes no more, and when idle removes the
  * files and leaves the journal. done(ctx) is called on the owner when all is gone and the replica is freed. Until then
  * the node goes on routing RELEASE and CANCEL ops to it. */
@@ -112,11 +125,14 @@ void replica_propose_command(struct replica *r, struct replica_command *c, struc
 uint64_t replica_shard_poll(struct replica_shard *shard);
 /* Makes everything up to at least index durable in segments and journals a checkpoint. */
 void replica_checkpoint(struct replica *r, uint64_t index);
-/* Retention: proposes a new log start when segments may go; also rolls an old active segment. Cheap when idle. */
+/* Retention: proposes a new log start when segments may go, and an entry that starts the next segment when nothing else
+ * would free the bytes of the last one. Cheap when idle. */
 void replica_housekeep(struct replica *r);
 
-/* Everything that is applied is in segments and checkpointed, or can't be for now (the disk is full). */
+/* Everything is in segments and checkpointed. */
 bool replica_is_stored(const struct replica *r);
+/* It can't be for now: its segment met a full disk. */
+bool replica_is_blocked(const struct replica *r);
 
 /* Leads and takes proposals. */
 bool replica_is_open(const struct replica *r);

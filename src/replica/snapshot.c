@@ -5,11 +5,13 @@
 /* docs/format/partition-snapshot.md. The file around it (index, term, checksums) is log/'s. */
 #define SNAPSHOT_VERSION 1
 
+/* While the journal is replayed the producer state may be ahead of the entry that is applied: it came from a snapshot
+ * that was newer than the checkpoint. Then this one says so too. */
 void replica_snapshot_write(const struct replica *r, struct wr *w)
 {
     wr_le32(w, SNAPSHOT_VERSION);
     wr_le32(w, 0);
-    wr_le64(w, r->applied_index);
+    wr_le64(w, MAX(r->applied_index, r->state_index));
     wr_le64(w, (uint64_t)r->applied_offset);
     wr_le64(w, (uint64_t)r->log_start);
     wr_le64(w, (uint64_t)r->last_append_time);

@@ -32,6 +32,7 @@ struct replica_job {
 struct state_request {
     struct journal_request request;
     struct replica *replica;
+    struct list link; /* replica->requests */
 };
 
 static void job_run(struct lane_work *work)
@@ -56,7 +57,7 @@ static void state_request_done(struct journal_request *request)
     struct state_request *s = container_of(request, struct state_request, request);
     struct replica *r = s->replica;
 
-    r->n_requests--;
+    list_remove(&s->link);
     if (request->kind == JOURNAL_LOG_START) {
         r->start_in_flight = false;
         replica_start_durable(r, request->state.log_start);
@@ -75,8 +76,16 @@ void replica_journal_state(struct replica *r, enum journal_request_kind kind, co
     s->request.state = *state;
     s->request.state.group = r->group;
     s->request.done = state_request_done;
-    r->n_requests++;
+    list_append(&r->requests, &s->link);
     journal_append(r->shard->journal, &s->request);
+}
+
+void replica_requests_forget(struct replica *r)
+{
+    struct list *link;
+
+    while ((link = list_pop(&r->requests)) != NULL)
+        free(list_entry(link, struct state_request, link));
 }
 
 void replica_journal_start(struct replica *r)
@@ -97,7 +106,7 @@ void replica_start_durable(struct replica *r, int64_t offset)
             replica_finish(r, op, 0, NULL);
         }
     }
-    if (r->log_start > r->durable_start)
+    if (r->log_start > r->durable_start && !r->destroyed)
         replica_journal_start(r);
     replica_store_kick(r);
 }
@@ -107,7 +116,6 @@ static void appended(struct replica *r, struct replica_job *job)
 {
     uint64_t last = job->first_index + job->append.n_entries - 1;
 
-    r->shard->space_error = false;
     while (r->tail.count > 0 && tail_at(&r->tail, 0)->index <= last)
         replica_entry_free(tail_pop(&r->tail));
 }
@@ -129,14 +137,29 @@ static bool is_space_error(int err)
     return err == -ENOSPC || err == -EDQUOT;
 }
 
+void replica_set_blocked(struct replica *r, bool blocked)
+{
+    if (r->blocked == blocked)
+        return;
+    r->blocked = blocked;
+    r->shard->n_blocked += blocked ? 1 : -1u;
+}
+
+/* Tried again by the poll. A look-up that waits for the segment isn't kept for as long as that takes. */
 static void job_failed(struct replica *r, int err)
 {
+    struct list *link;
+
     if (!is_space_error(err)) {
-        r->shard->fatal(r->shard->ctx, err, "writing a segment");
+        replica_fatal(r, err, "writing a segment");
         return;
     }
-    r->shard->space_error = true;
+    if (r->destroyed)
+        return;
+    replica_set_blocked(r, true);
     r->retry_ns = r->shard->now_ns + STORE_RETRY_NS;
+    while ((link = list_pop(&r->queries)) != NULL)
+        replica_finish(r, list_entry(link, struct replica_op, link), KAFKA_E_KAFKA_STORAGE_ERROR, NULL);
 }
 
 static void job_done(struct lane_work *work)
@@ -169,6 +192,8 @@ static void job_done(struct lane_work *work)
     free(job);
     if (err != 0)
         job_failed(r, err);
+    else
+        replica_set_blocked(r, false);
     if (r->destroyed)
         replica_settle(r);
     else
@@ -286,7 +311,7 @@ static bool submit_cut(struct replica *r)
 /* One changing job at a time: entries first, then what a checkpoint waits for, then files to remove. */
 void replica_store_kick(struct replica *r)
 {
-    if (r->job != NULL || r->destroyed || r->retry_ns > r->shard->now_ns)
+    if (r->job != NULL || r->destroyed || r->shard->dead || r->retry_ns > r->shard->now_ns)
         return;
     if (n_unstored(r) > 0)
         submit_append(r);
@@ -302,14 +327,20 @@ static bool store_is_urgent(const struct replica *r)
            !list_is_empty(&r->queries) || r->shard->pending_bytes >= STORE_SHARD_BYTES;
 }
 
+static void list_dirty(struct replica *r)
+{
+    if (list_is_linked(&r->dirty_link))
+        return;
+    r->dirty_since_ns = r->shard->now_ns;
+    list_append(&r->shard->dirty, &r->dirty_link);
+}
+
 /* After a job: goes on at once with what can't wait, leaves the rest to the poll. */
 void replica_store_continue(struct replica *r)
 {
     replica_queries_run(r);
-    if (n_unstored(r) > 0 && !list_is_linked(&r->dirty_link)) {
-        r->dirty_since_ns = r->shard->now_ns;
-        list_append(&r->shard->dirty, &r->dirty_link);
-    }
+    if (n_unstored(r) > 0 || r->blocked)
+        list_dirty(r);
     if (n_unstored(r) == 0 || store_is_urgent(r))
         replica_store_kick(r);
 }
@@ -319,10 +350,7 @@ void replica_mark_dirty(struct replica *r, size_t bytes)
     r->unstored_bytes += bytes;
     if (r->replaying)
         return;
-    if (!list_is_linked(&r->dirty_link)) {
-        r->dirty_since_ns = r->shard->now_ns;
-        list_append(&r->shard->dirty, &r->dirty_link);
-    }
+    list_dirty(r);
     if (store_is_urgent(r))
         replica_store_kick(r);
 }
@@ -332,19 +360,20 @@ void replica_mark_dirty(struct replica *r, size_t bytes)
 uint64_t replica_shard_poll(struct replica_shard *shard)
 {
     bool pressure = shard->pending_bytes >= STORE_SHARD_BYTES;
+    uint64_t next = UINT64_MAX;
     struct replica *r, *tmp;
 
     list_foreach_safe (&shard->dirty, r, tmp, dirty_link) {
         if (!pressure && r->dirty_since_ns + STORE_DELAY_NS > shard->now_ns)
-            return r->dirty_since_ns + STORE_DELAY_NS;
-        if (r->job != NULL)
-            list_remove(&r->dirty_link); /* job_done() puts it back when something is left */
-        else if (r->retry_ns <= shard->now_ns) {
-            list_remove(&r->dirty_link);
-            replica_store_kick(r);
+            return MIN(next, r->dirty_since_ns + STORE_DELAY_NS);
+        if (r->job == NULL && r->retry_ns > shard->now_ns) {
+            next = MIN(next, r->retry_ns);
+            continue;
         }
+        list_remove(&r->dirty_link); /* job_done() puts it back when something is left */
+        replica_store_kick(r);
     }
-    return list_is_empty(&shard->dirty) ? UINT64_MAX : shard->now_ns + STORE_RETRY_NS;
+    return next;
 }
 
 void replica_checkpoint(struct replica *r, uint64_t index)
@@ -355,18 +384,30 @@ void replica_checkpoint(struct replica *r, uint64_t index)
 
 bool replica_is_stored(const struct replica *r)
 {
-    if (r->retry_ns > 0)
-        return true;
     return replica_is_idle(r) && r->tail.count == 0 && r->checkpoint_index == log_end(r->log).index;
+}
+
+bool replica_is_blocked(const struct replica *r)
+{
+    return r->blocked;
+}
+
+/* All records lie below the log start, and as long as no entry starts the next segment their bytes stay. */
+static bool only_holds_garbage(const struct replica *r)
+{
+    return r->durable_start == r->proposed_offset && log_size_bytes(r->log) > 0 &&
+           log_needs_roll(r->log, r->shard->now_real_ms) && r->applied_index == r->last_index;
 }
 
 void replica_housekeep(struct replica *r)
 {
     int64_t start;
 
-    if (!r->open || r->destroyed)
+    if (!r->open || r->destroyed || r->closing)
         return;
     start = log_retention_start(r->log, r->shard->now_real_ms, r->limits.retention_ms, r->limits.retention_bytes);
     if (start > r->log_start && start > r->start_proposed)
         replica_propose_log_start(r, start);
+    else if (only_holds_garbage(r))
+        replica_propose_noop(r);
 }
