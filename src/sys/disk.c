@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "sys/dirs.h"
 #include "sys/disk_file.h"
 
 #define DIR_MODE 0750
@@ -245,42 +246,6 @@ static int lock(struct env_disk *d, const char *path)
     return r;
 }
 
-/* Makes path's last directory, and makes its name durable. */
-static int make_dir(const char *path)
-{
-    _cleanup_(freep) char *parent = NULL;
-    const char *slash = strrchr(path, '/');
-    int fd, r;
-
-    if (mkdir(path, DIR_MODE) < 0)
-        return errno == EEXIST ? 0 : -errno;
-    parent = slash == NULL ? xstrdup(".") : xstrndup(path, MAX((size_t)(slash - path), 1u));
-    fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    r = sync_fd(fd);
-    close(fd);
-    return r;
-}
-
-static int make_dirs(const char *path)
-{
-    _cleanup_(freep) char *copy = xstrdup(path);
-    size_t n = strlen(copy);
-    int r = 0;
-
-    while (n > 1 && copy[n - 1] == '/')
-        copy[--n] = '\0';
-    for (char *p = copy + 1; n > 0 && *p != '\0' && r == 0; p++) {
-        if (*p != '/' || p[-1] == '/')
-            continue;
-        *p = '\0';
-        r = make_dir(copy);
-        *p = '/';
-    }
-    return r == 0 ? make_dir(copy) : r;
-}
-
 int sys_disk_new(const char *data_dir, struct env_disk **ret)
 {
     static const struct env_disk_ops ops = {
@@ -307,7 +272,7 @@ int sys_disk_new(const char *data_dir, struct env_disk **ret)
 
     fd = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT) {
-        r = make_dirs(data_dir);
+        r = sys_dirs_make(data_dir);
         if (r < 0)
             return r;
         fd = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

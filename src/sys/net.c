@@ -162,6 +162,7 @@ int sys_net_init(struct sys_net *n, struct ev_loop *loop, struct sys_lane *lane,
     list_init(&n->ready);
     list_init(&n->acceptors);
     n->resume_ns = 0;
+    n->shed_told_ns = 0;
     atomic_init(&n->n_conns, 0);
     atomic_init(&n->n_shed, 0);
     n->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);

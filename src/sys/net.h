@@ -36,6 +36,7 @@ struct sys_net {
     /* Connections given to this reactor. Read by those that accept. */
     _Alignas(64) _Atomic(unsigned) n_conns;
     _Atomic(uint64_t) n_shed; /* connections closed for want of descriptors */
+    uint64_t shed_told_ns;    /* when the log was last told of that */
 };
 
 int sys_net_init(struct sys_net *n, struct ev_loop *loop, struct sys_lane *lane, struct sys_net **peers,

@@ -5,10 +5,12 @@
 #include <unistd.h>
 
 #include "sys/addr.h"
+#include "sys/log.h"
 #include "sys/net.h"
 
 #define ACCEPTS_PER_TURN 64 /* per listener, so that accepting doesn't starve those who are connected */
 #define PAUSE_NS 100000000
+#define TELL_EVERY_NS 10000000000
 
 struct acceptor {
     ev_io io;
@@ -82,13 +84,22 @@ static void hand_over(struct sys_net *n, int fd, const struct sockaddr_storage *
         lane_post(&n->lane->base, to->lane->base.reactor, &h->mail);
 }
 
+static void tell_shed(struct sys_net *n, uint64_t now_ns)
+{
+    if (n->shed_told_ns != 0 && now_ns - n->shed_told_ns < TELL_EVERY_NS)
+        return;
+    n->shed_told_ns = now_ns;
+    log_event(TOO_MANY_FILES, "out of file descriptors: new connections are closed");
+}
+
 /* Out of descriptors: tell one peer so by taking its connection with the spare one and closing it. (The kernel says
  * EMFILE before it looks whether there is a connection at all.) */
-static enum outcome shed(struct sys_net *n, int listen_fd)
+static enum outcome shed(struct sys_net *n, int listen_fd, uint64_t now_ns)
 {
     enum outcome outcome;
     int fd;
 
+    tell_shed(n, now_ns);
     if (n->spare_fd < 0)
         n->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (n->spare_fd < 0)
@@ -104,7 +115,7 @@ static enum outcome shed(struct sys_net *n, int listen_fd)
     return outcome;
 }
 
-static enum outcome accept_one(struct sys_net *n, int listen_fd)
+static enum outcome accept_one(struct sys_net *n, int listen_fd, uint64_t now_ns)
 {
     struct sockaddr_storage peer = { 0 };
     socklen_t size = sizeof(peer);
@@ -119,7 +130,7 @@ static enum outcome accept_one(struct sys_net *n, int listen_fd)
         return EMPTY;
     case EMFILE:
     case ENFILE:
-        return shed(n, listen_fd);
+        return shed(n, listen_fd, now_ns);
     case EINTR:
     case ECONNABORTED:
     case EPERM: /* a firewall's word */
@@ -168,7 +179,7 @@ void sys_net_accept(struct sys_net *n, uint64_t now_ns)
 
         a->ready = false;
         for (int i = 0; i < ACCEPTS_PER_TURN && outcome == GO_ON; i++)
-            outcome = accept_one(n, a->io.fd);
+            outcome = accept_one(n, a->io.fd, now_ns);
         if (outcome == PAUSE)
             pause_all(n, now_ns);
     }

@@ -68,7 +68,9 @@ void sys_runtime_listen(struct sys_runtime *rt, int fd);
 /* Returns 0, or a negative errno after which sys_runtime_free() is all that may follow. */
 int sys_runtime_start(struct sys_runtime *rt);
 
-/* Returns 0 when all threads have ended. -ETIMEDOUT: stopping took longer than allowed, or a second SIGTERM or SIGINT
+/* Pings the service manager's watchdog, if there is one, as long as sys_runtime_progress() holds.
+ *
+ * Returns 0 when all threads have ended. -ETIMEDOUT: stopping took longer than allowed, or a second SIGTERM or SIGINT
  * came; the threads still run, and the process must _exit(). */
 int sys_runtime_run(struct sys_runtime *rt, const struct sys_runtime_hooks *hooks);
 
@@ -82,8 +84,7 @@ void sys_runtime_stopped(struct sys_runtime *rt, unsigned reactor);
 void sys_runtime_post(struct sys_runtime *rt, unsigned reactor, struct lane_mail *m);
 
 /* Main thread, in intervals: whether since the last call every reactor made a turn, and no flush has been running for
- * longer than max_flush_ns. The caller then tells the service manager's watchdog. When not, ret_text, which may be
- * NULL, says who is stuck. */
+ * longer than max_flush_ns. When not, ret_text, which may be NULL, says who is stuck. */
 bool sys_runtime_progress(struct sys_runtime *rt, uint64_t max_flush_ns, struct error_text *ret_text);
 
 struct sys_runtime_stats {

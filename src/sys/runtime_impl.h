@@ -22,6 +22,8 @@ struct sys_runtime {
     atomic_bool stop_requested;
     _Atomic(unsigned) n_stopped; /* reactors that have */
     bool stopping;               /* the main thread's, as all below */
+    uint64_t watchdog_ns;        /* how often it is looked for progress; 0 never */
+    uint64_t next_check_ns;
     uint64_t stop_deadline_ns;
 };
 

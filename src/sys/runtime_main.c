@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "sys/clock.h"
+#include "sys/log.h"
+#include "sys/notify.h"
 #include "sys/runtime_impl.h"
 
 static void begin_stop(struct sys_runtime *rt, const struct sys_runtime_hooks *hooks, int signo)
@@ -59,10 +61,31 @@ static void wait_for_events(struct sys_runtime *rt, uint64_t until_ns)
         (void)eventfd_read(rt->wake_fd, &count);
 }
 
+/* Keeps the service manager's watchdog quiet as long as there is progress. Returns when it is due again. */
+static uint64_t check_progress(struct sys_runtime *rt)
+{
+    uint64_t now_ns = clock_mono_ns(sys_clock());
+    struct error_text stuck = { "" };
+
+    if (rt->watchdog_ns == 0)
+        return UINT64_MAX;
+    if (now_ns < rt->next_check_ns)
+        return rt->next_check_ns;
+    if (sys_runtime_progress(rt, rt->watchdog_ns, &stuck))
+        sys_notify_alive();
+    else
+        log_event(STUCK, "%s", stuck.text);
+    rt->next_check_ns = now_ns + rt->watchdog_ns;
+    return rt->next_check_ns;
+}
+
 int sys_runtime_run(struct sys_runtime *rt, const struct sys_runtime_hooks *hooks)
 {
+    rt->watchdog_ns = sys_notify_watchdog_ns() / 2; /* twice in the time after which we count as hung */
     for (;;) {
-        wait_for_events(rt, rt->stopping ? rt->stop_deadline_ns : UINT64_MAX);
+        uint64_t check_ns = check_progress(rt);
+
+        wait_for_events(rt, rt->stopping ? MIN(check_ns, rt->stop_deadline_ns) : check_ns);
         if (!take_signals(rt, hooks))
             return -ETIMEDOUT;
         if (!rt->stopping && atomic_load_explicit(&rt->stop_requested, memory_order_acquire))

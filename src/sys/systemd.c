@@ -2,6 +2,7 @@
 #include "sys/systemd.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #define SD_JOURNAL_SUPPRESS_LOCATION /* sd_journal_sendv() itself instead of the macro of that name */
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-journal.h>
@@ -38,17 +39,28 @@ int systemd_listen_fds(char ***ret_names)
     return r < 0 ? r : dl_sd_listen_fds_with_names(1, ret_names);
 }
 
+bool systemd_has_notify(void)
+{
+    return getenv("NOTIFY_SOCKET") != NULL;
+}
+
 int systemd_notify(const char *state)
 {
-    int r = load();
+    int r;
 
+    if (!systemd_has_notify())
+        return 0;
+    r = load();
     return r < 0 ? r : dl_sd_notify(0, state);
 }
 
 int systemd_watchdog(uint64_t *ret_usec)
 {
-    int r = load();
+    int r;
 
+    if (getenv("WATCHDOG_USEC") == NULL)
+        return 0;
+    r = load();
     return r < 0 ? r : dl_sd_watchdog_enabled(0, ret_usec);
 }
 

@@ -4,6 +4,7 @@
 /* libsystemd, loaded at the first call that needs it: it and what it pulls in are a megabyte that a daemon started by
  * hand doesn't need. Any thread. -ENOENT or -ENOSYS from all of these when there is no (fitting) libsystemd. */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
@@ -13,6 +14,8 @@ int systemd_listen_fds(char ***ret_names);
 
 #define SYSTEMD_LISTEN_FDS_START 3
 
+/* Whether there is a service manager to notify. */
+bool systemd_has_notify(void);
 /* sd_notify(3) without unsetting: > 0 sent, 0 no service manager, or a negative errno. */
 int systemd_notify(const char *state);
 
