@@ -5,12 +5,14 @@
 
 # Writes NAME of every target: tests/wire/fuzz_request.c is "request".
 fuzz_targets() {
-    git ls-files --cached --others --exclude-standard -- 'tests/*/fuzz_*.c' | sed 's|.*/fuzz_||; s|\.c$||' | sort
+    git ls-files --cached --others --exclude-standard -- 'tests/*/fuzz_*.c' ':!tests/support' | sed 's|.*/fuzz_||; s|\.c$||' | sort
 }
 
 fuzz_one() {
     local target=$1 seconds=$2 seeds work=build-fuzz/corpus/$1
     seeds=tests/corpus/$target
+    # First what may run configure, which must not see the flags of the second.
+    make_tree fuzz Makefile
     make_tree fuzz FUZZ_MAIN= LDFLAGS=-fsanitize=fuzzer "fuzz-$target"
     mkdir -p "$work" build-fuzz/crashes "$seeds"
     say "fuzzing $target for $seconds s; new inputs go to $work, crashes to build-fuzz/crashes"
