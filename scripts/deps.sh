@@ -43,7 +43,7 @@ install_packages() {
         # shellcheck disable=SC2016
         as_root sh -c 'printf "#!/bin/sh\nexit 101\n" >"$1" && chmod 755 "$1"' sh "$policy"
     fi
-    as_root apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 "$@" >&2 </dev/null || status=$?
+    quietly build/apt.log as_root apt-get install -y -q --no-install-recommends -o Dpkg::Use-Pty=0 "$@" || status=$?
     [ -z "$ours" ] || as_root rm -f "$policy"
     return "$status"
 }
@@ -59,11 +59,12 @@ need() {
     [ "${#missing[@]}" -gt 0 ] || return 0
     command -v apt-get >/dev/null || die "this is no Debian system; install by hand: ${missing[*]}"
     say "installing Debian packages: ${missing[*]}"
+    mkdir -p build
     if ! apt-get install -s -q --no-install-recommends "${missing[@]}" >/dev/null 2>&1; then
-        as_root apt-get update -qq >&2 </dev/null
+        quietly build/apt.log as_root apt-get update || die "apt-get update failed"
         install_packages "${missing[@]}" || die "apt-get could not install: ${missing[*]}"
     elif ! install_packages "${missing[@]}"; then
-        as_root apt-get update -qq >&2 </dev/null
+        quietly build/apt.log as_root apt-get update || die "apt-get update failed"
         install_packages "${missing[@]}" || die "apt-get could not install: ${missing[*]}"
     fi
 }
