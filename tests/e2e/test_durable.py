@@ -11,9 +11,10 @@ FLUSH = re.compile(r"\b(fdatasync|fsync)\(|\bpwritev2\(.*RWF_D?SYNC")
 
 
 def traced_broker(t):
+    """strace -D: the daemon itself is our child, strace follows it."""
     trace = t.dir / "trace.txt"
     calls = "trace=fdatasync,fsync,pwritev2"
-    return t.broker(wrapper=["strace", "-f", "-qq", "-s", "0", "-e", calls, "-o", str(trace)]), trace
+    return t.broker(wrapper=["strace", "-D", "-f", "-qq", "-s", "0", "-e", calls, "-o", str(trace)]), trace
 
 
 def flushes(trace):

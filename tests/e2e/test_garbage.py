@@ -8,16 +8,9 @@ import ssl
 import struct
 
 from e2elib.clients import Kcat
+from e2elib.frames import frame, request
 from e2elib.harness import cases, limit
 from e2elib.http import metric_sum
-
-
-def frame(body):
-    return struct.pack(">i", len(body)) + body
-
-
-def request(key, version, body=b"", correlation=7, client=b"garbage"):
-    return frame(struct.pack(">hhih", key, version, correlation, len(client)) + client + body)
 
 
 def talk(broker, data, timeout_s=10):
@@ -32,7 +25,9 @@ def talk(broker, data, timeout_s=10):
                 if not part:
                     return answer
                 answer += part
-        except (ConnectionResetError, BrokenPipeError):
+        except TimeoutError as error:
+            raise AssertionError(f"the broker neither answered nor closed after {data[:1000]!r}") from error
+        except OSError:
             return answer
 
 

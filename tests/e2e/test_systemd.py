@@ -8,6 +8,7 @@ import socket
 import tempfile
 
 from e2elib.clients import Confluent, Kcat
+from e2elib.frames import request
 from e2elib.harness import wait_for
 
 
@@ -52,7 +53,7 @@ def passing(listener, name="client"):
 
 def test_ready_and_stopping(t):
     manager = Manager(t)
-    broker = t.broker(env={"NOTIFY_SOCKET": manager.path})
+    broker = t.broker(env={"NOTIFY_SOCKET": manager.path}, config=t.write("b1.yaml", ""))
     manager.wait("READY=1")
     assert not any(line.startswith("STOPPING=1") for line in manager.lines())
     manager.wait("STATUS=")
@@ -63,7 +64,7 @@ def test_ready_and_stopping(t):
 
 def test_ready_only_after_recovery(t):
     """READY comes when a client is served, not before."""
-    broker = t.broker()
+    broker = t.broker(config=t.write("b1.yaml", ""))
     Confluent.send(broker.address, "t", b"x" * 3000000)
     broker.kill()
     manager = Manager(t)
@@ -76,7 +77,7 @@ def test_ready_only_after_recovery(t):
 def test_watchdog(t):
     """Pings come at least every half of WATCHDOG_USEC."""
     manager = Manager(t)
-    t.broker(env={"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "400000"})
+    t.broker(env={"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "400000"}, config=t.write("b1.yaml", ""))
     manager.wait("WATCHDOG=1")
     count = manager.lines().count("WATCHDOG=1")
     wait_for("more pings", lambda: manager.lines().count("WATCHDOG=1") >= count + 5, 30)
@@ -113,9 +114,9 @@ def test_passed_socket(t):
     broker.port = port
     broker.start()
     assert broker.port == port
-    early.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     early.settimeout(20)
-    assert early.recv(100).startswith(b"HTTP/1.1 200")
+    early.sendall(request(18, 0, client=b"early"))
+    assert early.recv(8)[4:] == b"\0\0\0\7", "no answer to a connection from before the start"
     early.close()
     Kcat.send(broker.address, "t", b"x\n")
     assert Kcat.read(broker.address, "t") == b"x\n"

@@ -3,6 +3,7 @@
 from its beginning. How bytes become records is each client's own: lines for the console tools, pieces for the others.
 """
 
+import functools
 import os
 import subprocess
 import time
@@ -75,13 +76,10 @@ class Confluent:
         return confluent_kafka.Consumer(settings)
 
     @staticmethod
+    @functools.lru_cache(maxsize=None)
     def admin(address):
-        """Kept until the test's process ends: futures of a client that is gone fail."""
-        client = AdminClient({"bootstrap.servers": address})
-        Confluent.alive.append(client)
-        return client
-
-    alive = []
+        """Kept: an admin client that is dropped takes its calls with it."""
+        return AdminClient({"bootstrap.servers": address})
 
     @staticmethod
     def create_topic(address, topic, partitions=1, **config):
