@@ -61,6 +61,14 @@ int entry_parse(const void *data, size_t size, struct entry *ret)
     return 0;
 }
 
+void entry_command_header_read(const uint8_t from[ENTRY_COMMAND_HEADER_SIZE], uint16_t *ret_kind, uint16_t *ret_version,
+                               uint32_t *ret_body_size)
+{
+    *ret_kind = load_le16(from);
+    *ret_version = load_le16(from + 2);
+    *ret_body_size = load_le32(from + 4);
+}
+
 int entry_command_next(struct slice commands, size_t *pos, struct entry_command *ret)
 {
     const uint8_t *p = commands.data + *pos;
@@ -71,11 +79,9 @@ int entry_command_next(struct slice commands, size_t *pos, struct entry_command 
         return 0;
     if (left < ENTRY_COMMAND_HEADER_SIZE)
         return -EBADMSG;
-    body_size = load_le32(p + 4);
+    entry_command_header_read(p, &ret->kind, &ret->version, &body_size);
     if (body_size > left - ENTRY_COMMAND_HEADER_SIZE)
         return -EBADMSG;
-    ret->kind = load_le16(p);
-    ret->version = load_le16(p + 2);
     ret->body = slice_make(p + ENTRY_COMMAND_HEADER_SIZE, body_size);
     *pos += ENTRY_COMMAND_HEADER_SIZE + body_size;
     return 1;

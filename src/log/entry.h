@@ -85,6 +85,8 @@ struct entry_command {
 /* Steps through commands: 1 with the next in *ret, 0 at the end, -EBADMSG. Starts with *pos = 0. */
 int entry_command_next(struct slice commands, size_t *pos, struct entry_command *ret);
 
-/* Writes a command's header; the body follows. */
+/* A command's header; the body follows. */
+void entry_command_header_read(const uint8_t from[ENTRY_COMMAND_HEADER_SIZE], uint16_t *ret_kind, uint16_t *ret_version,
+                               uint32_t *ret_body_size);
 void entry_command_header_write(uint8_t to[ENTRY_COMMAND_HEADER_SIZE], uint16_t kind, uint16_t version,
                                 uint32_t body_size);

@@ -5,6 +5,7 @@
 
 Suite *append_suite(void);
 Suite *crash_suite(void);
+Suite *dump_suite(void);
 Suite *entry_suite(void);
 Suite *format_suite(void);
 Suite *open_suite(void);
