@@ -6,6 +6,7 @@
 Suite *chain_suite(void);
 Suite *crash_suite(void);
 Suite *damage_suite(void);
+Suite *dump_suite(void);
 Suite *faults_suite(void);
 Suite *format_suite(void);
 Suite *journal_suite(void);

@@ -13,6 +13,9 @@
 
 DEFINE_CLEANUP(struct disk_file *, disk_close)
 
+#define N_BAD_BODIES 11
+#define N_BAD_SEQUENCES 8
+
 static struct rig *r;
 
 static void setup(void)
@@ -509,79 +512,73 @@ START_TEST(relocated_entries_fill_the_gap)
 }
 END_TEST
 
-/* Records of every kind with bodies that don't fit, and sequences that make no sense: each after a good start. */
-START_TEST(records_that_make_no_sense)
+static void put_bad_body(int what)
 {
     static const uint8_t zeros[64];
-    struct journal_disk_hard_state hard = { .group = 1, .term = 1 };
-    struct journal_disk_truncate truncate = { .group = 1, .index = 5 };
-    struct journal_disk_image image = { .group = 1, .index = 0 };
+    static const struct {
+        enum journal_record_kind kind;
+        size_t size; /* of a body of zeros */
+    } bad[] = {
+        { 0, 0 },
+        { 99, 0 },
+        { JOURNAL_RECORD_HARD_STATE, 23 },
+        { JOURNAL_RECORD_ENTRY, 31 },
+        { JOURNAL_RECORD_ENTRY, 40 },    /* index 0 */
+        { JOURNAL_RECORD_TRUNCATE, 32 }, /* index 0 */
+        { JOURNAL_RECORD_IMAGE_INSTALLED, 40 },
+        { JOURNAL_RECORD_FORGET, 7 },
+        { JOURNAL_RECORD_LOG_START, 0 },
+        { JOURNAL_RECORD_CHECKPOINT, 4 },
+        { JOURNAL_RECORD_GROUP_LIST, 17 },
+    };
 
-    for (int what = 0;; what++) {
-        if (what > 0) {
-            teardown();
-            setup();
-        }
+    ck_assert_uint_eq(ARRAY_SIZE(bad), N_BAD_BODIES);
+    put(bad[what].kind, 0, zeros, bad[what].size);
+}
+
+static void put_bad_sequence(int what)
+{
+    struct journal_disk_truncate truncate = { .group = 1, .index = 5 };
+
+    switch (what) {
+    case 0:
+        put_entry(JOURNAL_RECORD_ENTRY, 1, 3); /* a gap */
+        break;
+    case 1:
+        put_entry(JOURNAL_RECORD_ENTRY, 1, 1); /* again, without a truncation */
+        break;
+    case 2:
+        put_entry(JOURNAL_RECORD_ENTRY, 2, 2); /* a group that starts in the middle */
+        break;
+    case 3:
+        put_entry(JOURNAL_RECORD_RELOCATED, 1, 7); /* of an entry that there never was */
+        break;
+    case 4:
+        put(JOURNAL_RECORD_TRUNCATE, 0, &truncate, sizeof(truncate)); /* behind the end */
+        break;
+    case 5:
+        put_table(1, (struct journal_disk_state[]){ { .group = 1 } }); /* not at the start */
+        break;
+    case 6: /* of its own file, but not in the last block */
+        put(JOURNAL_RECORD_GROUP_LIST, 0, "\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16);
+        break;
+    case 7: /* claims a row that it doesn't have */
+        put(JOURNAL_RECORD_CHECKPOINT, 0, "\1\0\0\0\0\0\0", 8);
+        break;
+    }
+}
+
+START_TEST(records_that_make_no_sense)
+{
+    for (int what = 0; what < N_BAD_BODIES + N_BAD_SEQUENCES; what++) {
+        teardown();
+        setup();
         put_table(0, NULL);
         put_entry(JOURNAL_RECORD_ENTRY, 1, 1);
-        switch (what) {
-        case 0:
-            put(0, 0, NULL, 0);
-            break;
-        case 1:
-            put(99, 0, NULL, 0);
-            break;
-        case 2:
-            put(JOURNAL_RECORD_HARD_STATE, 0, &hard, sizeof(hard) - 1);
-            break;
-        case 3:
-            put(JOURNAL_RECORD_ENTRY, 0, zeros, 31);
-            break;
-        case 4:
-            put(JOURNAL_RECORD_ENTRY, 0, zeros, 40); /* index 0 */
-            break;
-        case 5:
-            put_entry(JOURNAL_RECORD_ENTRY, 1, 3); /* a gap */
-            break;
-        case 6:
-            put_entry(JOURNAL_RECORD_ENTRY, 1, 1); /* again, without a truncation */
-            break;
-        case 7:
-            put_entry(JOURNAL_RECORD_ENTRY, 2, 2); /* a group that starts in the middle */
-            break;
-        case 8:
-            put_entry(JOURNAL_RECORD_RELOCATED, 1, 7);
-            break;
-        case 9:
-            put(JOURNAL_RECORD_TRUNCATE, 0, &truncate, sizeof(truncate));
-            break;
-        case 10:
-            truncate.index = 0;
-            put(JOURNAL_RECORD_TRUNCATE, 0, &truncate, sizeof(truncate));
-            break;
-        case 11:
-            put_table(1, (struct journal_disk_state[]){ { .group = 1 } }); /* not the first record */
-            break;
-        case 12:
-            put(JOURNAL_RECORD_IMAGE_INSTALLED, 0, &image, sizeof(image) - 8);
-            break;
-        case 13:
-            put(JOURNAL_RECORD_FORGET, 0, zeros, 7);
-            break;
-        case 14:
-            put(JOURNAL_RECORD_LOG_START, 0, zeros, 0);
-            break;
-        case 15:
-            put(JOURNAL_RECORD_CHECKPOINT, 0, "\2\0\0\0\0\0\0\0", 8);
-            break;
-        case 16: /* of its own file, but not in the last block */
-            put(JOURNAL_RECORD_GROUP_LIST, 0, "\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16);
-            break;
-        default:
-            journal_bytes_fini(&craft);
-            ck_assert_int_eq(what, 17);
-            return;
-        }
+        if (what < N_BAD_BODIES)
+            put_bad_body(what);
+        else
+            put_bad_sequence(what - N_BAD_BODIES);
         craft_file(0);
         ck_assert_msg(open_crafted() == JOURNAL_E_CORRUPT, "case %d", what);
         ck_assert_ptr_nonnull(strstr(r->err.text, "byte 4096"));
