@@ -102,6 +102,25 @@ static uint64_t close_slow(struct broker *b)
     return UINT64_MAX;
 }
 
+/* Frames that were promised and don't come must not keep others from their memory. The list is in order of
+ * activity. */
+static uint64_t close_stalled(struct broker *b)
+{
+    struct broker_conn *c, *tmp;
+
+    if (list_is_empty(&b->memory_waiters))
+        return UINT64_MAX;
+    list_foreach_safe (&b->conns, c, tmp, link) {
+        if (c->active_ns + BROKER_STALL_NS > b->now_ns)
+            return c->active_ns + BROKER_STALL_NS;
+        if (c->reading == NULL)
+            continue;
+        b->stats.connections_closed_idle++;
+        broker_conn_close(c);
+    }
+    return UINT64_MAX;
+}
+
 uint64_t broker_turn(struct broker *b, uint64_t now_ns)
 {
     struct list work;
@@ -110,13 +129,14 @@ uint64_t broker_turn(struct broker *b, uint64_t now_ns)
 
     b->now_ns = now_ns;
     broker_request_expire(b);
+    deadline = close_stalled(b);
     broker_admit_waiters(b);
     /* What kicks itself again meanwhile waits for the next turn. */
     list_init(&work);
     list_splice(&work, &b->work);
     while ((link = list_pop(&work)) != NULL)
         work_on(list_entry(link, struct broker_conn, work));
-    deadline = MIN(close_idle(b), close_slow(b));
+    deadline = MIN(deadline, MIN(close_idle(b), close_slow(b)));
     if (heap_min(&b->request_timers) != NULL)
         deadline = MIN(deadline, heap_min(&b->request_timers)->key);
     return list_is_empty(&b->work) ? deadline : now_ns;

@@ -36,10 +36,10 @@ static void address_unref(struct broker *b, struct broker_address *a)
     free(a);
 }
 
-/* Limits are the node's; connections are spread evenly, so each reactor has its part. */
+/* Limits are the node's; connections are spread evenly, so each reactor has its part, the first ones what is over. */
 static uint64_t share(const struct broker *b, int64_t limit)
 {
-    return ((uint64_t)limit + b->n_reactors - 1) / b->n_reactors;
+    return (uint64_t)limit / b->n_reactors + (b->backend->reactor < (uint64_t)limit % b->n_reactors);
 }
 
 static bool is_over_limit(const struct broker *b, const struct broker_address *a)

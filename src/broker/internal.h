@@ -11,7 +11,8 @@
 #define BROKER_SCRATCH_SIZE (64u << 10)      /* small requests are received here first */
 #define BROKER_READ_SHARE (1u << 20)         /* bytes one connection may bring in a turn */
 #define BROKER_LOOK_NS (20ull * 1000 * 1000) /* between looks at a connection's first bytes */
-#define BROKER_MAX_LOOKS 500
+#define BROKER_MAX_LOOKS 100
+#define BROKER_STALL_NS (1000ull * 1000 * 1000) /* half a frame may stand so long while others wait for memory */
 #define BROKER_FRAME_TIMEOUT_NS (60ull * 1000 * 1000 * 1000)
 #define BROKER_REQUEST_ARENA_MAX (64u << 20) /* memory for decoding and answering one request */
 #define BROKER_RESPONSE_MAX (64u << 20)

@@ -204,8 +204,7 @@ bool broker_decode(struct broker_request *req, struct rd *body, void *message)
 {
     int rc = req->header.api->request->decode(message, body, req->header.api_version, &req->arena);
 
-    if (rc == 0)
-        rc = wire_decode_end(body);
+    /* Bytes behind the message are let be, as Kafka does: librdkafka 2.16 sends three of them in some requests. */
     if (rc == 0)
         return true;
     req->broker->stats.protocol_errors++;

@@ -150,16 +150,22 @@ void replica_propose_command(struct replica *r, struct replica_command *c, struc
 }
 
 /* What keeps a batch out before a sequence number is spent on it: 0 or a Kafka error code. */
-static int16_t produce_refusal(const struct replica *r, const struct replica_op *op, const struct batch_view *v)
+static int16_t produce_refusal(const struct replica *r, const struct replica_op *op, const struct batch_view *v,
+                               const char **ret_message)
 {
     if (v->size > r->limits.max_message_bytes)
         return KAFKA_E_MESSAGE_TOO_LARGE;
     if (ENTRY_HEADER_SIZE + v->size > journal_max_entry(r->shard->journal))
         return KAFKA_E_RECORD_LIST_TOO_LARGE;
-    if (op->produce.flush_all && r->limits.min_insync > 1)
+    if (op->produce.flush_all && r->limits.min_insync > 1) {
+        *ret_message = "min.insync.replicas asks for more replicas than there are";
         return KAFKA_E_NOT_ENOUGH_REPLICAS;
-    if (replica_shard_is_blocked(r->shard) || journal_space_error(r->shard->journal) != 0)
-        return KAFKA_E_KAFKA_STORAGE_ERROR;
+    }
+    /* Of the codes that every client's producer takes for retriable, librdkafka's too, the one that comes closest. */
+    if (replica_shard_is_blocked(r->shard) || journal_space_error(r->shard->journal) != 0) {
+        *ret_message = "the disk is full";
+        return KAFKA_E_NOT_ENOUGH_REPLICAS;
+    }
     return 0;
 }
 
@@ -208,15 +214,16 @@ void replica_produce(struct replica *r, struct replica_op *op)
 {
     struct batch_view v;
     struct replica_entry *e;
+    const char *message = NULL;
     int16_t refusal;
 
     if (batch_parse_only(op->produce.batch, &v) != BATCH_OK) {
         replica_finish(r, op, KAFKA_E_CORRUPT_MESSAGE, NULL);
         return;
     }
-    refusal = produce_refusal(r, op, &v);
+    refusal = produce_refusal(r, op, &v, &message);
     if (refusal != 0) {
-        replica_finish(r, op, refusal, NULL);
+        replica_finish(r, op, refusal, message);
         return;
     }
     if (produce_settled(r, op, &v))

@@ -91,10 +91,11 @@ static int node_status(int rc)
     case NODE_E_BUSY:
         return EX_TEMPFAIL;
     case NODE_E_DATA:
-    case JOURNAL_E_CORRUPT:
     case JOURNAL_E_VERSION:
-    case LOG_E_CORRUPT:
     case LOG_E_VERSION:
+        return EX_CONFIG;
+    case JOURNAL_E_CORRUPT:
+    case LOG_E_CORRUPT:
         return EX_DATAERR;
     default:
         return EX_IOERR;
