@@ -47,7 +47,7 @@ void broker_set_http(struct broker *b, void (*fn)(void *ctx, unsigned reactor, s
 
 static void work_on(struct broker_conn *c)
 {
-    if ((c->can_read || c->stash != NULL) && !broker_conn_receive(c))
+    if ((c->can_read || c->stash_size > 0) && !broker_conn_receive(c))
         return;
     if (!broker_conn_send(c))
         return;
@@ -148,13 +148,8 @@ void broker_stop(struct broker *b)
 
     b->stopping = true;
     list_foreach (&b->conns, c, link) {
-        struct broker_request *req;
-
         c->closing = true;
-        list_foreach (&c->requests, req, link) {
-            if (req->timer.pos != HEAP_NONE)
-                heap_update(&b->request_timers, &req->timer, b->now_ns);
-        }
+        broker_conn_hurry(c);
         broker_conn_kick(c);
     }
 }

@@ -87,6 +87,16 @@ void broker_conn_kick(struct broker_conn *c)
         list_append(&c->broker->work, &c->work);
 }
 
+void broker_conn_hurry(struct broker_conn *c)
+{
+    struct broker_request *req;
+
+    list_foreach (&c->requests, req, link) {
+        if (req->parked)
+            broker_request_wake(req);
+    }
+}
+
 void broker_ready(void *conn_ctx, unsigned events)
 {
     struct broker_conn *c = conn_ctx;
@@ -100,7 +110,7 @@ void broker_ready(void *conn_ctx, unsigned events)
 
 static bool is_muted(const struct broker_conn *c)
 {
-    return c->closing || c->eof || c->peeking || c->stash != NULL || list_is_linked(&c->wait) ||
+    return c->closing || c->eof || c->peeking || list_is_linked(&c->wait) ||
            c->n_requests >= (unsigned)c->broker->backend->config->max_in_flight;
 }
 

@@ -8,7 +8,8 @@
 #include "base/heap.h"
 #include "broker/request.h"
 
-#define BROKER_SCRATCH_SIZE (64u << 10)      /* small requests are received here first */
+#define BROKER_SCRATCH_SIZE (64u << 10) /* small requests are received here first */
+#define BROKER_SMALL_FRAME (BROKER_SCRATCH_SIZE / 2)
 #define BROKER_READ_SHARE (1u << 20)         /* bytes one connection may bring in a turn */
 #define BROKER_LOOK_NS (20ull * 1000 * 1000) /* between looks at a connection's first bytes */
 #define BROKER_MAX_LOOKS 100
@@ -38,13 +39,10 @@ struct broker_conn {
     bool seen;    /* its first bytes were looked at */
     bool peeking; /* not enough of them came: frame_timer says when to look again */
     uint16_t n_looks;
-    uint8_t prefix[WIRE_FRAME_PREFIX_SIZE];
-    uint8_t n_prefix;
     struct broker_request *reading; /* whose body is coming in */
     size_t n_body;
-    uint32_t admitted_size; /* of a frame that waits for memory; 0 none */
-    uint8_t *stash;         /* received and not yet taken: the connection is muted */
-    size_t stash_size, stash_pos;
+    uint8_t *stash; /* received and not yet taken */
+    size_t stash_size;
     struct heap_node frame_timer;
 
     /* Writing. */
@@ -72,6 +70,7 @@ struct broker {
     unsigned n_idle_requests;
     unsigned n_live_requests; /* all that aren't idle, also of dead connections */
     uint64_t memory_used;     /* frames and stashes */
+    uint64_t small_used;      /* of these, small frames */
     uint64_t now_ns;
     bool stopping;
     int64_t producer_id_next, producer_id_end; /* init_producer_id.c: the block of ids in hand */
@@ -83,6 +82,8 @@ void *broker_accepted(void *ctx, struct net_conn *c, const struct net_addr *peer
 void broker_ready(void *conn_ctx, unsigned events);
 void broker_conn_close(struct broker_conn *c);
 void broker_conn_kick(struct broker_conn *c);
+/* Its parked requests are answered with what there is. */
+void broker_conn_hurry(struct broker_conn *c);
 /* Tells the net what the connection waits for. */
 void broker_conn_want(struct broker_conn *c);
 

@@ -2,17 +2,23 @@
 #include "broker/internal.h"
 
 /* Bytes come in by one of two ways: into the scratch buffer that all connections of the reactor share, from where
- * whole small requests are cut, or, once a frame's size is known and the rest of it is larger, straight into its own
- * buffer. A frame gets its buffer only when the budget allows it. */
+ * whole small requests are cut, or, when a large frame's size is known, straight into its own buffer.
+ *
+ * What can't be taken from the scratch buffer yet (half of a small frame, or whole ones that a limit keeps out) is kept
+ * in the connection's stash and goes back to the front of the scratch buffer next time. So half a small frame costs
+ * the bytes that came, and a large frame gets its buffer only when the budget allows it. */
 
 static uint64_t memory_budget(const struct broker *b)
 {
     return (uint64_t)b->backend->config->request_memory_bytes / b->n_reactors;
 }
 
-/* A single request larger than the budget is let in alone. */
+/* A single request larger than the budget is let in alone. Small ones, which are here whole, have a quarter of the
+ * budget to themselves, so that large ones that are slow to come don't keep them out. */
 static bool is_admitted(const struct broker *b, size_t size)
 {
+    if (size <= BROKER_SMALL_FRAME && b->small_used + size <= memory_budget(b) / 4)
+        return true;
     return b->memory_used == 0 || b->memory_used + size <= memory_budget(b);
 }
 
@@ -97,29 +103,32 @@ static void wait_for_memory(struct broker_conn *c)
         list_append(&c->broker->memory_waiters, &c->wait);
 }
 
-/* The size is known: makes room for the frame, or waits for it. Returns false when the connection is gone. */
-static bool begin_frame(struct broker_conn *c)
+enum begun {
+    BEGUN_GONE,    /* the connection was closed */
+    BEGUN_NOT_YET, /* half of a small frame, or no memory */
+    BEGUN,         /* c->reading takes the body */
+};
+
+/* At least the size of a frame is there. */
+static enum begun begin_frame(struct broker_conn *c, const uint8_t *data, size_t available)
 {
     struct broker *b = c->broker;
     uint32_t max = (uint32_t)MIN(b->backend->config->max_request_size_bytes, (int64_t)WIRE_FRAME_MAX_SIZE), size;
 
-    if (wire_frame_size(c->prefix, max, &size) < 0) {
+    if (wire_frame_size(data, max, &size) < 0) {
         fail_protocol(c, &b->stats.oversized_requests);
-        return false;
+        return BEGUN_GONE;
     }
-    if (!is_admitted(b, size)) {
-        wait_for_memory(c);
-        return true;
-    }
-    c->reading = broker_request_new(c, size);
+    if (size <= BROKER_SMALL_FRAME && available - WIRE_FRAME_PREFIX_SIZE < size)
+        return BEGUN_NOT_YET;
+    if (is_admitted(b, size))
+        c->reading = broker_request_new(c, size);
     if (c->reading == NULL) {
         wait_for_memory(c);
-        return true;
+        return BEGUN_NOT_YET;
     }
-    c->n_prefix = 0;
     c->n_body = 0;
-    heap_update(&b->frame_timers, &c->frame_timer, b->now_ns + BROKER_FRAME_TIMEOUT_NS);
-    return true;
+    return BEGUN;
 }
 
 static void end_frame(struct broker_conn *c)
@@ -138,22 +147,22 @@ static bool can_take(const struct broker_conn *c)
            c->n_requests < (unsigned)c->broker->backend->config->max_in_flight;
 }
 
-/* Cuts frames out of data. Returns how much was taken, or −1 when the connection is gone; stops early at a limit. */
+/* Cuts frames out of data. Returns how much was taken, or −1 when the connection is gone. */
 static ssize_t take(struct broker_conn *c, const uint8_t *data, size_t size)
 {
-    size_t pos = 0;
+    size_t pos = 0, n;
 
     while (pos < size && can_take(c)) {
-        size_t n;
-
         if (c->reading == NULL) {
-            n = MIN(size - pos, (size_t)(WIRE_FRAME_PREFIX_SIZE - c->n_prefix));
-            memcpy(c->prefix + c->n_prefix, data + pos, n);
-            c->n_prefix += (uint8_t)n;
-            pos += n;
-            if (c->n_prefix == WIRE_FRAME_PREFIX_SIZE && !begin_frame(c))
+            enum begun begun = BEGUN_NOT_YET;
+
+            if (size - pos >= WIRE_FRAME_PREFIX_SIZE)
+                begun = begin_frame(c, data + pos, size - pos);
+            if (begun == BEGUN_GONE)
                 return -1;
-            continue;
+            if (begun == BEGUN_NOT_YET)
+                break;
+            pos += WIRE_FRAME_PREFIX_SIZE;
         }
         n = MIN(size - pos, c->reading->frame.size - c->n_body);
         memcpy((uint8_t *)c->reading->frame.data + c->n_body, data + pos, n);
@@ -165,59 +174,41 @@ static ssize_t take(struct broker_conn *c, const uint8_t *data, size_t size)
     return (ssize_t)pos;
 }
 
-/* What a limit keeps us from taking now stays with the connection, which isn't read from meanwhile. */
 static void stash(struct broker_conn *c, const uint8_t *data, size_t size)
 {
+    if (size == 0)
+        return;
     c->stash = xmalloc(size);
     memcpy(c->stash, data, size);
     c->stash_size = size;
-    c->stash_pos = 0;
     c->broker->memory_used += size;
 }
 
-static bool take_stash(struct broker_conn *c)
+/* Returns how many bytes are at the front of the scratch buffer now. */
+static size_t unstash(struct broker_conn *c, uint8_t *scratch)
 {
-    ssize_t n;
+    size_t size = c->stash_size;
 
-    if (c->stash == NULL)
-        return true;
-    n = take(c, c->stash + c->stash_pos, c->stash_size - c->stash_pos);
-    if (n < 0)
-        return false;
-    c->stash_pos += (size_t)n;
-    if (c->stash_pos < c->stash_size)
-        return true;
-    c->broker->memory_used -= c->stash_size;
+    if (size == 0)
+        return 0;
+    memcpy(scratch, c->stash, size);
+    c->broker->memory_used -= size;
     free(c->stash);
     c->stash = NULL;
-    return true;
+    c->stash_size = 0;
+    return size;
 }
 
-/* One recv; returns the count as net_recv() does, −1 with *gone when the connection was closed. */
-static ssize_t receive_once(struct broker_conn *c, bool *gone)
+/* A frame that has begun must end within a time, however it drips. */
+static void watch_frame(struct broker_conn *c)
 {
     struct broker *b = c->broker;
-    ssize_t n, taken;
+    bool half = c->reading != NULL || (c->stash_size > 0 && can_take(c));
 
-    if (c->reading != NULL && c->reading->frame.size - c->n_body >= BROKER_SCRATCH_SIZE / 2) {
-        n = net_recv(c->net, (uint8_t *)c->reading->frame.data + c->n_body, c->reading->frame.size - c->n_body);
-        if (n > 0) {
-            c->n_body += (size_t)n;
-            if (c->n_body == c->reading->frame.size)
-                end_frame(c);
-        }
-        return n;
-    }
-    if (b->scratch == NULL)
-        b->scratch = xmalloc(BROKER_SCRATCH_SIZE);
-    n = net_recv(c->net, b->scratch, BROKER_SCRATCH_SIZE);
-    if (n <= 0)
-        return n;
-    taken = take(c, b->scratch, (size_t)n);
-    *gone = taken < 0;
-    if (taken >= 0 && taken < n)
-        stash(c, b->scratch + taken, (size_t)(n - taken));
-    return n;
+    if (!half)
+        heap_remove(&b->frame_timers, &c->frame_timer);
+    else if (c->frame_timer.pos == HEAP_NONE)
+        heap_insert(&b->frame_timers, &c->frame_timer, b->now_ns + BROKER_FRAME_TIMEOUT_NS);
 }
 
 static void note_activity(struct broker_conn *c, size_t n)
@@ -230,75 +221,112 @@ static void note_activity(struct broker_conn *c, size_t n)
     list_append(&b->conns, &c->link);
 }
 
+/* Straight into the frame. Returns as net_recv(). */
+static ssize_t receive_body(struct broker_conn *c)
+{
+    ssize_t n = net_recv(c->net, (uint8_t *)c->reading->frame.data + c->n_body, c->reading->frame.size - c->n_body);
+
+    if (n > 0) {
+        note_activity(c, (size_t)n);
+        c->n_body += (size_t)n;
+        if (c->n_body == c->reading->frame.size)
+            end_frame(c);
+    }
+    return n;
+}
+
+/* By way of the scratch buffer. Returns as net_recv(), but 1 when nothing was asked for, since a limit is reached;
+ * *gone when the connection was closed. */
+static ssize_t receive_scratch(struct broker_conn *c, bool *gone, bool *full)
+{
+    struct broker *b = c->broker;
+    size_t have = unstash(c, b->scratch), room;
+    ssize_t taken = take(c, b->scratch, have), n = 1;
+
+    if (taken >= 0) {
+        have -= (size_t)taken;
+        memmove(b->scratch, b->scratch + taken, have);
+        room = BROKER_SCRATCH_SIZE - have;
+        if (can_take(c) && room > 0) {
+            n = net_recv(c->net, b->scratch + have, room);
+            *full = n == (ssize_t)room;
+            if (n > 0) {
+                note_activity(c, (size_t)n);
+                have += (size_t)n;
+                taken = take(c, b->scratch, have);
+            } else {
+                taken = 0;
+            }
+        } else {
+            taken = 0;
+        }
+    }
+    *gone = taken < 0;
+    if (taken >= 0)
+        stash(c, b->scratch + taken, have - (size_t)taken);
+    return n;
+}
+
+static bool is_large_rest(const struct broker_conn *c)
+{
+    return c->reading != NULL && c->reading->frame.size - c->n_body >= BROKER_SCRATCH_SIZE / 2;
+}
+
 static bool receive_some(struct broker_conn *c)
 {
-    size_t total = 0;
+    uint64_t before = c->broker->stats.bytes_received;
 
-    while (c->can_read && can_take(c) && c->stash == NULL) {
-        bool gone = false, large = c->reading != NULL;
-        ssize_t n = receive_once(c, &gone);
+    while (can_take(c) && (c->can_read || c->stash_size > 0)) {
+        bool gone = false, full = true;
+        ssize_t n = is_large_rest(c) ? receive_body(c) : receive_scratch(c, &gone, &full);
 
         if (gone)
             return false;
-        if (n == -EAGAIN) {
-            c->can_read = false;
-            break;
-        }
-        if (n < 0) {
+        if (n < 0 && n != -EAGAIN) {
             broker_conn_close(c);
             return false;
         }
         if (n == 0) {
             c->eof = true;
-            c->can_read = false;
-            break;
+            broker_conn_hurry(c);
         }
-        total += (size_t)n;
-        note_activity(c, (size_t)n);
-        if (!large && (size_t)n < BROKER_SCRATCH_SIZE) { /* less than asked for: there is no more */
+        if (n <= 0 || !full) /* less than asked for: there is no more */
             c->can_read = false;
+        if (!c->can_read)
             break;
-        }
-        if (total >= BROKER_READ_SHARE) {
+        if (c->broker->stats.bytes_received - before >= BROKER_READ_SHARE) {
             c->again = true;
             break;
         }
     }
+    watch_frame(c);
     return true;
 }
 
 bool broker_conn_receive(struct broker_conn *c)
 {
+    struct broker *b = c->broker;
+
     if (!c->seen && !look_at_first(c))
         return false;
     if (!c->seen)
         return true;
-    if (!take_stash(c))
-        return false;
+    if (b->scratch == NULL)
+        b->scratch = xmalloc(BROKER_SCRATCH_SIZE);
     return receive_some(c);
 }
 
+/* Those who waited longest go first. One that still doesn't get its memory puts itself at the end, so each is asked
+ * once. */
 void broker_admit_waiters(struct broker *b)
 {
+    struct list waiters;
     struct list *link;
-    struct list again;
 
-    list_init(&again);
-    while (!list_is_empty(&b->memory_waiters) && (b->memory_used == 0 || b->memory_used < memory_budget(b))) {
-        struct broker_conn *c;
-
-        link = list_pop(&b->memory_waiters);
-        c = list_entry(link, struct broker_conn, wait);
-        if (!begin_frame(c))
-            continue;
-        if (list_is_linked(&c->wait)) { /* still too large: those behind it don't overtake */
-            list_remove(&c->wait);
-            list_append(&again, &c->wait);
-            break;
-        }
-        if (take_stash(c))
-            broker_conn_kick(c);
-    }
-    list_splice(&again, &b->memory_waiters);
-    list_splice(&b->memory_waiters, &again);
+    if (b->memory_used >= memory_budget(b))
+        return;
+    list_init(&waiters);
+    list_splice(&waiters, &b->memory_waiters);
+    while ((link = list_pop(&waiters)) != NULL)
+        broker_conn_kick(list_entry(link, struct broker_conn, wait));
 }

@@ -60,11 +60,14 @@ struct broker_request *broker_request_new(struct broker_conn *c, size_t frame_si
     req->state = NULL;
     req->next = req->release = NULL;
     req->n_pending = 0;
+    req->parked = false;
     req->phase = BROKER_REQUEST_RUNNING;
     req->segments = NULL;
     req->n_segments = req->segment = 0;
     req->sent = 0;
     b->memory_used += frame_size;
+    if (frame_size <= BROKER_SMALL_FRAME)
+        b->small_used += frame_size;
     b->n_live_requests++;
     return req;
 }
@@ -78,6 +81,8 @@ static void request_free(struct broker_request *req)
         wr_fini(&list_entry(link, struct broker_ask, link)->body);
     heap_remove(&b->request_timers, &req->timer);
     b->memory_used -= req->frame.size;
+    if (req->frame.size <= BROKER_SMALL_FRAME)
+        b->small_used -= req->frame.size;
     buf_unref(TAKE_PTR(req->buf));
     b->n_live_requests--;
     request_put(b, req);
@@ -322,6 +327,11 @@ void broker_request_wake(struct broker_request *req)
 {
     if (req->timer.pos != HEAP_NONE)
         heap_update(&req->broker->request_timers, &req->timer, 0);
+}
+
+bool broker_request_is_hurried(const struct broker_request *req)
+{
+    return req->conn == NULL || req->conn->eof || req->broker->stopping;
 }
 
 void broker_request_stay_awake(struct broker_request *req)

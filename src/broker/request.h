@@ -49,6 +49,7 @@ struct broker_request {
     /* When the answer was sent or thrown away: gives back what the handler still holds (by ops). May be NULL. */
     broker_next_fn release;
     unsigned n_pending; /* ops and commands under way */
+    bool parked;        /* sleeps for what may never come: woken early when the peer ends or the broker stops */
     uint64_t received_ns;
 
     /* request.c and send.c only */
@@ -116,6 +117,8 @@ void broker_request_back(struct broker_request *req);
 
 /* next() is called at the deadline unless the request has been answered or woken by then. One sleep at a time. */
 void broker_request_sleep(struct broker_request *req, uint64_t deadline_ns);
+/* The peer has ended its side, or there is none, or the broker stops: not the time to wait for more. */
+bool broker_request_is_hurried(const struct broker_request *req);
 /* Ends the sleep at the next turn. Harmless when there is none. */
 void broker_request_wake(struct broker_request *req);
 /* No more calls for the sleep. */

@@ -89,7 +89,7 @@ static bool is_finished(const struct broker_conn *c)
     const struct broker_request *first = list_first(&c->requests, struct broker_request, link);
 
     if (first == NULL)
-        return (c->closing && c->reading == NULL) || (c->eof && c->stash == NULL);
+        return (c->closing && c->reading == NULL) || c->eof;
     return first->phase == BROKER_REQUEST_FAILED;
 }
 
@@ -122,7 +122,7 @@ bool broker_conn_send(struct broker_conn *c)
         return false;
     }
     /* Room for more requests: what waits in the stash or the socket is taken in the next turn. */
-    if (c->n_requests < before && (c->stash != NULL || c->can_read))
+    if (c->n_requests < before && (c->stash_size > 0 || c->can_read))
         c->again = true;
     return true;
 }

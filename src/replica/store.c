@@ -6,7 +6,7 @@
 #define STORE_BATCH_BYTES (256u << 10)
 #define STORE_DELAY_NS (50ull * 1000 * 1000)
 #define STORE_SHARD_BYTES (8u << 20)
-#define STORE_RETRY_NS (500ull * 1000 * 1000)
+#define STORE_RETRY_NS (100ull * 1000 * 1000)
 #define STORE_JOB_ENTRIES 1024
 
 enum job_kind {

@@ -185,6 +185,7 @@ static void watched(struct broker_request *req)
     struct fetch_state *s = req->state;
 
     broker_request_stay_awake(req);
+    req->parked = false;
     req->broker->stats.fetches_parked--;
     req->next = start_reads;
     req->n_pending++;
@@ -207,7 +208,7 @@ static void park(struct broker_request *req)
 {
     struct fetch_state *s = req->state;
 
-    s->parked = true;
+    s->parked = req->parked = true;
     req->broker->stats.fetches_parked++;
     release_all(req);
     for (int32_t i = 0; i < s->n_partitions; i++) {
@@ -236,7 +237,7 @@ static void reads_back(struct broker_request *req)
     req->release = release_all;
     bytes = choose(s);
     if (bytes < 0 || bytes >= s->request.min_bytes || s->n_partitions == 0 || broker_now_ns(req) >= s->deadline_ns ||
-        req->conn == NULL || req->broker->stopping)
+        broker_request_is_hurried(req))
         answer(req);
     else
         park(req);
