@@ -56,6 +56,7 @@ int node_identify(struct node *n, const struct node_options *options, struct err
 {
     struct env_disk *disk = options->envs[0]->disk;
     int rc = disk_lock(disk, "lock");
+    bool is_new;
 
     if (rc == -EBUSY) {
         error_setf(err, "the data directory is in use by another process");
@@ -66,17 +67,17 @@ int node_identify(struct node *n, const struct node_options *options, struct err
         return rc;
     }
     rc = superblock_read(disk, options->config->node_id, &n->superblock, err);
-    if (rc == -ENOENT) {
+    is_new = rc == -ENOENT;
+    if (is_new)
         superblock_fresh(n, options);
-        rc = 0;
-    }
-    if (rc > 0)
-        return NODE_E_DATA;
-    if (rc < 0)
-        return rc;
+    else if (rc != 0)
+        return rc > 0 ? NODE_E_DATA : rc;
     n->n_shards = n->superblock.n_shards;
     n->superblock.boot_counter++;
     rc = superblock_write(disk, &n->superblock, err);
+    /* A full disk is no reason not to serve what is there; the boot is counted next time. */
+    if (!is_new && (rc == -ENOSPC || rc == -EDQUOT))
+        rc = 0;
     return rc < 0 ? rc : make_directories(disk, err);
 }
 

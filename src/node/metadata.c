@@ -121,7 +121,8 @@ static int16_t propose_refusal(const struct node *n, size_t size)
         return KAFKA_E_INVALID_REQUEST;
     if (n->reactors[0].closed || n->reactors[0].phase >= NODE_CHECKPOINTING)
         return KAFKA_E_NOT_CONTROLLER;
-    if (replica_shard_is_blocked(&s->replicas) || journal_space_error(s->journal) != 0)
+    /* While the journal has room, metadata goes on with a full disk: deleting topics is what makes room. */
+    if (journal_space_error(s->journal) != 0)
         return KAFKA_E_KAFKA_STORAGE_ERROR;
     return 0;
 }
