@@ -1,225 +1,179 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "meta/internal.h"
 
-static int apply_form(struct meta *m, struct rd *r, struct meta_event *e)
-{
-    struct uuid id;
+/* Commands are read whole before anything changes. A refused one sets e->error and changes nothing. */
 
-    meta_get_uuid(r, &id);
-    if (r->error != 0)
-        return r->error;
-    if (!uuid_is_zero(&m->cluster_id)) {
+static void apply_form(struct meta *m, const struct meta_command *c, struct meta_event *e)
+{
+    if (!uuid_is_zero(&m->cluster_id) || uuid_is_zero(&c->id)) {
         e->error = META_INVALID_REQUEST; /* a cluster is formed once */
-        return 0;
+        return;
     }
-    m->cluster_id = id;
+    m->cluster_id = c->id;
     e->kind = META_FORMED;
     meta_note_cluster(m, &e->records);
-    return 0;
 }
 
-static int apply_broker(struct meta *m, struct rd *r, struct meta_event *e)
+static void apply_broker(struct meta *m, struct meta_command *c, struct meta_event *e)
 {
-    struct meta_broker *b = meta_get_broker(r);
+    struct meta_broker *b = TAKE_PTR(c->broker);
 
-    if (b == NULL)
-        return r->error;
     meta_link_broker(m, b);
     e->kind = META_BROKER_CHANGED;
     meta_note_broker(b, &e->records);
-    return 0;
 }
 
-/* What of a topic-create command can be told from the command alone is the proposer's to check; what depends on the
- * state is decided here. */
-static struct meta_topic *read_topic(struct rd *r, int32_t *ret_partitions, int32_t *ret_leader)
+/* Groups for partitions that are new; the sum is checked so that no client can make the state grow without end. */
+static int16_t check_room(const struct meta *m, int32_t n_new)
 {
-    struct meta_topic *t = meta_topic_new();
-    uint32_t n_configs;
-
-    t->name = meta_get_string(r, META_TOPIC_NAME_MAX);
-    meta_get_uuid(r, &t->id);
-    *ret_partitions = (int32_t)rd_le32(r);
-    t->replication_factor = (int16_t)rd_le16(r);
-    *ret_leader = (int32_t)rd_le32(r);
-    n_configs = rd_le32(r);
-    for (uint32_t i = 0; i < n_configs && r->error == 0; i++) {
-        _cleanup_(freep) char *name = meta_get_string(r, META_CONFIG_VALUE_MAX);
-        _cleanup_(freep) char *value = meta_get_string(r, META_CONFIG_VALUE_MAX);
-
-        if (name == NULL || value == NULL)
-            rd_fail(r, -EBADMSG);
-        else
-            meta_set_config(t, name, value);
-    }
-    if (t->name == NULL)
-        rd_fail(r, -EBADMSG);
-    if (r->error == 0)
-        return t;
-    meta_topic_free(t);
-    return NULL;
+    return m->n_partitions + (size_t)n_new > META_ALL_PARTITIONS_MAX ? META_INVALID_PARTITIONS : 0;
 }
 
-static int apply_topic_create(struct meta *m, uint64_t index, struct rd *r, struct meta_event *e)
+static int16_t check_topic(const struct meta *m, const struct meta_topic *t, int32_t n_partitions)
 {
-    int32_t n_partitions, leader;
-    struct meta_topic *t = read_topic(r, &n_partitions, &leader);
-
-    if (t == NULL)
-        return r->error;
+    if (meta_topic_name_check(slice_str(t->name)) != NULL)
+        return META_INVALID_TOPIC;
     if (meta_topic_by_name(m, slice_str(t->name)) != NULL)
-        e->error = META_TOPIC_EXISTS;
-    else if (n_partitions < 1 || n_partitions > META_PARTITIONS_MAX)
-        e->error = META_INVALID_PARTITIONS;
-    else if (uuid_is_zero(&t->id) || meta_find_topic(m, &t->id) != NULL)
-        e->error = META_INVALID_REQUEST;
-    if (e->error != 0) {
-        meta_topic_free(t);
-        return 0;
-    }
+        return META_TOPIC_EXISTS;
+    if (n_partitions < 1 || n_partitions > META_PARTITIONS_MAX)
+        return META_INVALID_PARTITIONS;
+    if (t->replication_factor < 1)
+        return META_INVALID_REPLICATION_FACTOR;
+    if (uuid_is_zero(&t->id) || meta_find_topic(m, &t->id) != NULL)
+        return META_INVALID_REQUEST;
+    return check_room(m, n_partitions);
+}
+
+static void apply_topic_create(struct meta *m, uint64_t index, struct meta_command *c, struct meta_event *e)
+{
+    struct meta_topic *t;
+
+    e->error = check_topic(m, c->topic, c->count);
+    if (e->error != 0)
+        return;
+    t = TAKE_PTR(c->topic);
     t->created_index = index;
-    meta_add_partitions(t, n_partitions, m->next_group, leader);
-    m->next_group += (uint64_t)n_partitions;
+    meta_add_partitions(t, c->count, m->next_group, c->leader);
+    m->next_group += (uint64_t)c->count;
     meta_link_topic(m, t);
     e->kind = META_TOPIC_CREATED;
     e->topic = t;
     meta_note_topic(t, false, &e->records);
     meta_note_cluster(m, &e->records);
-    return 0;
 }
 
-/* The topic that the command names, or NULL with the event's or the reader's error set. */
-static struct meta_topic *read_known_topic(const struct meta *m, struct rd *r, struct meta_event *e)
+/* The topic that the command names, or NULL with the event's error set. */
+static struct meta_topic *known_topic(const struct meta *m, const struct meta_command *c, struct meta_event *e)
 {
-    struct meta_topic *t;
-    struct uuid id;
+    struct meta_topic *t = meta_find_topic(m, &c->id);
 
-    meta_get_uuid(r, &id);
-    if (r->error != 0)
-        return NULL;
-    t = meta_find_topic(m, &id);
     if (t == NULL)
         e->error = META_UNKNOWN_TOPIC_ID;
     return t;
 }
 
-static int apply_topic_delete(struct meta *m, struct rd *r, struct meta_event *e)
+static void apply_topic_delete(struct meta *m, const struct meta_command *c, struct meta_event *e)
 {
-    struct meta_topic *t = read_known_topic(m, r, e);
+    struct meta_topic *t = known_topic(m, c, e);
 
     if (t == NULL)
-        return r->error;
+        return;
     meta_unlink_topic(m, t);
     e->kind = META_TOPIC_DELETED;
     e->deleted = t;
     meta_note_topic(t, true, &e->records);
-    return 0;
 }
 
-static int apply_partitions_add(struct meta *m, struct rd *r, struct meta_event *e)
+static void apply_partitions_add(struct meta *m, const struct meta_command *c, struct meta_event *e)
 {
-    struct meta_topic *t = read_known_topic(m, r, e);
-    int32_t total = (int32_t)rd_le32(r);
+    struct meta_topic *t = known_topic(m, c, e);
     int32_t before;
 
-    if (r->error != 0 || t == NULL)
-        return r->error;
-    if (total <= t->n_partitions || total > META_PARTITIONS_MAX) {
-        e->error = META_INVALID_PARTITIONS;
-        return 0;
-    }
+    if (t == NULL)
+        return;
     before = t->n_partitions;
-    meta_add_partitions(t, total, m->next_group, t->partitions[0].leader);
-    m->next_group += (uint64_t)(total - before);
-    m->n_partitions += (size_t)(total - before);
+    if (c->count <= before || c->count > META_PARTITIONS_MAX || check_room(m, c->count - before) != 0) {
+        e->error = META_INVALID_PARTITIONS;
+        return;
+    }
+    meta_add_partitions(t, c->count, m->next_group, t->partitions[0].leader);
+    m->next_group += (uint64_t)(c->count - before);
+    m->n_partitions += (size_t)(c->count - before);
     e->kind = META_PARTITIONS_ADDED;
     e->topic = t;
     e->first_partition = before;
     meta_note_topic(t, false, &e->records);
     meta_note_cluster(m, &e->records);
-    return 0;
 }
 
-static int apply_topic_configs(struct meta *m, struct rd *r, struct meta_event *e)
+static void apply_topic_configs(struct meta *m, const struct meta_command *c, struct meta_event *e)
 {
-    struct meta_topic *t = read_known_topic(m, r, e);
-    bool replace = rd_u8(r) != 0;
-    uint32_t n = rd_le32(r);
+    struct meta_topic *t = known_topic(m, c, e);
 
-    if (r->error != 0 || t == NULL)
-        return r->error;
-    if (replace)
+    if (t == NULL)
+        return;
+    if (c->replace)
         meta_clear_configs(t);
-    for (uint32_t i = 0; i < n && r->error == 0; i++) {
-        _cleanup_(freep) char *name = meta_get_string(r, META_CONFIG_VALUE_MAX);
-        _cleanup_(freep) char *value = meta_get_string(r, META_CONFIG_VALUE_MAX);
-
-        if (name == NULL)
-            rd_fail(r, -EBADMSG);
-        else
-            meta_set_config(t, name, value);
-    }
+    for (size_t i = 0; i < c->n_configs; i++)
+        meta_set_config(t, c->configs[i].name, c->configs[i].value);
     e->kind = META_TOPIC_CONFIGURED;
     e->topic = t;
     meta_note_topic(t, false, &e->records);
-    return r->error;
 }
 
-static int apply_producer_ids(struct meta *m, struct rd *r, struct meta_event *e)
+static void apply_producer_ids(struct meta *m, const struct meta_command *c, struct meta_event *e)
 {
-    int32_t count = (int32_t)rd_le32(r);
-
-    if (r->error != 0)
-        return r->error;
-    if (count < 1 || m->next_producer_id > INT64_MAX - count) {
+    if (c->count < 1 || m->next_producer_id > INT64_MAX - c->count) {
         e->error = META_INVALID_REQUEST;
-        return 0;
+        return;
     }
     e->kind = META_PRODUCER_IDS;
     e->producer_id_first = m->next_producer_id;
-    e->producer_id_count = count;
-    m->next_producer_id += count;
+    e->producer_id_count = c->count;
+    m->next_producer_id += c->count;
     meta_note_cluster(m, &e->records);
-    return 0;
 }
 
-static int apply_op(struct meta *m, uint64_t index, struct rd *r, struct meta_event *e)
+static void apply_op(struct meta *m, uint64_t index, struct meta_command *c, struct meta_event *e)
 {
-    switch (rd_u8(r)) {
+    switch (c->op) {
     case META_OP_FORM:
-        return apply_form(m, r, e);
+        apply_form(m, c, e);
+        break;
     case META_OP_BROKER:
-        return apply_broker(m, r, e);
+        apply_broker(m, c, e);
+        break;
     case META_OP_TOPIC_CREATE:
-        return apply_topic_create(m, index, r, e);
+        apply_topic_create(m, index, c, e);
+        break;
     case META_OP_TOPIC_DELETE:
-        return apply_topic_delete(m, r, e);
+        apply_topic_delete(m, c, e);
+        break;
     case META_OP_PARTITIONS_ADD:
-        return apply_partitions_add(m, r, e);
+        apply_partitions_add(m, c, e);
+        break;
     case META_OP_TOPIC_CONFIGS:
-        return apply_topic_configs(m, r, e);
+        apply_topic_configs(m, c, e);
+        break;
     case META_OP_PRODUCER_IDS:
-        return apply_producer_ids(m, r, e);
-    default:
-        return -EBADMSG;
+        apply_producer_ids(m, c, e);
+        break;
     }
 }
 
 int meta_apply(struct meta *m, uint64_t index, struct slice command, struct meta_event *ret_event)
 {
     struct meta_event e = { .kind = META_NOTHING };
-    struct rd r;
+    struct meta_command c;
     int rc;
 
     gq_assert(index > m->applied_index);
-    list_init(&e.records);
-    rd_init(&r, command.data, command.size);
-    rc = apply_op(m, index, &r, &e);
-    if (rc < 0) {
-        meta_records_fini(&e.records);
-        meta_topic_free(e.deleted);
+    rc = meta_command_read(&c, command);
+    if (rc < 0)
         return rc;
-    }
+    list_init(&e.records);
+    apply_op(m, index, &c, &e);
+    meta_command_fini(&c);
     m->applied_index = index;
     *ret_event = e;
     list_init(&ret_event->records);

@@ -103,10 +103,10 @@ struct meta_broker *meta_get_broker(struct rd *r)
     list_init(&b->link);
     b->id = (int32_t)rd_le32(r);
     meta_get_uuid(r, &b->incarnation);
-    b->node_id = meta_get_string(r, META_TOPIC_NAME_MAX);
-    b->host = meta_get_string(r, 255);
+    b->node_id = meta_get_string(r, META_BROKER_TEXT_MAX);
+    b->host = meta_get_string(r, META_BROKER_TEXT_MAX);
     b->port = rd_le16(r);
-    b->rack = meta_get_string(r, 255);
+    b->rack = meta_get_string(r, META_BROKER_TEXT_MAX);
     if (r->error == 0 && b->node_id != NULL && b->host != NULL)
         return b;
     rd_fail(r, -EBADMSG);
@@ -114,12 +114,29 @@ struct meta_broker *meta_get_broker(struct rd *r)
     return NULL;
 }
 
-static void load_cluster(struct meta *m, struct rd *r)
+static void load_cluster(struct meta *m, struct slice key, struct rd *r)
 {
     meta_get_uuid(r, &m->cluster_id);
     m->feature_level = rd_le16(r);
     m->next_group = rd_le64(r);
     m->next_producer_id = (int64_t)rd_le64(r);
+    if (key.size != 0 || m->next_group <= META_GROUP_ID_DEFAULT || m->next_producer_id < 0)
+        rd_fail(r, -EBADMSG);
+}
+
+static void load_broker(struct meta *m, struct slice key, struct rd *r)
+{
+    struct meta_broker *b = meta_get_broker(r);
+
+    if (b == NULL)
+        return;
+    if (rd_left(r) > 0 || key.size != 4 || (int32_t)load_le32(key.data) != b->id ||
+        meta_broker_by_id(m, b->id) != NULL) {
+        rd_fail(r, -EBADMSG);
+        meta_broker_free(b);
+        return;
+    }
+    meta_link_broker(m, b);
 }
 
 static void load_partitions(struct meta_topic *t, struct rd *r)
@@ -152,6 +169,14 @@ static void load_configs(struct meta_topic *t, struct rd *r)
     }
 }
 
+static bool is_new_topic(const struct meta *m, const struct meta_topic *t)
+{
+    struct slice name = slice_str(t->name);
+
+    return t->replication_factor >= 1 && meta_topic_name_check(name) == NULL && meta_topic_by_name(m, name) == NULL &&
+           !uuid_is_zero(&t->id) && meta_find_topic(m, &t->id) == NULL;
+}
+
 static void load_topic(struct meta *m, struct slice key, struct rd *r)
 {
     struct meta_topic *t;
@@ -167,8 +192,7 @@ static void load_topic(struct meta *m, struct slice key, struct rd *r)
     t->replication_factor = (int16_t)rd_le16(r);
     load_partitions(t, r);
     load_configs(t, r);
-    if (r->error == 0 && t->name != NULL && meta_topic_by_name(m, slice_str(t->name)) == NULL &&
-        meta_find_topic(m, &t->id) == NULL) {
+    if (r->error == 0 && rd_left(r) == 0 && is_new_topic(m, t)) {
         meta_link_topic(m, t);
         return;
     }
@@ -178,7 +202,6 @@ static void load_topic(struct meta *m, struct slice key, struct rd *r)
 
 int meta_load(struct meta *m, uint16_t kind, struct slice key, struct slice value)
 {
-    struct meta_broker *b;
     struct rd r;
 
     rd_init(&r, value.data, value.size);
@@ -186,12 +209,10 @@ int meta_load(struct meta *m, uint16_t kind, struct slice key, struct slice valu
         return -EBADMSG;
     switch (kind) {
     case META_RECORD_CLUSTER:
-        load_cluster(m, &r);
+        load_cluster(m, key, &r);
         break;
     case META_RECORD_BROKER:
-        b = meta_get_broker(&r);
-        if (b != NULL)
-            meta_link_broker(m, b);
+        load_broker(m, key, &r);
         break;
     case META_RECORD_TOPIC:
         load_topic(m, key, &r);
@@ -223,18 +244,42 @@ static void sort_topics(struct meta *m)
         list_append(&m->topics, &topics[i]->link);
 }
 
+static int compare_groups(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+/* Each partition has a group of its own, below the next one to be given. */
+static bool are_groups_sound(const struct meta *m)
+{
+    _cleanup_(freep) uint64_t *groups = xcalloc(m->n_partitions + 1, sizeof(*groups));
+    const struct meta_topic *t;
+    size_t n = 0;
+
+    list_foreach (&m->topics, t, link) {
+        for (int32_t p = 0; p < t->n_partitions; p++)
+            groups[n++] = t->partitions[p].group;
+    }
+    qsort(groups, n, sizeof(*groups), compare_groups);
+    for (size_t i = 1; i < n; i++) {
+        if (groups[i] == groups[i - 1])
+            return false;
+    }
+    return n == 0 || (groups[0] > META_GROUP_ID_DEFAULT && groups[n - 1] < m->next_group);
+}
+
 int meta_load_finish(struct meta *m, uint64_t applied_index)
 {
-    struct meta_topic *t;
+    const struct meta_topic *t;
 
     list_foreach (&m->topics, t, link) {
         if (t->created_index > applied_index)
             return -EBADMSG;
-        for (int32_t p = 0; p < t->n_partitions; p++) {
-            if (t->partitions[p].group >= m->next_group || t->partitions[p].group <= META_GROUP_ID_DEFAULT)
-                return -EBADMSG;
-        }
     }
+    if (m->n_partitions > META_ALL_PARTITIONS_MAX || !are_groups_sound(m))
+        return -EBADMSG;
     sort_topics(m);
     m->applied_index = applied_index;
     return 0;

@@ -23,12 +23,30 @@ enum meta_record_kind {
 
 /* Kafka error codes that apply gives. */
 enum {
-    META_UNKNOWN_TOPIC = 3,
+    META_INVALID_TOPIC = 17,
     META_TOPIC_EXISTS = 36,
     META_INVALID_PARTITIONS = 37,
+    META_INVALID_REPLICATION_FACTOR = 38,
     META_INVALID_REQUEST = 42,
     META_UNKNOWN_TOPIC_ID = 100,
 };
+
+/* A command as it was read; which members count follows from op. */
+struct meta_command {
+    enum meta_op op;
+    struct uuid id;             /* the cluster's or a topic's */
+    struct meta_broker *broker; /* TAKE_PTR by who keeps it */
+    struct meta_topic *topic;   /* the same; without partitions */
+    int32_t count;              /* partitions or producer ids */
+    int32_t leader;
+    bool replace;
+    struct meta_config_entry *configs; /* value NULL: back to the default */
+    size_t n_configs;
+};
+
+/* command.c: reads a whole command body. Returns 0, or -EBADMSG: it is none. */
+int meta_command_read(struct meta_command *c, struct slice body);
+void meta_command_fini(struct meta_command *c);
 
 /* Strings are u32 length and bytes; NULL is length 2^32 − 1. */
 void meta_put_string(struct wr *w, const char *s);

@@ -124,15 +124,23 @@ const struct meta_broker *meta_broker_by_id(const struct meta *m, int32_t id)
     return NULL;
 }
 
+/* In order of the ids, so that equal states list them alike, whatever happened before. */
 void meta_link_broker(struct meta *m, struct meta_broker *b)
 {
-    struct meta_broker *old = (struct meta_broker *)meta_broker_by_id(m, b->id);
+    struct meta_broker *old, *next;
+    struct list *before = &m->brokers;
 
-    if (old != NULL) {
-        list_remove(&old->link);
-        meta_broker_free(old);
+    list_foreach_safe (&m->brokers, old, next, link) {
+        if (old->id > b->id)
+            break;
+        if (old->id == b->id) {
+            list_remove(&old->link);
+            meta_broker_free(old);
+        } else {
+            before = &old->link;
+        }
     }
-    list_append(&m->brokers, &b->link);
+    list_prepend(before, &b->link);
 }
 
 const char *meta_topic_config(const struct meta_topic *t, const char *name)

@@ -23,8 +23,11 @@
 
 #define META_GROUP_ID_DEFAULT 1
 #define META_TOPIC_NAME_MAX 249
-#define META_PARTITIONS_MAX 100000 /* of one topic */
-#define META_CONFIG_VALUE_MAX 4096
+#define META_PARTITIONS_MAX 100000      /* of one topic */
+#define META_ALL_PARTITIONS_MAX 1000000 /* of all topics together */
+#define META_CONFIG_VALUE_MAX 4096      /* bytes of a config's name or value */
+#define META_CONFIGS_MAX 64             /* in one command */
+#define META_BROKER_TEXT_MAX 255        /* bytes of a broker's node id, host or rack */
 
 struct meta_config_entry {
     char *name;
@@ -52,7 +55,7 @@ struct meta_topic {
 };
 
 struct meta_broker {
-    struct list link;
+    struct list link; /* all brokers, in order of their ids */
     int32_t id;
     char *node_id;
     struct uuid incarnation;
@@ -111,6 +114,10 @@ void meta_write_partitions_add(struct wr *w, const struct uuid *id, int32_t tota
 void meta_write_topic_configs(struct wr *w, const struct uuid *id, bool replace, const struct meta_config_op *ops,
                               size_t n_ops);
 void meta_write_producer_ids(struct wr *w, int32_t count);
+
+/* Whether the bytes are a command at all. A proposer must know before it puts one into the log, which no copy could
+ * apply otherwise. Returns 0 or -EBADMSG. */
+int meta_check(struct slice command);
 
 /* --- apply --- */
 

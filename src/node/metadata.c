@@ -113,11 +113,12 @@ static void proposal_done(struct replica_command *command, int16_t result)
     free(p);
 }
 
-static int16_t propose_refusal(const struct node *n, size_t size)
+static int16_t propose_refusal(const struct node *n, struct slice command)
 {
     const struct node_shard *s = node_shard_of((struct node *)n, META_GROUP_ID_DEFAULT);
 
-    if (size > COMMAND_MAX || size + COMMAND_OVERHEAD > journal_max_entry(s->journal))
+    if (command.size > COMMAND_MAX || command.size + COMMAND_OVERHEAD > journal_max_entry(s->journal) ||
+        meta_check(command) < 0)
         return KAFKA_E_INVALID_REQUEST;
     if (n->reactors[0].closed || n->reactors[0].phase >= NODE_CHECKPOINTING)
         return KAFKA_E_NOT_CONTROLLER;
@@ -129,7 +130,7 @@ static int16_t propose_refusal(const struct node *n, size_t size)
 
 void node_metadata_propose(struct node *n, struct broker_command *c)
 {
-    int16_t error = propose_refusal(n, c->body.size);
+    int16_t error = propose_refusal(n, c->body);
     struct metadata_proposal *p;
 
     if (error != 0) {

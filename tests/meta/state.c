@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "meta/state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+void state_init(struct state *s, uint64_t hash_seed)
+{
+    *s = (struct state){ 0 };
+    meta_init(&s->meta, hash_seed);
+    wr_init_growing(&s->command, 0, STATE_COMMAND_MAX);
+    list_init(&s->event.records);
+}
+
+void state_fini(struct state *s)
+{
+    meta_event_fini(&s->event);
+    wr_fini(&s->command);
+    meta_fini(&s->meta);
+}
+
+int16_t state_apply(struct state *s)
+{
+    struct slice body = slice_make(s->command.start, wr_size(&s->command));
+    struct meta_event event;
+
+    gq_assert(s->command.error == 0);
+    gq_assert(meta_check(body) == 0);
+    gq_assert(meta_apply(&s->meta, s->meta.applied_index + 1, body, &event) == 0);
+    wr_reset(&s->command);
+    meta_event_fini(&s->event);
+    s->event = event;
+    list_init(&s->event.records);
+    list_splice(&s->event.records, &event.records);
+    return event.error;
+}
+
+struct uuid state_id(uint8_t byte)
+{
+    struct uuid id;
+
+    memset(id.bytes, byte, sizeof(id.bytes));
+    return id;
+}
+
+int16_t state_create(struct state *s, const char *name, uint8_t id, int32_t n_partitions)
+{
+    struct meta_topic_create create = {
+        .name = slice_str(name),
+        .id = state_id(id),
+        .n_partitions = n_partitions,
+        .replication_factor = 1,
+        .leader = 1,
+    };
+
+    meta_write_topic_create(&s->command, &create);
+    return state_apply(s);
+}
+
+/* --- text --- */
+
+static void print_topic(FILE *f, const struct meta_topic *t)
+{
+    char id[UUID_TEXT_SIZE];
+
+    uuid_format(&t->id, id);
+    fprintf(f, "topic %s %s created %" PRIu64 " factor %d\n", t->name, id, t->created_index, t->replication_factor);
+    for (int32_t p = 0; p < t->n_partitions; p++)
+        fprintf(f, "  %d: group %" PRIu64 " leader %d epoch %d\n", p, t->partitions[p].group, t->partitions[p].leader,
+                t->partitions[p].epoch);
+    for (size_t i = 0; i < t->n_configs; i++)
+        fprintf(f, "  %s=%s\n", t->configs[i].name, t->configs[i].value);
+}
+
+static void print_broker(FILE *f, const struct meta_broker *b)
+{
+    char incarnation[UUID_TEXT_SIZE];
+
+    uuid_format(&b->incarnation, incarnation);
+    fprintf(f, "broker %d %s %s at %s:%u rack %s\n", b->id, b->node_id, incarnation, b->host, b->port,
+            b->rack != NULL ? b->rack : "(none)");
+}
+
+char *meta_text(const struct meta *m)
+{
+    const struct meta_broker *b;
+    const struct meta_topic *t;
+    char cluster[UUID_TEXT_SIZE];
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+
+    gq_assert(f != NULL);
+    uuid_format(&m->cluster_id, cluster);
+    fprintf(f, "applied %" PRIu64 " cluster %s level %u next group %" PRIu64 " next producer id %" PRId64 "\n",
+            m->applied_index, cluster, m->feature_level, m->next_group, m->next_producer_id);
+    fprintf(f, "%zu topics, %zu partitions\n", m->n_topics, m->n_partitions);
+    list_foreach (&m->brokers, b, link)
+        print_broker(f, b);
+    list_foreach (&m->topics, t, link)
+        print_topic(f, t);
+    gq_assert(fclose(f) == 0);
+    return text;
+}
+
+/* --- images --- */
+
+int load_records(struct meta *m, const struct list *records, bool backwards, uint64_t applied_index)
+{
+    const struct list *link = backwards ? records->prev : records->next;
+
+    for (; link != records; link = backwards ? link->prev : link->next) {
+        const struct meta_record *rec = list_entry(link, struct meta_record, link);
+        int rc = meta_load(m, rec->kind, rec->key, rec->value);
+
+        if (rc < 0)
+            return rc;
+    }
+    return meta_load_finish(m, applied_index);
+}
+
+void meta_copy(const struct meta *m, struct meta *ret)
+{
+    struct list records;
+
+    list_init(&records);
+    meta_dump(m, &records);
+    meta_init(ret, m->hash_seed + 1);
+    gq_assert(load_records(ret, &records, true, m->applied_index) == 0);
+    meta_records_fini(&records);
+}
