@@ -4,7 +4,7 @@
 /* A whole node as an object over the five seams: data directory, shards with their journals and replicas, the
  * metadata group, and a broker per reactor. The daemon runs it on threads, a simulator in one.
  *
- * Shard s belongs to reactor s % n_reactors, group g to shard (g − 1) % n_shards (the number of shards is fixed when the
+ * Shard s belongs to reactor s % n_reactors, group g to shard (g − 1) % n_shards (how many is fixed when the
  * data directory is made). The metadata group lives on shard 0; each reactor keeps a copy of the metadata, which
  * follows by mail.
  *
