@@ -287,13 +287,13 @@ static int ask_offsets(struct gq_admin *admin, struct gq_topic_info *t, struct g
 int gq_admin_describe_topic(struct gq_admin *admin, const char *name, struct gq_topic_info **ret_topic,
                             struct gq_error *err)
 {
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(admin->session.kafka, name, NULL);
+    rd_kafka_topic_t *topic = session_open_topic(&admin->session, name, NULL, err);
     const struct rd_kafka_metadata *md;
     struct gq_topic_info *info;
     int r;
 
     if (topic == NULL)
-        return error_from_kafka(err, rd_kafka_last_error(), "that is no name for a topic");
+        return -EINVAL;
     r = session_topic_metadata(&admin->session, topic, 0, &md, err);
     rd_kafka_topic_destroy(topic);
     if (r < 0)
@@ -366,7 +366,7 @@ int gq_admin_topic_configs(struct gq_admin *admin, const char *name, struct gq_c
 {
     rd_kafka_AdminOptions_t *options;
     rd_kafka_ConfigResource_t *resource;
-    rd_kafka_event_t *event;
+    rd_kafka_event_t *event = NULL;
     int r;
 
     resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name);

@@ -108,13 +108,8 @@ static int open_topic(struct gq_consumer *c, const char *name, struct topic **re
 
     rd_kafka_topic_conf_set_opaque(conf, t);
     t->name = xstrdup(name);
-    t->handle = rd_kafka_topic_new(c->session.kafka, name, conf);
-    if (t->handle == NULL) {
-        rd_kafka_topic_conf_destroy(conf);
-        r = error_from_kafka(err, rd_kafka_last_error(), "that is no name for a topic");
-    } else {
-        r = session_topic_metadata(&c->session, t->handle, 0, &md, err);
-    }
+    t->handle = session_open_topic(&c->session, name, conf, err);
+    r = t->handle != NULL ? session_topic_metadata(&c->session, t->handle, 0, &md, err) : -EINVAL;
     if (r < 0) {
         drop_topic(t);
         return r;
@@ -278,12 +273,27 @@ static int nothing_came(const struct gq_consumer *c, struct gq_error *err)
     return error_set(err, -EAGAIN, "", "%s", c->session.trouble);
 }
 
+/* A batch call waits until it is full, so waiting is for one message. */
+static int fetch_batch(struct gq_consumer *c, int64_t wait_ms, struct gq_error *err)
+{
+    ssize_t n = rd_kafka_consume_batch_queue(c->queue, 0, c->batch, BATCH);
+
+    if (n < 0)
+        return error_from_kafka(err, rd_kafka_last_error(), NULL);
+    if (n == 0 && wait_ms > 0) {
+        c->batch[0] = rd_kafka_consume_queue(c->queue, (int)MIN(wait_ms, INT32_MAX));
+        n = c->batch[0] != NULL;
+    }
+    c->n_batch = (size_t)n;
+    rd_kafka_poll(c->session.kafka, 0);
+    return 0;
+}
+
 int gq_consumer_poll(struct gq_consumer *c, int32_t timeout_ms, struct gq_record *ret_record, struct gq_error *err)
 {
     int64_t deadline_ms = clock_ms() + timeout_ms;
 
     for (;;) {
-        ssize_t n;
         int r;
 
         while (c->at < c->n_batch) {
@@ -294,12 +304,10 @@ int gq_consumer_poll(struct gq_consumer *c, int32_t timeout_ms, struct gq_record
         drop_batch(c);
         if (!c->follow && c->n_unread == 0)
             return GQ_E_END;
-        n = rd_kafka_consume_batch_queue(c->queue, (int)MAX(deadline_ms - clock_ms(), 0), c->batch, BATCH);
-        rd_kafka_poll(c->session.kafka, 0);
-        if (n < 0)
-            return error_from_kafka(err, rd_kafka_last_error(), NULL);
-        c->n_batch = (size_t)n;
-        if (n == 0 && clock_ms() >= deadline_ms)
+        r = fetch_batch(c, deadline_ms - clock_ms(), err);
+        if (r < 0)
+            return r;
+        if (c->n_batch == 0 && clock_ms() >= deadline_ms)
             return nothing_came(c, err);
     }
 }

@@ -50,6 +50,10 @@ int session_open(struct session *s, const struct gq_client *client, rd_kafka_typ
 /* Messages and events that wait are dropped. Takes a closed session. */
 void session_close(struct session *s);
 
+/* NULL when that is no name for a topic (-EINVAL). Takes conf over, which may be NULL. */
+rd_kafka_topic_t *session_open_topic(struct session *s, const char *name, rd_kafka_topic_conf_t *conf,
+                                     struct gq_error *err);
+
 /* What session_metadata() asks for. */
 enum metadata_scope {
     METADATA_BROKERS,

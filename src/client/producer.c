@@ -137,13 +137,8 @@ static int open_topic(struct gq_producer *p, const char *name, struct topic **re
 
     rd_kafka_topic_conf_set_partitioner_cb(conf, p->strategy == GQ_STRATEGY_HASH ? pick_by_key : pick_partition);
     t->name = xstrdup(name);
-    t->handle = rd_kafka_topic_new(p->session.kafka, name, conf);
-    if (t->handle == NULL) {
-        rd_kafka_topic_conf_destroy(conf);
-        r = error_from_kafka(err, rd_kafka_last_error(), "that is no name for a topic");
-    } else {
-        r = ask_partitions(p, t, err);
-    }
+    t->handle = session_open_topic(&p->session, name, conf, err);
+    r = t->handle != NULL ? ask_partitions(p, t, err) : -EINVAL;
     if (r < 0) {
         drop_topic(t);
         return r;
@@ -356,6 +351,8 @@ static int open_session(struct gq_producer *p, const struct gq_client *client, s
         { "queue.buffering.max.ms", linger },
         { "batch.num.messages", batch },
         { "compression.codec", compression_name(client->config.compression) },
+        /* Else messages without a key don't reach our partitioner. */
+        { "sticky.partitioning.linger.ms", "0" },
         { "message.max.bytes", MAX_MESSAGE_BYTES },
         { "queue.buffering.max.kbytes", MAX_QUEUE_KBYTES },
         { "queue.buffering.max.messages", "1000000" },

@@ -116,6 +116,19 @@ void session_close(struct session *s)
     s->kafka = NULL;
 }
 
+rd_kafka_topic_t *session_open_topic(struct session *s, const char *name, rd_kafka_topic_conf_t *conf,
+                                     struct gq_error *err)
+{
+    rd_kafka_topic_t *topic = name[0] != '\0' ? rd_kafka_topic_new(s->kafka, name, conf) : NULL;
+
+    if (topic != NULL)
+        return topic;
+    if (conf != NULL)
+        rd_kafka_topic_conf_destroy(conf);
+    error_set(err, -EINVAL, "", "'%s' is no name for a topic", name);
+    return NULL;
+}
+
 /* --- asking --- */
 
 int session_timed_out(const struct session *s, struct gq_error *err)
