@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+
 #include "client/internal.h"
 
 #define POLL_MS 100
@@ -81,7 +83,7 @@ static int count_brokers(struct gq_admin *admin, int *ret_n, struct gq_error *er
     return 0;
 }
 
-static int result_of_topic(const rd_kafka_topic_result_t *const *results, size_t n, struct gq_error *err)
+static int result_of_topic(const rd_kafka_topic_result_t **results, size_t n, struct gq_error *err)
 {
     if (n != 1)
         return error_set(err, -EREMOTEIO, "", "the broker answered for %zu topics instead of one", n);
@@ -117,17 +119,19 @@ static void explain_replicas(struct gq_error *err, int32_t replicas, int n_broke
     if (err == NULL || err->code != RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR || replicas <= n_brokers)
         return;
     if (n_brokers == 1)
-        error_set(err, 0, err->name, "there is one broker, so a partition can have 1 replica, not %d", (int)replicas);
+        snprintf(err->text, sizeof(err->text), "there is one broker, so a partition can have 1 replica, not %d",
+                 (int)replicas);
     else
-        error_set(err, 0, err->name, "there are %d brokers, so a partition can have up to %d replicas, not %d",
-                  n_brokers, n_brokers, (int)replicas);
-    err->code = RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR;
+        snprintf(err->text, sizeof(err->text),
+                 "there are %d brokers, so a partition can have up to %d replicas, not %d", n_brokers, n_brokers,
+                 (int)replicas);
 }
 
 int gq_admin_create_topic(struct gq_admin *admin, const struct gq_new_topic *topic, struct gq_error *err)
 {
     rd_kafka_AdminOptions_t *options;
     rd_kafka_NewTopic_t *new;
+    const rd_kafka_topic_result_t **results;
     rd_kafka_event_t *event;
     int n_brokers, r;
     size_t n;
@@ -144,7 +148,8 @@ int gq_admin_create_topic(struct gq_admin *admin, const struct gq_new_topic *top
     r = wait_answer(admin, &event, err);
     if (r < 0)
         return r;
-    r = result_of_topic(rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &n), n, err);
+    results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &n);
+    r = result_of_topic(results, n, err);
     rd_kafka_event_destroy(event);
     if (r < 0)
         explain_replicas(err, topic->replicas, n_brokers);
@@ -157,6 +162,7 @@ int gq_admin_delete_topic(struct gq_admin *admin, const char *name, struct gq_er
 {
     rd_kafka_AdminOptions_t *options;
     rd_kafka_DeleteTopic_t *topic;
+    const rd_kafka_topic_result_t **results;
     rd_kafka_event_t *event;
     int n_brokers, r;
     size_t n;
@@ -172,7 +178,8 @@ int gq_admin_delete_topic(struct gq_admin *admin, const char *name, struct gq_er
     r = wait_answer(admin, &event, err);
     if (r < 0)
         return r;
-    r = result_of_topic(rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &n), n, err);
+    results = rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &n);
+    r = result_of_topic(results, n, err);
     rd_kafka_event_destroy(event);
     return r;
 }
