@@ -94,7 +94,7 @@ struct journal {
     struct journal_file *current; /* NULL until journal_start() */
     struct journal_file *next;    /* prepared, or NULL */
     struct list spares;
-    struct journal_spare *reserve; /* a small spare for a start on a full disk; used for nothing else */
+    struct journal_spare *reserve; /* a small spare for the next start, also on a full disk */
     struct list voids;             /* after open: files that hold nothing that counts, oldest first */
     uint64_t next_generation;
     uint64_t start_end;  /* of current, when it was opened */

@@ -54,12 +54,16 @@ int journal_recovery_block(struct journal_recovery *rc, const struct journal_blo
     return r;
 }
 
-/* Looks for flushed LSNs in whatever blocks there are from the position on. */
-static int scan_evidence(struct journal_recovery *rc)
+/* A file behind the end of the journal is prepared and empty. If it is not, its first blocks say so. */
+#define EVIDENCE_AHEAD ((uint64_t)4 * JOURNAL_BLOCK_MAX)
+
+/* Looks for flushed LSNs in whatever blocks there are between the position and end. */
+static int scan_evidence(struct journal_recovery *rc, uint64_t end)
 {
     uint64_t at = rc->position;
 
-    while (at + JOURNAL_BLOCK_ALIGN <= rc->file->header.file_size) {
+    end = MIN(end, rc->file->header.file_size);
+    while (at + JOURNAL_BLOCK_ALIGN <= end) {
         struct journal_block b;
         const uint8_t *payload;
         int r = journal_block_reader_at(&rc->blocks, at, &b, &payload);
@@ -120,12 +124,12 @@ static int scan_void(struct journal_recovery *rc, struct journal_file *from)
 {
     struct journal_file *torn = rc->file;
     uint64_t position = rc->position;
-    int r = scan_evidence(rc);
+    int r = scan_evidence(rc, UINT64_MAX);
 
     for (struct journal_file *f = from; f != NULL && r == 0; f = file_after(rc->j, f)) {
         r = journal_recovery_open(rc, f, NULL);
         if (r == 0)
-            r = scan_evidence(rc);
+            r = scan_evidence(rc, EVIDENCE_AHEAD);
     }
     if (r != 0)
         return r;

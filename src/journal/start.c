@@ -182,20 +182,34 @@ static int make_file(struct starter *s, struct journal_spare *spare, uint64_t si
     return 0;
 }
 
-static int make_first(struct starter *s)
+/* A small file, so that the next recovery has little to read: the reserve if there is one, else a new one, else
+ * whatever is large enough. */
+static int make_small(struct starter *s, struct journal_file **ret)
 {
     struct journal *j = s->j;
     uint64_t need = journal_file_need(j, 0, j->groups.count);
-    struct journal_spare *spare = journal_spare_take(j, need);
-    struct journal_file *f;
+    uint64_t size = MAX(ALIGN_UP(need, (uint64_t)JOURNAL_BLOCK_ALIGN), j->config.first_file_size_bytes);
+    struct journal_spare *spare = NULL;
     int r;
 
-    r = make_file(s, spare, MAX(ALIGN_UP(need, (uint64_t)JOURNAL_BLOCK_ALIGN), j->config.first_file_size_bytes), &f);
-    free(spare);
-    if (r < 0 && journal_is_space_error(r, &s->fault) && j->reserve != NULL && j->reserve->size >= need) {
-        r = make_file(s, j->reserve, 0, &f);
-        free(TAKE_PTR(j->reserve));
+    if (j->reserve != NULL && j->reserve->size >= need)
+        spare = TAKE_PTR(j->reserve);
+    r = make_file(s, spare, size, ret);
+    if (r < 0 && spare == NULL && journal_is_space_error(r, &s->fault)) {
+        spare = journal_spare_take(j, need);
+        if (spare != NULL)
+            r = make_file(s, spare, size, ret);
     }
+    free(spare);
+    return r;
+}
+
+static int make_first(struct starter *s)
+{
+    struct journal *j = s->j;
+    struct journal_file *f;
+    int r = make_small(s, &f);
+
     if (r < 0)
         return r;
     f->table_lsn = j->flushed_lsn = j->known_lsn = f->header.flushed_lsn;
