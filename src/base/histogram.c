@@ -76,3 +76,12 @@ uint64_t histogram_quantile(const struct histogram *h, double q)
     }
     return h->max;
 }
+
+uint64_t histogram_count_to(const struct histogram *h, uint64_t value)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < HISTOGRAM_BUCKETS && upper_bound(i) <= value; i++)
+        n += h->buckets[i];
+    return n;
+}

@@ -18,3 +18,6 @@ void histogram_add(struct histogram *h, uint64_t value);
 void histogram_merge(struct histogram *into, const struct histogram *from);
 /* Upper bound of the bucket that holds the q-quantile, 0 ≤ q ≤ 1, and never above max; 0 when empty. */
 uint64_t histogram_quantile(const struct histogram *h, double q);
+/* How many values are ≤ value; those in the bucket that value cuts through aren't counted, unless it is their upper
+ * bound. Never falls when value grows. */
+uint64_t histogram_count_to(const struct histogram *h, uint64_t value);

@@ -46,5 +46,6 @@ struct broker_backend {
     /* Current settings; replaced as a whole on reload, between turns. */
     const struct config *config;
     int32_t broker_id;
+    uint32_t max_batch_bytes; /* what the journal can take: no topic may allow more */
     unsigned reactor;
 };

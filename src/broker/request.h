@@ -173,6 +173,11 @@ const char *broker_text(struct broker_request *req, const char *text);
 void broker_advertised(const struct broker_request *req, const struct meta_broker *b, struct slice *ret_host,
                        int32_t *ret_port);
 
+/* What the topic's configs ask of this node beyond what the table of configs knows. */
+struct topic_config;
+int16_t broker_topic_config_check(struct broker_request *req, const struct topic_config *config,
+                                  const char **ret_message);
+
 /* Checks what CreateTopics and automatic creation share, and writes the command. configs may be NULL. Returns 0 or a
  * Kafka error code with *ret_message (in the arena or static) saying why. */
 struct broker_new_topic {

@@ -25,6 +25,19 @@ void broker_advertised(const struct broker_request *req, const struct meta_broke
     *ret_port = b->port;
 }
 
+int16_t broker_topic_config_check(struct broker_request *req, const struct topic_config *config,
+                                  const char **ret_message)
+{
+    char text[160];
+
+    if (config->max_message_bytes <= (int64_t)req->backend->max_batch_bytes)
+        return 0;
+    snprintf(text, sizeof(text), "max.message.bytes can be at most %u: larger messages need a larger journal_size",
+             req->backend->max_batch_bytes);
+    *ret_message = broker_text(req, text);
+    return KAFKA_E_INVALID_CONFIG;
+}
+
 static int16_t check_configs(struct broker_request *req, const struct broker_new_topic *t, const char **ret_message)
 {
     struct topic_config config;
@@ -41,7 +54,7 @@ static int16_t check_configs(struct broker_request *req, const struct broker_new
         *ret_message = broker_text(req, err.text);
         return KAFKA_E_INVALID_CONFIG;
     }
-    return 0;
+    return broker_topic_config_check(req, &config, ret_message);
 }
 
 static size_t count_brokers(const struct meta *m)

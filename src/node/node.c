@@ -145,6 +145,7 @@ void node_start(struct node *n, unsigned reactor)
 
     r->now_ns = clock_mono_ns(r->env->clock);
     r->backend.broker_id = n->superblock.broker_id;
+    r->backend.max_batch_bytes = (uint32_t)(journal_max_entry(n->shards[0].journal) - ENTRY_HEADER_SIZE);
     r->broker = broker_new(&r->backend, n->n_reactors);
     broker_set_http(r->broker, n->host.http, n->host.ctx);
     for (unsigned s = reactor; s < n->n_shards; s += n->n_reactors) {
@@ -241,4 +242,15 @@ void node_reload(struct node *n, unsigned reactor, const struct config *config)
     r->backend.config = config;
     broker_reload(r->broker);
     node_refresh_limits(r);
+}
+
+bool node_disk_is_full(const struct node *n, unsigned reactor)
+{
+    for (unsigned s = reactor; s < n->n_shards; s += n->n_reactors) {
+        const struct node_shard *shard = &n->shards[s];
+
+        if (replica_shard_is_blocked(&shard->replicas) || journal_space_error(shard->journal) != 0)
+            return true;
+    }
+    return false;
 }

@@ -66,6 +66,9 @@ bool node_is_stopped(const struct node *n, unsigned reactor);
 /* Serves clients: every group of the node leads. Any thread may ask, on its own reactor. */
 bool node_is_ready(const struct node *n, unsigned reactor);
 
+/* A journal or a segment of this reactor waits for room on the disk; Produce is refused meanwhile. */
+bool node_disk_is_full(const struct node *n, unsigned reactor);
+
 /* The port that clients are told when the configuration says 0 or the advertised port is chosen by itself. Before
  * node_start(). */
 void node_set_port(struct node *n, uint16_t port);

@@ -8,6 +8,8 @@
  * checkpoints), the metadata group comes back first, then the partitions it names, then the journals' entries. */
 
 #define FILE_SIZE_DIVISOR 16
+#define FILE_SIZE_ENTRIES 4 /* a file holds at least so many of the largest messages that are allowed */
+#define FILE_SIZE_ROOM (1u << 20)
 #define FIRST_FILE_SIZE (1u << 20)
 
 struct recovery {
@@ -28,6 +30,7 @@ static int open_journal(struct recovery *rec, struct node_shard *s)
 {
     char dir[32];
     uint64_t size = (uint64_t)rec->options->config->journal_size_bytes;
+    uint64_t largest = (uint64_t)rec->options->config->max_message_size_bytes;
     struct journal_config config = {
         .disk = s->replicas.env->disk,
         .prng = s->replicas.env->prng,
@@ -37,7 +40,8 @@ static int open_journal(struct recovery *rec, struct node_shard *s)
         .incarnation = rec->node->superblock.incarnation,
         .must_exist = (rec->node->superblock.flags & SUPERBLOCK_JOURNALS_MADE) != 0,
         .size_bytes = size,
-        .file_size_bytes = MAX(ALIGN_UP(size / FILE_SIZE_DIVISOR, DISK_ALIGN), (uint64_t)FIRST_FILE_SIZE),
+        .file_size_bytes =
+            ALIGN_UP(MAX(size / FILE_SIZE_DIVISOR, largest * FILE_SIZE_ENTRIES + FILE_SIZE_ROOM), DISK_ALIGN),
         .first_file_size_bytes = FIRST_FILE_SIZE,
     };
     int rc;

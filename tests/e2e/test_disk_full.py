@@ -88,11 +88,10 @@ def test_full_by_others(t):
     config = t.write("c.yaml", "journal_size: 32MiB\nperformance:\n  shards: 1\n")
     broker = t.broker(data_dir=disk / "data", config=config)
     Confluent.send(broker.address, "t", b"before")
-    with open(disk / "other", "wb") as file:
+    with open(disk / "other", "wb", buffering=0) as file:
         try:
             while True:
                 file.write(b"x" * 100000)
-                file.flush()
         except OSError:
             pass
     acked, _ = fill(broker.address, "t", 100 * MB)

@@ -8,7 +8,6 @@ from e2elib.clients import Kcat
 from e2elib.harness import cases
 
 EX_USAGE = 64
-EX_DATAERR = 65
 EX_CONFIG = 78
 
 
@@ -97,7 +96,7 @@ def test_other_node(t):
     broker.stop()
     before = tree(broker.data_dir)
     other = t.broker(start=False, name="b2", data_dir=broker.data_dir)
-    refused(other, EX_DATAERR, "b1", "b2")
+    refused(other, EX_CONFIG, "b1", "b2")
     assert tree(broker.data_dir) == before, "the data directory was touched"
 
 

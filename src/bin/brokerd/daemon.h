@@ -2,22 +2,25 @@
 #pragma once
 
 /* brokerd: one node in one process. main.c has the command line, start.c brings everything up and down, turn.c is what
- * runs on the reactors, reload.c is SIGHUP. */
+ * runs on the reactors, reload.c is SIGHUP, http.c leads from the node to admin/. */
 
 #include "config/cmdline.h"
 #include "node/node.h"
 
 #include "sys/addr.h"
 #include "sys/listen.h"
+#include "sys/log.h"
 #include "sys/runtime.h"
+#include "sys/thread.h"
 
+struct admin;
 struct brokerd;
 
 /* What a reactor's thread has of its own. */
 struct brokerd_reactor {
     struct brokerd *daemon;
     unsigned index;
-    bool told_ready, told_stopped;
+    bool told_ready, told_stopped, told_full;
     struct lane_mail ready_mail;
     struct lane_mail reload_mail;
     const struct config *reload_config;
@@ -33,6 +36,9 @@ struct brokerd {
     struct sys_listener listener;
     struct sys_runtime *runtime;
     struct node *node;
+    struct admin *admin; /* NULL: http is off */
+    struct sys_thread admin_thread;
+    bool admin_runs;
     unsigned n_reactors;
     struct env **envs; /* the runtime's */
     struct brokerd_reactor *reactors;
@@ -44,8 +50,8 @@ struct brokerd {
 /* Runs until it is told to stop. Returns the exit status. */
 int brokerd_run(const struct cmdline *cmdline, const struct config_environment *environment, struct config *config);
 
-/* notify.c: tells the service manager, sd_notify(3). */
-_printf_(1, 2) void brokerd_notify(const char *fmt, ...);
+/* start.c */
+void brokerd_log_options(const struct config *c, struct sys_log_options *ret);
 
 /* turn.c */
 uint64_t brokerd_turn(void *ctx, uint64_t now_ns);
@@ -53,3 +59,9 @@ void brokerd_stop_reactor(void *ctx);
 
 /* reload.c */
 void brokerd_reload(void *ctx);
+
+/* http.c */
+int brokerd_http_start(struct brokerd *d);
+/* After the runtime's threads have ended. */
+void brokerd_http_stop(struct brokerd *d);
+void brokerd_http(void *ctx, unsigned reactor, struct net_conn *conn);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bin/brokerd/daemon.h"
-#include "bin/brokerd/say.h"
-#include "sys/systemd.h"
+#include "sys/log.h"
+#include "sys/notify.h"
 
 /* SIGHUP: the new configuration is read and checked first; a bad one changes nothing. Keys that need a restart keep
  * their old effect, and are named. */
@@ -18,7 +18,7 @@ static void all_reloaded(struct brokerd *d)
 {
     config_free(TAKE_PTR(d->old_config));
     log_event(RELOADED, "the configuration was reloaded");
-    brokerd_notify("READY=1");
+    sys_notify_ready("Serving Kafka clients");
 }
 
 static void reloaded(struct lane_mail *mail)
@@ -66,20 +66,22 @@ void brokerd_reload(void *ctx)
     struct brokerd *d = ctx;
     struct config *fresh;
     struct config_report report;
+    struct sys_log_options log;
     int rc;
 
     if (d->old_config != NULL)
         return; /* the one before is still on its way */
-    brokerd_notify("RELOADING=1");
+    sys_notify_reloading("Reading the configuration");
+    sys_log_reopen();
     fresh = xcalloc(1, sizeof(*fresh));
     config_report_init(&report);
     rc = cmdline_load(d->cmdline, &d->environment, fresh, &report);
     log_report(&report);
     config_report_fini(&report);
     if (rc != 0) {
-        log_error("the configuration stays as it was");
+        log_event(RELOAD_FAILED, "the configuration stays as it was");
         config_free(fresh);
-        brokerd_notify("READY=1");
+        sys_notify_ready("Serving Kafka clients; the new configuration was refused");
         return;
     }
     tell_changes(d->config, fresh);
@@ -88,6 +90,8 @@ void brokerd_reload(void *ctx)
     config_copy(d->config, d->old_config);
     config_adopt_live(d->config, fresh);
     config_free(fresh);
+    brokerd_log_options(d->config, &log);
+    sys_log_set_options(&log);
     for (unsigned i = 0; i < d->n_reactors; i++) {
         d->reactors[i].reload_config = d->config;
         d->reactors[i].reload_mail.deliver = reload_here;

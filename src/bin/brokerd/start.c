@@ -4,11 +4,11 @@
 #include <unistd.h>
 
 #include "bin/brokerd/daemon.h"
-#include "bin/brokerd/say.h"
 #include "journal/journal.h"
 #include "log/log.h"
 #include "sys/disk.h"
-#include "sys/systemd.h"
+#include "sys/log.h"
+#include "sys/notify.h"
 
 #define N_WORKERS 2
 #define MAX_DEFAULT_SHARDS 8
@@ -27,13 +27,43 @@ static void fatal(void *ctx, int err, const char *what)
 {
     log_event(STORAGE_FAILED, "%s: %s: the process ends, so that nothing is acknowledged that isn't on disk", what,
               strerror(err < 0 ? -err : err));
-    brokerd_notify("ERRNO=%d\nSTATUS=%s failed", err < 0 ? -err : err, what);
+    sys_notify_failed(EX_IOERR, err, "%s failed", what);
+    sys_log_flush();
     _exit(EX_IOERR);
 }
 
 static void progress(void *ctx, const char *status)
 {
-    brokerd_notify("STATUS=Starting: %s\nEXTEND_TIMEOUT_USEC=%llu", status, RECOVERY_EXTEND_US);
+    log_debug("%s", status);
+    sys_notify_extend(RECOVERY_EXTEND_US, "Starting: %s", status);
+}
+
+void brokerd_log_options(const struct config *c, struct sys_log_options *ret)
+{
+    *ret = (struct sys_log_options){
+        .level = (enum log_level)c->logging.level,
+        .node = c->node_id,
+        .max_size_bytes = (uint64_t)c->logging.max_size_bytes,
+        .max_backups = c->logging.max_backups,
+        .max_age_ns = c->logging.max_age_ns,
+        .compress = c->logging.compress,
+    };
+}
+
+static int open_log(const struct config *c)
+{
+    _cleanup_(freep) char *file = config_log_file(c);
+    struct sys_log_options options;
+    struct error_text err = { "" };
+    int rc;
+
+    brokerd_log_options(c, &options);
+    options.file = file;
+    rc = sys_log_open(&options, &err);
+    if (rc == 0)
+        return EX_OK;
+    log_error("%s", err.text);
+    return EX_CANTCREAT;
 }
 
 static int open_disk(struct brokerd *d)
@@ -59,8 +89,9 @@ static int open_listener(struct brokerd *d)
 
     if (rc == 0)
         rc = sys_listen(&spec, &d->passed, &d->listener, &err);
-    if (rc == 0)
-        rc = sys_passed_check(&d->passed, &err);
+    /* A socket that nobody takes says more than that its address is in use. */
+    if (rc == 0 || rc == -EADDRINUSE)
+        rc = sys_passed_check(&d->passed, &err) < 0 ? -EINVAL : rc;
     if (rc == 0)
         return EX_OK;
     log_error("%s", err.text);
@@ -109,18 +140,31 @@ static int open_node(struct brokerd *d, unsigned n_shards)
         .n_reactors = d->n_reactors,
         .envs = d->envs,
         .n_shards = n_shards,
-        .host = { .fatal = fatal, .ctx = d },
+        .host = { .fatal = fatal, .http = brokerd_http, .ctx = d },
         .progress = progress,
     };
     struct error_text err = { "" };
-    int rc = node_open(&options, &d->node, &err);
+    int rc = node_open(&options, &d->node, &err), status;
 
     if (rc == 0)
         return EX_OK;
     if (err.text[0] == '\0')
         error_setf(&err, "%s", error_text(rc));
-    log_error("%s: %s", d->config->data_dir, err.text);
-    return node_status(rc);
+    status = node_status(rc);
+    switch (status) {
+    case EX_TEMPFAIL:
+        log_event(DATA_IN_USE, "%s: %s", d->config->data_dir, err.text);
+        break;
+    case EX_CONFIG:
+        log_event(DATA_REFUSED, "%s: %s", d->config->data_dir, err.text);
+        break;
+    case EX_DATAERR:
+        log_event(CORRUPT, "%s: %s", d->config->data_dir, err.text);
+        break;
+    default:
+        log_error("%s: %s", d->config->data_dir, err.text);
+    }
+    return status;
 }
 
 /* The number of shards belongs to the data directory; the threads have to be made before it is known. */
@@ -159,7 +203,7 @@ static void attach_reactors(struct brokerd *d)
 static void stopping(void *ctx, int signo)
 {
     log_event(STOPPING, "stopping");
-    brokerd_notify("STOPPING=1\nSTATUS=Stopping");
+    sys_notify_stopping("Stopping");
 }
 
 static int run(struct brokerd *d)
@@ -181,11 +225,13 @@ static int run(struct brokerd *d)
     if (rc == 0)
         return EX_OK;
     log_error("stopping took too long; what was acknowledged is on disk");
+    sys_log_flush();
     _exit(EX_SOFTWARE);
 }
 
 static void bring_down(struct brokerd *d)
 {
+    brokerd_http_stop(d);
     node_free(d->node);
     sys_runtime_free(d->runtime);
     sys_passed_fini(&d->passed);
@@ -193,14 +239,21 @@ static void bring_down(struct brokerd *d)
     free(d->reactors);
     config_fini(d->config);
     free(d->config);
+    sys_log_close();
 }
 
 int brokerd_run(const struct cmdline *cmdline, const struct config_environment *environment, struct config *config)
 {
     struct brokerd d = { .cmdline = cmdline, .environment = *environment, .config = config, .listener.fd = -1 };
     unsigned n_shards = 0;
-    int status;
+    int status = open_log(config);
 
+    if (status != EX_OK) {
+        config_fini(config);
+        free(config);
+        return status;
+    }
+    log_event(START, "brokerd " PACKAGE_VERSION " starts: node=%s", config->node_id);
     d.n_reactors = config->performance.reactors != CONFIG_AUTO ? (unsigned)config->performance.reactors : n_cores();
     status = open_disk(&d);
     if (status == EX_OK) {
@@ -213,9 +266,12 @@ int brokerd_run(const struct cmdline *cmdline, const struct config_environment *
         d.started_ns = clock_mono_ns(d.envs[0]->clock);
         status = open_node(&d, n_shards);
     }
+    if (status == EX_OK && brokerd_http_start(&d) < 0)
+        status = EX_OSERR;
     if (status == EX_OK) {
         warn_of_exposure(&d);
         status = run(&d);
+        log_event(STOPPED, "stopped");
     }
     bring_down(&d);
     return status;

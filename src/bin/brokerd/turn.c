@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bin/brokerd/daemon.h"
-#include "bin/brokerd/say.h"
-#include "sys/systemd.h"
+#include "sys/log.h"
+#include "sys/notify.h"
 
 #define DRAIN_NS (5000ull * 1000 * 1000)
 
@@ -15,7 +15,7 @@ static void announce(struct brokerd *d)
     log_event(READY, "ready: node=%s address=%s port=%u data=%s config=%s reactors=%u start_ms=%llu", c->node_id, addr,
               d->listener.addr.port, c->data_dir, c->file != NULL ? c->file : "none", d->n_reactors,
               (unsigned long long)ms);
-    brokerd_notify("READY=1\nSTATUS=Serving Kafka clients on %s", addr);
+    sys_notify_ready("Serving Kafka clients on %s", addr);
 }
 
 /* On reactor 0, from each reactor once. */
@@ -28,12 +28,27 @@ static void ready_arrived(struct lane_mail *mail)
         announce(d);
 }
 
+static void tell_of_space(struct brokerd_reactor *r)
+{
+    bool full = node_disk_is_full(r->daemon->node, r->index);
+
+    if (full == r->told_full)
+        return;
+    r->told_full = full;
+    if (full)
+        log_event(DISK_FULL, "%s: the disk is full: messages are refused until there is room again",
+                  r->daemon->config->data_dir);
+    else
+        log_event(DISK_SPACE, "%s: the disk has room again", r->daemon->config->data_dir);
+}
+
 uint64_t brokerd_turn(void *ctx, uint64_t now_ns)
 {
     struct brokerd_reactor *r = ctx;
     struct brokerd *d = r->daemon;
     uint64_t deadline = node_turn(d->node, r->index, now_ns);
 
+    tell_of_space(r);
     if (!r->told_ready && node_is_ready(d->node, r->index)) {
         r->told_ready = true;
         r->ready_mail.deliver = ready_arrived;

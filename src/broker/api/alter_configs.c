@@ -39,6 +39,8 @@ static bool build_ops(struct broker_request *req, struct alteration *a, const st
 {
     struct topic_config config;
     struct error_text err = { "" };
+    const char *message = NULL;
+    int16_t error;
 
     topic_config_init(&config, req->backend->config);
     for (size_t i = 0; !replace && i < t->n_configs; i++)
@@ -60,7 +62,10 @@ static bool build_ops(struct broker_request *req, struct alteration *a, const st
             ops[i].value = broker_text(req, text);
         }
     }
-    return req->phase == BROKER_REQUEST_RUNNING;
+    error = broker_topic_config_check(req, &config, &message);
+    if (error != 0)
+        refuse(req, a, error, message);
+    return error == 0 && req->phase == BROKER_REQUEST_RUNNING;
 }
 
 static void alter_topic(struct broker_request *req, struct alteration *a)
