@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "support/suite.h"
+
+Suite *ask_suite(void);
+Suite *crash_suite(void);
+Suite *destroy_suite(void);
+Suite *producers_suite(void);
+Suite *space_suite(void);
+Suite *store_suite(void);
