@@ -277,30 +277,25 @@ static int piece_begin(const struct log *l, struct append_op *op, struct piece *
     return disk_pwrite(p->files[SEGMENT_ENTRIES], header, sizeof(header), 0);
 }
 
-/* Nothing follows: gives back preallocated room, and cuts off what a failed try left behind the end. */
+/* Nothing follows: gives back preallocated room, maybe that of an earlier process. */
 static int piece_seal(const struct log *l, struct append_op *op, struct piece *p)
 {
     for (unsigned part = 0; part < SEGMENT_N_PARTS; part++) {
-        uint64_t expected = segment_part_size(&p->end, part), size;
+        uint64_t size = segment_part_size(&p->end, part);
         int r;
 
-        if (expected == 0)
+        if (size < ALLOCATE_FROM)
             continue;
         r = piece_open(l, op, p, part);
         if (r == 0)
-            r = disk_size(p->files[part], &size);
-        if (r < 0)
-            return r;
-        if (size > expected)
-            p->dirty |= (uint8_t)(1u << part);
-        r = disk_truncate(p->files[part], expected);
+            r = disk_truncate(p->files[part], size);
         if (r < 0)
             return r;
     }
     return 0;
 }
 
-/* New segments of a job that failed go. */
+/* New segments of a job that failed go: on a full disk they shouldn't take room. */
 static void piece_undo(const struct log *l, struct piece *p)
 {
     for (unsigned part = 0; part < SEGMENT_N_PARTS; part++) {

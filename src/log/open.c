@@ -78,15 +78,13 @@ static int scan_dir(struct env_disk *disk, const char *dir, struct scan *scan)
 
 static int unlink_kinds(struct log *l, uint64_t index, uint8_t kinds)
 {
-    static const enum segment_file order[] = { SEGMENT_SNAPSHOT, SEGMENT_LOG, SEGMENT_AUX, SEGMENT_ENTRIES };
-
-    for (unsigned i = 0; i < ARRAY_SIZE(order); i++) {
+    for (unsigned kind = 0; kind < SEGMENT_N_FILES; kind++) {
         char path[LOG_PATH_SIZE];
         int r;
 
-        if ((kinds & 1u << order[i]) == 0)
+        if ((kinds & 1u << kind) == 0)
             continue;
-        segment_path(path, l->dir, index, order[i]);
+        segment_path(path, l->dir, index, kind);
         r = disk_unlink(l->disk, path);
         if (r < 0 && r != -ENOENT)
             return r;

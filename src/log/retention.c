@@ -90,20 +90,18 @@ bool log_cut_prepare(struct log *l, struct log_cut *job)
     return true;
 }
 
-/* The table goes last: as long as it is there, the other files' owner is known. */
 static int segment_remove(const struct cut_op *op, struct log_segment *s)
 {
     const struct log *l = s->log;
-    static const enum segment_file order[] = { SEGMENT_SNAPSHOT, SEGMENT_LOG, SEGMENT_AUX, SEGMENT_ENTRIES };
     char path[LOG_PATH_SIZE];
     int r;
 
     for (unsigned part = 0; part < SEGMENT_N_PARTS; part++)
         disk_close(TAKE_PTR(s->files[part]));
-    for (unsigned i = 0; i < ARRAY_SIZE(order); i++) {
-        if (order[i] == SEGMENT_SNAPSHOT && s->base_index - 1 == op->keep_snapshot)
+    for (unsigned kind = 0; kind < SEGMENT_N_FILES; kind++) {
+        if (kind == SEGMENT_SNAPSHOT && s->base_index - 1 == op->keep_snapshot)
             continue;
-        segment_path(path, l->dir, s->base_index, order[i]);
+        segment_path(path, l->dir, s->base_index, kind);
         r = disk_unlink(l->disk, path);
         if (r < 0 && r != -ENOENT)
             return r;

@@ -244,12 +244,36 @@ START_TEST(a_disk_without_space_takes_up_again)
     fx_add(&fx, .n_records = 1, .value_size = 200000);
     ck_assert_int_eq(fx_append(&fx, 1), 0);
     sim_disk_set_capacity(fx.disk, 100000);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         ck_assert_int_eq(fx_append(&fx, 1), -ENOSPC);
+        ck_assert_uint_eq(fx_count_files(&fx, ".entries"), 1);
+    }
     ck_assert_int_eq(fx_read(&fx, 0, INT64_MAX, 1, &range), 0);
     log_range_release(&range);
     sim_disk_set_capacity(fx.disk, 1u << 30);
     ck_assert_int_eq(fx_append(&fx, 1), 0);
+    fx_check(&fx);
+    fx_fini(&fx);
+}
+END_TEST
+
+START_TEST(a_sealed_segment_gives_back_room)
+{
+    struct disk_space before, after;
+    struct fx fx;
+
+    fx_init(&fx, NULL);
+    log_set_limits(fx.log, 100u << 20, 0);
+    ck_assert_int_eq(disk_space(fx.config.disk, &before), 0);
+    fx_add(&fx, .n_records = 1, .value_size = 1000000);
+    ck_assert_int_eq(fx_append(&fx, 0), 0);
+    ck_assert_int_eq(disk_space(fx.config.disk, &after), 0);
+    ck_assert_uint_gt(before.free_bytes - after.free_bytes, 1900000);
+    log_roll(fx.log);
+    fx_add(&fx, .n_records = 1);
+    ck_assert_int_eq(fx_append(&fx, 0), 0);
+    ck_assert_int_eq(disk_space(fx.config.disk, &after), 0);
+    ck_assert_uint_lt(before.free_bytes - after.free_bytes, 1050000);
     fx_check(&fx);
     fx_fini(&fx);
 }
@@ -300,6 +324,7 @@ Suite *append_suite(void)
     suite_add(s, plans_go_on_where_the_log_ended);
     suite_add(s, a_full_disk_can_be_retried);
     suite_add(s, a_disk_without_space_takes_up_again);
+    suite_add(s, a_sealed_segment_gives_back_room);
     suite_add(s, batches_that_contradict_their_entry_are_refused);
     suite_add_dying(s, an_index_can_not_be_skipped, SIGABRT);
     return s;

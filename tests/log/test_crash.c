@@ -14,8 +14,10 @@
 
 static void draw_entries(struct fx *fx, struct sim_prng *prng)
 {
-    bool no_records = sim_prng_chance(prng, 1, 8);
+    bool no_records = sim_prng_chance(prng, 1, 5);
     uint64_t term = 1;
+
+    fx->no_snapshots = no_records; /* as a group with its state elsewhere */
 
     for (unsigned i = 0; i < N_ENTRIES; i++) {
         unsigned kind = (unsigned)sim_prng_below(prng, 8);

@@ -237,6 +237,31 @@ START_TEST(segments_that_do_not_join_are_refused)
 }
 END_TEST
 
+/* A record with a right checksum that isn't the one that belongs there. */
+START_TEST(records_that_do_not_follow_are_refused)
+{
+    uint8_t good[TABLE_RECORD_SIZE], bad[TABLE_RECORD_SIZE];
+    struct disk_file *f;
+    struct table_record rec;
+
+    ck_assert_int_eq(disk_open(fx.config.disk, FX_DIR "/" THIRD ".entries", DISK_WRITE, &f), 0);
+    ck_assert_int_eq(disk_pread(f, good, sizeof(good), table_position(2)), (ssize_t)sizeof(good));
+    ck_assert_int_eq(table_record_read(good, &rec), 0);
+    rec.log_position++;
+    table_record_write(&rec, bad);
+    ck_assert_int_eq(disk_pwrite(f, bad, sizeof(bad), table_position(2)), 0);
+    assert_refused(THIRD ".entries", "in the record of entry 11 the position doesn't follow");
+    rec.log_position--;
+    rec.index++;
+    table_record_write(&rec, bad);
+    ck_assert_int_eq(disk_pwrite(f, bad, sizeof(bad), table_position(2)), 0);
+    assert_refused(THIRD ".entries", "the record of entry 11 is wrong");
+    ck_assert_int_eq(disk_pwrite(f, good, sizeof(good), table_position(2)), 0);
+    disk_close(f);
+    fx_reopen(&fx);
+}
+END_TEST
+
 START_TEST(a_newer_version_is_refused_untouched)
 {
     const struct table_header h = { 9, fx.entries[7].term, fx.entries[7].next_offset, fx.entries[7].checksum };
@@ -377,6 +402,7 @@ Suite *open_suite(void)
     suite_add_with(s, missing_segments_are_refused, setup, teardown);
     suite_add_with(s, another_entry_than_the_checkpointed_one_is_refused, setup, teardown);
     suite_add_with(s, segments_that_do_not_join_are_refused, setup, teardown);
+    suite_add_with(s, records_that_do_not_follow_are_refused, setup, teardown);
     suite_add_with(s, a_newer_version_is_refused_untouched, setup, teardown);
     suite_add_with(s, segments_below_the_log_start_are_removed_unseen, setup, teardown);
     suite_add_with(s, a_log_start_inside_a_segment_keeps_it, setup, teardown);

@@ -81,6 +81,88 @@ START_TEST(only_the_newest_snapshot_and_those_of_segments_are_kept)
 }
 END_TEST
 
+/* What recovery cut off is cut off for good before a checkpoint goes past it. */
+START_TEST(cut_bytes_do_not_come_back)
+{
+    ck_assert_int_eq(fx_append(&fx, 3), 0);
+    ck_assert_int_eq(fx_sync(&fx, 0), 0);
+    ck_assert_int_eq(fx_append(&fx, 2), 0);
+    fx_close(&fx);
+    sim_disk_crash(fx.disk, SIM_CRASH_ALL, NULL);
+    fx_reopen(&fx);
+    log_roll(fx.log);
+    ck_assert_int_eq(fx_append(&fx, 1), 0);
+    ck_assert_int_eq(fx_sync(&fx, 0), 0);
+    fx_close(&fx);
+    sim_disk_crash(fx.disk, SIM_CRASH_NOTHING, NULL);
+    fx_reopen(&fx);
+    ck_assert_uint_eq(log_segment_count(fx.log), 2);
+    fx_check(&fx);
+}
+END_TEST
+
+START_TEST(removed_segments_do_not_come_back)
+{
+    fx.no_snapshots = true;
+    ck_assert_int_eq(fx_append(&fx, 2), 0);
+    ck_assert_int_eq(fx_sync(&fx, 0), 0);
+    log_roll(fx.log);
+    ck_assert_int_eq(fx_append(&fx, 2), 0);
+    fx_close(&fx);
+    sim_disk_crash(fx.disk, SIM_CRASH_ALL, NULL);
+    fx_reopen(&fx);
+    ck_assert_int_eq(fx_append(&fx, 4), 0); /* now all in the first segment */
+    ck_assert_int_eq(fx_sync(&fx, 0), 0);
+    fx_close(&fx);
+    sim_disk_crash(fx.disk, SIM_CRASH_NOTHING, NULL);
+    fx_reopen(&fx);
+    ck_assert_uint_eq(log_segment_count(fx.log), 1);
+    fx_check(&fx);
+}
+END_TEST
+
+START_TEST(new_segments_have_durable_names)
+{
+    fx.no_snapshots = true;
+    ck_assert_int_eq(fx_append(&fx, 2), 0);
+    ck_assert_int_eq(fx_sync(&fx, 0), 0);
+    log_roll(fx.log);
+    ck_assert_int_eq(fx_append(&fx, 2), 0);
+    ck_assert_int_eq(fx_sync(&fx, 0), 0);
+    fx_close(&fx);
+    sim_disk_crash(fx.disk, SIM_CRASH_NOTHING, NULL);
+    fx_reopen(&fx);
+    fx_check(&fx);
+}
+END_TEST
+
+/* A snapshot with a name that isn't durable yet, of a process that was killed, is the newest; then the power fails. */
+START_TEST(some_snapshot_always_survives)
+{
+    for (unsigned seed = 0; seed < 64; seed++) {
+        struct sim_prng prng;
+        struct fx f;
+
+        sim_prng_init(&prng, seed);
+        fx_init(&f, NULL);
+        for (unsigned i = 0; i < 4; i++)
+            fx_add(&f, .n_records = 1);
+        ck_assert_int_eq(fx_append(&f, 2), 0);
+        ck_assert_int_eq(fx_sync(&f, 0), 0);
+        ck_assert_int_eq(fx_append(&f, 1), 0);
+        log_roll(f.log);
+        ck_assert_int_eq(fx_append(&f, 1), 0);
+        fx_reopen(&f);
+        ck_assert_uint_eq(fx_count_files(&f, ".snapshot"), 1);
+        fx_close(&f);
+        sim_disk_crash(f.disk, SIM_CRASH_DRAW, &prng);
+        fx_reopen(&f);
+        ck_assert_uint_eq(fx_count_files(&f, ".snapshot"), 1);
+        fx_fini(&f);
+    }
+}
+END_TEST
+
 START_TEST(a_snapshot_may_be_ahead_of_the_checkpoint)
 {
     ck_assert_int_eq(fx_append(&fx, 2), 0);
@@ -142,6 +224,27 @@ START_TEST(a_snapshot_that_does_not_fit_is_tried_again)
     ck_assert_uint_eq(fx_count_files(&fx, ".tmp"), 0);
     ck_assert_int_eq(fx_sync(&fx, 0), 0);
     ck_assert(!log_is_dirty(fx.log));
+    assert_snapshot(UINT64_MAX, 2);
+    fx_close(&fx);
+    sim_disk_crash(fx.disk, SIM_CRASH_NOTHING, NULL);
+    fx_reopen(&fx);
+    fx_check(&fx);
+    assert_snapshot(UINT64_MAX, 2);
+}
+END_TEST
+
+START_TEST(a_cut_leaves_the_only_snapshot)
+{
+    ck_assert_int_eq(fx_append(&fx, 2), 0);
+    ck_assert_int_eq(fx_sync(&fx, 0), 0);
+    log_roll(fx.log);
+    ck_assert_int_eq(fx_append(&fx, 2), 0); /* its snapshot is that of the sync */
+    fx.no_snapshots = true;
+    log_roll(fx.log);
+    ck_assert_int_eq(fx_append(&fx, 2), 0);
+    fx_set_start(&fx, 4);
+    ck_assert_int_eq(fx_cut(&fx), 0);
+    ck_assert_uint_eq(fx_count_files(&fx, ".entries"), 1);
     assert_snapshot(UINT64_MAX, 2);
 }
 END_TEST
@@ -227,6 +330,7 @@ START_TEST(descriptors_are_bounded)
         ck_assert_int_eq(fx_read(&many[i], 0, INT64_MAX, 1, &range[i]), 0);
     for (unsigned i = 3; i < 6; i++)
         fx_check(&many[i]);
+    ck_assert_uint_ge(log_cache_open(cache), 3);
     for (unsigned i = 0; i < 3; i++) {
         uint8_t byte;
 
@@ -246,11 +350,16 @@ Suite *sync_suite(void)
 
     suite_add_with(s, what_was_synced_survives_power_loss, setup, teardown);
     suite_add_with(s, only_the_newest_snapshot_and_those_of_segments_are_kept, setup, teardown);
+    suite_add_with(s, cut_bytes_do_not_come_back, setup, teardown);
+    suite_add_with(s, removed_segments_do_not_come_back, setup, teardown);
+    suite_add_with(s, new_segments_have_durable_names, setup, teardown);
+    suite_add(s, some_snapshot_always_survives);
     suite_add_with(s, a_snapshot_may_be_ahead_of_the_checkpoint, setup, teardown);
     suite_add_with(s, a_damaged_snapshot_gives_way_to_an_older_one, setup, teardown);
     suite_add_with(s, entries_that_no_snapshot_covers_must_be_there, setup, teardown);
     suite_add_with(s, a_sync_that_failed_is_fatal_and_changes_nothing, setup, teardown);
     suite_add_with(s, a_snapshot_that_does_not_fit_is_tried_again, setup, teardown);
+    suite_add_with(s, a_cut_leaves_the_only_snapshot, setup, teardown);
     suite_add_with(s, sync_and_append_overlap, setup, teardown);
     suite_add_with(s, groups_without_snapshots_write_none, setup, teardown);
     suite_add(s, descriptors_are_bounded);
