@@ -241,3 +241,29 @@ def test_cluster_status(t):
     assert status
     out, _ = gqctl(t, "cluster", "status", f"--broker={broker.address}")
     assert b"b1" in out
+
+
+def test_log_dump(t):
+    """Every file of a stopped node's journal and topics; then one with a broken byte."""
+    broker = t.broker()
+    gqctl(t, "produce", "t", f"--broker={broker.address}", input_bytes=b"a\nb\nc\n")
+    broker.stop()
+    segments = sorted(broker.data_dir.glob("topics/*/*.log"))
+    entries = sorted(broker.data_dir.glob("topics/*/*.entries"))
+    journal = sorted(broker.data_dir.glob("journal/*/*.journal"))
+    assert segments and entries and journal
+    batches = [item for item in lines(t, "log", "dump", *map(str, segments)) if item["kind"] == "batch"]
+    assert sum(batch["count"] for batch in batches) == 3
+    assert [item["kind"] for item in lines(t, "log", "dump", *map(str, entries))][:2] == ["segment", "entry"]
+    assert any(item["kind"] == "entry" for item in lines(t, "log", "dump", *map(str, journal)))
+    for path in segments + entries + journal:
+        out, _ = gqctl(t, "log", "dump", str(path))
+        assert out
+    broken = t.dir / "broken.log"
+    data = bytearray(segments[0].read_bytes())
+    data[30] ^= 1
+    broken.write_bytes(data)
+    out, errors = gqctl(t, "log", "dump", "broken.log", status=1)
+    assert b"damage" in out and "broken.log" in errors
+    gqctl(t, "log", "dump", "missing/x.log", status=1)
+    assert not (t.dir / "missing").exists()

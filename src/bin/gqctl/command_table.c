@@ -14,6 +14,8 @@ const struct command_spec command_specs[] = {
     [COMMAND_CONSUME] = { "consume", "consume", "NAME", "Print messages",
                           "It reads up to the end that the topic had at the start, unless --follow is given." },
     [COMMAND_CLUSTER_STATUS] = { "cluster status", NULL, NULL, "Show what a broker says about itself", NULL },
+    [COMMAND_LOG_DUMP] = { "log dump", NULL, "FILE...", "Show what lies in journal and segment files",
+                           "Works offline: no broker is asked, nothing is changed." },
     [COMMAND_HELP] = { "help", NULL, "[COMMAND]", "Show what gqctl or a command can do", NULL },
     [COMMAND_VERSION] = { 0 },
 };

@@ -43,7 +43,7 @@ static void print_record(const struct settings *s, const struct gq_record *r)
     } else if (s->format != NULL) {
         format_print(stdout, s->format, r);
     } else {
-        fwrite(r->value, 1, r->value_size, stdout);
+        format_bytes(stdout, r->value, r->value_size);
         putchar('\n');
     }
 }
@@ -135,6 +135,6 @@ int run_consume(struct run *run)
         return say_failure(NULL, r, &err);
     status = consume_from(&c);
     gq_consumer_free(c.consumer);
-    log_say("consumed %lld messages of %s", (long long)c.n, c.s->topic);
+    trace_say("consumed %lld messages of %s", (long long)c.n, c.s->topic);
     return status;
 }

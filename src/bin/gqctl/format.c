@@ -17,13 +17,20 @@ int format_check(const char *format, struct error_text *err)
     return 0;
 }
 
+/* fwrite() takes no NULL, not even for no bytes. */
+void format_bytes(FILE *f, const void *data, size_t size)
+{
+    if (size > 0)
+        fwrite(data, 1, size, f);
+}
+
 static void print_headers(FILE *f, const struct gq_record *r)
 {
     for (size_t i = 0; i < r->n_headers; i++) {
         const struct gq_header *h = &r->headers[i];
 
         fprintf(f, "%s%s=", i > 0 ? "," : "", h->name);
-        fwrite(h->value, 1, h->value_size, f);
+        format_bytes(f, h->value, h->value_size);
     }
 }
 
@@ -43,10 +50,10 @@ static void print_field(FILE *f, char field, const struct gq_record *r)
         fprintf(f, "%lld", (long long)r->timestamp_ms);
         break;
     case 'k':
-        fwrite(r->key, 1, r->key_size, f);
+        format_bytes(f, r->key, r->key_size);
         break;
     case 'v':
-        fwrite(r->value, 1, r->value_size, f);
+        format_bytes(f, r->value, r->value_size);
         break;
     case 'h':
         print_headers(f, r);

@@ -13,3 +13,5 @@
 int format_check(const char *format, struct error_text *err);
 /* format must have been checked. */
 void format_print(FILE *f, const char *format, const struct gq_record *record);
+/* Writes the bytes; none for NULL. */
+void format_bytes(FILE *f, const void *data, size_t size);

@@ -23,6 +23,7 @@ int run_topic_delete(struct run *run);
 int run_produce(struct run *run);
 int run_consume(struct run *run);
 int run_cluster_status(struct run *run);
+int run_log_dump(struct run *run);
 
 /* --- interrupt.c --- */
 

@@ -22,6 +22,8 @@ static int run_command(struct run *run)
         return run_consume(run);
     case COMMAND_CLUSTER_STATUS:
         return run_cluster_status(run);
+    case COMMAND_LOG_DUMP:
+        return run_log_dump(run);
     default:
         gq_assert_fail("command", __FILE__, __LINE__, __func__);
     }
@@ -35,11 +37,15 @@ static int run_with_client(const struct settings *s)
         .timeout_ms = s->timeout_ms,
         .client_id = "gqctl",
         .compression = s->compression,
-        .log = s->log_file != NULL ? log_from_client : NULL,
+        .log = s->log_file != NULL ? trace_from_client : NULL,
     };
     struct run run = { .settings = s };
     struct gq_error err;
-    int r = gq_client_new(&config, &run.client, &err);
+    int r;
+
+    if (s->command == COMMAND_LOG_DUMP)
+        return run_command(&run);
+    r = gq_client_new(&config, &run.client, &err);
 
     if (r < 0)
         return say_failure(NULL, r, &err);
@@ -53,14 +59,14 @@ static int run_with_log(const struct settings *s)
     struct error_text err;
     int status;
 
-    if (s->log_file != NULL && log_open(s->log_file, &err) < 0) {
+    if (s->log_file != NULL && trace_open(s->log_file, &err) < 0) {
         say_error("%s", err.text);
         return EX_CANTCREAT;
     }
-    log_say("start, broker %s%s", s->brokers[0], s->n_brokers > 1 ? " and others" : "");
+    trace_say("start, broker %s%s", s->brokers[0], s->n_brokers > 1 ? " and others" : "");
     status = run_with_client(s);
-    log_say("end with status %d", status);
-    log_close();
+    trace_say("end with status %d", status);
+    trace_close();
     return status;
 }
 

@@ -177,7 +177,7 @@ static int tell(struct producing *p)
         if (p->tallies[i].n > 0)
             print_tally(p->s, (int32_t)i, &p->tallies[i]);
     }
-    log_say("produced %lld messages to %s, %lld failed", (long long)p->n_acked, p->s->topic, (long long)p->n_failed);
+    trace_say("produced %lld messages to %s, %lld failed", (long long)p->n_acked, p->s->topic, (long long)p->n_failed);
     if (p->n_failed > 1)
         say_error("%lld of %lld messages were not stored", (long long)p->n_failed, (long long)p->n_taken);
     if (p->status == EXIT_SUCCESS && interrupted())

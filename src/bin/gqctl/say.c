@@ -12,7 +12,7 @@
 
 /* --- log file --- */
 
-static FILE *log_file;
+static FILE *trace_file;
 
 /* Makes the folders of a file's path. */
 static int make_folders(const char *path)
@@ -30,13 +30,13 @@ static int make_folders(const char *path)
     return r;
 }
 
-int log_open(const char *path, struct error_text *err)
+int trace_open(const char *path, struct error_text *err)
 {
     int r = make_folders(path);
 
     if (r == 0) {
-        log_file = fopen(path, "ae");
-        if (log_file == NULL)
+        trace_file = fopen(path, "ae");
+        if (trace_file == NULL)
             r = -errno;
     }
     if (r < 0)
@@ -44,37 +44,37 @@ int log_open(const char *path, struct error_text *err)
     return r;
 }
 
-void log_close(void)
+void trace_close(void)
 {
-    if (log_file != NULL)
-        fclose(log_file);
-    log_file = NULL;
+    if (trace_file != NULL)
+        fclose(trace_file);
+    trace_file = NULL;
 }
 
 /* One call of stdio for one line: librdkafka's threads write here too. */
-static void log_line(const char *level, const char *text)
+static void trace_line(const char *level, const char *text)
 {
     char when[32];
     struct timespec now;
     struct tm tm;
 
-    if (log_file == NULL)
+    if (trace_file == NULL)
         return;
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &tm);
     strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
-    fprintf(log_file, "%s.%03ldZ gqctl[%d] %s: %s\n", when, now.tv_nsec / 1000000, (int)getpid(), level, text);
-    fflush(log_file);
+    fprintf(trace_file, "%s.%03ldZ gqctl[%d] %s: %s\n", when, now.tv_nsec / 1000000, (int)getpid(), level, text);
+    fflush(trace_file);
 }
 
-void log_from_client(void *ctx, int level, const char *text)
+void trace_from_client(void *ctx, int level, const char *text)
 {
     static const char *const names[] = { "error", "error", "error", "error", "warn", "info", "info", "debug" };
 
-    log_line(names[MIN(MAX(level, 0), 7)], text);
+    trace_line(names[MIN(MAX(level, 0), 7)], text);
 }
 
-void log_say(const char *fmt, ...)
+void trace_say(const char *fmt, ...)
 {
     struct error_text text;
     va_list ap;
@@ -82,7 +82,7 @@ void log_say(const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text.text, sizeof(text.text), fmt, ap);
     va_end(ap);
-    log_line("info", text.text);
+    trace_line("info", text.text);
 }
 
 /* --- failures --- */
@@ -96,7 +96,7 @@ void say_error(const char *fmt, ...)
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     fprintf(stderr, "gqctl: %s\n", text);
-    log_line("error", text);
+    trace_line("error", text);
 }
 
 int exit_status_of(int result)

@@ -20,11 +20,11 @@ int exit_status_of(int result);
 /* --- log file --- */
 
 /* Opens it for appending and makes missing folders. Returns 0 or a negative errno with a sentence. */
-int log_open(const char *path, struct error_text *err);
-void log_close(void);
+int trace_open(const char *path, struct error_text *err);
+void trace_close(void);
 /* For gq_client_config; any thread. */
-void log_from_client(void *ctx, int level, const char *text);
-_printf_(1, 2) void log_say(const char *fmt, ...);
+void trace_from_client(void *ctx, int level, const char *text);
+_printf_(1, 2) void trace_say(const char *fmt, ...);
 
 /* --- output --- */
 

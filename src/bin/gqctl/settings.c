@@ -75,6 +75,11 @@ static int take_words(struct settings *s, struct error_text *err)
         return 0;
     }
     spec = &command_specs[s->command];
+    if (s->command == COMMAND_LOG_DUMP) {
+        s->files = args + n;
+        s->n_files = n_args - n;
+        return s->n_files > 0 ? 0 : usage(err, "log dump needs the path of a file");
+    }
     if (spec->args != NULL && n_args == n)
         return usage(err, "%s needs the name of a topic", spec->words);
     if (n_args > n + (spec->args != NULL))
@@ -235,6 +240,8 @@ static int check_values(const struct settings *s, bool is_guide, struct error_te
 {
     const char *name = command_name(s, is_guide);
 
+    if (s->command == COMMAND_LOG_DUMP)
+        return 0;
     if (command_specs[s->command].args != NULL || s->command == COMMAND_TOPIC_INFO) {
         if (s->topic == NULL || s->topic[0] == '\0')
             return usage(err, "%s needs a topic (%s)", name, is_guide ? "-topic=NAME" : "its name");
@@ -256,7 +263,7 @@ static int resolve(struct settings *s, struct error_text *err)
 
     if (!is_guide)
         r = take_words(s, err);
-    if (r == 0 && s->command != COMMAND_HELP)
+    if (r == 0 && s->command != COMMAND_HELP && s->command != COMMAND_LOG_DUMP)
         r = read_file(s, path, err);
     if (r == 0 && is_guide)
         r = take_guide_command(s, err);

@@ -24,6 +24,7 @@ enum command {
     COMMAND_PRODUCE,
     COMMAND_CONSUME,
     COMMAND_CLUSTER_STATUS,
+    COMMAND_LOG_DUMP,
     COMMAND_HELP,
     COMMAND_VERSION,
 };
@@ -56,6 +57,9 @@ struct settings {
     int64_t offset; /* or GQ_OFFSET_BEGINNING, GQ_OFFSET_END */
     bool follow;
     const char *format; /* NULL: the value and a newline */
+
+    char **files; /* of log dump */
+    size_t n_files;
 
     /* What the texts above point into. */
     struct flag_set flags;

@@ -35,15 +35,15 @@ START_TEST(log_makes_folders_and_appends)
 {
     struct error_text err;
 
-    ck_assert_int_eq(log_open("a/b/c.log", &err), 0);
-    log_say("one");
-    log_close();
-    ck_assert_int_eq(log_open("./a/b/c.log", &err), 0);
-    log_from_client(NULL, 3, "two");
-    log_close();
+    ck_assert_int_eq(trace_open("a/b/c.log", &err), 0);
+    trace_say("one");
+    trace_close();
+    ck_assert_int_eq(trace_open("./a/b/c.log", &err), 0);
+    trace_from_client(NULL, 3, "two");
+    trace_close();
     ck_assert_int_eq(system("grep -q 'info: one' a/b/c.log && grep -q 'error: two' a/b/c.log"), 0);
     write_file("file", "");
-    ck_assert_int_eq(log_open("file/c.log", &err), -ENOTDIR);
+    ck_assert_int_eq(trace_open("file/c.log", &err), -ENOTDIR);
     ck_assert_str_eq(err.text, "log file file/c.log: Not a directory");
 }
 END_TEST

@@ -161,6 +161,12 @@ START_TEST(commands_in_words)
     ck_assert_int_eq(set.compression, GQ_COMPRESSION_ZSTD);
     ck_assert_int_eq(INIT("produce", "t", "--partition=2"), 0);
     ck_assert_int_eq(set.strategy, GQ_STRATEGY_MANUAL);
+    write_file("configs/client.json", "{");
+    ck_assert_int_eq(INIT("log", "dump", "--json", "a.log", "b"), 0);
+    ck_assert_uint_eq(set.n_files, 2);
+    ck_assert_str_eq(set.files[1], "b");
+    ck_assert_int_eq(INIT("log", "dump"), EX_USAGE);
+    write_file("configs/client.json", "{}");
     ck_assert_int_eq(INIT("consume", "t", "--offset=end", "-f"), 0);
     ck_assert_int_eq(set.offset, GQ_OFFSET_END);
     ck_assert(set.follow);
