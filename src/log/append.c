@@ -22,6 +22,7 @@ struct piece {
 
 struct append_op {
     struct close_list to_close;
+    uint64_t segment_bytes; /* the owner may change the log's meanwhile */
     struct log_position at; /* behind what was written so far */
     bool named;             /* names changed in the directory */
     bool dir_made;          /* by this job */
@@ -76,6 +77,7 @@ void log_append_prepare(struct log *l, struct log_append *job)
             prepare_new(l, op, &job->entries[i]);
     }
     op->at = l->end;
+    op->segment_bytes = l->segment_bytes;
     if (active == NULL || active->files[SEGMENT_ENTRIES] == NULL)
         cache_make_room(l->cache, &op->to_close);
     l->append = op;
@@ -160,14 +162,14 @@ static int make_record(const struct log_append_entry *entry, const struct entry 
 }
 
 /* Room ahead, in strides that grow with the file, so that writes find their blocks together. */
-static int preallocate(const struct log *l, struct piece *p, enum segment_file part, uint64_t end)
+static int preallocate(const struct append_op *op, struct piece *p, enum segment_file part, uint64_t end)
 {
     uint64_t *allocated = &p->segment->allocated[part];
     uint64_t to = end + MIN(end, (uint64_t)ALLOCATE_MAX);
     int r;
 
     if (part == SEGMENT_LOG)
-        to = MAX(end, MIN(to, l->segment_bytes));
+        to = MAX(end, MIN(to, op->segment_bytes));
     if (end < ALLOCATE_FROM || end <= *allocated || to == end)
         return 0;
     r = disk_allocate(p->files[part], end, to - end);
@@ -204,7 +206,7 @@ static int piece_write(const struct log *l, struct append_op *op, struct piece *
         end += iov[i].iov_len;
     r = piece_open(l, op, p, part);
     if (r == 0)
-        r = preallocate(l, p, part, end);
+        r = preallocate(op, p, part, end);
     if (r == 0) {
         p->dirty |= (uint8_t)(1u << part);
         r = disk_pwritev(p->files[part], iov, n_iov, position);

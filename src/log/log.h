@@ -7,10 +7,11 @@
  * A segment is three files named by the Raft index of its first entry: NNNNNNNNNNNNNNNNNNNN.log (record batches),
  * .entries (one fixed-size record per entry), .aux (state commands), and a .snapshot as of the index before it.
  *
- * The owner reactor calls everything that doesn't say "blocking". Blocking calls run on a worker (or at start);
- * of those that change the log at most one is in flight for a log. What a job adds becomes visible to readers when
- * the owner calls the matching *_done(). Files are made with the first entry, not before: an idle partition costs
- * no descriptor. */
+ * The owner reactor calls everything that doesn't say "blocking". Blocking calls run on a worker (or at start). Work
+ * comes as jobs: prepare (owner), run (worker), done (owner, also after an error). At most one append, one sync and one
+ * cut job of a log are in flight; these three and any number of warm and time jobs may overlap. What a job adds becomes
+ * visible to readers with its done(). Files are made with the first entry, not before, and an idle partition holds no
+ * descriptor beyond the cache's limit. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,7 +40,7 @@ struct log_config {
     const char *dir; /* below the data directory; made with the first segment */
     uint64_t segment_bytes;
     int64_t segment_ms;
-    struct log_cache *cache; /* NULL: the log makes one of its own when it needs it */
+    struct log_cache *cache; /* NULL: a small one of its own */
 };
 
 /* Where the log stands. index 0 = nothing yet. */
@@ -54,7 +55,9 @@ struct log_position {
 #define LOG_E_VERSION 1102
 
 /* Blocking. Opens or prepares the log and cuts it back to the durable checkpoint (entries behind it come again from
- * the journal); log_start: entries wholly below are gone or go now. Segments are checked against their tables. */
+ * the journal); log_start: segments wholly below are gone or go now. Table records, file sizes and how segments join
+ * are checked, record batches aren't read. On an error nothing was changed. Running it again, also after a crash in the
+ * middle, gives the same. */
 int log_open(const struct log_config *config, const struct log_position *checkpoint, int64_t log_start,
              struct log **ret, struct error_text *err);
 /* Closes without syncing. No job in flight, no reader. Takes NULL. */
@@ -105,11 +108,11 @@ void log_append_run(struct log_append *job);                    /* blocking */
 void log_append_done(struct log_append *job); /* owner: publishes on success, frees the job's own memory */
 
 /* Sync job: makes everything appended so far durable, writes the partition snapshot file beside it and drops older
- * ones that no segment needs. A sync job and an append job may run at the same time. */
+ * ones that no segment needs. */
 struct log_sync {
     struct log *log;
     struct slice snapshot;           /* partition snapshot; size 0: the group has none */
-    struct log_position snapshot_at; /* as of where: applied state, so at or behind log_end() */
+    struct log_position snapshot_at; /* as of where: applied state, so log_end() or later */
     struct log_position position;    /* log_end() when the job was made; the caller then journals a checkpoint of it */
     int error; /* after run: 0, -ENOSPC/-EDQUOT (the snapshot didn't fit; try again), other: fatal */
     void *result;
@@ -158,7 +161,8 @@ void log_warm_run(struct log_warm *job); /* blocking */
 void log_warm_done(struct log_warm *job);
 
 /* Time look-up job: first record whose timestamp is ≥ target_ms (LOG_TIME_MAX: the record with the largest
- * timestamp), at or above log start and below max_offset. offset −1 when there is none. */
+ * timestamp), at or above log start and below max_offset. offset −1 when there is none. Control batches don't count; a
+ * batch that can't be unpacked counts as a whole, with its first offset and its header's maximum. */
 #define LOG_TIME_MAX INT64_MIN
 struct log_time_query {
     struct log *log;
@@ -198,11 +202,11 @@ void log_roll(struct log *l);
  * below it out of the log; a log_cut job then removes their files when no one refers to them. */
 struct log_cut {
     struct log *log;
-    int error;
+    int error; /* after run: 0, or an errno: what is left is tried again by the next job */
     void *result;
 };
-/* A segment goes when all its entries are below offset; the last one stays until another one follows, which
- * is planned when it is wholly below. */
+/* A segment goes when it ends at or below offset; the last one stays until another one follows, which is planned for
+ * the next entry when it is wholly below. */
 void log_set_start(struct log *l, int64_t offset);
 bool log_cut_prepare(struct log *l, struct log_cut *job); /* false: nothing to remove now */
 void log_cut_run(struct log_cut *job);                    /* blocking */

@@ -6,6 +6,9 @@
 /* One byte of this many is asked for to see whether a range is in memory: what the kernel reads ahead at once. */
 #define PROBE_STRIDE (128u << 10)
 
+/* Chunks of the table that a read looks at before it searches. */
+#define SPAN_CHUNKS 4
+
 struct span_limit {
     uint64_t end; /* in .log */
     int64_t max_offset;
@@ -107,9 +110,27 @@ static int cut_at_max_offset(const struct table *t, struct disk_file *log_file, 
     return 0;
 }
 
+/* Goes on behind a chunk that fitted whole: chunk by chunk for the usual read, by search for one of many small entries.
+ */
+static int span_grow(const struct table *t, const struct span_limit *limit, struct table_record *recs, struct span *s)
+{
+    int n = 0, k = 0;
+
+    for (unsigned chunks = 0; k == n && s->next_record < t->n && s->position + s->size < limit->end; chunks++) {
+        if (chunks == SPAN_CHUNKS)
+            return extend_by_search(t, limit, s);
+        n = table_read(t, s->next_record, TABLE_CHUNK, recs);
+        if (n < 0)
+            return n == -EAGAIN ? 0 : n;
+        for (k = 0; k < n && !is_beyond_limit(&recs[k], limit); k++)
+            span_extend(s, &recs[k]);
+    }
+    return 0;
+}
+
 int span_find(const struct table *t, struct disk_file *log_file, const struct span_request *q, struct span *ret)
 {
-    struct table_record recs[TABLE_CHUNK], last;
+    struct table_record recs[TABLE_CHUNK];
     struct span_limit limit = { .max_offset = q->max_offset };
     struct span s = { 0 };
     int n, r = 0, k = 0;
@@ -124,12 +145,11 @@ int span_find(const struct table *t, struct disk_file *log_file, const struct sp
     do
         span_extend(&s, &recs[k++]);
     while (k < n && !is_beyond_limit(&recs[k], &limit));
-    last = recs[k - 1];
-    if (k == n && s.next_record < t->n && table_record_log_end(&last) < limit.end)
-        r = extend_by_search(t, &limit, &s);
+    if (k == n)
+        r = span_grow(t, &limit, recs, &s);
     if (r == 0 && s.next_offset > q->max_offset) {
-        r = table_read(t, s.next_record - 1, 1, &last);
-        r = r < 0 ? r : cut_at_max_offset(t, log_file, q->max_offset, &s, &last);
+        r = table_read(t, s.next_record - 1, 1, recs);
+        r = r < 0 ? r : cut_at_max_offset(t, log_file, q->max_offset, &s, recs);
     }
     if (r < 0)
         return r;
