@@ -62,7 +62,7 @@ static int16_t configure(struct run *r)
 {
     bool replace = rand_chance(&r->rand, 1, 3);
     int values[MODEL_CONFIGS];
-    char names[MODEL_CONFIGS][8], texts[MODEL_CONFIGS][16];
+    char names[MODEL_CONFIGS][16], texts[MODEL_CONFIGS][16];
     struct meta_config_op ops[MODEL_CONFIGS];
     uint8_t byte = random_id(r);
     struct uuid id = state_id(byte);
