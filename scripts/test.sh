@@ -128,6 +128,14 @@ stages() {
     [ -z "$LONG" ] || echo fuzz package
 }
 
+# The lines that look like the reason, which parallel make may have buried, and the end of a log.
+show_failure() {
+    grep -anE 'error:|\*\*\*|^FAIL|Sanitizer:|runtime error' "$1" | head -n 20
+    echo ...
+    tail -n 80 "$1"
+    echo "all of it is in $1"
+}
+
 # Runs one stage and writes its line; its counts are left in build/test/NAME.count.
 run_stage() {
     local name=$1 log=build/test/$1.log start=$SECONDS status=0 line passed failed skipped
@@ -146,7 +154,7 @@ run_stage() {
     printf '%-12s %5d passed %4d failed %4d skipped %5d s\n' "$name" "$passed" "$failed" "${skipped:-0}" \
         $((SECONDS - start))
     grep -a '^SKIP' "$log" || true
-    [ "$failed" -eq 0 ] || sed 's/^/    /' <(tail -n 100 "$log")
+    [ "$failed" -eq 0 ] || show_failure "$log" | sed 's/^/    /'
 }
 
 # The stages that PATTERN names, or those whose tests it is looked for in.
