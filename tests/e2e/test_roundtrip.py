@@ -2,7 +2,7 @@
 """A text goes through the broker and comes back byte for byte, also after a restart, and lies on disk with the codec
 that the client used."""
 
-from e2elib.batches import CODECS, stored
+from e2elib.batches import CODECS, records_now, stored
 from e2elib.clients import PIECE, Confluent, Java, KafkaPython, Kcat
 from e2elib.harness import cases, limit, wait_for
 from e2elib.text import text
@@ -17,8 +17,7 @@ def round_trip(t, data, n_records, codec, client, read):
     assert read(broker.address) == data, "what came back is not what was sent"
     broker.restart()
     assert read(broker.address) == data, "what came back after a restart is not what was sent"
-    wait_for("all records to be in segments",
-             lambda: sum(batch.count for batch in stored(broker.data_dir)) == n_records)
+    wait_for("all records to be in segments", lambda: records_now(broker.data_dir) == n_records)
     assert {batch.codec for batch in stored(broker.data_dir)} == {codec}
 
 

@@ -10,8 +10,14 @@ HEADER = struct.Struct(">qiibIhiqqqhii")
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 
 
+class Incomplete(Exception):
+    """The file ends within a batch, as it may while somebody writes it."""
+
+
 class Batch:
     def __init__(self, data, at):
+        if at + HEADER.size > len(data):
+            raise Incomplete(f"no whole header at {at}")
         (self.base_offset, self.length, self.leader_epoch, self.magic, self.crc, self.attributes, self.last_delta,
          self.base_timestamp, self.max_timestamp, self.producer_id, self.producer_epoch, self.base_sequence,
          self.count) = HEADER.unpack_from(data, at)
@@ -19,7 +25,8 @@ class Batch:
         self.codec = CODECS[self.attributes & 7]
         self.control = bool(self.attributes & 32)
         assert self.magic == 2, f"magic {self.magic} at {at}"
-        assert at + self.size <= len(data), f"batch at {at} goes past the end"
+        if at + self.size > len(data):
+            raise Incomplete(f"the batch at {at} goes past the end")
         assert crc32c.crc32c(data[at + 21:at + self.size]) == self.crc, f"CRC of the batch at {at}"
 
 
@@ -47,3 +54,19 @@ def stored(data_dir, partition=0):
     """All batches of the one topic in a data directory."""
     (directory,) = partition_dirs(data_dir, partition)
     return batches_of(directory)
+
+
+def stored_now(data_dir, measure):
+    """Sum of measure(batch) while a daemon is at work there; None when it is in the middle of something."""
+    try:
+        return sum(measure(batch) for batch in stored(data_dir))
+    except (Incomplete, FileNotFoundError):
+        return None
+
+
+def records_now(data_dir):
+    return stored_now(data_dir, lambda batch: batch.count)
+
+
+def bytes_now(data_dir):
+    return stored_now(data_dir, lambda batch: batch.size)
