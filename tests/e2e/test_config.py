@@ -279,14 +279,19 @@ def test_replicas_of_a_node_alone(t, key):
     assert one.wait() == 78 and f"broker.yaml:1: {key}" in one.log().decode()
 
 
+def log_start(broker, topic):
+    consumer = Confluent.consumer(broker.address)
+    try:
+        return consumer.get_watermark_offsets(confluent_kafka.TopicPartition(topic, 0), timeout=30)[0]
+    finally:
+        consumer.close()
+
+
 def test_retention_and_segment_age(t):
     """The broker's defaults hold for a topic without configs of its own, and DescribeConfigs shows them."""
     broker = broker_with(t, "retention: 2s\nsegment_age: 1s\n")
     Confluent.send(broker.address, "t", text(100000))
-    consumer = Confluent.consumer(broker.address)
-    place = confluent_kafka.TopicPartition("t", 0)
-    wait_for("retention", lambda: consumer.get_watermark_offsets(place, timeout=10)[0] > 0, 60)
-    consumer.close()
+    wait_for("retention", lambda: log_start(broker, "t") > 0, 60)
     (future,) = Confluent.admin(broker.address).describe_configs([ConfigResource("topic", "t")]).values()
     entries = future.result(30)
     assert entries["retention.ms"].value == "2000" and entries["segment.ms"].value == "1000"
@@ -295,7 +300,7 @@ def test_retention_and_segment_age(t):
 def test_retention_size_and_segment_size(t):
     broker = broker_with(t, "retention_size: 1MiB\nsegment_size: 256KiB\n")
     Confluent.send(broker.address, "t", text(4 * 1000 * 1000))
-    wait_for("retention", lambda: 0 < (bytes_now(broker.data_dir) or 0) < 3 * MIB, 60)
+    wait_for("retention", lambda: log_start(broker, "t") > 0 and 0 < (bytes_now(broker.data_dir) or 0) < 3 * MIB, 60)
     (directory,) = partition_dirs(broker.data_dir)
     assert len(list(directory.glob("*.log"))) > 1
 
