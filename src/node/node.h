@@ -63,6 +63,9 @@ uint64_t node_turn(struct node *n, unsigned reactor, uint64_t now_ns);
 /* Orderly: no new requests, answers what is under way (for at most drain_ns), then checkpoints everything. */
 void node_stop(struct node *n, unsigned reactor, uint64_t drain_ns);
 bool node_is_stopped(const struct node *n, unsigned reactor);
+/* For a simulator whose process dies: everybody who waits is told, all connections are closed. After some more turns
+ * and all work and mail, over a disk that is dead, the node may be freed. One thread. */
+void node_abandon(struct node *n);
 /* Serves clients: every group of the node leads. Any thread may ask, on its own reactor. */
 bool node_is_ready(const struct node *n, unsigned reactor);
 

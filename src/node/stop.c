@@ -102,6 +102,14 @@ static void close_all(struct node_reactor *r)
     }
 }
 
+void node_abandon(struct node *n)
+{
+    for (unsigned i = 0; i < n->n_reactors; i++) {
+        broker_stop(n->reactors[i].broker);
+        close_all(&n->reactors[i]);
+    }
+}
+
 /* A bounded number of groups at a time, in rounds. What can't be stored is in the journal, and stays there. */
 static bool groups_are_done(struct node_reactor *r, struct node_shard *s, bool give_up)
 {

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "support/suite.h"
+
+Suite *crash_suite(void);
+Suite *life_suite(void);
+Suite *start_suite(void);
+Suite *stop_suite(void);
