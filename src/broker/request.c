@@ -179,6 +179,13 @@ void broker_request_then(struct broker_request *req, broker_next_fn next)
         next(req);
 }
 
+void broker_request_then_within(struct broker_request *req, int32_t timeout_ms, broker_next_fn next)
+{
+    if (req->phase == BROKER_REQUEST_RUNNING && req->n_pending > 0)
+        broker_request_sleep(req, req->broker->now_ns + (uint64_t)MAX(timeout_ms, 0) * 1000000);
+    broker_request_then(req, next);
+}
+
 const char *broker_text(struct broker_request *req, const char *text)
 {
     size_t size = strlen(text) + 1;
@@ -292,7 +299,10 @@ void broker_op_start(struct broker_op *op)
 
 static void ask_done(struct broker_command *command)
 {
-    broker_request_back(container_of(command, struct broker_ask, command)->request);
+    struct broker_ask *ask = container_of(command, struct broker_ask, command);
+
+    ask->phase = BROKER_ASK_BACK;
+    broker_request_back(ask->request);
 }
 
 struct broker_ask *broker_ask_new(struct broker_request *req)
@@ -313,9 +323,22 @@ void broker_ask_start(struct broker_ask *ask)
     struct broker_request *req = ask->request;
 
     gq_assert(ask->body.error == 0);
+    ask->phase = BROKER_ASK_UNDER_WAY;
     ask->command.body = slice_make(ask->body.start, wr_size(&ask->body));
     req->n_pending++;
     req->backend->ops->propose(req->backend, &ask->command);
+}
+
+int16_t broker_ask_error(const struct broker_ask *ask)
+{
+    switch (ask->phase) {
+    case BROKER_ASK_UNDER_WAY:
+        return KAFKA_E_REQUEST_TIMED_OUT;
+    case BROKER_ASK_BACK:
+        return ask->command.error;
+    default:
+        return 0;
+    }
 }
 
 void broker_request_sleep(struct broker_request *req, uint64_t deadline_ns)

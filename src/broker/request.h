@@ -19,6 +19,7 @@
 #include "base/heap.h"
 #include "broker/backend.h"
 #include "broker/broker.h"
+#include "config/topic.h"
 #include "wire/error.h"
 #include "wire/frame.h"
 #include "wire/wire_messages.h"
@@ -105,11 +106,19 @@ struct broker_ask {
     struct list link;              /* of the request */
     struct broker_request *request;
     struct wr body; /* the caller writes the command into it; freed when the request ends */
+    enum {
+        BROKER_ASK_NEW,
+        BROKER_ASK_UNDER_WAY,
+        BROKER_ASK_BACK,
+    } phase;
 };
 
 /* An ask in the arena, its body ready to be written; NULL when the request's memory is used up. */
 struct broker_ask *broker_ask_new(struct broker_request *req);
 void broker_ask_start(struct broker_ask *ask);
+/* How it ended: 0 (also when it was never started) or a Kafka error code; REQUEST_TIMED_OUT while it is under way. It
+ * goes on all the same then. */
+int16_t broker_ask_error(const struct broker_ask *ask);
 
 /* The same for anything else that comes back on this reactor (work on a lane): one back for each out. */
 void broker_request_out(struct broker_request *req);
@@ -165,6 +174,8 @@ int16_t broker_find_partition(const struct broker_request *req, const struct met
 
 /* next is called now when nothing is pending, else when all that was started is back. */
 void broker_request_then(struct broker_request *req, broker_next_fn next);
+/* The same, but after this time at the latest: what is under way then has to be answered as timed out. */
+void broker_request_then_within(struct broker_request *req, int32_t timeout_ms, broker_next_fn next);
 
 /* A copy of a NUL-terminated text in the arena; NULL when the request failed. */
 const char *broker_text(struct broker_request *req, const char *text);
@@ -173,19 +184,31 @@ const char *broker_text(struct broker_request *req, const char *text);
 void broker_advertised(const struct broker_request *req, const struct meta_broker *b, struct slice *ret_host,
                        int32_t *ret_port);
 
-/* What the topic's configs ask of this node beyond what the table of configs knows. */
-struct topic_config;
+/* What the topic's configs ask of this node beyond what the table of configs knows: 0, or INVALID_CONFIG with
+ * *ret_message. */
 int16_t broker_topic_config_check(struct broker_request *req, const struct topic_config *config,
                                   const char **ret_message);
 
-/* Checks what CreateTopics and automatic creation share, and writes the command. configs may be NULL. Returns 0 or a
- * Kafka error code with *ret_message (in the arena or static) saying why. */
+/* Whether a topic may grow by n_new to n_total partitions: 0, or INVALID_PARTITIONS with *ret_message. */
+int16_t broker_check_partitions(struct broker_request *req, int32_t n_new, int32_t n_total, const char **ret_message);
+
 struct broker_new_topic {
     struct slice name;
     int32_t n_partitions;       /* −1: the default */
     int16_t replication_factor; /* −1: the default */
-    const struct meta_config_entry *configs;
-    size_t n_configs;
+    const struct wire_create_topics_request_config *configs;
+    int32_t n_configs;
 };
+
+/* What becomes of it. */
+struct broker_topic_plan {
+    struct uuid id;
+    int32_t n_partitions;
+    int16_t replication_factor;
+    struct topic_config config;
+};
+
+/* Checks what CreateTopics and automatic creation share, and writes the command. Returns 0, or a Kafka error code with
+ * *ret_message (in the arena or static) saying why. */
 int16_t broker_topic_create(struct broker_request *req, const struct broker_new_topic *topic, struct wr *w,
-                            struct uuid *ret_id, const char **ret_message);
+                            struct broker_topic_plan *ret_plan, const char **ret_message);

@@ -2,9 +2,6 @@
 #include <stdio.h>
 
 #include "broker/internal.h"
-#include "config/topic.h"
-
-#define TOPIC_MAX_CONFIGS 64
 
 int16_t broker_find_partition(const struct broker_request *req, const struct meta_topic *topic, int32_t partition,
                               const struct meta_partition **ret)
@@ -38,23 +35,19 @@ int16_t broker_topic_config_check(struct broker_request *req, const struct topic
     return KAFKA_E_INVALID_CONFIG;
 }
 
-static int16_t check_configs(struct broker_request *req, const struct broker_new_topic *t, const char **ret_message)
+static int16_t check_configs(struct broker_request *req, const struct broker_new_topic *t, struct topic_config *config,
+                             const char **ret_message)
 {
-    struct topic_config config;
     struct error_text err = { "" };
 
-    if (t->n_configs > TOPIC_MAX_CONFIGS) {
-        *ret_message = "too many configs";
-        return KAFKA_E_INVALID_CONFIG;
-    }
-    topic_config_init(&config, req->backend->config);
-    for (size_t i = 0; i < t->n_configs; i++) {
-        if (topic_config_set(&config, slice_str(t->configs[i].name), slice_str(t->configs[i].value), &err) == 0)
+    topic_config_init(config, req->backend->config);
+    for (int32_t i = 0; i < t->n_configs; i++) {
+        if (topic_config_set(config, t->configs[i].name, t->configs[i].value, &err) == 0)
             continue;
         *ret_message = broker_text(req, err.text);
         return KAFKA_E_INVALID_CONFIG;
     }
-    return broker_topic_config_check(req, &config, ret_message);
+    return broker_topic_config_check(req, config, ret_message);
 }
 
 static size_t count_brokers(const struct meta *m)
@@ -84,13 +77,17 @@ static int16_t check_replication(struct broker_request *req, int32_t factor, con
     return KAFKA_E_INVALID_REPLICATION_FACTOR;
 }
 
-static int16_t check_partitions(struct broker_request *req, int32_t n, const char **ret_message)
+int16_t broker_check_partitions(struct broker_request *req, int32_t n_new, int32_t n_total, const char **ret_message)
 {
+    size_t room = META_ALL_PARTITIONS_MAX - MIN(req->backend->meta->n_partitions, (size_t)META_ALL_PARTITIONS_MAX);
     char text[128];
 
-    if (n >= 1 && n <= META_PARTITIONS_MAX)
+    if (n_total < 1 || n_total > META_PARTITIONS_MAX)
+        snprintf(text, sizeof(text), "a topic has 1 to %d partitions, not %d", META_PARTITIONS_MAX, n_total);
+    else if ((size_t)n_new > room)
+        snprintf(text, sizeof(text), "there is room for %zu more partitions, not for %d", room, n_new);
+    else
         return 0;
-    snprintf(text, sizeof(text), "a topic has 1 to %d partitions, not %d", META_PARTITIONS_MAX, n);
     *ret_message = broker_text(req, text);
     return KAFKA_E_INVALID_PARTITIONS;
 }
@@ -106,33 +103,54 @@ static int16_t check_name(const struct broker_request *req, struct slice name, c
     return KAFKA_E_TOPIC_ALREADY_EXISTS;
 }
 
-int16_t broker_topic_create(struct broker_request *req, const struct broker_new_topic *topic, struct wr *w,
-                            struct uuid *ret_id, const char **ret_message)
+/* Values go into the log as the table writes them, not as they were sent. */
+static void write_command(const struct broker_request *req, const struct broker_new_topic *topic,
+                          const struct broker_topic_plan *plan, struct wr *w)
 {
-    const struct config *config = req->backend->config;
-    uint8_t random[16];
+    char texts[TOPIC_N_CONFIGS][TOPIC_CONFIG_TEXT_SIZE];
+    struct meta_config_entry configs[TOPIC_N_CONFIGS];
     struct meta_topic_create create = {
         .name = topic->name,
+        .id = plan->id,
+        .n_partitions = plan->n_partitions,
+        .replication_factor = plan->replication_factor,
+        .leader = req->backend->broker_id,
+        .configs = configs,
+    };
+
+    for (unsigned id = 0; id < TOPIC_N_CONFIGS; id++) {
+        if ((plan->config.set & (UINT32_C(1) << id)) == 0)
+            continue;
+        topic_config_format(&plan->config, (enum topic_config_id)id, texts[id]);
+        configs[create.n_configs++] =
+            (struct meta_config_entry){ (char *)(uintptr_t)topic_config_name((enum topic_config_id)id), texts[id] };
+    }
+    meta_write_topic_create(w, &create);
+}
+
+int16_t broker_topic_create(struct broker_request *req, const struct broker_new_topic *topic, struct wr *w,
+                            struct broker_topic_plan *ret_plan, const char **ret_message)
+{
+    const struct config *config = req->backend->config;
+    struct broker_topic_plan plan = {
         .n_partitions = topic->n_partitions == -1 ? (int32_t)config->num_partitions : topic->n_partitions,
         .replication_factor =
             topic->replication_factor == -1 ? (int16_t)config_replication_factor(config) : topic->replication_factor,
-        .leader = req->backend->broker_id,
-        .configs = topic->configs,
-        .n_configs = topic->n_configs,
     };
+    uint8_t random[16];
     int16_t error = check_name(req, topic->name, ret_message);
 
     if (error == 0)
-        error = check_partitions(req, create.n_partitions, ret_message);
+        error = broker_check_partitions(req, plan.n_partitions, plan.n_partitions, ret_message);
     if (error == 0)
-        error = check_replication(req, create.replication_factor, ret_message);
+        error = check_replication(req, plan.replication_factor, ret_message);
     if (error == 0)
-        error = check_configs(req, topic, ret_message);
+        error = check_configs(req, topic, &plan.config, ret_message);
     if (error != 0)
         return error;
     prng_fill(req->backend->env->prng, random, sizeof(random));
-    uuid_from_random(&create.id, random);
-    *ret_id = create.id;
-    meta_write_topic_create(w, &create);
+    uuid_from_random(&plan.id, random);
+    write_command(req, topic, &plan, w);
+    *ret_plan = plan;
     return 0;
 }

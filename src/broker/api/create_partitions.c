@@ -2,29 +2,32 @@
 #include <stdio.h>
 
 #include "broker/internal.h"
+#include "broker/items.h"
 
 struct create_partitions_state {
     struct wire_create_partitions_request request;
-    struct wire_create_partitions_response response;
-    struct broker_ask **asks; /* NULL: not proposed */
+    struct broker_item *items;
 };
 
 static void answer(struct broker_request *req)
 {
-    struct create_partitions_state *s = req->state;
+    const struct create_partitions_state *s = req->state;
+    size_t n = (size_t)s->request.n_topics;
+    struct wire_create_partitions_response m;
 
-    for (int32_t i = 0; i < s->response.n_results; i++) {
-        if (s->asks[i] != NULL)
-            s->response.results[i].error_code = broker_count_error(req, s->asks[i]->command.error);
-    }
-    broker_answer(req, &s->response);
-}
-
-static void refuse(struct broker_request *req, struct wire_create_partitions_response_topic *to, int16_t error,
-                   const char *message)
-{
-    to->error_code = broker_count_error(req, error);
-    to->error_message = slice_str(message);
+    broker_items_settle(req, s->items, n);
+    wire_create_partitions_response_init(&m);
+    m.n_results = s->request.n_topics;
+    m.results = broker_alloc(req, n, sizeof(*m.results));
+    if (m.results == NULL)
+        return;
+    for (size_t i = 0; i < n; i++)
+        m.results[i] = (struct wire_create_partitions_response_topic){
+            .name = s->items[i].name,
+            .error_code = s->items[i].error,
+            .error_message = slice_str(s->items[i].message),
+        };
+    broker_answer(req, &m);
 }
 
 /* New partitions may be assigned by hand, to this broker. */
@@ -51,9 +54,9 @@ static int16_t check(struct broker_request *req, const struct wire_create_partit
         *ret_message = "there is no such topic";
         return KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION;
     }
-    if (from->count <= t->n_partitions || from->count > META_PARTITIONS_MAX) {
-        snprintf(text, sizeof(text), "the topic has %d partitions; the new number must be larger, and at most %d",
-                 t->n_partitions, META_PARTITIONS_MAX);
+    if (from->count <= t->n_partitions) {
+        snprintf(text, sizeof(text), "the topic has %d partitions; the new number must be larger, not %d",
+                 t->n_partitions, from->count);
         *ret_message = broker_text(req, text);
         return KAFKA_E_INVALID_PARTITIONS;
     }
@@ -61,48 +64,48 @@ static int16_t check(struct broker_request *req, const struct wire_create_partit
         *ret_message = "each new partition must be assigned to this broker, the only one";
         return KAFKA_E_INVALID_REPLICA_ASSIGNMENT;
     }
-    return 0;
+    return broker_check_partitions(req, from->count - t->n_partitions, from->count, ret_message);
 }
 
-static void start_topic(struct broker_request *req, int32_t i)
+static void start_topic(struct broker_request *req, const struct wire_create_partitions_request_topic *from,
+                        struct broker_item *item)
 {
-    struct create_partitions_state *s = req->state;
-    const struct wire_create_partitions_request_topic *from = &s->request.topics[i];
-    struct wire_create_partitions_response_topic *to = &s->response.results[i];
+    const struct create_partitions_state *s = req->state;
     const struct meta_topic *t = meta_topic_by_name(req->backend->meta, from->name);
     const char *message = NULL;
     int16_t error = check(req, from, t, &message);
-    struct broker_ask *ask;
+    struct wr *command;
 
-    wire_create_partitions_response_topic_init(to);
-    to->name = from->name;
     if (error != 0) {
-        refuse(req, to, error, message);
+        broker_item_refuse(item, error, message);
         return;
     }
     if (s->request.validate_only)
         return;
-    ask = broker_ask_new(req);
-    if (ask == NULL)
+    command = broker_item_command(req, item);
+    if (command == NULL)
         return;
-    meta_write_partitions_add(&ask->body, &t->id, from->count);
-    s->asks[i] = ask;
-    broker_ask_start(ask);
+    meta_write_partitions_add(command, &t->id, from->count);
+    broker_item_start(item);
 }
 
 void broker_handle_create_partitions(struct broker_request *req, struct rd *body)
 {
     struct create_partitions_state *s = req->state = broker_alloc(req, 1, sizeof(*s));
+    size_t n;
 
     if (s == NULL || !broker_decode(req, body, &s->request))
         return;
-    wire_create_partitions_response_init(&s->response);
-    s->response.n_results = s->request.n_topics;
-    s->response.results = broker_alloc(req, (size_t)s->request.n_topics, sizeof(*s->response.results));
-    s->asks = broker_alloc(req, (size_t)s->request.n_topics, sizeof(struct broker_ask *));
-    if (s->response.results == NULL || s->asks == NULL)
+    n = (size_t)s->request.n_topics;
+    s->items = broker_items_new(req, n);
+    if (s->items == NULL)
         return;
-    for (int32_t i = 0; i < s->request.n_topics; i++)
-        start_topic(req, i);
-    broker_request_then(req, answer);
+    for (size_t i = 0; i < n; i++)
+        s->items[i].name = s->request.topics[i].name;
+    broker_items_refuse_repeated(req, s->items, n, "the topic is named more than once");
+    for (size_t i = 0; i < n && req->phase == BROKER_REQUEST_RUNNING; i++) {
+        if (s->items[i].error == 0)
+            start_topic(req, &s->request.topics[i], &s->items[i]);
+    }
+    broker_request_then_within(req, s->request.timeout_ms, answer);
 }

@@ -91,7 +91,5 @@ void broker_handle_delete_records(struct broker_request *req, struct rd *body)
         if (!start_topic(req, i, &next))
             return;
     }
-    if (req->n_pending > 0)
-        broker_request_sleep(req, broker_now_ns(req) + (uint64_t)MAX(s->request.timeout_ms, 0) * 1000000);
-    broker_request_then(req, answer);
+    broker_request_then_within(req, s->request.timeout_ms, answer);
 }

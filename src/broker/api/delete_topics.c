@@ -1,83 +1,112 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/internal.h"
+#include "broker/items.h"
+
+/* As named: by one of both. */
+struct delete_topics_topic {
+    struct slice name;
+    struct uuid id;
+};
 
 struct delete_topics_state {
     struct wire_delete_topics_request request;
-    struct wire_delete_topics_response response;
-    struct broker_ask **asks; /* NULL: not proposed */
+    struct delete_topics_topic *topics;
+    struct broker_item *items; /* named by the topics' ids */
+    size_t n;
+    bool by_id; /* from version 6 on */
 };
+
+/* A topic that somebody else deleted meanwhile isn't known by what the client called it. */
+static int16_t error_of(const struct delete_topics_state *s, size_t i)
+{
+    int16_t error = s->items[i].error;
+
+    if (error == KAFKA_E_UNKNOWN_TOPIC_ID && !(s->by_id && slice_is_null(s->request.topics[i].name)))
+        return KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION;
+    return error;
+}
 
 static void answer(struct broker_request *req)
 {
-    struct delete_topics_state *s = req->state;
+    const struct delete_topics_state *s = req->state;
+    struct wire_delete_topics_response m;
 
-    for (int32_t i = 0; i < s->response.n_responses; i++) {
-        struct wire_delete_topics_response_topic *to = &s->response.responses[i];
-
-        if (s->asks[i] == NULL)
-            continue;
-        to->error_code = broker_count_error(req, s->asks[i]->command.error);
-        if (to->error_code == KAFKA_E_UNKNOWN_TOPIC_ID && !slice_is_null(to->name) && req->header.api_version < 6)
-            to->error_code = KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION; /* somebody else was faster */
-    }
-    broker_answer(req, &s->response);
+    broker_items_settle(req, s->items, s->n);
+    wire_delete_topics_response_init(&m);
+    m.n_responses = (int32_t)s->n;
+    m.responses = broker_alloc(req, s->n, sizeof(*m.responses));
+    if (m.responses == NULL)
+        return;
+    for (size_t i = 0; i < s->n; i++)
+        m.responses[i] = (struct wire_delete_topics_response_topic){
+            .name = s->topics[i].name,
+            .topic_id = s->topics[i].id,
+            .error_code = error_of(s, i),
+            .error_message = slice_str(s->items[i].message),
+        };
+    broker_answer(req, &m);
 }
 
-static void start_topic(struct broker_request *req, int32_t i, struct slice name, const struct uuid *id)
+/* Finds the topic that the request means; the item's name stays null when there is none. */
+static void find_topic(struct broker_request *req, struct delete_topics_topic *topic, struct broker_item *item)
 {
-    struct delete_topics_state *s = req->state;
-    struct wire_delete_topics_response_topic *to = &s->response.responses[i];
-    const struct meta_topic *t =
-        slice_is_null(name) ? meta_topic_by_id(req->backend->meta, id) : meta_topic_by_name(req->backend->meta, name);
-    struct broker_ask *ask;
+    bool has_name = !slice_is_null(topic->name), has_id = !uuid_is_zero(&topic->id);
+    const struct meta_topic *t;
 
-    wire_delete_topics_response_topic_init(to);
-    to->name = name;
-    to->topic_id = *id;
-    if (!slice_is_null(name) && !uuid_is_zero(id)) {
-        to->error_code = broker_count_error(req, KAFKA_E_INVALID_REQUEST);
-        to->error_message = slice_str("a topic is named by its name or by its id, not by both");
+    if (has_name == has_id) {
+        broker_item_refuse(item, KAFKA_E_INVALID_REQUEST, "a topic is named by its name or by its id, by one of both");
         return;
     }
+    t = has_name ? meta_topic_by_name(req->backend->meta, topic->name)
+                 : meta_topic_by_id(req->backend->meta, &topic->id);
     if (t == NULL) {
-        to->error_code = broker_count_error(req, slice_is_null(name) ? KAFKA_E_UNKNOWN_TOPIC_ID
-                                                                     : KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION);
-        to->error_message = slice_str("there is no such topic");
+        broker_item_refuse(item, has_name ? KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION : KAFKA_E_UNKNOWN_TOPIC_ID,
+                           "there is no such topic");
         return;
     }
-    if (slice_is_null(name))
-        to->name = slice_str(broker_text(req, t->name));
-    to->topic_id = t->id;
-    ask = broker_ask_new(req);
-    if (ask == NULL)
+    topic->id = t->id;
+    item->name = slice_make(topic->id.bytes, sizeof(topic->id.bytes));
+    if (!has_name)
+        topic->name = slice_str(broker_text(req, t->name));
+}
+
+static void start_topic(struct broker_request *req, const struct delete_topics_topic *topic, struct broker_item *item)
+{
+    struct wr *command = broker_item_command(req, item);
+
+    if (command == NULL)
         return;
-    meta_write_topic_delete(&ask->body, &t->id);
-    s->asks[i] = ask;
-    broker_ask_start(ask);
+    meta_write_topic_delete(command, &topic->id);
+    broker_item_start(item);
+}
+
+static bool take_topics(struct broker_request *req, struct delete_topics_state *s)
+{
+    s->by_id = req->header.api_version >= 6;
+    s->n = (size_t)(s->by_id ? s->request.n_topics : s->request.n_topic_names);
+    s->items = broker_items_new(req, s->n);
+    s->topics = broker_alloc(req, s->n, sizeof(*s->topics));
+    if (s->items == NULL || s->topics == NULL)
+        return false;
+    for (size_t i = 0; i < s->n; i++) {
+        s->topics[i].name = s->by_id ? s->request.topics[i].name : s->request.topic_names[i];
+        if (s->by_id)
+            s->topics[i].id = s->request.topics[i].topic_id;
+        find_topic(req, &s->topics[i], &s->items[i]);
+    }
+    return true;
 }
 
 void broker_handle_delete_topics(struct broker_request *req, struct rd *body)
 {
     struct delete_topics_state *s = req->state = broker_alloc(req, 1, sizeof(*s));
-    static const struct uuid no_id;
-    bool by_id;
-    size_t n;
 
-    if (s == NULL || !broker_decode(req, body, &s->request))
+    if (s == NULL || !broker_decode(req, body, &s->request) || !take_topics(req, s))
         return;
-    by_id = req->header.api_version >= 6;
-    n = (size_t)(by_id ? s->request.n_topics : s->request.n_topic_names);
-    wire_delete_topics_response_init(&s->response);
-    s->response.n_responses = (int32_t)n;
-    s->response.responses = broker_alloc(req, n, sizeof(*s->response.responses));
-    s->asks = broker_alloc(req, n, sizeof(struct broker_ask *));
-    if (s->response.responses == NULL || s->asks == NULL)
-        return;
-    for (size_t i = 0; i < n; i++) {
-        if (by_id)
-            start_topic(req, (int32_t)i, s->request.topics[i].name, &s->request.topics[i].topic_id);
-        else
-            start_topic(req, (int32_t)i, s->request.topic_names[i], &no_id);
+    broker_items_refuse_repeated(req, s->items, s->n, "the topic is named more than once");
+    for (size_t i = 0; i < s->n && req->phase == BROKER_REQUEST_RUNNING; i++) {
+        if (s->items[i].error == 0)
+            start_topic(req, &s->topics[i], &s->items[i]);
     }
-    broker_request_then(req, answer);
+    broker_request_then_within(req, s->request.timeout_ms, answer);
 }

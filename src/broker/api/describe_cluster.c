@@ -2,6 +2,7 @@
 #include "broker/internal.h"
 
 #define ENDPOINT_BROKERS 1
+#define ENDPOINT_CONTROLLERS 2
 
 static bool add_brokers(struct broker_request *req, struct wire_describe_cluster_response *m)
 {
@@ -37,8 +38,10 @@ void broker_handle_describe_cluster(struct broker_request *req, struct rd *body)
     response.cluster_id = slice_str(cluster);
     response.controller_id = req->backend->broker_id;
     if (request.endpoint_type != ENDPOINT_BROKERS) {
-        response.error_code = broker_count_error(req, KAFKA_E_MISMATCHED_ENDPOINT_TYPE);
-        response.error_message = slice_str("this is a broker's address");
+        response.error_code =
+            broker_count_error(req, request.endpoint_type == ENDPOINT_CONTROLLERS ? KAFKA_E_MISMATCHED_ENDPOINT_TYPE
+                                                                                  : KAFKA_E_UNSUPPORTED_ENDPOINT_TYPE);
+        response.error_message = slice_str("only brokers can be asked for at a broker's address");
         broker_answer(req, &response);
         return;
     }

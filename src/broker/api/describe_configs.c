@@ -2,19 +2,18 @@
 #include <stdio.h>
 
 #include "broker/internal.h"
+#include "broker/items.h"
 #include "config/describe.h"
-
-#define RESOURCE_TOPIC 2
-#define RESOURCE_BROKER 4
 
 struct describe_configs_state {
     struct wire_describe_configs_request request;
     struct wire_describe_configs_response response;
 };
 
+/* No keys are all keys, as Kafka has it. */
 static bool is_wanted(const struct wire_describe_configs_request_resource *from, const char *name)
 {
-    if (from->n_configuration_keys < 0)
+    if (from->n_configuration_keys <= 0)
         return true;
     for (int32_t i = 0; i < from->n_configuration_keys; i++) {
         if (slice_eq_str(from->configuration_keys[i], name))
@@ -52,8 +51,7 @@ static void add_entry(struct broker_request *req, const struct wire_describe_con
     c->is_sensitive = e->is_sensitive;
     c->config_source = (int8_t)e->source;
     c->config_type = (int8_t)e->type;
-    if (s->request.include_documentation)
-        c->documentation = slice_str(e->documentation);
+    c->documentation = s->request.include_documentation ? slice_str(e->documentation) : SLICE_NULL;
     if (s->request.include_synonyms)
         add_synonyms(req, e, c);
 }
@@ -124,9 +122,9 @@ void broker_handle_describe_configs(struct broker_request *req, struct rd *body)
         wire_describe_configs_response_result_init(to);
         to->resource_type = from->resource_type;
         to->resource_name = from->resource_name;
-        if (from->resource_type == RESOURCE_TOPIC)
+        if (from->resource_type == BROKER_RESOURCE_TOPIC)
             describe_topic(req, from, to);
-        else if (from->resource_type == RESOURCE_BROKER)
+        else if (from->resource_type == BROKER_RESOURCE_BROKER)
             describe_broker(req, from, to);
         else
             refuse(req, to, KAFKA_E_INVALID_REQUEST, "only topics and brokers have configs here");

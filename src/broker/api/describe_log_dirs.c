@@ -5,7 +5,8 @@
 
 struct log_dirs_partition {
     struct broker_op op;
-    struct wire_describe_log_dirs_response_partition *response;
+    int32_t index;
+    struct wire_describe_log_dirs_response_topic *topic;
 };
 
 struct log_dirs_state {
@@ -20,6 +21,17 @@ struct log_dirs_state {
     int error;
 };
 
+/* A partition whose topic was deleted meanwhile isn't there any more. */
+static void add_partition(const struct log_dirs_partition *p)
+{
+    if (p->op.op.error != 0)
+        return;
+    p->topic->partitions[p->topic->n_partitions++] = (struct wire_describe_log_dirs_response_partition){
+        .partition_index = p->index,
+        .partition_size = (int64_t)p->op.op.describe_log.ret_size_bytes,
+    };
+}
+
 static void answer(struct broker_request *req)
 {
     struct log_dirs_state *s = req->state;
@@ -27,7 +39,7 @@ static void answer(struct broker_request *req)
 
     wire_describe_log_dirs_response_init(&response);
     for (int32_t i = 0; i < s->n_partitions; i++)
-        s->partitions[i].response->partition_size = (int64_t)s->partitions[i].op.op.describe_log.ret_size_bytes;
+        add_partition(&s->partitions[i]);
     if (s->error == 0) {
         s->result.total_bytes = (int64_t)s->space.total_bytes;
         s->result.usable_bytes = (int64_t)s->space.free_bytes;
@@ -68,8 +80,8 @@ static void start_partition(struct broker_request *req, const struct meta_topic 
     if (index < 0 || index >= t->n_partitions)
         return; /* Kafka leaves out what isn't there */
     p = &s->partitions[s->n_partitions++];
-    p->response = &to->partitions[to->n_partitions++];
-    *p->response = (struct wire_describe_log_dirs_response_partition){ .partition_index = index };
+    p->index = index;
+    p->topic = to;
     broker_op_init(req, &p->op, REPLICA_DESCRIBE_LOG, t->partitions[index].group, -1);
     broker_op_start(&p->op);
 }

@@ -152,14 +152,14 @@ static void create_missing(struct broker_request *req, struct metadata_state *s)
     for (int32_t i = 0; i < s->request.n_topics; i++) {
         const struct wire_metadata_request_topic *from = &s->request.topics[i];
         struct broker_new_topic topic = { .name = from->name, .n_partitions = -1, .replication_factor = -1 };
-        struct uuid id;
+        struct broker_topic_plan plan;
 
         if (slice_is_null(from->name) || find_topic(req, from) != NULL || meta_topic_name_check(from->name) != NULL)
             continue;
         s->asks[i] = broker_ask_new(req);
         if (s->asks[i] == NULL)
             return;
-        s->errors[i] = broker_topic_create(req, &topic, &s->asks[i]->body, &id, &s->messages[i]);
+        s->errors[i] = broker_topic_create(req, &topic, &s->asks[i]->body, &plan, &s->messages[i]);
         if (s->errors[i] == 0)
             broker_ask_start(s->asks[i]);
     }

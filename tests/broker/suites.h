@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "support/suite.h"
+
+Suite *admin_create_suite(void);
+Suite *admin_delete_suite(void);
+Suite *admin_configs_suite(void);
+Suite *admin_describe_suite(void);
