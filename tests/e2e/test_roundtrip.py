@@ -18,7 +18,10 @@ def round_trip(t, data, n_records, codec, client, read):
     broker.restart()
     assert read(broker.address) == data, "what came back after a restart is not what was sent"
     wait_for("all records to be in segments", lambda: records_now(broker.data_dir) == n_records)
-    assert {batch.codec for batch in stored(broker.data_dir)} == {codec}
+    # Clients send what compression would make larger as it is, so batches of a few short records may be plain.
+    batches = list(stored(broker.data_dir))
+    assert {batch.codec for batch in batches if batch.count >= 10} == {codec}
+    assert {batch.codec for batch in batches} <= {codec, "none"}
 
 
 @cases(codec=CODECS)
