@@ -102,6 +102,31 @@ START_TEST(merge_adds)
 }
 END_TEST
 
+START_TEST(counts_up_to_a_value)
+{
+    struct rand r;
+
+    histogram_init(&h);
+    ck_assert_uint_eq(histogram_count_to(&h, UINT64_MAX), 0);
+    histogram_add(&h, 5);
+    histogram_add(&h, 1000);
+    ck_assert_uint_eq(histogram_count_to(&h, 4), 0);
+    ck_assert_uint_eq(histogram_count_to(&h, 5), 1);
+    ck_assert_uint_eq(histogram_count_to(&h, 900), 1);
+    ck_assert_uint_eq(histogram_count_to(&h, 1100), 2);
+    rand_init(&r);
+    for (int i = 0; i < 1000; i++) {
+        uint64_t v = rand_edgy_u64(&r) >> 8;
+
+        histogram_init(&h);
+        histogram_add(&h, v);
+        ck_assert_uint_eq(histogram_count_to(&h, v + v / 16), 1);
+        ck_assert(v == 0 || histogram_count_to(&h, v - 1) == 0);
+        ck_assert_uint_eq(histogram_count_to(&h, UINT64_MAX), 1);
+    }
+}
+END_TEST
+
 Suite *histogram_suite(void)
 {
     Suite *s = suite_create("histogram");
@@ -111,5 +136,6 @@ Suite *histogram_suite(void)
     suite_add(s, error_is_bounded);
     suite_add(s, quantiles_follow_the_sorted_values);
     suite_add(s, merge_adds);
+    suite_add(s, counts_up_to_a_value);
     return s;
 }
