@@ -68,19 +68,20 @@ void exposition_real(struct exposition *e, double value)
     fprintf(e->to, "%s %.15g\n", e->name, value);
 }
 
-/* X(bound in microseconds, the same in seconds as Prometheus is shown it) */
-#define BOUNDS(X) \
-    X(50, "5e-05") \
-    X(100, "0.0001") \
-    X(250, "0.00025") X(500, "0.0005") X(1000, "0.001") X(2500, "0.0025") X(5000, "0.005") X(10000, "0.01") \
-        X(25000, "0.025") X(50000, "0.05") X(100000, "0.1") X(250000, "0.25") X(500000, "0.5") X(1000000, "1") \
-            X(2500000, "2.5") X(5000000, "5") X(10000000, "10")
+static const struct {
+    uint64_t ns;
+    const char *seconds;
+} bounds[] = {
+    { 50000, "5e-05" },    { 100000, "0.0001" },  { 250000, "0.00025" }, { 500000, "0.0005" },  { 1000000, "0.001" },
+    { 2500000, "0.0025" }, { 5000000, "0.005" },  { 10000000, "0.01" },  { 25000000, "0.025" }, { 50000000, "0.05" },
+    { 100000000, "0.1" },  { 250000000, "0.25" }, { 500000000, "0.5" },  { 1000000000, "1" },   { 2500000000, "2.5" },
+    { 5000000000, "5" },   { 10000000000, "10" },
+};
 
 void exposition_histogram_ns(struct exposition *e, const char *const *labels, const struct histogram *h)
 {
-#define X(us, text) put_sample(e, "_bucket", labels, text, histogram_count_to(h, us * 1000ull));
-    BOUNDS(X)
-#undef X
+    for (size_t i = 0; i < ARRAY_SIZE(bounds); i++)
+        put_sample(e, "_bucket", labels, bounds[i].seconds, histogram_count_to(h, bounds[i].ns));
     put_sample(e, "_bucket", labels, "+Inf", h->count);
     fprintf(e->to, "%s_sum", e->name);
     put_labels(e->to, labels, NULL);

@@ -53,6 +53,7 @@ struct server {
     struct http_figures *http;
     struct MHD_Daemon *daemon;
     struct list conns;
+    unsigned n_live; /* of conns, those that aren't shut */
     uint64_t now_ns;
 };
 
@@ -63,10 +64,11 @@ static void enter(struct http_conn *c, enum phase phase, uint32_t ms)
     c->deadline_ns = ms > 0 ? c->since_ns + (uint64_t)ms * 1000000 : UINT64_MAX;
 }
 
-/* libmicrohttpd sees the end of the connection and closes it. */
+/* libmicrohttpd sees the end of the connection and closes it at its next turns. */
 static void shut(struct http_conn *c)
 {
     c->is_shut = true;
+    c->server->n_live--;
     c->deadline_ns = UINT64_MAX;
     shutdown(c->fd, SHUT_RDWR);
 }
@@ -198,6 +200,7 @@ static void conn_new(struct server *s, struct MHD_Connection *mhd, void **ret)
     list_init(&c->asker.link);
     list_append(&s->conns, &c->link);
     s->http->connections++;
+    s->n_live++;
     enter(c, READING, s->config->request_ms);
     *ret = c;
 }
@@ -208,6 +211,8 @@ static void conn_free(struct http_conn *c)
 
     if (!c->had_request && !c->is_shut)
         h->connections_wasted++;
+    if (!c->is_shut)
+        c->server->n_live--;
     h->connections--;
     list_remove(&c->asker.link);
     list_remove(&c->link);
@@ -236,7 +241,6 @@ static void evict(struct server *s)
         return;
     s->http->connections_evicted++;
     shut(oldest);
-    dl_MHD_run(s->daemon);
 }
 
 void server_add(struct server *s, int fd, uint64_t now_ns)
@@ -249,9 +253,9 @@ void server_add(struct server *s, int fd, uint64_t now_ns)
         close(fd); /* gone already */
         return;
     }
-    if (s->http->connections >= s->config->max_connections)
+    if (s->n_live >= s->config->max_connections)
         evict(s);
-    if (s->http->connections >= s->config->max_connections) {
+    if (s->n_live >= s->config->max_connections) {
         s->http->connections_refused++;
         close(fd);
         return;
@@ -265,7 +269,7 @@ void server_add(struct server *s, int fd, uint64_t now_ns)
 static struct MHD_Daemon *start(struct server *s)
 {
     struct MHD_OptionItem options[] = {
-        { MHD_OPTION_CONNECTION_LIMIT, (intptr_t)s->config->max_connections, NULL },
+        { MHD_OPTION_CONNECTION_LIMIT, (intptr_t)s->config->max_connections * 2, NULL }, /* with those that are shut */
         { MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)s->config->max_head_bytes, NULL },
         { MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (intptr_t)s->config->max_head_bytes / 4, NULL },
         { MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL },
