@@ -243,6 +243,7 @@ def test_delete_records(t):
     assert ends(broker, "t") == (40, end)
     read = b"".join(message.value() for message in Confluent.messages(broker.address, "t", 0, 40))
     assert read == b"".join(pieces(data, 1000)[40:])
+    admin = Confluent.admin(broker.address)  # the old one's connection died with the broker
     beyond = [confluent_kafka.TopicPartition("t", 0, end + 1)]
     assert error_of(lambda: result(admin.delete_records(beyond))) == KafkaError.OFFSET_OUT_OF_RANGE
     result(admin.delete_records([confluent_kafka.TopicPartition("t", 0, confluent_kafka.OFFSET_END)]))

@@ -5,6 +5,8 @@
 
 /* Between the reactors, which find HTTP on the client port, and admin/, which speaks it on a thread of its own. */
 
+#define REQUEST_MS 5000 /* a request is a few short lines */
+
 static void collect_arrived(struct lane_mail *mail)
 {
     struct admin_request *request = container_of(mail, struct admin_request, mail);
@@ -39,6 +41,7 @@ int brokerd_http_start(struct brokerd *d)
     if (!d->config->http)
         return 0;
     admin_config_init(&config);
+    config.request_ms = REQUEST_MS;
     config.collect = collect;
     config.failed = failed;
     config.ctx = d;
