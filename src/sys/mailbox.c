@@ -39,7 +39,7 @@ void mailbox_push(struct mailbox *m, struct list *node)
     struct list *old = atomic_load_explicit(&m->head, memory_order_relaxed);
 
     do
-        node->next = old == ASLEEP ? NULL : old;
+        node->next = old; /* NULL or the mark end the chain */
     while (!atomic_compare_exchange_weak_explicit(&m->head, &old, node, memory_order_release, memory_order_relaxed));
     if (old == ASLEEP)
         wake(m);

@@ -174,11 +174,12 @@ START_TEST(what_nobody_wants_is_not_told)
 }
 END_TEST
 
-/* Both became ready in the same turn (the reactor was held meanwhile); the first ends both. */
+/* Both became ready in the same turn (the reactor was held meanwhile); the first decides about both. */
 struct pair {
     struct lane_mail hold;
-    struct session *sessions[2];
-    atomic_int n_ready;
+    struct session *sessions[2], *muted;
+    void (*decide)(struct pair *p, struct session *s);
+    atomic_int n_ready, n_decided;
     atomic_bool held, go_on, second_round;
 };
 
@@ -191,46 +192,81 @@ static void hold(struct lane_mail *m)
         usleep(100);
 }
 
-static void end_both(struct session *s, unsigned events)
+static void pair_ready(struct session *s, unsigned events)
 {
     struct pair *p = s->seat->server->test;
     char byte;
 
-    if (!atomic_load(&p->second_round)) {
-        ck_assert_int_eq(net_recv(s->c, &byte, 1), 1);
-        p->sessions[atomic_load(&p->n_ready)] = s;
-        atomic_fetch_add(&p->n_ready, 1);
+    ck_assert_int_eq(net_recv(s->c, &byte, 1), 1);
+    if (atomic_load(&p->second_round)) {
+        p->decide(p, s);
         return;
     }
+    p->sessions[atomic_load(&p->n_ready)] = s;
+    atomic_fetch_add(&p->n_ready, 1);
+}
+
+static void pair_start(struct pair *p, struct server *sv, int fds[2], void (*decide)(struct pair *p, struct session *s))
+{
+    *p = (struct pair){ .hold.deliver = hold, .decide = decide };
+    server_start(sv, 1, pair_ready);
+    sv->test = p;
+    for (int i = 0; i < 2; i++) {
+        fds[i] = server_dial(sv);
+        client_send(fds[i], "1", 1);
+    }
+    while (atomic_load(&p->n_ready) < 2)
+        usleep(1000);
+    sys_runtime_post(sv->rt, 0, &p->hold);
+    while (!atomic_load(&p->held))
+        usleep(1000);
+    atomic_store(&p->second_round, true);
+    client_send(fds[0], "2", 1);
+    client_send(fds[1], "2", 1);
+    atomic_store(&p->go_on, true);
+}
+
+static void end_both(struct pair *p, struct session *s)
+{
     session_end(p->sessions[0]);
     session_end(p->sessions[1]);
 }
 
 START_TEST(may_close_another_ready_connection)
 {
-    struct pair p = { .hold.deliver = hold };
     struct server sv;
+    struct pair p;
     int fds[2];
 
-    server_start(&sv, 1, end_both);
-    sv.test = &p;
-    for (int i = 0; i < 2; i++) {
-        fds[i] = server_dial(&sv);
-        client_send(fds[i], "1", 1);
-    }
-    while (atomic_load(&p.n_ready) < 2)
-        usleep(1000);
-    sys_runtime_post(sv.rt, 0, &p.hold);
-    while (!atomic_load(&p.held))
-        usleep(1000);
-    atomic_store(&p.second_round, true);
-    client_send(fds[0], "2", 1);
-    client_send(fds[1], "2", 1);
-    atomic_store(&p.go_on, true);
+    pair_start(&p, &sv, fds, end_both);
     client_expect_end(fds[0]);
     client_expect_end(fds[1]);
     server_wait_for_connections(&sv, 0);
     server_stop(&sv);
+}
+END_TEST
+
+static void mute_the_other(struct pair *p, struct session *s)
+{
+    atomic_fetch_add(&p->n_decided, 1);
+    p->muted = p->sessions[s == p->sessions[0]];
+    net_want(p->muted->c, 0);
+    session_end(s);
+}
+
+START_TEST(may_mute_another_ready_connection)
+{
+    struct server sv;
+    struct pair p;
+    int fds[2];
+
+    pair_start(&p, &sv, fds, mute_the_other);
+    server_wait_for_connections(&sv, 1);
+    server_stop(&sv);
+    ck_assert_int_eq(atomic_load(&p.n_decided), 1);
+    free(p.muted);
+    for (int i = 0; i < 2; i++)
+        close(fds[i]);
 }
 END_TEST
 
@@ -501,6 +537,7 @@ Suite *net_suite(void)
     suite_add(s, each_is_called_once_per_turn);
     suite_add(s, what_nobody_wants_is_not_told);
     suite_add(s, may_close_another_ready_connection);
+    suite_add(s, may_mute_another_ready_connection);
     suite_add(s, refused_connections_are_closed);
     suite_add(s, peeks_and_detaches);
     suite_add(s, sends_from_a_file);

@@ -138,6 +138,52 @@ START_TEST(sleeps_until_the_deadline)
 }
 END_TEST
 
+/* Mail that comes after the batch has looked for mail, and before the reactor sleeps: nobody is woken for it. */
+struct late {
+    struct lane_mail mail;
+    struct sys_runtime *rt;
+    unsigned n_turns, n_delivered;
+};
+
+static void late_deliver(struct lane_mail *m)
+{
+    struct late *l = container_of(m, struct late, mail);
+
+    if (++l->n_delivered == 3)
+        sys_runtime_request_stop(l->rt);
+}
+
+static uint64_t late_turn(void *ctx, uint64_t now_ns)
+{
+    struct late *l = ctx;
+
+    if (l->n_turns++ == l->n_delivered && l->n_delivered < 3)
+        sys_runtime_post(l->rt, 0, &l->mail);
+    return UINT64_MAX;
+}
+
+START_TEST(does_not_sleep_over_late_mail)
+{
+    struct late l = { .mail.deliver = late_deliver };
+
+    l.rt = make(1);
+    sys_runtime_set_handler(l.rt, 0, &(struct sys_reactor_handler){ .turn = late_turn, .ctx = &l });
+    ck_assert_int_eq(sys_runtime_start(l.rt), 0);
+    ck_assert_int_eq(sys_runtime_run(l.rt, &no_hooks), 0);
+    sys_runtime_free(l.rt);
+}
+END_TEST
+
+START_TEST(keeps_sigpipe_away)
+{
+    struct sys_runtime *rt = make(1);
+
+    ck_assert_int_eq(raise(SIGPIPE), 0);
+    sys_runtime_free(rt);
+    ck_assert_ptr_eq(signal(SIGPIPE, SIG_DFL), SIG_DFL); /* as it was */
+}
+END_TEST
+
 struct events {
     struct sys_runtime *rt;
     int n_reloads, n_stopping, signo;
@@ -361,10 +407,15 @@ END_TEST
 Suite *runtime_suite(void)
 {
     Suite *s = suite_create("runtime");
+    TCase *timed = tcase_create("timed");
 
     suite_add(s, starts_and_stops);
     suite_add(s, mail_goes_round);
-    suite_add(s, sleeps_until_the_deadline);
+    tcase_set_timeout(timed, 20); /* libev wakes by itself after a minute */
+    tcase_add_test(timed, sleeps_until_the_deadline);
+    suite_add_tcase(s, timed);
+    suite_add(s, does_not_sleep_over_late_mail);
+    suite_add(s, keeps_sigpipe_away);
     suite_add(s, signals_reload_and_stop);
     suite_add(s, stopping_has_a_time_limit);
     suite_add(s, a_second_signal_ends_the_waiting);
