@@ -23,13 +23,13 @@ struct brokerd_reactor {
     bool told_ready, told_stopped, told_full;
     struct lane_mail ready_mail;
     struct lane_mail reload_mail;
-    const struct config *reload_config;
+    const struct config *config, *reload_config; /* what it goes by, and what comes next */
 };
 
 struct brokerd {
     const struct cmdline *cmdline;
     struct config_environment environment;
-    struct config *config;     /* in force */
+    struct config *config;     /* in force; the main thread's, reactors have theirs */
     struct config *old_config; /* until every reactor has left it */
     struct env_disk *disk;
     struct sys_passed passed;

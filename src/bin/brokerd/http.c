@@ -12,7 +12,7 @@ static void collect_arrived(struct lane_mail *mail)
     struct admin_request *request = container_of(mail, struct admin_request, mail);
     struct brokerd *d = request->ctx;
 
-    admin_collect(request, d->node, d->config, d->listener.addr.port);
+    admin_collect(request, d->node, d->reactors[0].config, d->listener.addr.port);
 }
 
 static void collect(void *ctx, struct admin_request *request)

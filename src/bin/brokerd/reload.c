@@ -37,7 +37,8 @@ static void reload_here(struct lane_mail *mail)
     struct brokerd_reactor *r = container_of(mail, struct brokerd_reactor, reload_mail);
     struct brokerd *d = r->daemon;
 
-    node_reload(d->node, r->index, r->reload_config);
+    r->config = r->reload_config;
+    node_reload(d->node, r->index, r->config);
     r->reload_mail.deliver = reloaded;
     lane_post(d->envs[r->index]->lane, 0, &r->reload_mail);
 }

@@ -194,7 +194,7 @@ static void attach_reactors(struct brokerd *d)
                                                .stop = brokerd_stop_reactor,
                                                .ctx = &d->reactors[i] };
 
-        d->reactors[i] = (struct brokerd_reactor){ .daemon = d, .index = i };
+        d->reactors[i] = (struct brokerd_reactor){ .daemon = d, .index = i, .config = d->config };
         sys_runtime_set_handler(d->runtime, i, &handler);
         node_start(d->node, i);
     }

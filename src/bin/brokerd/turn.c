@@ -7,7 +7,7 @@
 
 static void announce(struct brokerd *d)
 {
-    const struct config *c = d->config;
+    const struct config *c = d->reactors[0].config;
     char addr[SYS_ADDR_PORT_SIZE];
     uint64_t ms = (clock_mono_ns(d->envs[0]->clock) - d->started_ns) / 1000000;
 
@@ -37,9 +37,9 @@ static void tell_of_space(struct brokerd_reactor *r)
     r->told_full = full;
     if (full)
         log_event(DISK_FULL, "%s: the disk is full: messages are refused until there is room again",
-                  r->daemon->config->data_dir);
+                  r->config->data_dir);
     else
-        log_event(DISK_SPACE, "%s: the disk has room again", r->daemon->config->data_dir);
+        log_event(DISK_SPACE, "%s: the disk has room again", r->config->data_dir);
 }
 
 uint64_t brokerd_turn(void *ctx, uint64_t now_ns)
