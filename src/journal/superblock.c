@@ -64,16 +64,35 @@ static enum copy_verdict copy_read(const struct superblock_disk *d, struct super
     return COPY_GOOD;
 }
 
-static int find_data(void *ctx, const struct disk_dirent *ent)
+struct file_search {
+    struct env_disk *disk;
+    const char *path;
+    unsigned depth; /* below the data directory */
+};
+
+#define DATA_DEPTH 3
+
+static int find_file(void *ctx, const struct disk_dirent *ent)
+{
+    const struct file_search *s = ctx;
+    _cleanup_(freep) char *path = xasprintf("%s/%s", s->path, ent->name);
+    struct file_search below = { s->disk, path, s->depth + 1 };
+
+    return ent->is_dir && below.depth < DATA_DEPTH ? disk_list(s->disk, path, find_file, &below) : 1;
+}
+
+/* 1, with its name, when one of our directories has a file. */
+static int find_data(struct env_disk *disk, const char **ret_name)
 {
     static const char *const names[] = { "journal", "topics", "state" };
-    const char **ret = ctx;
 
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        if (strcmp(ent->name, names[i]) == 0) {
-            *ret = names[i];
-            return 1;
-        }
+        struct file_search s = { disk, names[i], 1 };
+        int r = disk_list(disk, names[i], find_file, &s);
+
+        *ret_name = names[i];
+        if (r != 0 && r != -ENOENT)
+            return r;
     }
     return 0;
 }
@@ -81,7 +100,7 @@ static int find_data(void *ctx, const struct disk_dirent *ent)
 static int no_superblock(struct env_disk *disk, struct error_text *err)
 {
     const char *name = NULL;
-    int r = disk_list(disk, ".", find_data, &name);
+    int r = find_data(disk, &name);
 
     if (r < 0) {
         error_setf(err, "listing the data directory: %s", error_text(r));

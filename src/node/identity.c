@@ -1,22 +1,41 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "node/internal.h"
 
+#include <stdio.h>
+
 #define MAX_SHARDS 1024
 
-/* Names that hold data of ours; made before anything is put in them. */
-static const char *const directories[] = { "journal", "topics", "state" };
-
-static int make_directories(struct env_disk *disk, struct error_text *err)
+static int make_directory(struct env_disk *disk, const char *path, struct error_text *err)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(directories); i++) {
-        int rc = disk_mkdir(disk, directories[i]);
+    int rc = disk_mkdir(disk, path);
 
-        if (rc < 0 && rc != -EEXIST) {
-            error_setf(err, "%s: %s", directories[i], strerror(-rc));
-            return rc;
-        }
+    if (rc == -EEXIST)
+        return 0;
+    if (rc < 0)
+        error_setf(err, "%s: %s", path, strerror(-rc));
+    return rc;
+}
+
+/* Names that hold data of ours. One sync is for all shards; the superblock's, which follows, is for the rest. */
+static int make_directories(struct env_disk *disk, unsigned n_shards, struct error_text *err)
+{
+    static const char *const directories[] = { "journal", "topics", "state" };
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(directories); i++)
+        rc = make_directory(disk, directories[i], err);
+    for (unsigned s = 0; rc == 0 && s < n_shards; s++) {
+        char path[32];
+
+        snprintf(path, sizeof(path), "journal/%u", s);
+        rc = make_directory(disk, path, err);
     }
-    return disk_sync_dir(disk, ".");
+    if (rc != 0)
+        return rc;
+    rc = disk_sync_dir(disk, "journal");
+    if (rc < 0)
+        error_setf(err, "syncing the journal's directory: %s", strerror(-rc));
+    return rc;
 }
 
 static void draw_uuid(struct env_prng *prng, struct uuid *ret)
@@ -74,11 +93,13 @@ int node_identify(struct node *n, const struct node_options *options, struct err
         return rc > 0 ? NODE_E_DATA : rc;
     n->n_shards = n->superblock.n_shards;
     n->superblock.boot_counter++;
-    rc = superblock_write(disk, &n->superblock, err);
+    rc = is_new ? make_directories(disk, n->n_shards, err) : 0;
+    if (rc == 0)
+        rc = superblock_write(disk, &n->superblock, err);
     /* A full disk is no reason not to serve what is there; the boot is counted next time. */
     if (!is_new && (rc == -ENOSPC || rc == -EDQUOT))
         rc = 0;
-    return rc < 0 ? rc : make_directories(disk, err);
+    return rc;
 }
 
 /* --- from then on a missing journal is a loss --- */
@@ -114,7 +135,7 @@ void node_identity_complete(struct node *n)
 {
     struct node_superblock_job *job;
 
-    if ((n->superblock.flags & SUPERBLOCK_JOURNALS_MADE) != 0)
+    if ((n->superblock.flags & SUPERBLOCK_JOURNALS_MADE) != 0 || n->superblock_job != NULL)
         return;
     job = n->superblock_job = xcalloc(1, sizeof(*job));
     job->node = n;

@@ -226,11 +226,22 @@ struct node_image_job {
     int error;
 };
 
+/* A new node's is made with its first image: making a database takes many syncs, and nobody should wait for them. */
+static int image_open(struct node *n)
+{
+    struct env *env = n->reactors[0].env;
+
+    return n->image.db != NULL ? 0 : state_open(env->disk, env->prng, NODE_STATE_PATH, &n->image.db, NULL);
+}
+
 static void image_run(struct lane_work *work)
 {
     struct node_image_job *job = container_of(work, struct node_image_job, work);
 
-    job->error = state_write(job->node->image.db, META_GROUP_ID_DEFAULT, &job->applied, job->changes, job->n_changes);
+    job->error = image_open(job->node);
+    if (job->error == 0)
+        job->error =
+            state_write(job->node->image.db, META_GROUP_ID_DEFAULT, &job->applied, job->changes, job->n_changes);
 }
 
 static bool is_space_error(int err)
@@ -253,6 +264,8 @@ static void image_done(struct lane_work *work)
         n->image.due_ns = n->reactors[0].now_ns + IMAGE_DELAY_NS;
     } else if (job->error != 0) {
         n->host.fatal(n->host.ctx, job->error, "writing the metadata image");
+    } else {
+        node_identity_complete(n);
     }
     meta_records_fini(&job->records);
     free(job->changes);

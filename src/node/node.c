@@ -161,7 +161,8 @@ void node_start(struct node *n, unsigned reactor)
     }
     if (reactor == 0) {
         node_metadata_start(n);
-        node_identity_complete(n);
+        if (n->n_starting == 0) /* else with the image, when start-up is over */
+            node_identity_complete(n);
     }
 }
 

@@ -154,8 +154,11 @@ static int load_image(struct recovery *rec)
 {
     struct node *n = rec->node;
     struct env *env = rec->options->envs[0];
-    int rc = state_open(env->disk, env->prng, NODE_STATE_PATH, &n->image.db, rec->err);
+    int rc;
 
+    if (n->superblock.boot_counter == 1)
+        return 0; /* nothing can be there yet */
+    rc = state_open(env->disk, env->prng, NODE_STATE_PATH, &n->image.db, rec->err);
     if (rc == 0)
         rc = state_applied(n->image.db, META_GROUP_ID_DEFAULT, &n->image.applied);
     if (rc == 0)
@@ -308,6 +311,8 @@ static int remove_strays(struct recovery *rec)
     struct strays strays = { .node = rec->node };
     int rc = disk_list(disk, "topics", note_stray, &strays);
 
+    if (rc == -ENOENT)
+        rc = 0;
     for (size_t i = 0; i < strays.count; i++) {
         if (rc == 0)
             rc = log_destroy(disk, strays.paths[i]);

@@ -66,9 +66,16 @@ START_TEST(data_without_superblock_are_refused)
     struct superblock got;
 
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        _cleanup_(freep) char *dir = xasprintf("%s/0", names[i]), *file = xasprintf("%s/file", dir);
+
         ck_assert_int_eq(disk_mkdir(env, names[i]), 0);
+        ck_assert_int_eq(disk_mkdir(env, dir), 0);
+        ck_assert_int_eq(read_as("b1", &got), -ENOENT); /* a first start makes these before the superblock */
+        make(file);
         ck_assert_int_eq(read_as("b1", &got), SUPERBLOCK_E_MISSING);
         ck_assert_ptr_nonnull(strstr(err.text, names[i]));
+        ck_assert_int_eq(disk_unlink(env, file), 0);
+        ck_assert_int_eq(disk_unlink(env, dir), 0);
         ck_assert_int_eq(disk_unlink(env, names[i]), 0);
     }
 }
