@@ -22,15 +22,13 @@ struct brokerd_reactor {
     unsigned index;
     bool told_ready, told_stopped, told_full;
     struct lane_mail ready_mail;
-    struct lane_mail reload_mail;
-    const struct config *config, *reload_config; /* what it goes by, and what comes next */
+    const struct config *config; /* what it goes by */
 };
 
 struct brokerd {
     const struct cmdline *cmdline;
     struct config_environment environment;
-    struct config *config;     /* in force; the main thread's, reactors have theirs */
-    struct config *old_config; /* until every reactor has left it */
+    struct config *config; /* in force; the main thread's, reactors have theirs */
     struct env_disk *disk;
     struct sys_passed passed;
     struct sys_listener listener;
@@ -42,7 +40,7 @@ struct brokerd {
     unsigned n_reactors;
     struct env **envs; /* the runtime's */
     struct brokerd_reactor *reactors;
-    unsigned n_ready, n_reloaded; /* reactor 0 only */
+    unsigned n_ready; /* reactor 0 only */
     uint64_t started_ns;
     int exit_status;
 };

@@ -14,33 +14,54 @@ static void config_free(struct config *c)
     free(c);
 }
 
-static void all_reloaded(struct brokerd *d)
+/* One reload on its way through the reactors. The main thread may begin the next before this one is through. */
+struct reload {
+    struct config *old; /* freed when every reactor has left it */
+    const struct config *fresh;
+    unsigned n_left; /* reactor 0 only */
+    struct reload_step {
+        struct lane_mail mail;
+        struct reload *reload;
+        struct brokerd_reactor *reactor;
+    } steps[];
+};
+
+static void step_done(struct lane_mail *mail)
 {
-    config_free(TAKE_PTR(d->old_config));
+    struct reload *reload = container_of(mail, struct reload_step, mail)->reload;
+
+    if (--reload->n_left > 0)
+        return;
+    config_free(reload->old);
+    free(reload);
     log_event(RELOADED, "the configuration was reloaded");
     sys_notify_ready("Serving Kafka clients");
 }
 
-static void reloaded(struct lane_mail *mail)
-{
-    struct brokerd_reactor *r = container_of(mail, struct brokerd_reactor, reload_mail);
-    struct brokerd *d = r->daemon;
-
-    if (++d->n_reloaded < d->n_reactors)
-        return;
-    d->n_reloaded = 0;
-    all_reloaded(d);
-}
-
 static void reload_here(struct lane_mail *mail)
 {
-    struct brokerd_reactor *r = container_of(mail, struct brokerd_reactor, reload_mail);
-    struct brokerd *d = r->daemon;
+    struct reload_step *step = container_of(mail, struct reload_step, mail);
+    struct brokerd_reactor *r = step->reactor;
 
-    r->config = r->reload_config;
-    node_reload(d->node, r->index, r->config);
-    r->reload_mail.deliver = reloaded;
-    lane_post(d->envs[r->index]->lane, 0, &r->reload_mail);
+    r->config = step->reload->fresh;
+    node_reload(r->daemon->node, r->index, r->config);
+    step->mail.deliver = step_done;
+    lane_post(r->daemon->envs[r->index]->lane, 0, &step->mail);
+}
+
+static void send(struct brokerd *d, struct config *old, const struct config *fresh)
+{
+    struct reload *reload = xcalloc(1, sizeof(*reload) + d->n_reactors * sizeof(reload->steps[0]));
+
+    *reload = (struct reload){ .old = old, .fresh = fresh, .n_left = d->n_reactors };
+    for (unsigned i = 0; i < d->n_reactors; i++) {
+        struct reload_step *step = &reload->steps[i];
+
+        step->reload = reload;
+        step->reactor = &d->reactors[i];
+        step->mail.deliver = reload_here;
+        sys_runtime_post(d->runtime, i, &step->mail);
+    }
 }
 
 static void tell_changes(const struct config *from, const struct config *to)
@@ -65,13 +86,11 @@ static void log_report(const struct config_report *report)
 void brokerd_reload(void *ctx)
 {
     struct brokerd *d = ctx;
-    struct config *fresh;
+    struct config *fresh, *old;
     struct config_report report;
     struct sys_log_options log;
     int rc;
 
-    if (d->old_config != NULL)
-        return; /* the one before is still on its way */
     sys_notify_reloading("Reading the configuration");
     sys_log_reopen();
     fresh = xcalloc(1, sizeof(*fresh));
@@ -86,16 +105,12 @@ void brokerd_reload(void *ctx)
         return;
     }
     tell_changes(d->config, fresh);
-    d->old_config = d->config;
+    old = d->config;
     d->config = xcalloc(1, sizeof(*d->config));
-    config_copy(d->config, d->old_config);
+    config_copy(d->config, old);
     config_adopt_live(d->config, fresh);
     config_free(fresh);
     brokerd_log_options(d->config, &log);
     sys_log_set_options(&log);
-    for (unsigned i = 0; i < d->n_reactors; i++) {
-        d->reactors[i].reload_config = d->config;
-        d->reactors[i].reload_mail.deliver = reload_here;
-        sys_runtime_post(d->runtime, i, &d->reactors[i].reload_mail);
-    }
+    send(d, old, d->config);
 }
