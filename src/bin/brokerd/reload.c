@@ -49,7 +49,7 @@ static void reload_here(struct lane_mail *mail)
     lane_post(r->daemon->envs[r->index]->lane, 0, &step->mail);
 }
 
-static void send(struct brokerd *d, struct config *old, const struct config *fresh)
+static void pass_on(struct brokerd *d, struct config *old, const struct config *fresh)
 {
     struct reload *reload = xcalloc(1, sizeof(*reload) + d->n_reactors * sizeof(reload->steps[0]));
 
@@ -112,5 +112,5 @@ void brokerd_reload(void *ctx)
     config_free(fresh);
     brokerd_log_options(d->config, &log);
     sys_log_set_options(&log);
-    send(d, old, d->config);
+    pass_on(d, old, d->config);
 }
