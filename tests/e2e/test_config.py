@@ -359,7 +359,8 @@ def test_log_dir(t):
 
 def test_logging_file_and_level(t):
     path = t.dir / "own.log"
-    broker = t.broker(start=False, config=t.write("broker.yaml", f"logging:\n  file: {path}\n  level: error\nrack: r\n"))
+    config = t.write("broker.yaml", f"logging:\n  file: {path}\n  level: error\nrack: r\n")
+    broker = t.broker(start=False, config=config)
     broker.launch()
     wait_for("the log file", lambda: path.exists() or broker.check_alive())
     broker.stop()
