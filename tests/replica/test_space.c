@@ -107,12 +107,12 @@ START_TEST(a_full_disk_refuses_producers_and_serves_readers)
         rig_run(r, 30 * MS);
     }
     for (struct rig_op *o = r->ops; o != NULL; o = o->next) {
-        ck_assert(!o->done || o->op.error == 0 || o->op.error == KAFKA_E_KAFKA_STORAGE_ERROR);
+        ck_assert(!o->done || o->op.error == 0 || o->op.error == KAFKA_E_NOT_ENOUGH_REPLICAS);
         refused += o->done && o->op.error != 0;
     }
     ck_assert_int_gt(refused, 100);
     ck_assert(replica_shard_is_blocked(&r->shard));
-    ck_assert_int_eq(produced(r, 1), KAFKA_E_KAFKA_STORAGE_ERROR);
+    ck_assert_int_eq(produced(r, 1), KAFKA_E_NOT_ENOUGH_REPLICAS); /* which producers retry */
     read = rig_ask(r, 0,
                    &(struct replica_op){ .kind = REPLICA_READ,
                                          .read = { .max_bytes = 4000, .min_one = true, .last_fetched_epoch = -1 } });
@@ -176,14 +176,16 @@ START_TEST(deleting_what_is_blocked_helps)
     struct rig_group *g = &r->groups[0];
 
     rig_settle(r);
-    sim_disk_fail(r->disk, SIM_DISK_WRITE, 1, 1, -ENOSPC); /* the journal's passes, its segment's doesn't */
-    rig_produce(r, 0, 1, 900);
+    rig_wait(r, rig_produce(r, 0, 1, 9000));
+    fill_disk(r);
     rig_run(r, 300 * MS);
     ck_assert(replica_is_blocked(g->replica));
-    ck_assert_int_eq(produced(r, 1), KAFKA_E_KAFKA_STORAGE_ERROR);
+    ck_assert_int_eq(produced(r, 1), KAFKA_E_NOT_ENOUGH_REPLICAS);
     g->destroying = true;
     replica_destroy(g->replica, gone, g);
-    rig_run(r, 300 * MS);
+    ck_assert(!replica_shard_is_blocked(&r->shard));
+    sim_disk_set_capacity(r->disk, 1ull << 40);
+    rig_run(r, 3000 * MS);
     ck_assert(g->destroyed);
     ck_assert_int_eq(produced(r, 1), 0);
     rig_check(r);
