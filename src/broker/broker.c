@@ -11,6 +11,7 @@ struct broker *broker_new(struct broker_backend *backend, unsigned n_reactors)
     b->n_reactors = n_reactors;
     b->hash_seed = prng_u64(backend->env->prng);
     b->now_ns = clock_mono_ns(backend->env->clock);
+    b->open_ns = b->now_ns + BROKER_OPEN_NS;
     list_init(&b->conns);
     list_init(&b->work);
     list_init(&b->memory_waiters);
@@ -121,6 +122,22 @@ static uint64_t close_stalled(struct broker *b)
     return UINT64_MAX;
 }
 
+/* Until the metadata is what it was before the start, and says where this node is now, any answer would mislead. What
+ * clients have sent meanwhile stays in the sockets. */
+static uint64_t look_for_opening(struct broker *b)
+{
+    struct broker_conn *c;
+
+    if (b->open)
+        return UINT64_MAX;
+    if (!b->backend->ops->is_ready(b->backend) && b->now_ns < b->open_ns)
+        return b->open_ns;
+    b->open = true;
+    list_foreach (&b->conns, c, link)
+        broker_conn_kick(c);
+    return UINT64_MAX;
+}
+
 uint64_t broker_turn(struct broker *b, uint64_t now_ns)
 {
     struct list work;
@@ -128,8 +145,9 @@ uint64_t broker_turn(struct broker *b, uint64_t now_ns)
     uint64_t deadline;
 
     b->now_ns = now_ns;
+    deadline = look_for_opening(b);
     broker_request_expire(b);
-    deadline = close_stalled(b);
+    deadline = MIN(deadline, close_stalled(b));
     broker_admit_waiters(b);
     /* What kicks itself again meanwhile waits for the next turn. */
     list_init(&work);

@@ -15,6 +15,8 @@
 #define BROKER_MAX_LOOKS 100
 #define BROKER_STALL_NS (1000ull * 1000 * 1000) /* half a frame may stand so long while others wait for memory */
 #define BROKER_FRAME_TIMEOUT_NS (60ull * 1000 * 1000 * 1000)
+/* How long requests wait for a node that starts; one that isn't ready then (its disk is full) serves what it can. */
+#define BROKER_OPEN_NS (5ull * 1000 * 1000 * 1000)
 #define BROKER_REQUEST_ARENA_MAX (64u << 20) /* memory for decoding and answering one request */
 #define BROKER_RESPONSE_MAX (64u << 20)
 #define BROKER_IDLE_REQUESTS 256 /* request objects kept ready */
@@ -72,6 +74,8 @@ struct broker {
     uint64_t memory_used;     /* frames and stashes */
     uint64_t small_used;      /* of these, small frames */
     uint64_t now_ns;
+    bool open; /* takes requests: the node was ready once, or the time for it is over */
+    uint64_t open_ns;
     bool stopping;
     int64_t producer_id_next, producer_id_end; /* init_producer_id.c: the block of ids in hand */
     uint8_t *scratch;

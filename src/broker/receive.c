@@ -309,7 +309,7 @@ bool broker_conn_receive(struct broker_conn *c)
 
     if (!c->seen && !look_at_first(c))
         return false;
-    if (!c->seen)
+    if (!c->seen || !b->open)
         return true;
     if (b->scratch == NULL)
         b->scratch = xmalloc(BROKER_SCRATCH_SIZE);

@@ -129,6 +129,8 @@ void node_refresh_limits(struct node_reactor *r);
 void node_metadata_apply(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, struct slice command,
                          int16_t *ret_result);
 void node_metadata_start(struct node *n);
+/* Whether this copy of the metadata tells clients where this node is since its start. */
+bool node_is_registered(struct node *n, const struct meta *meta);
 /* Writes the image behind: when it is due, or now. */
 void node_image_poll(struct node *n, bool now);
 bool node_image_is_idle(const struct node *n);

@@ -172,19 +172,12 @@ static void start_propose(struct node *n, struct wr *w)
     wr_fini(w);
 }
 
-static bool broker_is_known(const struct node *n, const struct meta_broker *b)
-{
-    const struct meta_broker *known = meta_broker_by_id(&n->reactors[0].meta, b->id);
-
-    return known != NULL && strcmp(known->node_id, b->node_id) == 0 && strcmp(known->host, b->host) == 0 &&
-           known->port == b->port && uuid_eq(&known->incarnation, &b->incarnation) &&
-           slice_eq_str(slice_str(known->rack), b->rack);
-}
-
-static void propose_broker(struct node *n)
+/* What the metadata must say of this node; the texts stay the node's. */
+static struct meta_broker this_broker(struct node *n)
 {
     const struct config *c = n->config;
-    struct meta_broker b = {
+
+    return (struct meta_broker){
         .id = n->superblock.broker_id,
         .node_id = n->superblock.node_id,
         .incarnation = n->superblock.incarnation,
@@ -192,9 +185,24 @@ static void propose_broker(struct node *n)
         .port = c->advertised_port != CONFIG_AUTO ? (uint16_t)c->advertised_port : n->port,
         .rack = c->rack,
     };
+}
+
+bool node_is_registered(struct node *n, const struct meta *meta)
+{
+    struct meta_broker b = this_broker(n);
+    const struct meta_broker *known = meta_broker_by_id(meta, b.id);
+
+    return known != NULL && strcmp(known->node_id, b.node_id) == 0 && strcmp(known->host, b.host) == 0 &&
+           known->port == b.port && uuid_eq(&known->incarnation, &b.incarnation) &&
+           slice_eq_str(slice_str(known->rack), b.rack);
+}
+
+static void propose_broker(struct node *n)
+{
+    struct meta_broker b = this_broker(n);
     struct wr w;
 
-    if (broker_is_known(n, &b))
+    if (node_is_registered(n, &n->reactors[0].meta))
         return;
     wr_init_growing(&w, 256, COMMAND_MAX);
     meta_write_broker(&w, &b);

@@ -180,7 +180,7 @@ static uint64_t turn_shards(struct node_reactor *r)
     return deadline;
 }
 
-/* Every shard of this reactor leads all its groups, and the metadata knows this node. */
+/* Every shard of this reactor leads all its groups, and its copy of the metadata knows this node as it is now. */
 static void look_for_readiness(struct node_reactor *r)
 {
     struct node *n = r->node;
@@ -195,7 +195,7 @@ static void look_for_readiness(struct node_reactor *r)
     }
     if (r->index == 0 && n->n_starting > 0)
         return;
-    r->ready = meta_broker_by_id(&r->meta, n->superblock.broker_id) != NULL;
+    r->ready = node_is_registered(n, &r->meta);
 }
 
 uint64_t node_turn(struct node *n, unsigned reactor, uint64_t now_ns)

@@ -24,7 +24,7 @@ static void backend_propose(struct broker_backend *b, struct broker_command *c)
 
 static bool backend_is_ready(struct broker_backend *b)
 {
-    return b != NULL;
+    return !container_of(b, struct rig, backend)->starting;
 }
 
 static const struct broker_backend_ops backend_ops = {

@@ -46,6 +46,7 @@ struct rig {
     struct arena answers; /* what decoded answers point to, until the rig ends */
 
     /* The node. */
+    bool starting; /* not ready yet */
     struct list commands, ops;
     bool hold_commands, hold_ops; /* leave them under way */
     unsigned n_commands, n_ops;   /* carried out */

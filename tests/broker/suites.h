@@ -7,3 +7,4 @@ Suite *admin_create_suite(void);
 Suite *admin_delete_suite(void);
 Suite *admin_configs_suite(void);
 Suite *admin_describe_suite(void);
+Suite *opening_suite(void);

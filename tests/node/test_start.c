@@ -220,6 +220,41 @@ START_TEST(orphans_leave_the_journal)
 }
 END_TEST
 
+static void expect_port(struct client *c, int32_t port)
+{
+    struct wire_metadata_request m;
+    struct wire_metadata_response answer;
+
+    wire_metadata_request_init(&m);
+    m.n_topics = -1;
+    ck_assert(client_ask(c, WIRE_API_METADATA, 12, &m, &answer));
+    ck_assert_int_eq(answer.n_brokers, 1);
+    ck_assert_int_eq(answer.brokers[0].port, port);
+    ck_assert_int_eq(answer.n_topics, 1);
+}
+
+/* A client that comes before the node is ready is told what it would be told afterwards, by each reactor. */
+START_TEST(the_first_answer_is_right)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct rig *r = rig_new(seed, 2);
+        int32_t n = 0;
+
+        ck_assert_int_eq(rig_start(r), 0);
+        ck_assert_int_eq(ask_metadata(rig_connect(r, seed % 2), "a", true, &n), 0);
+        ck_assert_int_eq(n, 1);
+        ck_assert(rig_stop(r, 1000 * MS, 5000 * MS));
+        r->config.advertised_port = 9093;
+        ck_assert_int_eq(rig_start(r), 0);
+        rig_connect(r, 0);
+        rig_connect(r, 1);
+        expect_port(&r->clients[seed % 2], 9093);
+        expect_port(&r->clients[1 - seed % 2], 9093);
+        rig_free(r);
+    }
+}
+END_TEST
+
 Suite *start_suite(void)
 {
     Suite *s = suite_create("start");
@@ -233,6 +268,7 @@ Suite *start_suite(void)
     suite_add(s, a_lost_image_is_rebuilt);
     suite_add(s, an_image_of_another_history_is_rebuilt);
     suite_add(s, reactors_may_change);
+    suite_add(s, the_first_answer_is_right);
     suite_add(s, orphans_leave_the_journal);
     return s;
 }
