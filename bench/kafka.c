@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "bench.h"
+
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/util.h"
+
+#define QUEUE_MESSAGES "500000"
+#define CONSUME_BATCH 10000
+
+static void set(rd_kafka_conf_t *conf, const char *name, const char *value)
+{
+    char err[256];
+
+    if (rd_kafka_conf_set(conf, name, value, err, sizeof(err)) != RD_KAFKA_CONF_OK) {
+        fprintf(stderr, "bench-client: %s\n", err);
+        exit(1);
+    }
+}
+
+static rd_kafka_t *client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf)
+{
+    char err[256];
+    rd_kafka_t *rk = rd_kafka_new(type, conf, err, sizeof(err));
+
+    if (rk == NULL) {
+        fprintf(stderr, "bench-client: %s\n", err);
+        exit(1);
+    }
+    return rk;
+}
+
+int bench_mock(const struct bench_options *o)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_mock_cluster_t *cluster;
+    rd_kafka_t *rk;
+    char end;
+
+    set(conf, "log_level", "2");
+    rk = client_new(RD_KAFKA_PRODUCER, conf);
+    cluster = rd_kafka_mock_cluster_new(rk, 1);
+    rd_kafka_mock_topic_create(cluster, o->topic, o->partitions, 1);
+    printf("{\"broker\": \"%s\"}\n", rd_kafka_mock_cluster_bootstraps(cluster));
+    fflush(stdout);
+    while (read(STDIN_FILENO, &end, 1) > 0)
+        ;
+    rd_kafka_mock_cluster_destroy(cluster);
+    rd_kafka_destroy(rk);
+    return 0;
+}
+
+struct produced {
+    uint64_t acked, failed;
+    uint64_t from_ns, to_ns; /* what is acknowledged between them counts */
+    struct histogram latency_ns;
+};
+
+static void delivered(rd_kafka_t *rk, const rd_kafka_message_t *m, void *ctx)
+{
+    struct produced *p = ctx;
+    uint64_t now = bench_now_ns();
+
+    if (m->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        p->failed++;
+    } else if (now >= p->from_ns && now < p->to_ns) {
+        p->acked++;
+        histogram_add(&p->latency_ns, (uint64_t)rd_kafka_message_latency(m) * 1000);
+    }
+}
+
+static rd_kafka_t *producer_new(const struct bench_options *o, struct produced *p)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+
+    set(conf, "bootstrap.servers", o->broker);
+    set(conf, "acks", "all");
+    set(conf, "linger.ms", "5");
+    set(conf, "queue.buffering.max.messages", QUEUE_MESSAGES);
+    set(conf, "queue.buffering.max.kbytes", "1048576");
+    set(conf, "log_level", "2");
+    rd_kafka_conf_set_dr_msg_cb(conf, delivered);
+    rd_kafka_conf_set_opaque(conf, p);
+    return client_new(RD_KAFKA_PRODUCER, conf);
+}
+
+/* Sends until the time is over; when the client's queue is full it waits for room. */
+static void produce_all(const struct bench_options *o, rd_kafka_t *rk, struct produced *p)
+{
+    _cleanup_(freep) char *payload = malloc((size_t)o->size);
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, o->topic, NULL);
+
+    memset(payload, 'x', (size_t)o->size);
+    for (uint64_t i = 0; (i & 63) != 0 || bench_now_ns() < p->to_ns; i++) {
+        while (rd_kafka_produce(topic, (int32_t)(i % (uint64_t)o->partitions), RD_KAFKA_MSG_F_COPY, payload,
+                                (size_t)o->size, NULL, 0, NULL) != 0)
+            rd_kafka_poll(rk, 5);
+        if ((i & 1023) == 0)
+            rd_kafka_poll(rk, 0);
+    }
+    rd_kafka_flush(rk, 30000);
+    rd_kafka_topic_destroy(topic);
+}
+
+int bench_produce(const struct bench_options *o)
+{
+    struct produced *p = xcalloc(1, sizeof(*p));
+    rd_kafka_t *rk = producer_new(o, p);
+    double rate;
+
+    histogram_init(&p->latency_ns);
+    p->from_ns = bench_now_ns() + (uint64_t)(o->seconds * 0.2e9);
+    p->to_ns = p->from_ns + (uint64_t)(o->seconds * 1e9);
+    produce_all(o, rk, p);
+    rate = (double)p->acked / o->seconds;
+    printf("{\"messages_per_s\": %.0f, \"mb_per_s\": %.1f, \"p50_ms\": %.2f, \"p99_ms\": %.2f, \"failed\": %llu}\n",
+           rate, rate * o->size / 1e6, bench_us(&p->latency_ns, 0.5) / 1e3, bench_us(&p->latency_ns, 0.99) / 1e3,
+           (unsigned long long)p->failed);
+    rd_kafka_destroy(rk);
+    free(p);
+    return 0;
+}
+
+int bench_consume(const struct bench_options *o)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_message_t **batch = xcalloc(CONSUME_BATCH, sizeof(*batch));
+    rd_kafka_queue_t *queue;
+    rd_kafka_topic_t *topic;
+    rd_kafka_t *rk;
+    uint64_t bytes = 0, messages = 0, start;
+    int ended = 0;
+
+    set(conf, "bootstrap.servers", o->broker);
+    set(conf, "enable.partition.eof", "true");
+    set(conf, "check.crcs", "false");
+    set(conf, "fetch.message.max.bytes", "8388608");
+    set(conf, "log_level", "2");
+    rk = client_new(RD_KAFKA_CONSUMER, conf);
+    queue = rd_kafka_queue_new(rk);
+    topic = rd_kafka_topic_new(rk, o->topic, NULL);
+    start = bench_now_ns();
+    for (int32_t i = 0; i < o->partitions; i++)
+        rd_kafka_consume_start_queue(topic, i, RD_KAFKA_OFFSET_BEGINNING, queue);
+    while (ended < o->partitions) {
+        ssize_t n = rd_kafka_consume_batch_queue(queue, 1000, batch, CONSUME_BATCH);
+
+        for (ssize_t i = 0; i < n; i++) {
+            ended += batch[i]->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+            messages += batch[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR;
+            bytes += batch[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR ? batch[i]->len : 0;
+            rd_kafka_message_destroy(batch[i]);
+        }
+    }
+    printf("{\"messages\": %llu, \"mb_per_s\": %.1f}\n", (unsigned long long)messages,
+           (double)bytes / 1e6 / ((double)(bench_now_ns() - start) / 1e9));
+    for (int32_t i = 0; i < o->partitions; i++)
+        rd_kafka_consume_stop(topic, i);
+    rd_kafka_topic_destroy(topic);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_destroy(rk);
+    free(batch);
+    return 0;
+}
