@@ -21,7 +21,8 @@ c_files() {
 shell_files() {
     {
         printf '%s\n' dev .ci/run tests/golden/make-vectors
-        git ls-files --cached --others --exclude-standard -- '*.sh' 'src/bin/*/completion/*' 'debian/*.postinst' 'debian/*.postrm' \
+        git ls-files --cached --others --exclude-standard -- '*.sh' 'src/bin/*/completion/*' 'debian/*.postinst' \
+            'debian/*.postrm' \
             'debian/*.prerm' 'debian/*.preinst'
     } | existing
 }
