@@ -5,7 +5,7 @@
  * disk and time, before a stand-in for the node. Its metadata is a real state that commands are applied to at once; its
  * partitions answer ops as rig->serve says.
  *
- * A test is a client on one connection. */
+ * A test is a client on one connection. No Check in the functions: the fuzz target uses them too. */
 
 #include "broker/broker.h"
 #include "config/topic.h"
@@ -14,7 +14,6 @@
 #include "sim/lane.h"
 #include "sim/net.h"
 #include "sim/prng.h"
-#include "support/suite.h"
 #include "wire/api.h"
 #include "wire/error.h"
 #include "wire/frame.h"
@@ -47,12 +46,12 @@ struct rig {
 
     /* The node. */
     bool starting; /* not ready yet */
-    struct list commands, ops;
-    bool hold_commands, hold_ops; /* leave them under way */
-    unsigned n_commands, n_ops;   /* carried out */
-    int16_t refuse_commands;      /* Kafka error code that they get instead; 0: none */
-    uint64_t gone_group;          /* its topic was deleted meanwhile */
-    void (*serve)(struct rig *r, struct replica_op *op);
+    struct list commands, ops, watches;
+    bool hold_commands, hold_ops;                        /* leave them under way */
+    unsigned n_commands, n_ops;                          /* carried out */
+    int16_t refuse_commands;                             /* Kafka error code that they get instead; 0: none */
+    uint64_t gone_group;                                 /* its topic was deleted meanwhile */
+    bool (*serve)(struct rig *r, struct replica_op *op); /* false: it completes later */
 };
 
 void rig_init(struct rig *r);
@@ -69,8 +68,9 @@ bool rig_receive(struct rig *r, int16_t key, int16_t version, void *response);
 /* Both; there must be an answer. */
 void rig_call(struct rig *r, int16_t key, int16_t version, const void *request, void *response);
 
-/* What stands at the door of every partition unless a test sets rig->serve. */
-void rig_serve(struct rig *r, struct replica_op *op);
+/* What stands in for every partition unless a test sets rig->serve: empty, all offsets below RIG_HIGH_WATERMARK gone.
+ */
+bool rig_serve(struct rig *r, struct replica_op *op);
 
 /* A topic, by a command of its own. Its id is random. */
 const struct meta_topic *rig_create(struct rig *r, const char *name, int32_t n_partitions);

@@ -223,7 +223,7 @@ END_TEST
 
 static struct wire_describe_producers_response producers;
 
-static void serve_producers(struct rig *r, struct replica_op *op)
+static bool serve_producers(struct rig *r, struct replica_op *op)
 {
     static const struct producer_info infos[] = {
         { 1000, 2, 17, 1700000000123, -1, -1 },
@@ -232,10 +232,11 @@ static void serve_producers(struct rig *r, struct replica_op *op)
 
     ck_assert_int_eq(op->kind, REPLICA_DESCRIBE_PRODUCERS);
     if (op->group == rig_topic(r, "a")->partitions[0].group)
-        return; /* none */
+        return true; /* none */
     op->describe_producers.ret_n_producers = 2;
     op->describe_producers.ret_producers = xmalloc(sizeof(infos));
     memcpy(op->describe_producers.ret_producers, infos, sizeof(infos));
+    return true;
 }
 
 static void send_producers(void)
