@@ -9,10 +9,12 @@
 #define SCHEMA_VERSION 1
 
 /* FULL: a transaction is on the medium when it is said to be. PERSIST keeps the rollback journal's file, so that a
- * transaction needs no directory sync. Little memory: the database is read once, at start. */
+ * transaction needs no directory sync, but doesn't let it stay large. Little memory: the database is read once, at
+ * start. */
 static const char setup[] = "PRAGMA page_size=4096;"
                             "PRAGMA locking_mode=EXCLUSIVE;"
                             "PRAGMA journal_mode=PERSIST;"
+                            "PRAGMA journal_size_limit=1048576;"
                             "PRAGMA synchronous=FULL;"
                             "PRAGMA temp_store=MEMORY;"
                             "PRAGMA mmap_size=0;"
@@ -100,8 +102,12 @@ static int prepare_all(struct state_db *db)
 
 static int set_up(struct state_db *db, struct error_text *err)
 {
-    int version = 0;
-    int rc = run(db, setup);
+    int version = 0, reserved = STATE_PAGE_RESERVED;
+    int rc = error_of(db, sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved));
+
+    sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_LOOKASIDE, NULL, 0, 0);
+    if (rc == 0)
+        rc = run(db, setup);
 
     if (rc == 0)
         rc = user_version(db, &version);
@@ -112,6 +118,18 @@ static int set_up(struct state_db *db, struct error_text *err)
     if (rc == 0 && version == 0)
         rc = run(db, schema);
     return rc == 0 ? prepare_all(db) : rc;
+}
+
+static void say_why(const struct state_db *db, const char *path, int rc, struct error_text *err)
+{
+    if (err == NULL)
+        return;
+    if (rc == STATE_E_VERSION)
+        error_setf(err, "%s: %s", path, err->text);
+    else if (rc < 0)
+        error_setf(err, "%s: %s", path, strerror(-rc));
+    else
+        error_setf(err, "%s: %s", path, sqlite3_errmsg(db->sqlite));
 }
 
 int state_open(struct env_disk *disk, struct env_prng *prng, const char *path, struct state_db **ret,
@@ -125,16 +143,13 @@ int state_open(struct env_disk *disk, struct env_prng *prng, const char *path, s
         return rc;
     }
     rc = error_of(db, sqlite3_open_v2(path, &db->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, db->vfs.name));
-    if (rc == 0) {
-        sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_LOOKASIDE, NULL, 0, 0);
+    if (rc == 0)
         rc = set_up(db, err);
-    }
     if (rc == 0) {
         *ret = db;
         return 0;
     }
-    if (rc != STATE_E_VERSION)
-        error_setf(err, "%s: %s", path, db->sqlite != NULL ? sqlite3_errmsg(db->sqlite) : strerror(-rc));
+    say_why(db, path, rc, err);
     state_close(db);
     return rc;
 }
@@ -158,19 +173,23 @@ static int remove_one(struct env_disk *disk, const char *path)
     return rc == -ENOENT ? 0 : rc;
 }
 
+/* The database is gone for good before its journal is touched: a rollback journal alone is harmless, a database that
+ * lost its journal may be torn and not look like it. */
 int state_remove(struct env_disk *disk, const char *path)
 {
     _cleanup_(freep) char *journal = xasprintf("%s-journal", path);
     _cleanup_(freep) char *dir = xstrdup(path);
     char *slash = strrchr(dir, '/');
-    /* The database first: a rollback journal alone is harmless, a database without its journal may be torn. */
+    const char *parent = slash != NULL ? dir : ".";
     int rc = remove_one(disk, path);
 
-    if (rc == 0)
-        rc = remove_one(disk, journal);
     if (slash != NULL)
         *slash = '\0';
-    return rc == 0 ? disk_sync_dir(disk, slash != NULL ? dir : ".") : rc;
+    if (rc == 0)
+        rc = disk_sync_dir(disk, parent);
+    if (rc == 0)
+        rc = remove_one(disk, journal);
+    return rc == 0 ? disk_sync_dir(disk, parent) : rc;
 }
 
 int state_applied(struct state_db *db, uint64_t group, struct state_applied *ret)
@@ -227,12 +246,15 @@ static int write_record(struct state_db *db, uint64_t group, const struct state_
 {
     sqlite3_stmt *stmt = rec->value.data != NULL ? db->put : db->drop;
 
+    int code;
+
+    gq_assert(rec->key.data != NULL);
     sqlite3_bind_int64(stmt, 1, (sqlite3_int64)group);
     sqlite3_bind_int(stmt, 2, rec->kind);
-    sqlite3_bind_blob64(stmt, 3, rec->key.data, rec->key.size, SQLITE_STATIC);
-    if (rec->value.data != NULL)
-        sqlite3_bind_blob64(stmt, 4, rec->value.data, rec->value.size, SQLITE_STATIC);
-    return step(db, stmt);
+    code = sqlite3_bind_blob64(stmt, 3, rec->key.data, rec->key.size, SQLITE_STATIC);
+    if (code == SQLITE_OK && rec->value.data != NULL)
+        code = sqlite3_bind_blob64(stmt, 4, rec->value.data, rec->value.size, SQLITE_STATIC);
+    return code == SQLITE_OK ? step(db, stmt) : error_of(db, code);
 }
 
 static int write_applied(struct state_db *db, uint64_t group, const struct state_applied *applied)

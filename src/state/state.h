@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "base/error.h"
 #include "base/slice.h"
 #include "base/textbuf.h"
 #include "env/disk.h"
@@ -26,8 +27,9 @@ struct state_record {
     struct slice key, value; /* value.data == NULL: delete */
 };
 
-#define STATE_E_DAMAGED 1201 /* the database is unusable: state_remove() it and rebuild from the log */
-#define STATE_E_VERSION 1202 /* written by a newer version */
+#define STATE_E_DAMAGED \
+    (ERROR_BASE_STATE + 1) /* the database is unusable: state_remove() it and rebuild from the log */
+#define STATE_E_VERSION (ERROR_BASE_STATE + 2) /* written by a newer version */
 
 /* path below the data directory; made when missing. */
 int state_open(struct env_disk *disk, struct env_prng *prng, const char *path, struct state_db **ret,
@@ -41,7 +43,9 @@ int state_applied(struct state_db *db, uint64_t group, struct state_applied *ret
 typedef int (*state_record_fn)(void *ctx, const struct state_record *rec);
 int state_load(struct state_db *db, uint64_t group, state_record_fn fn, void *ctx);
 
-/* One transaction: the changes and the applied position. The database never claims more than it has. */
+/* One transaction: the changes and the applied position. The database never claims more than it has. After an error
+ * all of it may be there or nothing (state_applied() tells for now, the next start for good); writing it again is
+ * right in either case. Keys are never NULL. */
 int state_write(struct state_db *db, uint64_t group, const struct state_applied *applied,
                 const struct state_record *changes, size_t n_changes);
 /* The same after dropping all records of the group first (a full image). */

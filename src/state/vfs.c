@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "base/crc32c.h"
+#include "base/endian.h"
 #include "base/util.h"
 
 #define PATH_SIZE 512
@@ -14,6 +16,7 @@ struct state_file {
     struct state_vfs *vfs;
     struct disk_file *file;
     char dir[PATH_SIZE];
+    bool is_database; /* pages with CRCs; else a journal, which has checksums of SQLite's */
     bool name_is_new; /* made by us, and its directory isn't synced yet */
 };
 
@@ -21,7 +24,7 @@ static int failed(struct state_vfs *v, int err, int code)
 {
     if (v->error == 0)
         v->error = err;
-    return err == -ENOSPC || err == -EDQUOT ? SQLITE_FULL : code;
+    return code;
 }
 
 static void parent_of(const char *path, char dir[PATH_SIZE])
@@ -45,6 +48,19 @@ static int file_close(sqlite3_file *f)
     return SQLITE_OK;
 }
 
+static bool is_page(const struct state_file *s, int size, sqlite3_int64 offset)
+{
+    return s->is_database && size == STATE_PAGE_SIZE && offset % STATE_PAGE_SIZE == 0;
+}
+
+static uint32_t page_crc(const void *page, sqlite3_int64 offset)
+{
+    uint8_t number[4];
+
+    store_le32(number, (uint32_t)(offset / STATE_PAGE_SIZE + 1));
+    return crc32c(crc32c(0, number, sizeof(number)), page, STATE_PAGE_SIZE - STATE_PAGE_RESERVED);
+}
+
 static int file_read(sqlite3_file *f, void *to, int size, sqlite3_int64 offset)
 {
     struct state_file *s = file_of(f);
@@ -52,17 +68,29 @@ static int file_read(sqlite3_file *f, void *to, int size, sqlite3_int64 offset)
 
     if (n < 0)
         return failed(s->vfs, (int)n, SQLITE_IOERR_READ);
-    if (n == size)
-        return SQLITE_OK;
     memset((char *)to + n, 0, (size_t)(size - n));
-    return SQLITE_IOERR_SHORT_READ;
+    /* SQLite also looks at parts of the first page; it reads the whole of it before it trusts them. */
+    if (n > 0 && is_page(s, size, offset) &&
+        load_le32((char *)to + STATE_PAGE_SIZE - STATE_PAGE_RESERVED) != page_crc(to, offset))
+        return SQLITE_CORRUPT;
+    return n < size ? SQLITE_IOERR_SHORT_READ : SQLITE_OK;
 }
 
 static int file_write(sqlite3_file *f, const void *data, int size, sqlite3_int64 offset)
 {
     struct state_file *s = file_of(f);
-    int rc = disk_pwrite(s->file, data, (size_t)size, (uint64_t)offset);
+    struct iovec iov[2] = { { (void *)data, (size_t)size } };
+    uint8_t crc[STATE_PAGE_RESERVED];
+    int n_iov = 1, rc;
 
+    if (is_page(s, size, offset)) {
+        store_le32(crc, page_crc(data, offset));
+        iov[0].iov_len -= STATE_PAGE_RESERVED;
+        iov[n_iov++] = (struct iovec){ crc, sizeof(crc) };
+    } else {
+        gq_assert(!s->is_database);
+    }
+    rc = disk_pwritev(s->file, iov, n_iov, (uint64_t)offset);
     return rc < 0 ? failed(s->vfs, rc, SQLITE_IOERR_WRITE) : SQLITE_OK;
 }
 
@@ -159,6 +187,7 @@ static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int fla
     }
     if (rc < 0)
         return failed(v, rc, SQLITE_CANTOPEN);
+    s->is_database = flags & SQLITE_OPEN_MAIN_DB;
     s->base.pMethods = &file_methods;
     if (ret_flags != NULL)
         *ret_flags = flags;

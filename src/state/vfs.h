@@ -2,12 +2,18 @@
 #pragma once
 
 /* SQLite's files on env/disk.h. One VFS per database; paths are the disk's. There is one process (the data directory
- * is locked) and one connection, so locks are nothing. */
+ * is locked) and one connection, so locks are nothing.
+ *
+ * SQLite believes what it reads. So each page of the database ends with a CRC-32C, written and checked here: over the
+ * page's number (u32, from 1) and the page before it. A page that fails is SQLITE_CORRUPT. */
 
 #include <sqlite3.h>
 
 #include "env/disk.h"
 #include "env/prng.h"
+
+#define STATE_PAGE_SIZE 4096
+#define STATE_PAGE_RESERVED 4 /* bytes at the end of each page that SQLite leaves alone: the CRC, little-endian */
 
 struct state_vfs {
     sqlite3_vfs vfs; /* first */
