@@ -57,6 +57,7 @@ int bench_mock(const struct bench_options *o)
 
 struct produced {
     uint64_t acked, failed;
+    uint64_t all;            /* acknowledged at any time */
     uint64_t from_ns, to_ns; /* what is acknowledged between them counts */
     struct histogram latency_ns;
 };
@@ -66,6 +67,7 @@ static void delivered(rd_kafka_t *rk, const rd_kafka_message_t *m, void *ctx)
     struct produced *p = ctx;
     uint64_t now = bench_now_ns();
 
+    p->all += m->err == RD_KAFKA_RESP_ERR_NO_ERROR;
     if (m->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         p->failed++;
     } else if (now >= p->from_ns && now < p->to_ns) {
@@ -118,9 +120,10 @@ int bench_produce(const struct bench_options *o)
     p->to_ns = p->from_ns + (uint64_t)(o->seconds * 1e9);
     produce_all(o, rk, p);
     rate = (double)p->acked / o->seconds;
-    printf("{\"messages_per_s\": %.0f, \"mb_per_s\": %.1f, \"p50_ms\": %.2f, \"p99_ms\": %.2f, \"failed\": %llu}\n",
-           rate, rate * o->size / 1e6, bench_us(&p->latency_ns, 0.5) / 1e3, bench_us(&p->latency_ns, 0.99) / 1e3,
-           (unsigned long long)p->failed);
+    printf("{\"messages_per_s\": %.0f, \"mb_per_s\": %.1f, \"all_mb\": %.3f, \"p50_ms\": %.2f, \"p99_ms\": %.2f, "
+           "\"failed\": %llu}\n",
+           rate, rate * o->size / 1e6, (double)p->all * o->size / 1e6, bench_us(&p->latency_ns, 0.5) / 1e3,
+           bench_us(&p->latency_ns, 0.99) / 1e3, (unsigned long long)p->failed);
     rd_kafka_destroy(rk);
     free(p);
     return 0;

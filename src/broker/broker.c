@@ -69,10 +69,8 @@ static uint64_t close_idle(struct broker *b)
     while ((c = list_first(&b->conns, struct broker_conn, link)) != NULL) {
         if (c->active_ns + timeout > b->now_ns)
             return c->active_ns + timeout;
-        if (c->n_requests > 0) { /* waits for us, not for the peer */
-            c->active_ns = b->now_ns;
-            list_remove(&c->link);
-            list_append(&b->conns, &c->link);
+        if (c->n_requests > 0 && c->can_write) { /* waits for us, not for the peer */
+            broker_conn_touch(c);
             continue;
         }
         b->stats.connections_closed_idle++;
@@ -147,16 +145,18 @@ uint64_t broker_turn(struct broker *b, uint64_t now_ns)
     b->now_ns = now_ns;
     deadline = look_for_opening(b);
     broker_request_expire(b);
-    deadline = MIN(deadline, close_stalled(b));
+    b->memory_freed = false;
     broker_admit_waiters(b);
     /* What kicks itself again meanwhile waits for the next turn. */
     list_init(&work);
     list_splice(&work, &b->work);
     while ((link = list_pop(&work)) != NULL)
         work_on(list_entry(link, struct broker_conn, work));
-    deadline = MIN(deadline, MIN(close_idle(b), close_slow(b)));
+    deadline = MIN(MIN(deadline, close_stalled(b)), MIN(close_idle(b), close_slow(b)));
     if (heap_min(&b->request_timers) != NULL)
         deadline = MIN(deadline, heap_min(&b->request_timers)->key);
+    if (b->memory_freed && !list_is_empty(&b->memory_waiters))
+        return now_ns;
     return list_is_empty(&b->work) ? deadline : now_ns;
 }
 

@@ -87,6 +87,13 @@ void broker_conn_kick(struct broker_conn *c)
         list_append(&c->broker->work, &c->work);
 }
 
+void broker_conn_touch(struct broker_conn *c)
+{
+    c->active_ns = c->broker->now_ns;
+    list_remove(&c->link);
+    list_append(&c->broker->conns, &c->link);
+}
+
 void broker_conn_hurry(struct broker_conn *c)
 {
     struct broker_request *req;
@@ -144,8 +151,10 @@ void broker_conn_close(struct broker_conn *c)
     if (c->reading != NULL)
         broker_request_over(TAKE_PTR(c->reading));
     orphan_requests(c);
-    if (c->stash != NULL)
+    if (c->stash != NULL) {
         b->memory_used -= c->stash_size;
+        b->memory_freed = true;
+    }
     free(c->stash);
     heap_remove(&b->frame_timers, &c->frame_timer);
     list_remove(&c->link);

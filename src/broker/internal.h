@@ -73,6 +73,8 @@ struct broker {
     unsigned n_live_requests; /* all that aren't idle, also of dead connections */
     uint64_t memory_used;     /* frames and stashes */
     uint64_t small_used;      /* of these, small frames */
+    uint64_t large_used;      /* and large ones */
+    bool memory_freed;        /* in this turn, after those who wait for it were asked */
     uint64_t now_ns;
     bool open; /* takes requests: the node was ready once, or the time for it is over */
     uint64_t open_ns;
@@ -86,6 +88,8 @@ void *broker_accepted(void *ctx, struct net_conn *c, const struct net_addr *peer
 void broker_ready(void *conn_ctx, unsigned events);
 void broker_conn_close(struct broker_conn *c);
 void broker_conn_kick(struct broker_conn *c);
+/* Its peer sent or took something. */
+void broker_conn_touch(struct broker_conn *c);
 /* Its parked requests are answered with what there is. */
 void broker_conn_hurry(struct broker_conn *c);
 /* Tells the net what the connection waits for. */

@@ -13,13 +13,16 @@ static uint64_t memory_budget(const struct broker *b)
     return (uint64_t)b->backend->config->request_memory_bytes / b->n_reactors;
 }
 
-/* A single request larger than the budget is let in alone. Small ones, which are here whole, have a quarter of the
- * budget to themselves, so that large ones that are slow to come don't keep them out. */
+/* One large request is let in whatever its size and whatever else is held: fetches that are parked and stashes of those
+ * who wait themselves must not keep it out for ever. Small ones, which are here whole, have a quarter of the budget to
+ * themselves, so that large ones that are slow to come don't keep them out. */
 static bool is_admitted(const struct broker *b, size_t size)
 {
-    if (size <= BROKER_SMALL_FRAME && b->small_used + size <= memory_budget(b) / 4)
+    if (size <= BROKER_SMALL_FRAME && (b->small_used == 0 || b->small_used + size <= memory_budget(b) / 4))
         return true;
-    return b->memory_used == 0 || b->memory_used + size <= memory_budget(b);
+    if (size > BROKER_SMALL_FRAME && b->large_used == 0)
+        return true;
+    return b->memory_used + size <= memory_budget(b);
 }
 
 static void fail_protocol(struct broker_conn *c, uint64_t *counter)
@@ -213,12 +216,8 @@ static void watch_frame(struct broker_conn *c)
 
 static void note_activity(struct broker_conn *c, size_t n)
 {
-    struct broker *b = c->broker;
-
-    b->stats.bytes_received += n;
-    c->active_ns = b->now_ns;
-    list_remove(&c->link);
-    list_append(&b->conns, &c->link);
+    c->broker->stats.bytes_received += n;
+    broker_conn_touch(c);
 }
 
 /* Straight into the frame. Returns as net_recv(). */
@@ -316,17 +315,28 @@ bool broker_conn_receive(struct broker_conn *c)
     return receive_some(c);
 }
 
-/* Those who waited longest go first. One that still doesn't get its memory puts itself at the end, so each is asked
- * once. */
+/* How large a frame it waits to begin: its size stands at the front of the stash. */
+static size_t awaited_size(const struct broker_conn *c)
+{
+    uint32_t size;
+
+    gq_assert(c->stash_size >= WIRE_FRAME_PREFIX_SIZE);
+    return wire_frame_size(c->stash, WIRE_FRAME_MAX_SIZE, &size) < 0 ? 0 : size;
+}
+
+/* Those who waited longest go first; those for whom there is nothing stay where they are. */
 void broker_admit_waiters(struct broker *b)
 {
-    struct list waiters;
-    struct list *link;
+    struct broker_conn *c, *tmp;
+    size_t promised = 0;
 
-    if (b->memory_used >= memory_budget(b))
-        return;
-    list_init(&waiters);
-    list_splice(&waiters, &b->memory_waiters);
-    while ((link = list_pop(&waiters)) != NULL)
-        broker_conn_kick(list_entry(link, struct broker_conn, wait));
+    list_foreach_safe (&b->memory_waiters, c, tmp, wait) {
+        size_t size = awaited_size(c);
+
+        if (!is_admitted(b, size) || (promised > 0 && b->memory_used + promised + size > memory_budget(b)))
+            continue;
+        promised += size;
+        list_remove(&c->wait);
+        broker_conn_kick(c);
+    }
 }

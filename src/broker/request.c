@@ -44,6 +44,11 @@ static void request_put(struct broker *b, struct broker_request *req)
     b->n_idle_requests++;
 }
 
+static uint64_t *used_by(struct broker *b, size_t frame_size)
+{
+    return frame_size <= BROKER_SMALL_FRAME ? &b->small_used : &b->large_used;
+}
+
 struct broker_request *broker_request_new(struct broker_conn *c, size_t frame_size)
 {
     struct broker *b = c->broker;
@@ -66,8 +71,7 @@ struct broker_request *broker_request_new(struct broker_conn *c, size_t frame_si
     req->n_segments = req->segment = 0;
     req->sent = 0;
     b->memory_used += frame_size;
-    if (frame_size <= BROKER_SMALL_FRAME)
-        b->small_used += frame_size;
+    *used_by(b, frame_size) += frame_size;
     b->n_live_requests++;
     return req;
 }
@@ -81,8 +85,8 @@ static void request_free(struct broker_request *req)
         wr_fini(&list_entry(link, struct broker_ask, link)->body);
     heap_remove(&b->request_timers, &req->timer);
     b->memory_used -= req->frame.size;
-    if (req->frame.size <= BROKER_SMALL_FRAME)
-        b->small_used -= req->frame.size;
+    *used_by(b, req->frame.size) -= req->frame.size;
+    b->memory_freed = true;
     buf_unref(TAKE_PTR(req->buf));
     b->n_live_requests--;
     request_put(b, req);

@@ -89,7 +89,7 @@ static bool is_finished(const struct broker_conn *c)
     const struct broker_request *first = list_first(&c->requests, struct broker_request, link);
 
     if (first == NULL)
-        return (c->closing && c->reading == NULL) || c->eof;
+        return c->closing || c->eof;
     return first->phase == BROKER_REQUEST_FAILED;
 }
 
@@ -115,6 +115,7 @@ bool broker_conn_send(struct broker_conn *c)
             broker_conn_close(c);
             return false;
         }
+        broker_conn_touch(c);
         advance(c, (size_t)sent);
     }
     if (is_finished(c)) {

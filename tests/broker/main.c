@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/suites.h"
 
-TEST_MAIN("broker", admin_create_suite, admin_delete_suite, admin_configs_suite, admin_describe_suite, opening_suite)
+TEST_MAIN("broker", connection_suite, admin_create_suite, admin_delete_suite, admin_configs_suite, admin_describe_suite,
+          opening_suite)

@@ -3,6 +3,7 @@
 
 #include "support/suite.h"
 
+Suite *connection_suite(void);
 Suite *admin_create_suite(void);
 Suite *admin_delete_suite(void);
 Suite *admin_configs_suite(void);

@@ -6,6 +6,9 @@
  * given back and the partitions are watched: the first that gets new data, or the end of max_wait, ends the watching,
  * and all are read again. */
 
+/* A connection that is muted doesn't hear that its peer has gone, so no fetch waits for days. */
+#define MAX_WAIT_MS (5 * 60 * 1000)
+
 struct fetch_partition {
     struct broker_op read, release, watch, cancel;
     const struct wire_fetch_request_partition *from;
@@ -22,7 +25,7 @@ struct fetch_state {
     struct fetch_partition *partitions;
     int32_t n_partitions;
     uint64_t deadline_ns;
-    bool parked;
+    uint64_t begun_ns; /* when it came, or when its wait ended */
     struct wire_gaps gaps;
 };
 
@@ -174,7 +177,7 @@ static void answer(struct broker_request *req)
     if (segments == NULL)
         return;
     lay_out(s, &req->out, segments);
-    histogram_add(&req->broker->stats.fetch_ns, broker_now_ns(req) - (s->parked ? s->deadline_ns : req->received_ns));
+    histogram_add(&req->broker->stats.fetch_ns, broker_now_ns(req) - s->begun_ns);
     broker_answer_segments(req, segments, n);
 }
 
@@ -186,6 +189,7 @@ static void watched(struct broker_request *req)
 
     broker_request_stay_awake(req);
     req->parked = false;
+    s->begun_ns = broker_now_ns(req);
     req->broker->stats.fetches_parked--;
     req->next = start_reads;
     req->n_pending++;
@@ -208,15 +212,16 @@ static void park(struct broker_request *req)
 {
     struct fetch_state *s = req->state;
 
-    s->parked = req->parked = true;
+    req->parked = true;
     req->broker->stats.fetches_parked++;
     release_all(req);
     for (int32_t i = 0; i < s->n_partitions; i++) {
         struct fetch_partition *p = &s->partitions[i];
 
         broker_op_init(req, &p->watch, REPLICA_WATCH, p->group, -1);
-        p->watch.op.watch.offset = p->read.op.read.ret_high_watermark;
         p->watch.op.watch.read_committed = s->request.isolation_level != 0;
+        p->watch.op.watch.offset =
+            p->watch.op.watch.read_committed ? p->read.op.read.ret_last_stable : p->read.op.read.ret_high_watermark;
         p->watch.wakes = true;
         broker_op_start(&p->watch);
     }
@@ -236,8 +241,9 @@ static void reads_back(struct broker_request *req)
     }
     req->release = release_all;
     bytes = choose(s);
-    if (bytes < 0 || bytes >= s->request.min_bytes || s->n_partitions == 0 || broker_now_ns(req) >= s->deadline_ns ||
-        broker_request_is_hurried(req))
+    /* More than max_bytes can't come, whatever min_bytes asks. */
+    if (bytes < 0 || bytes >= MIN(s->request.min_bytes, s->request.max_bytes) || s->n_partitions == 0 ||
+        broker_now_ns(req) >= s->deadline_ns || broker_request_is_hurried(req))
         answer(req);
     else
         park(req);
@@ -335,6 +341,7 @@ void broker_handle_fetch(struct broker_request *req, struct rd *body)
     }
     if (!find_partitions(req, s))
         return;
-    s->deadline_ns = req->received_ns + (uint64_t)MAX(s->request.max_wait_ms, 0) * 1000000;
+    s->begun_ns = req->received_ns;
+    s->deadline_ns = req->received_ns + (uint64_t)MIN(MAX(s->request.max_wait_ms, 0), MAX_WAIT_MS) * 1000000;
     start_reads(req);
 }

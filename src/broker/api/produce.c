@@ -194,6 +194,9 @@ void broker_handle_produce(struct broker_request *req, struct rd *body)
         answer(req);
         return;
     }
-    req->next = answer;
-    broker_request_sleep(req, broker_now_ns(req) + (uint64_t)MAX(s->request.timeout_ms, 0) * 1000000);
+    /* Without acks nobody waits for an answer: what is slow hasn't failed, and doesn't cost the connection. */
+    if (s->request.acks == 0)
+        broker_request_then(req, answer);
+    else
+        broker_request_then_within(req, s->request.timeout_ms, answer);
 }
