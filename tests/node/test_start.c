@@ -6,6 +6,7 @@
 
 #include "base/util.h"
 #include "journal/superblock.h"
+#include "node/internal.h"
 #include "node/rig.h"
 #include "node/suites.h"
 
@@ -200,6 +201,11 @@ START_TEST(reactors_may_change)
 }
 END_TEST
 
+static int find_orphan(void *ctx, const struct journal_group_state *st)
+{
+    return node_group_find(ctx, st->group) == NULL;
+}
+
 /* A crash between a topic's deletion and the end of its groups leaves nothing that keeps journal files. */
 START_TEST(orphans_leave_the_journal)
 {
@@ -215,6 +221,8 @@ START_TEST(orphans_leave_the_journal)
         rig_crash(r, SIM_CRASH_NOTHING);
         rig_start_ok(r);
         ck_assert_int_eq(r->fatal_error, 0);
+        for (unsigned s = 0; s < r->n_shards; s++)
+            ck_assert_int_eq(journal_groups(r->node->shards[s].journal, find_orphan, &r->node->shards[s]), 0);
         rig_free(r);
     }
 }

@@ -123,7 +123,7 @@ START_TEST(a_full_disk)
     ck_assert_int_ge(refused, 3);
     c = rig_connect(r, 1);
     ck_assert_int_gt(ask_fetch(c, "a", 1, 0, ids, offsets, 8, &next), 0);
-    ck_assert(rig_stop(r, 1000 * MS, 40000 * MS));
+    ck_assert(rig_stop(r, 1000 * MS, 10000 * MS));
     ck_assert_int_eq(r->fatal_error, 0);
     ck_assert_int_eq(rig_start(r), 0);
     rig_run(r, 3000 * MS);
@@ -154,7 +154,7 @@ START_TEST(nothing_can_be_written)
             rig_run(r, 3000 * MS);
         else
             rig_step(r);
-        ck_assert(rig_stop(r, 1000 * MS, 40000 * MS));
+        ck_assert(rig_stop(r, 1000 * MS, 10000 * MS));
         ck_assert_int_eq(r->fatal_error, 0);
         rig_free(r);
     }
