@@ -6,8 +6,11 @@ import pathlib
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import time
+
+from e2elib.frames import request
 
 READY = re.compile(rb"(?=[^\n]*\bready\b)[^\n]*\bport=(\d+)")
 TOP = pathlib.Path(__file__).resolve().parents[3]
@@ -104,6 +107,24 @@ class Broker:
                          lambda: READY.search(self.log()) or self.check_alive(), self.patience_s)
         self.port = int(ready.group(1))
         return self
+
+    def start_silent(self):
+        """Starts one that logs elsewhere, so that standard error doesn't tell when it is ready."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.launch()
+        wait_for(f"an answer of {self.name}", lambda: self.answers() or self.check_alive(), self.patience_s)
+        return self
+
+    def answers(self):
+        """Whether it answers ApiVersions."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=self.patience_s) as conn:
+                conn.sendall(request(18, 0))
+                return bool(conn.recv(4))
+        except OSError:
+            return False
 
     def check_alive(self):
         status = self.process.poll()
