@@ -244,8 +244,10 @@ def test_delete_records(t):
     read = b"".join(message.value() for message in Confluent.messages(broker.address, "t", 0, 40))
     assert read == b"".join(pieces(data, 1000)[40:])
     admin = Confluent.admin(broker.address)  # the old one's connection died with the broker
+    admin.list_topics(timeout=10)  # a client that doesn't know the leader yet may say _NOENT by itself
     beyond = [confluent_kafka.TopicPartition("t", 0, end + 1)]
-    assert error_of(lambda: result(admin.delete_records(beyond))) == KafkaError.OFFSET_OUT_OF_RANGE
+    code = error_of(lambda: result(admin.delete_records(beyond)))
+    assert code == KafkaError.OFFSET_OUT_OF_RANGE, code
     result(admin.delete_records([confluent_kafka.TopicPartition("t", 0, confluent_kafka.OFFSET_END)]))
     assert ends(broker, "t") == (end, end)
 
