@@ -95,8 +95,10 @@ static struct sys_log_record *record_new(enum record_kind kind, size_t text_size
     return r;
 }
 
-/* A message of the log's own, about the log itself. */
-_printf_(2, 3) static void tell_outside(enum log_event event, const char *fmt, ...)
+/* A message of the log's own, about the log itself. It is written at once, by the log's thread: in the queue it would
+ * be lost behind the end. */
+_printf_(3, 4) static void tell(void (*write)(const struct sys_log_record *r), enum log_event event, const char *fmt,
+                                ...)
 {
     struct error_text text;
     struct sys_log_record *r;
@@ -111,14 +113,14 @@ _printf_(2, 3) static void tell_outside(enum log_event event, const char *fmt, .
     r->event = event;
     r->level = sys_log_event_level(event);
     memcpy(r->text, text.text, r->size);
-    write_outside(r);
+    write(r);
     free(r);
 }
 
 static void tell_file_error(int err)
 {
     if (err < 0 && err != the_log.file_error)
-        tell_outside(LOG_EVENT_LOG_FILE_FAILED, "log file %s: %s", the_log.file.path, error_text(err));
+        tell(write_outside, LOG_EVENT_LOG_FILE_FAILED, "log file %s: %s", the_log.file.path, error_text(err));
     the_log.file_error = err;
 }
 
@@ -175,8 +177,9 @@ static void log_main(void *ctx)
             handle(r);
         }
         n_dropped = atomic_exchange_explicit(&the_log.n_dropped, 0, memory_order_relaxed);
-        if (n_dropped > 0)
-            log_event(LOG_DROPPED, "%u messages were dropped: they came faster than they could be written", n_dropped);
+        if (n_dropped > 0 && sys_log_wants(LOG_LEVEL_WARN))
+            tell(write_text, LOG_EVENT_LOG_DROPPED,
+                 "%u messages were dropped: they came faster than they could be written", n_dropped);
     }
 }
 
