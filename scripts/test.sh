@@ -130,7 +130,7 @@ stages() {
 
 # The lines that look like the reason, which parallel make may have buried, and the end of a log.
 show_failure() {
-    grep -anE 'error:|\*\*\*|^FAIL|Sanitizer:|runtime error' "$1" | head -n 20
+    { grep -anE 'error:|\*\*\*|^FAIL|Sanitizer:|runtime error' "$1" || true; } | head -n 20
     echo ...
     tail -n 80 "$1"
     echo "all of it is in $1"

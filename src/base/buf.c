@@ -6,38 +6,75 @@
 #define CLASS_NONE BUF_N_CLASSES /* too large for a class: never kept */
 #define HEADER_SIZE ALIGN_UP(sizeof(struct buf), BUF_ALIGN)
 
-void buf_pool_init(struct buf_pool *p, size_t max_free_bytes)
+void buf_pool_init(struct buf_pool *p, size_t max_bytes)
 {
-    *p = (struct buf_pool){ .max_free_bytes = max_free_bytes };
+    *p = (struct buf_pool){ .max_bytes = max_bytes };
+}
+
+void buf_pool_set_max(struct buf_pool *p, size_t max_bytes)
+{
+    p->max_bytes = max_bytes;
+}
+
+static struct buf *take_free(struct buf_pool *p, uint32_t class_index)
+{
+    struct buf *b = p->free[class_index];
+
+    p->free[class_index] = b->next_free;
+    p->free_bytes -= b->capacity;
+    p->unused_bytes = MIN(p->unused_bytes, p->free_bytes);
+    return b;
 }
 
 void buf_pool_fini(struct buf_pool *p)
 {
     gq_assert(p->used_bytes == 0);
-    for (size_t i = 0; i < BUF_N_CLASSES; i++) {
-        while (p->free[i] != NULL) {
-            struct buf *b = p->free[i];
-
-            p->free[i] = b->next_free;
-            free(b);
-        }
+    for (uint32_t i = 0; i < BUF_N_CLASSES; i++) {
+        while (p->free[i] != NULL)
+            free(take_free(p, i));
     }
-    p->free_bytes = 0;
+}
+
+bool buf_pool_trim(struct buf_pool *p)
+{
+    size_t target = p->free_bytes - (p->unused_bytes + 1) / 2;
+
+    for (uint32_t i = BUF_N_CLASSES; i-- > 0;) {
+        while (p->free[i] != NULL && p->free_bytes > target)
+            free(take_free(p, i));
+    }
+    p->unused_bytes = p->free_bytes;
+    return p->free_bytes > 0;
+}
+
+#define STEPS (1u << BUF_CLASS_STEP_BITS)
+
+/* Class 0 has the least size; then there are STEPS classes between each power of two and the next. */
+static size_t class_size(uint32_t class_index)
+{
+    uint32_t doublings = (class_index - 1) / STEPS, steps = (class_index - 1) % STEPS + 1;
+
+    if (class_index == 0)
+        return (size_t)1 << BUF_CLASS_MIN_SHIFT;
+    return (size_t)(STEPS + steps) << (BUF_CLASS_MIN_SHIFT + doublings - BUF_CLASS_STEP_BITS);
 }
 
 static uint32_t class_of(size_t capacity)
 {
+    uint32_t shift;
+
     if (capacity <= (size_t)1 << BUF_CLASS_MIN_SHIFT)
         return 0;
     if (capacity > (size_t)1 << BUF_CLASS_MAX_SHIFT)
         return CLASS_NONE;
-    return (uint32_t)(64 - __builtin_clzll(capacity - 1) - BUF_CLASS_MIN_SHIFT);
+    shift = 63 - (uint32_t)__builtin_clzll(capacity - 1); /* 2^shift < capacity ≤ 2^(shift + 1) */
+    return (shift - BUF_CLASS_MIN_SHIFT) * STEPS + 1 +
+           (uint32_t)((capacity - 1 - ((size_t)1 << shift)) >> (shift - BUF_CLASS_STEP_BITS));
 }
 
 static struct buf *alloc_buf(size_t capacity, uint32_t class_index)
 {
-    size_t size =
-        class_index == CLASS_NONE ? ALIGN_UP(capacity, BUF_ALIGN) : (size_t)1 << (BUF_CLASS_MIN_SHIFT + class_index);
+    size_t size = class_index == CLASS_NONE ? ALIGN_UP(capacity, BUF_ALIGN) : class_size(class_index);
     struct buf *b;
 
     if (size < capacity || size > SIZE_MAX - HEADER_SIZE)
@@ -56,15 +93,12 @@ struct buf *buf_new(struct buf_pool *p, size_t capacity)
     uint32_t class_index = class_of(capacity);
     struct buf *b;
 
-    if (class_index != CLASS_NONE && p->free[class_index] != NULL) {
-        b = p->free[class_index];
-        p->free[class_index] = b->next_free;
-        p->free_bytes -= b->capacity;
-    } else {
+    if (class_index != CLASS_NONE && p->free[class_index] != NULL)
+        b = take_free(p, class_index);
+    else
         b = alloc_buf(capacity, class_index);
-        if (b == NULL)
-            return NULL;
-    }
+    if (b == NULL)
+        return NULL;
     b->refs = 1;
     b->size = 0;
     b->pool = p;
@@ -85,7 +119,7 @@ static void give_back(struct buf *b)
     struct buf_pool *p = b->pool;
 
     p->used_bytes -= b->capacity;
-    if (b->class_index == CLASS_NONE || b->capacity > p->max_free_bytes - p->free_bytes) {
+    if (b->class_index == CLASS_NONE || p->used_bytes + p->free_bytes + b->capacity > p->max_bytes) {
         free(b);
         return;
     }

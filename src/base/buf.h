@@ -6,6 +6,7 @@
  * A buffer belongs to the thread that owns its pool: only that thread takes and drops references (the count is
  * not atomic). Other threads may read or fill the bytes while the owner holds a reference on their behalf. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -26,17 +27,24 @@ struct buf {
 
 #define BUF_ALIGN 64
 #define BUF_CLASS_MIN_SHIFT 9  /* 512 B */
-#define BUF_CLASS_MAX_SHIFT 20 /* 1 MiB; larger ones are allocated and freed one by one */
-#define BUF_N_CLASSES (BUF_CLASS_MAX_SHIFT - BUF_CLASS_MIN_SHIFT + 1)
+#define BUF_CLASS_MAX_SHIFT 23 /* 8 MiB; larger ones are allocated and freed one by one */
+#define BUF_CLASS_STEP_BITS 2  /* four classes for each doubling: at most a quarter more than was asked for */
+#define BUF_N_CLASSES (((BUF_CLASS_MAX_SHIFT - BUF_CLASS_MIN_SHIFT) << BUF_CLASS_STEP_BITS) + 1)
 
 struct buf_pool {
     struct buf *free[BUF_N_CLASSES];
-    size_t free_bytes;     /* kept ready */
-    size_t max_free_bytes; /* beyond it a buffer goes back to the system */
-    size_t used_bytes;     /* capacity of all buffers in use */
+    size_t free_bytes;   /* kept ready */
+    size_t used_bytes;   /* capacity of all buffers in use */
+    size_t max_bytes;    /* of both: beyond it a buffer goes back to the system */
+    size_t unused_bytes; /* the least that was free since the last trim: nobody missed it */
 };
 
-void buf_pool_init(struct buf_pool *p, size_t max_free_bytes);
+void buf_pool_init(struct buf_pool *p, size_t max_bytes);
+/* Buffers that come back from now on are kept within this. */
+void buf_pool_set_max(struct buf_pool *p, size_t max_bytes);
+/* Gives back half of what nobody needed since the last call, largest buffers first. Called about once a second it
+ * leaves an idle pool empty after a while, and a busy one alone. True: there is more to give back by and by. */
+bool buf_pool_trim(struct buf_pool *p);
 /* All buffers must have come back. */
 void buf_pool_fini(struct buf_pool *p);
 

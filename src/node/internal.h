@@ -60,6 +60,7 @@ struct node_reactor {
     bool closed;                /* draining took too long: its groups let nobody wait any more */
     bool phase_done;            /* told to reactor 0 */
     bool ready;
+    bool trims; /* keeps buffers that may go */
 };
 
 /* Reactor 0 only: metadata's image on its way to SQLite. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "node/internal.h"
 
-#define REACTOR_POOL_BYTES (4u << 20)
 #define MAX_PRODUCER_IDS 10000
 
 static void journal_failed(void *ctx, int err, const char *what)
@@ -37,6 +36,14 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed)
     list_init(&s->replicas.dirty);
 }
 
+/* Entries in memory: those that wait for their segment, and those kept for readers. */
+static size_t pool_bytes(const struct node *n)
+{
+    const struct config *c = n->config;
+
+    return (size_t)(c->performance.write_cache_size_bytes + c->performance.read_cache_size_bytes) / n->n_reactors;
+}
+
 static void reactor_init(struct node *n, unsigned index, const struct node_options *options, uint64_t hash_seed)
 {
     struct node_reactor *r = &n->reactors[index];
@@ -45,7 +52,7 @@ static void reactor_init(struct node *n, unsigned index, const struct node_optio
     r->index = index;
     r->env = options->envs[index];
     meta_init(&r->meta, hash_seed);
-    buf_pool_init(&r->pool, REACTOR_POOL_BYTES);
+    buf_pool_init(&r->pool, pool_bytes(n));
     r->backend = (struct broker_backend){
         .ops = &node_backend_ops,
         .env = r->env,
@@ -241,6 +248,7 @@ void node_reload(struct node *n, unsigned reactor, const struct config *config)
     if (reactor == 0)
         n->config = config;
     r->backend.config = config;
+    buf_pool_set_max(&r->pool, pool_bytes(n));
     broker_reload(r->broker);
     node_refresh_limits(r);
 }

@@ -12,13 +12,19 @@ START_TEST(capacity_is_the_class)
     } cases[] = { { 0, 512 },
                   { 1, 512 },
                   { 512, 512 },
-                  { 513, 1024 },
+                  { 513, 640 },
+                  { 640, 640 },
+                  { 641, 768 },
+                  { 1000, 1024 },
+                  { 1025, 1280 },
                   { 65536, 65536 },
-                  { 65537, 131072 },
+                  { 65537, 81920 },
                   { 1 << 20, 1 << 20 },
                   { (1 << 20) - 1, 1 << 20 },
-                  { (1 << 20) + 1, (1 << 20) + 64 },
-                  { 3 << 20, 3 << 20 } };
+                  { (1 << 20) + 1, 5 << 18 },
+                  { 8 << 20, 8 << 20 },
+                  { (8 << 20) + 1, (8 << 20) + 64 },
+                  { 9 << 20, 9 << 20 } };
 
     buf_pool_init(&p, 0);
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -42,20 +48,50 @@ START_TEST(pool_keeps_up_to_its_limit)
     struct buf_pool p;
     struct buf *a, *b, *c;
 
-    buf_pool_init(&p, 1536);
+    buf_pool_init(&p, 2560);
     a = buf_new(&p, 1024);
-    b = buf_new(&p, 512);
+    b = buf_new(&p, 1024);
     c = buf_new(&p, 512);
-    ck_assert_uint_eq(p.used_bytes, 2048);
+    ck_assert_uint_eq(p.used_bytes, 2560);
     buf_unref(a);
+    buf_unref(c);
+    ck_assert_uint_eq(p.free_bytes, 1536);
+    a = buf_new(&p, 2048); /* not one of those: for its sake the next ones don't stay */
     buf_unref(b);
     ck_assert_uint_eq(p.free_bytes, 1536);
-    buf_unref(c); /* no room: goes back to the system */
+    buf_unref(a);
     ck_assert_uint_eq(p.free_bytes, 1536);
     ck_assert_uint_eq(p.used_bytes, 0);
-    ck_assert_ptr_eq(buf_new(&p, 600), a);
+    a = buf_new(&p, 1000);
     ck_assert_uint_eq(p.free_bytes, 512);
     buf_unref(a);
+    ck_assert_uint_eq(p.free_bytes, 1536);
+    buf_pool_fini(&p);
+}
+END_TEST
+
+START_TEST(trim_gives_back_what_nobody_missed)
+{
+    struct buf *bufs[8];
+    struct buf_pool p;
+    int rounds = 0;
+
+    buf_pool_init(&p, SIZE_MAX);
+    for (size_t i = 0; i < ARRAY_SIZE(bufs); i++)
+        bufs[i] = buf_new(&p, 1024);
+    for (size_t i = 0; i < ARRAY_SIZE(bufs); i++)
+        buf_unref(bufs[i]);
+    ck_assert(buf_pool_trim(&p)); /* all of them were needed since the start */
+    ck_assert_uint_eq(p.free_bytes, 8192);
+    for (size_t i = 0; i < 4; i++)
+        bufs[i] = buf_new(&p, 1024);
+    for (size_t i = 0; i < 4; i++)
+        buf_unref(bufs[i]);
+    ck_assert(buf_pool_trim(&p)); /* of four that lay there two go */
+    ck_assert_uint_eq(p.free_bytes, 6144);
+    while (buf_pool_trim(&p))
+        ck_assert_int_lt(++rounds, 10);
+    ck_assert_uint_eq(p.free_bytes, 0);
     buf_pool_fini(&p);
 }
 END_TEST
@@ -181,6 +217,7 @@ Suite *buf_suite(void)
 
     suite_add(s, capacity_is_the_class);
     suite_add(s, pool_keeps_up_to_its_limit);
+    suite_add(s, trim_gives_back_what_nobody_missed);
     suite_add(s, last_reference_frees);
     suite_add(s, chain_counts_references);
     suite_add(s, adjacent_pieces_join);
