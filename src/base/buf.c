@@ -103,6 +103,7 @@ struct buf *buf_new(struct buf_pool *p, size_t capacity)
     b->size = 0;
     b->pool = p;
     b->next_free = NULL;
+    b->release = NULL;
     p->used_bytes += b->capacity;
     return b;
 }
@@ -133,8 +134,11 @@ void buf_unref(struct buf *b)
     if (b == NULL)
         return;
     gq_assert(b->refs > 0);
-    if (--b->refs == 0)
-        give_back(b);
+    if (--b->refs > 0)
+        return;
+    if (b->release != NULL)
+        b->release(b);
+    give_back(b);
 }
 
 void buf_chain_init(struct buf_chain *c)

@@ -22,6 +22,7 @@ struct buf {
     size_t size;          /* bytes used, kept by the user */
     struct buf_pool *pool;
     struct buf *next_free;
+    void (*release)(struct buf *b); /* NULL, or called with the last reference, before the buffer goes back */
     uint8_t *data; /* aligned to BUF_ALIGN */
 };
 

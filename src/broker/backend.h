@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/slice.h"
 #include "base/uuid.h"
 #include "config/config.h"
@@ -42,6 +43,7 @@ struct broker_backend_ops {
 struct broker_backend {
     const struct broker_backend_ops *ops;
     struct env *env;
+    struct buf_pool *pool;   /* of this reactor: frames, and what replicas keep in memory */
     const struct meta *meta; /* this reactor's copy */
     /* Current settings; replaced as a whole on reload, between turns. */
     const struct config *config;

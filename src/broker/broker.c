@@ -1,14 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/internal.h"
 
-/* Frames, and what replicas keep of them as entries: each has a budget, and buffers within both are kept for reuse. */
-static size_t pool_bytes(const struct broker *b)
-{
-    const struct config *c = b->backend->config;
-
-    return (size_t)(c->request_memory_bytes + c->performance.write_cache_size_bytes) / b->n_reactors;
-}
-
 struct broker *broker_new(struct broker_backend *backend, unsigned n_reactors)
 {
     struct broker *b = xcalloc(1, sizeof(*b));
@@ -25,7 +17,6 @@ struct broker *broker_new(struct broker_backend *backend, unsigned n_reactors)
     hash_table_init(&b->addresses);
     heap_init(&b->request_timers);
     heap_init(&b->frame_timers);
-    buf_pool_init(&b->pool, pool_bytes(b));
     histogram_init(&b->stats.produce_ns);
     histogram_init(&b->stats.fetch_ns);
     backend->env->net->handler = (struct net_handler){ .accepted = broker_accepted, .ready = broker_ready, .ctx = b };
@@ -41,7 +32,6 @@ void broker_free(struct broker *b)
     hash_table_fini(&b->addresses);
     heap_fini(&b->request_timers);
     heap_fini(&b->frame_timers);
-    buf_pool_fini(&b->pool);
     free(b->scratch);
     free(b);
 }
@@ -191,14 +181,8 @@ void broker_close_all(struct broker *b)
         broker_conn_close(c);
 }
 
-bool broker_tick(struct broker *b)
-{
-    return buf_pool_trim(&b->pool);
-}
-
 void broker_reload(struct broker *b)
 {
-    buf_pool_set_max(&b->pool, pool_bytes(b));
     broker_admit_waiters(b); /* limits may be wider now */
 }
 

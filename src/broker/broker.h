@@ -61,9 +61,6 @@ void broker_set_http(struct broker *b, void (*fn)(void *ctx, unsigned reactor, s
 /* Works on all that came in since the last turn and sends what is ready. Returns the next deadline (ns). */
 uint64_t broker_turn(struct broker *b, uint64_t now_ns);
 
-/* About once a second: gives memory back that isn't needed any more. True while there is more to give back. */
-bool broker_tick(struct broker *b);
-
 /* Orderly end: takes no more connections or requests; answers what is under way (parked fetches at once), then
  * closes. */
 void broker_stop(struct broker *b);

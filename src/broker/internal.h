@@ -67,7 +67,6 @@ struct broker {
     struct hash_table addresses;
     uint64_t hash_seed;
     struct heap request_timers, frame_timers;
-    struct buf_pool pool;
     struct list idle_requests;
     unsigned n_idle_requests;
     unsigned n_live_requests; /* all that aren't idle, also of dead connections */

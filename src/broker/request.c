@@ -52,7 +52,7 @@ static uint64_t *used_by(struct broker *b, size_t frame_size)
 struct broker_request *broker_request_new(struct broker_conn *c, size_t frame_size)
 {
     struct broker *b = c->broker;
-    struct buf *buf = buf_new(&b->pool, frame_size);
+    struct buf *buf = buf_new(b->backend->pool, frame_size);
     struct broker_request *req;
 
     if (buf == NULL)

@@ -39,6 +39,14 @@ static unsigned count_new_segments(const struct log *l, const struct log_append 
     return n;
 }
 
+static void parse(const struct log_append_entry *entry, struct entry *ret)
+{
+    int r = entry->batches.size > 0 ? entry_parse_apart(entry->data, entry->size, entry->batches, ret)
+                                    : entry_parse(entry->data, entry->size, ret);
+
+    gq_assert(r == 0);
+}
+
 static void prepare_active(struct append_op *op, struct log_segment *s)
 {
     struct piece *p = &op->pieces[op->n_pieces++];
@@ -55,7 +63,7 @@ static void prepare_new(struct log *l, struct append_op *op, const struct log_ap
     struct piece *p = &op->pieces[op->n_pieces++];
     struct entry e;
 
-    gq_assert(entry_parse(first->data, first->size, &e) == 0);
+    parse(first, &e);
     p->is_new = true;
     p->base_offset = e.header.first_offset;
     p->segment = segment_new(l, first->index, p->base_offset);
@@ -226,7 +234,7 @@ static int write_chunk(const struct log *l, struct append_op *op, struct piece *
         struct table_record rec;
         struct entry e;
 
-        gq_assert(entry_parse(entries[i].data, entries[i].size, &e) == 0);
+        parse(&entries[i], &e);
         gq_assert(entries[i].index == op->at.index + 1 + i && entries[i].term >= end.term);
         gq_assert(e.header.first_offset == end.next_offset);
         r = make_record(&entries[i], &e, &end, &rec);
@@ -378,7 +386,7 @@ static void publish(struct log *l, const struct log_append *job, struct append_o
 
         if (l->n_runs > 0 && l->runs[l->n_runs - 1].term == entry->term)
             continue;
-        gq_assert(entry_parse(entry->data, entry->size, &e) == 0);
+        parse(entry, &e);
         term_add(l, entry->term, entry->index, e.header.first_offset);
     }
     l->end = op->at;

@@ -44,19 +44,36 @@ static bool entry_header_is_sound(const struct entry_header *h)
     return h->batches_size == 0 || h->type == ENTRY_DATA;
 }
 
+static int parse_head(const void *data, size_t size, struct entry *e)
+{
+    if (size < ENTRY_HEADER_SIZE)
+        return -EBADMSG;
+    entry_header_read(data, &e->header);
+    if (!entry_header_is_sound(&e->header) || e->header.commands_size > size - ENTRY_HEADER_SIZE)
+        return -EBADMSG;
+    e->commands = slice_make((const uint8_t *)data + ENTRY_HEADER_SIZE, e->header.commands_size);
+    return 0;
+}
+
 int entry_parse(const void *data, size_t size, struct entry *ret)
 {
     struct entry e;
 
-    if (size < ENTRY_HEADER_SIZE)
+    if (parse_head(data, size, &e) < 0 || e.header.batches_size != size - ENTRY_HEADER_SIZE - e.commands.size)
         return -EBADMSG;
-    entry_header_read(data, &e.header);
-    if (!entry_header_is_sound(&e.header))
-        return -EBADMSG;
-    if ((uint64_t)e.header.commands_size + e.header.batches_size != size - ENTRY_HEADER_SIZE)
-        return -EBADMSG;
-    e.commands = slice_make((const uint8_t *)data + ENTRY_HEADER_SIZE, e.header.commands_size);
     e.batches = slice_make(e.commands.data + e.commands.size, e.header.batches_size);
+    *ret = e;
+    return 0;
+}
+
+int entry_parse_apart(const void *head, size_t head_size, struct slice batches, struct entry *ret)
+{
+    struct entry e;
+
+    if (parse_head(head, head_size, &e) < 0 || head_size != ENTRY_HEADER_SIZE + e.commands.size ||
+        batches.size != e.header.batches_size)
+        return -EBADMSG;
+    e.batches = batches;
     *ret = e;
     return 0;
 }

@@ -66,6 +66,8 @@ void entry_header_write(const struct entry_header *h, uint8_t to[ENTRY_HEADER_SI
  * batches without offsets or offsets without batches, batches in an entry that isn't ENTRY_DATA. What commands and
  * batches hold isn't looked at. */
 int entry_parse(const void *data, size_t size, struct entry *ret);
+/* The same for an envelope whose batches lie apart from header and commands. */
+int entry_parse_apart(const void *head, size_t head_size, struct slice batches, struct entry *ret);
 
 /* State commands: {u16 kind, u16 version, u32 body size, body}, back to back. */
 #define ENTRY_COMMAND_HEADER_SIZE 8

@@ -91,6 +91,7 @@ struct log_append_entry {
     size_t size;
     bool roll;             /* as log_plan() said */
     struct slice snapshot; /* with roll: partition snapshot as of index − 1 */
+    struct slice batches;  /* null, or the batches: then data has only what comes before them */
 };
 
 /* An append job: entries in index order, the first is log_end().index + 1; it may span segments. The caller keeps

@@ -50,14 +50,6 @@ static bool is_due(uint64_t *next_ns, uint64_t now_ns, uint64_t interval_ns)
     return true;
 }
 
-/* Memory that the last seconds' traffic didn't need goes back to the system. True while there is more of it. */
-static bool trim(struct node_reactor *r)
-{
-    bool more = buf_pool_trim(&r->pool);
-
-    return broker_tick(r->broker) || more;
-}
-
 uint64_t node_housekeep(struct node_reactor *r)
 {
     struct node *n = r->node;
@@ -67,7 +59,7 @@ uint64_t node_housekeep(struct node_reactor *r)
     uint64_t deadline = r->next_housekeep_ns;
 
     if (tick)
-        r->trims = trim(r);
+        r->trims = buf_pool_trim(&r->pool);
     if (r->trims)
         deadline = MIN(deadline, r->next_tick_ns);
     for (unsigned i = r->index; i < n->n_shards; i += n->n_reactors) {

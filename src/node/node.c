@@ -36,12 +36,15 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed)
     list_init(&s->replicas.dirty);
 }
 
-/* Entries in memory: those that wait for their segment, and those kept for readers. */
+/* Frames, entries that wait for their segment, and those kept for readers: each has a budget, and buffers within all of
+ * them are kept for reuse. */
 static size_t pool_bytes(const struct node *n)
 {
     const struct config *c = n->config;
 
-    return (size_t)(c->performance.write_cache_size_bytes + c->performance.read_cache_size_bytes) / n->n_reactors;
+    return (size_t)(c->request_memory_bytes + c->performance.write_cache_size_bytes +
+                    c->performance.read_cache_size_bytes) /
+           n->n_reactors;
 }
 
 static void reactor_init(struct node *n, unsigned index, const struct node_options *options, uint64_t hash_seed)
@@ -56,6 +59,7 @@ static void reactor_init(struct node *n, unsigned index, const struct node_optio
     r->backend = (struct broker_backend){
         .ops = &node_backend_ops,
         .env = r->env,
+        .pool = &r->pool,
         .meta = &r->meta,
         .config = options->config,
         .reactor = index,
@@ -94,6 +98,7 @@ static void shard_fini(struct node_shard *s)
 {
     struct node_group *g, *tmp;
 
+    s->replicas.ended = true;
     list_foreach_safe (&s->groups, g, tmp, link) {
         replica_free(g->replica);
         node_group_free(g);

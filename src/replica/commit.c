@@ -110,7 +110,7 @@ int replica_apply(struct replica *r, struct replica_entry *e)
 
     gq_assert(e->index == r->applied_index + 1);
     gq_assert(e->header.first_offset == r->applied_offset);
-    gq_assert(entry_parse(e->envelope.data, e->envelope.size, &entry) == 0);
+    gq_assert(entry_parse_apart(e->head.data, e->head.size, e->batches, &entry) == 0);
     plan_segment(r, e);
     rc = replica_apply_state(r, e->index, e->term, e->checksum, &entry, &result);
     if (rc != 0)

@@ -8,14 +8,19 @@
 #include "wire/error.h"
 
 /* One entry from its proposal until it is in a segment. It lives at the front of the buffer that holds its envelope,
- * so that one allocation and one reference count serve both. */
+ * so that one allocation and one reference count serve both. A large batch isn't copied there: it stays in the frame
+ * that brought it. */
 struct replica_entry {
     struct buf *buf;
+    struct buf *frame;   /* where the batches lie, or NULL: behind head */
+    unsigned frame_home; /* the reactor that frame belongs to */
+    struct replica_shard *shard;
     struct replica *replica;
     struct journal_request request;
     uint64_t index, term;
     uint32_t checksum;
-    struct slice envelope;
+    struct slice head; /* of the envelope: header and commands */
+    struct slice batches;
     struct entry_header header;
     bool flushed;
     bool roll; /* starts a new segment, with this snapshot as of index − 1 */
@@ -96,6 +101,11 @@ struct replica {
     void (*destroy_done)(void *ctx);
     void *destroy_ctx;
 };
+
+static inline size_t replica_entry_size(const struct replica_entry *e)
+{
+    return e->head.size + e->batches.size;
+}
 
 /* tail.c */
 void tail_push(struct replica_tail *t, struct replica_entry *e);

@@ -51,8 +51,11 @@ struct replica_op {
 
     union {
         struct {
-            struct slice batch; /* exactly one checked batch; not changed */
-            bool flush_all;     /* acks=all: min.insync.replicas is honoured */
+            struct slice batch; /* exactly one checked batch */
+            /* The buffer that batch lies in with a reference for the partition, which may keep it: it then patches the
+             * batch in place and sets this to NULL. NULL from the start: the batch isn't changed. */
+            struct buf *frame;
+            bool flush_all; /* acks=all: min.insync.replicas is honoured */
             int64_t ret_base_offset;
             int64_t ret_append_time_ms; /* −1 unless the topic uses LogAppendTime */
             int64_t ret_log_start;

@@ -6,19 +6,52 @@
 
 #define ENTRY_ROOM ALIGN_UP(sizeof(struct replica_entry), BUF_ALIGN)
 
-static struct replica_entry *entry_new(struct replica *r, size_t envelope_size)
+/* A frame on its way back to the reactor that it belongs to. */
+struct frame_return {
+    struct lane_mail mail;
+    struct buf *frame;
+};
+
+static void frame_came_home(struct lane_mail *m)
 {
-    struct buf *b = buf_new(r->shard->pool, ENTRY_ROOM + envelope_size);
+    struct frame_return *f = container_of(m, struct frame_return, mail);
+
+    buf_unref(f->frame);
+    free(f);
+}
+
+/* With the last reference on an entry: a reader may have held it longer than the replica did. */
+static void entry_released(struct buf *b)
+{
+    struct replica_entry *e = (struct replica_entry *)b->data;
+    struct replica_shard *shard = e->shard;
+    struct frame_return *f;
+
+    if (e->frame_home == shard->env->lane->reactor || shard->ended) {
+        buf_unref(e->frame);
+        return;
+    }
+    f = xmalloc(sizeof(*f));
+    f->frame = e->frame;
+    f->mail.deliver = frame_came_home;
+    lane_post(shard->env->lane, e->frame_home, &f->mail);
+}
+
+/* size: of the envelope, or of what comes before its batches when they stay in a frame. */
+static struct replica_entry *entry_new(struct replica *r, size_t size)
+{
+    struct buf *b = buf_new(r->shard->pool, ENTRY_ROOM + size);
     struct replica_entry *e;
 
     if (b == NULL)
         return NULL;
-    b->size = ENTRY_ROOM + envelope_size;
+    b->size = ENTRY_ROOM + size;
     e = (struct replica_entry *)b->data;
     *e = (struct replica_entry){
         .buf = b,
+        .shard = r->shard,
         .replica = r,
-        .envelope = slice_make(b->data + ENTRY_ROOM, envelope_size),
+        .head = slice_make(b->data + ENTRY_ROOM, size),
     };
     list_init(&e->duplicates);
     list_init(&e->request.link);
@@ -29,7 +62,7 @@ void replica_entry_free(struct replica_entry *e)
 {
     struct buf *b = e->buf;
 
-    e->replica->shard->pending_bytes -= e->envelope.size;
+    e->shard->pending_bytes -= replica_entry_size(e);
     free(e->snapshot);
     e->snapshot = NULL;
     buf_unref(b);
@@ -44,7 +77,7 @@ static void entry_append(struct replica *r, struct replica_entry *e, uint64_t te
     e->checksum = checksum;
     r->proposed_offset += e->header.offset_count;
     r->last_append_time = e->header.append_time_ms;
-    r->shard->pending_bytes += e->envelope.size;
+    r->shard->pending_bytes += replica_entry_size(e);
     tail_push(&r->tail, e);
 }
 
@@ -54,8 +87,8 @@ static void entry_journal(struct replica *r, struct replica_entry *e, uint32_t c
     e->request.group = r->group;
     e->request.prev_checksum = r->last_checksum;
     e->request.checksum = checksum;
-    e->request.data[0] = e->envelope;
-    e->request.data[1] = SLICE_NULL;
+    e->request.data[0] = e->head;
+    e->request.data[1] = e->batches;
     e->request.done = replica_entry_flushed;
     entry_append(r, e, r->term, checksum);
     e->request.index = e->index;
@@ -76,33 +109,59 @@ static struct entry_header header_make(const struct replica *r, enum entry_type 
 
 /* The envelope's checksum takes no second pass over the records: the batch's own CRC, checked on arrival, covers all
  * that isn't patched. */
-static uint32_t batch_envelope_checksum(const uint8_t *envelope, const struct batch_view *v)
+static uint32_t batch_envelope_checksum(const struct replica_entry *e)
 {
-    uint32_t patched = crc32c(0, envelope, ENTRY_HEADER_SIZE + BATCH_CRC_START);
+    uint32_t patched = crc32c(crc32c(0, e->head.data, e->head.size), e->batches.data, BATCH_CRC_START);
 
-    return crc32c_combine(patched, load_be32(envelope + ENTRY_HEADER_SIZE + offsetof(struct batch_header, crc)),
-                          v->size - BATCH_CRC_START);
+    return crc32c_combine(patched, load_be32(e->batches.data + offsetof(struct batch_header, crc)),
+                          e->batches.size - BATCH_CRC_START);
 }
 
-static struct replica_entry *propose_batch(struct replica *r, const struct batch_view *v)
+/* A batch from here on stays in its frame, if it is most of it: copying costs more than what else the frame keeps. */
+#define KEEP_FRAME_BYTES (32u << 10)
+
+static bool keeps_frame(const struct replica_op *op, const struct batch_view *v)
 {
-    struct replica_entry *e = entry_new(r, ENTRY_HEADER_SIZE + v->size);
-    uint8_t *envelope, *batch;
+    return op->produce.frame != NULL && v->size >= KEEP_FRAME_BYTES && v->size >= op->produce.frame->capacity / 2;
+}
+
+static struct replica_entry *entry_with_batch(struct replica *r, struct replica_op *op, const struct batch_view *v)
+{
+    bool keep = keeps_frame(op, v);
+    struct replica_entry *e = entry_new(r, ENTRY_HEADER_SIZE + (keep ? 0 : v->size));
 
     if (e == NULL)
         return NULL;
-    envelope = (uint8_t *)e->envelope.data;
-    batch = envelope + ENTRY_HEADER_SIZE;
+    if (keep) {
+        e->frame = TAKE_PTR(op->produce.frame);
+        e->frame_home = op->home_reactor;
+        e->buf->release = entry_released;
+        e->batches = slice_make(v->data, v->size);
+    } else {
+        e->head.size = ENTRY_HEADER_SIZE;
+        e->batches = slice_make(e->head.data + ENTRY_HEADER_SIZE, v->size);
+        memcpy((uint8_t *)e->batches.data, v->data, v->size);
+    }
+    return e;
+}
+
+static struct replica_entry *propose_batch(struct replica *r, struct replica_op *op, const struct batch_view *v)
+{
+    struct replica_entry *e = entry_with_batch(r, op, v);
+    uint8_t *batch;
+
+    if (e == NULL)
+        return NULL;
     e->header = header_make(r, ENTRY_DATA);
     e->header.offset_count = (uint32_t)v->count;
     e->header.batches_size = (uint32_t)v->size;
-    entry_header_write(&e->header, envelope);
-    memcpy(batch, v->data, v->size);
+    entry_header_write(&e->header, (uint8_t *)e->head.data);
+    batch = (uint8_t *)e->batches.data;
     batch_set_base_offset(batch, e->header.first_offset);
     batch_set_leader_epoch(batch, (int32_t)r->term);
     if (r->limits.log_append_time)
         batch_set_append_time(batch, v->size, e->header.append_time_ms);
-    entry_journal(r, e, batch_envelope_checksum(envelope, v));
+    entry_journal(r, e, batch_envelope_checksum(e));
     return e;
 }
 
@@ -110,19 +169,19 @@ static struct replica_entry *propose_plain(struct replica *r, enum entry_type ty
 {
     size_t commands_size = type == ENTRY_NOOP ? 0 : ENTRY_COMMAND_HEADER_SIZE + body.size;
     struct replica_entry *e = entry_new(r, ENTRY_HEADER_SIZE + commands_size);
-    uint8_t *envelope;
+    uint8_t *head;
 
     if (e == NULL)
         return NULL;
-    envelope = (uint8_t *)e->envelope.data;
+    head = (uint8_t *)e->head.data;
     e->header = header_make(r, type);
     e->header.commands_size = (uint32_t)commands_size;
-    entry_header_write(&e->header, envelope);
+    entry_header_write(&e->header, head);
     if (commands_size > 0) {
-        entry_command_header_write(envelope + ENTRY_HEADER_SIZE, command, 1, (uint32_t)body.size);
-        memcpy(envelope + ENTRY_HEADER_SIZE + ENTRY_COMMAND_HEADER_SIZE, body.data, body.size);
+        entry_command_header_write(head + ENTRY_HEADER_SIZE, command, 1, (uint32_t)body.size);
+        memcpy(head + ENTRY_HEADER_SIZE + ENTRY_COMMAND_HEADER_SIZE, body.data, body.size);
     }
-    entry_journal(r, e, crc32c(0, envelope, e->envelope.size));
+    entry_journal(r, e, crc32c(0, head, e->head.size));
     return e;
 }
 
@@ -228,7 +287,7 @@ void replica_produce(struct replica *r, struct replica_op *op)
     }
     if (produce_settled(r, op, &v))
         return;
-    e = propose_batch(r, &v);
+    e = propose_batch(r, op, &v);
     if (e == NULL) {
         replica_finish(r, op, KAFKA_E_KAFKA_STORAGE_ERROR, "the broker is out of memory");
         return;
@@ -246,8 +305,10 @@ struct replica_entry *replica_entry_restore(struct replica *r, const struct jour
 
     if (e == NULL)
         return NULL;
-    memcpy((uint8_t *)e->envelope.data, rec->data.data, rec->data.size);
-    gq_assert(entry_parse(e->envelope.data, e->envelope.size, &parsed) == 0);
+    memcpy((uint8_t *)e->head.data, rec->data.data, rec->data.size);
+    gq_assert(entry_parse(e->head.data, e->head.size, &parsed) == 0);
+    e->head.size = ENTRY_HEADER_SIZE + parsed.commands.size;
+    e->batches = parsed.batches;
     e->header = parsed.header;
     e->flushed = true;
     entry_append(r, e, rec->term, rec->checksum);

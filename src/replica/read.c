@@ -78,8 +78,7 @@ static void read_from_tail(struct replica *r, struct replica_op *op)
 {
     for (uint32_t i = tail_find_offset(&r->tail, op->read.offset); i < r->tail.count; i++) {
         const struct replica_entry *e = tail_at(&r->tail, i);
-        size_t size = e->header.batches_size;
-        const uint8_t *data = e->envelope.data + ENTRY_HEADER_SIZE + e->header.commands_size;
+        size_t size = e->batches.size;
 
         if (e->index > r->applied_index)
             break;
@@ -87,7 +86,7 @@ static void read_from_tail(struct replica *r, struct replica_op *op)
             continue;
         if (op->read.chain.size + size > op->read.max_bytes && !(op->read.min_one && op->read.chain.size == 0))
             break;
-        if (buf_chain_append(&op->read.chain, e->buf, data, size) < 0)
+        if (buf_chain_append(&op->read.chain, e->buf, e->batches.data, size) < 0)
             break;
     }
     op->read.ret_size = op->read.chain.size;

@@ -40,6 +40,7 @@ struct replica_shard {
     size_t pending_bytes;      /* proposed or committed, and not yet in a segment */
     unsigned n_blocked;        /* replicas whose segment met a full disk: Produce is refused until they got on */
     bool dead;                 /* fatal() was called: nothing is written any more */
+    bool ended;                /* the reactors have ended: no mail is delivered any more */
     uint32_t max_producer_ids; /* of one partition; decides what apply does, so equal on all nodes */
     uint64_t now_ns;           /* set by the node at the start of each turn */
     int64_t now_real_ms;

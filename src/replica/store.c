@@ -229,8 +229,9 @@ static struct replica_job *append_job_new(struct replica *r, uint32_t n)
             .index = e->index,
             .term = e->term,
             .checksum = e->checksum,
-            .data = e->envelope.data,
-            .size = e->envelope.size,
+            .data = e->head.data,
+            .size = e->head.size,
+            .batches = e->batches,
             .roll = e->roll,
             .snapshot = slice_make(e->snapshot, e->snapshot_size),
         };

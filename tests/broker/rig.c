@@ -319,6 +319,7 @@ void rig_init(struct rig *r)
 {
     *r = (struct rig){ .serve = rig_serve };
     init_env(r);
+    buf_pool_init(&r->pool, 1 << 20);
     config_init(&r->config);
     meta_init(&r->meta, 1);
     list_init(&r->commands);
@@ -331,6 +332,7 @@ void rig_init(struct rig *r)
     r->backend = (struct broker_backend){
         .ops = &backend_ops,
         .env = &r->env,
+        .pool = &r->pool,
         .meta = &r->meta,
         .config = &r->config,
         .broker_id = RIG_BROKER_ID,
@@ -348,6 +350,7 @@ void rig_fini(struct rig *r)
     rig_run(r);
     gq_assert(broker_is_drained(r->broker)); /* nothing is left behind */
     broker_free(r->broker);
+    buf_pool_fini(&r->pool); /* every frame came back */
     wr_fini(&r->received);
     wr_fini(&r->sent);
     arena_fini(&r->answers);

@@ -30,6 +30,7 @@ struct rig {
     struct sim_lane *lane;
     struct sim_disk *disk;
     struct env env;
+    struct buf_pool pool;
     struct config config;
     struct meta meta;
     struct broker_backend backend;

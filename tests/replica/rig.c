@@ -97,7 +97,7 @@ static char *group_dir(unsigned i)
 
 static void shard_init(struct rig *r)
 {
-    r->lane = sim_lane_new(1, 1);
+    r->lane = sim_lane_new(2, 1); /* the second one only sends */
     r->env = (struct env){
         .clock = &r->clock.env,
         .disk = sim_disk_env(r->disk),
@@ -213,6 +213,7 @@ void rig_stop(struct rig *r)
         return;
     r->shard.dead = true; /* what comes home starts nothing new */
     sim_lane_run_all(r->lane, &r->prng);
+    r->shard.ended = true;
     for (unsigned i = 0; i < r->n_groups; i++) {
         replica_free(r->groups[i].replica);
         r->groups[i].replica = NULL;
@@ -390,10 +391,9 @@ static size_t batch_note(struct rig_group *g, const struct rig_batch *b)
     return g->n++;
 }
 
-struct rig_op *rig_produce_as(struct rig *r, unsigned group, int64_t producer_id, int16_t epoch, int32_t sequence,
+static struct rig_op *prepare(struct rig *r, unsigned group, int64_t producer_id, int16_t epoch, int32_t sequence,
                               int32_t count, size_t value_size)
 {
-    struct rig_group *g = &r->groups[group];
     struct rig_op *o = op_new(r, group, &(struct replica_op){ .kind = REPLICA_PRODUCE });
     struct rig_batch b = {
         .id = ++r->next_id,
@@ -403,20 +403,42 @@ struct rig_op *rig_produce_as(struct rig *r, unsigned group, int64_t producer_id
         .sequence = sequence,
         .count = count,
     };
-    uint64_t before = g->replica->last_index;
     size_t size;
 
     o->data = make_batch(r, &b, value_size, &size);
     o->op.produce.batch = slice_make(o->data, size);
     o->op.produce.flush_all = true;
-    replica_submit(g->replica, &o->op);
-    if (g->replica->last_index == before)
-        return o; /* parked, refused or a duplicate */
-    b.index = g->replica->last_index;
-    b.append_ms = g->replica->last_append_time;
-    b.base_offset = g->replica->proposed_offset - count;
-    b.term = g->replica->term;
-    o->batch = batch_note(g, &b);
+    o->proposal = b;
+    return o;
+}
+
+struct rig_op *rig_prepare(struct rig *r, unsigned group, int32_t count, size_t value_size)
+{
+    return prepare(r, group, -1, -1, -1, count, value_size);
+}
+
+void rig_send(struct rig *r, struct rig_op *o)
+{
+    const struct replica *replica = o->group->replica;
+    uint64_t before = replica->last_index;
+    struct rig_batch *b = &o->proposal;
+
+    replica_submit(o->group->replica, &o->op);
+    if (replica->last_index == before)
+        return; /* parked, refused or a duplicate */
+    b->index = replica->last_index;
+    b->append_ms = replica->last_append_time;
+    b->base_offset = replica->proposed_offset - b->count;
+    b->term = replica->term;
+    o->batch = batch_note(o->group, b);
+}
+
+struct rig_op *rig_produce_as(struct rig *r, unsigned group, int64_t producer_id, int16_t epoch, int32_t sequence,
+                              int32_t count, size_t value_size)
+{
+    struct rig_op *o = prepare(r, group, producer_id, epoch, sequence, count, value_size);
+
+    rig_send(r, o);
     return o;
 }
 

@@ -25,16 +25,6 @@ enum rig_state {
     RIG_FAILED, /* refused: in no log */
 };
 
-struct rig_op {
-    struct replica_op op; /* first member */
-    struct rig *rig;
-    bool done;
-    size_t batch; /* PRODUCE: its place in the group's batches, or SIZE_MAX */
-    struct rig_group *group;
-    uint8_t *data;
-    struct rig_op *next; /* of all */
-};
-
 struct rig_batch {
     uint64_t id; /* unique, in each record's value */
     uint64_t index;
@@ -44,6 +34,17 @@ struct rig_batch {
     int32_t sequence, count;
     uint64_t term;
     enum rig_state state;
+};
+
+struct rig_op {
+    struct replica_op op; /* first member */
+    struct rig *rig;
+    bool done;
+    struct rig_batch proposal;
+    size_t batch; /* PRODUCE: its place in the group's batches, or SIZE_MAX */
+    struct rig_group *group;
+    uint8_t *data;
+    struct rig_op *next; /* of all */
 };
 
 struct rig_group {
@@ -100,6 +101,9 @@ void rig_settle(struct rig *r);
 
 /* Asks and doesn't wait. */
 struct rig_op *rig_submit(struct rig *r, unsigned group, const struct replica_op *op);
+/* In two steps: a Produce op as it will be asked, and the asking. */
+struct rig_op *rig_prepare(struct rig *r, unsigned group, int32_t count, size_t value_size);
+void rig_send(struct rig *r, struct rig_op *o);
 struct rig_op *rig_produce(struct rig *r, unsigned group, int32_t count, size_t value_size);
 struct rig_op *rig_produce_as(struct rig *r, unsigned group, int64_t producer_id, int16_t epoch, int32_t sequence,
                               int32_t count, size_t value_size);

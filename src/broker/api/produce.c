@@ -28,6 +28,19 @@ static void set_error(struct broker_request *req, struct produce_partition *p, i
     s->failed = true;
 }
 
+/* Frames that no partition kept. */
+static void drop_frames(struct broker_request *req)
+{
+    struct produce_state *s = req->state;
+
+    for (int32_t i = 0; i < s->n_partitions; i++) {
+        struct produce_partition *p = &s->partitions[i];
+
+        if (p->started)
+            buf_unref(TAKE_PTR(p->op.op.produce.frame));
+    }
+}
+
 /* All that can be said of a batch without the partition. */
 static bool check_batch(struct broker_request *req, struct produce_partition *p, struct slice records)
 {
@@ -69,6 +82,7 @@ static void start_partition(struct broker_request *req, const struct meta_topic 
         return;
     broker_op_init(req, &p->op, REPLICA_PRODUCE, partition->group, -1);
     p->op.op.produce.batch = from->records;
+    p->op.op.produce.frame = buf_ref(req->buf);
     p->op.op.produce.flush_all = s->request.acks == -1;
     p->started = true;
     broker_op_start(&p->op);
@@ -186,6 +200,7 @@ void broker_handle_produce(struct broker_request *req, struct rd *body)
     if (!lay_out(req, s))
         return;
     error = refusal(req, &s->request);
+    req->release = drop_frames;
     if (error != 0)
         refuse_all(req, s, error);
     else
