@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <malloc.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -11,15 +13,28 @@
 #include "sys/notify.h"
 
 #define N_WORKERS 2
+#define LARGE_BUFFER (128 << 10)
 #define MAX_DEFAULT_SHARDS 8
 #define STOP_TIMEOUT_NS (90ull * 1000 * 1000 * 1000)
 #define RECOVERY_EXTEND_US 30000000ull
 
+/* Those that this process may run on: taskset(1) and CPUAffinity= count. */
 static unsigned n_cores(void)
 {
     long n = sysconf(_SC_NPROCESSORS_ONLN);
+    cpu_set_t set;
 
+    if (sched_getaffinity(0, sizeof(set), &set) == 0)
+        n = CPU_COUNT(&set);
     return n > 0 ? (unsigned)n : 1;
+}
+
+/* Large buffers are pooled within budgets; what a pool gives up goes back to the system at once, and the allocator
+ * doesn't change its mind about what is large. */
+static void tune_allocator(void)
+{
+    mallopt(M_MMAP_THRESHOLD, LARGE_BUFFER);
+    mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BUFFER);
 }
 
 /* A failed fsync is never tried again: the process ends at once and the next start believes only what is on disk. */
@@ -253,6 +268,7 @@ int brokerd_run(const struct cmdline *cmdline, const struct config_environment *
         free(config);
         return status;
     }
+    tune_allocator();
     log_event(START, "brokerd " PACKAGE_VERSION " starts: node=%s", config->node_id);
     d.n_reactors = config->performance.reactors != CONFIG_AUTO ? (unsigned)config->performance.reactors : n_cores();
     status = open_disk(&d);
