@@ -19,6 +19,7 @@
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* Rounds n up to a multiple of a, a power of two. */
+#define ALIGN_DOWN(n, a) ((n) & ~((typeof(n))(a)-1))
 #define ALIGN_UP(n, a) (((n) + ((a)-1)) & ~((typeof(n))(a)-1))
 
 #define _cleanup_(f) __attribute__((cleanup(f)))

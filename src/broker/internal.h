@@ -103,7 +103,9 @@ void broker_admit_waiters(struct broker *b);
 bool broker_conn_send(struct broker_conn *c);
 
 /* request.c */
-struct broker_request *broker_request_new(struct broker_conn *c, size_t frame_size);
+/* aligned: the byte of the frame that lies at a multiple of BROKER_FRAME_ALIGN in memory. */
+#define BROKER_FRAME_ALIGN 8
+struct broker_request *broker_request_new(struct broker_conn *c, size_t frame_size, size_t aligned);
 void broker_request_start(struct broker_request *req);
 /* Sent, or its connection died: ends when nothing is pending. */
 void broker_request_over(struct broker_request *req);

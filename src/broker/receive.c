@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/internal.h"
+#include "wire/produce_layout.h"
 
 /* Bytes come in by one of two ways: into the scratch buffer that all connections of the reactor share, from where
  * whole small requests are cut, or, when a large frame's size is known, straight into its own buffer.
@@ -108,7 +109,7 @@ static void wait_for_memory(struct broker_conn *c)
 
 enum begun {
     BEGUN_GONE,    /* the connection was closed */
-    BEGUN_NOT_YET, /* half of a small frame, or no memory */
+    BEGUN_NOT_YET, /* half of a small frame, the first bytes of a large one, or no memory */
     BEGUN,         /* c->reading takes the body */
 };
 
@@ -117,15 +118,21 @@ static enum begun begin_frame(struct broker_conn *c, const uint8_t *data, size_t
 {
     struct broker *b = c->broker;
     uint32_t max = (uint32_t)MIN(b->backend->config->max_request_size_bytes, (int64_t)WIRE_FRAME_MAX_SIZE), size;
+    size_t aligned = 0;
 
     if (wire_frame_size(data, max, &size) < 0) {
         fail_protocol(c, &b->stats.oversized_requests);
         return BEGUN_GONE;
     }
-    if (size <= BROKER_SMALL_FRAME && available - WIRE_FRAME_PREFIX_SIZE < size)
+    data += WIRE_FRAME_PREFIX_SIZE;
+    available -= WIRE_FRAME_PREFIX_SIZE;
+    if (available < (size <= BROKER_SMALL_FRAME ? size : WIRE_PRODUCE_LOOK))
         return BEGUN_NOT_YET;
+    /* The journal takes a large batch from where it lies, if that is aligned. */
+    if (size > BROKER_SMALL_FRAME)
+        aligned = wire_produce_first_records(data, available);
     if (is_admitted(b, size))
-        c->reading = broker_request_new(c, size);
+        c->reading = broker_request_new(c, size, aligned);
     if (c->reading == NULL) {
         wait_for_memory(c);
         return BEGUN_NOT_YET;

@@ -49,19 +49,20 @@ static uint64_t *used_by(struct broker *b, size_t frame_size)
     return frame_size <= BROKER_SMALL_FRAME ? &b->small_used : &b->large_used;
 }
 
-struct broker_request *broker_request_new(struct broker_conn *c, size_t frame_size)
+struct broker_request *broker_request_new(struct broker_conn *c, size_t frame_size, size_t aligned)
 {
     struct broker *b = c->broker;
-    struct buf *buf = buf_new(b->backend->pool, frame_size);
+    size_t pad = (BROKER_FRAME_ALIGN - aligned % BROKER_FRAME_ALIGN) % BROKER_FRAME_ALIGN;
+    struct buf *buf = buf_new(b->backend->pool, pad + frame_size);
     struct broker_request *req;
 
     if (buf == NULL)
         return NULL;
-    buf->size = frame_size;
+    buf->size = pad + frame_size;
     req = request_take(b);
     req->conn = c;
     req->buf = buf;
-    req->frame = slice_make(buf->data, frame_size);
+    req->frame = slice_make(buf->data + pad, frame_size);
     req->state = NULL;
     req->next = req->release = NULL;
     req->n_pending = 0;

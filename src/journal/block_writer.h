@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Cuts records into blocks and writes them to a journal file: each block is gathered in one aligned piece of memory and
- * written when it is full or the flush ends. Blocking; on the flush thread, or at start. */
+/* Cuts records into blocks and writes them to a journal file: each block is gathered in aligned memory, large data
+ * where it lies, and written when it is full or the flush ends. Blocking; on the flush thread, or at start. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -30,6 +30,15 @@ void journal_bytes_fini(struct journal_bytes *b);
 /* Appends a record with a body of body_size zeros; returns the body. It holds until the next call. */
 uint8_t *journal_bytes_record(struct journal_bytes *b, enum journal_record_kind kind, uint8_t flags, size_t body_size);
 
+/* A record's last piece from this size on isn't copied into the staging memory, if it lies at a multiple of
+ * JOURNAL_RECORD_ALIGN: its whole pages are written from where they are, in a block that starts so that the place in
+ * the file has the alignment of the memory. */
+#define JOURNAL_DIRECT_MIN (32 * 1024)
+#define JOURNAL_BLOCK_PIECES (2 * JOURNAL_BLOCK_MAX / JOURNAL_DIRECT_MIN + 3)
+
+/* Bytes on disk that this may cost beyond those of the record: pages that stay half empty. Upper bound. */
+uint64_t journal_direct_cost(size_t piece_size);
+
 struct journal_block_writer {
     struct disk_file *io;
     struct journal_staging *staging;
@@ -39,13 +48,20 @@ struct journal_block_writer {
     struct journal_block block;
     size_t used;     /* payload so far */
     bool has_record; /* block.first_record is set */
-    int error;       /* sticky */
+    /* The block so far: pieces of the staging memory, and of others' memory between them. */
+    struct iovec pieces[JOURNAL_BLOCK_PIECES];
+    int n_pieces;
+    size_t staged;    /* bytes of the staging memory, header and what is before the payload included */
+    size_t run_start; /* of these, where the last piece begins: it isn't in pieces yet */
+    size_t hashed;    /* of these, in crc already */
+    uint32_t crc;     /* of the payload */
+    int error;        /* sticky */
 };
 
 /* flushed_lsn: what the blocks will tell. position: where the first goes. */
 void journal_block_writer_init(struct journal_block_writer *w, struct disk_file *io, struct journal_staging *staging,
                                const struct journal_file_header *h, uint64_t position, uint64_t flushed_lsn);
-/* A record whose body is the pieces joined. */
+/* A record whose body is the pieces joined. They must stay until the writer has finished. */
 void journal_block_writer_record(struct journal_block_writer *w, enum journal_record_kind kind,
                                  const struct slice *pieces, int n_pieces);
 /* Ready-made records. */

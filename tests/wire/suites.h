@@ -7,6 +7,7 @@ Suite *batch_suite(void);
 Suite *encode_suite(void);
 Suite *fetch_response_suite(void);
 Suite *frame_suite(void);
+Suite *produce_layout_suite(void);
 Suite *golden_batches_suite(void);
 Suite *golden_messages_suite(void);
 Suite *inflate_suite(void);
