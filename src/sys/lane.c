@@ -76,9 +76,9 @@ void sys_lane_deliver(struct sys_lane *l)
 {
     struct list local, *node;
 
+    deliver_arrived(mailbox_take(&l->inbox));
     list_init(&local);
     list_splice(&local, &l->local);
-    deliver_arrived(mailbox_take(&l->inbox));
     while ((node = list_pop(&local)) != NULL) {
         struct lane_mail *m = list_entry(node, struct lane_mail, link);
         m->deliver(m);

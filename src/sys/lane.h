@@ -61,8 +61,9 @@ int sys_lane_init(struct sys_lane *l, struct sys_lanes *lanes, unsigned reactor,
                   unsigned n_peers);
 void sys_lane_fini(struct sys_lane *l);
 
-/* Reactor only: calls deliver() and done() of all that has arrived; what they post to this reactor waits for the
- * next call. */
+/* Reactor only: calls deliver() and done() of all that has arrived, then deliver() of the mail to this reactor itself,
+ * also what the former just posted: so an answer goes out in the turn in which its flush came home. What is posted by
+ * the latter waits for the next call. */
 void sys_lane_deliver(struct sys_lane *l);
 static inline bool sys_lane_has_local(const struct sys_lane *l)
 {

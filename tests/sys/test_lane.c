@@ -239,6 +239,21 @@ START_TEST(mail_to_oneself_waits_for_the_next_turn)
 }
 END_TEST
 
+START_TEST(what_arrives_may_post_to_its_own_reactor)
+{
+    struct letter l = { .mail.deliver = deliver_letter };
+    struct fixture fx;
+
+    fixture_make(&fx, 1, 1);
+    l.again = &fx.lane[0];
+    sys_lane_post_outside(&fx.lane[0], &l.mail);
+    sys_lane_deliver(&fx.lane[0]);
+    ck_assert_int_eq(l.n_delivered, 2); /* what it posted has come too, but not what that posted */
+    ck_assert(sys_lane_has_local(&fx.lane[0]));
+    fixture_remove(&fx);
+}
+END_TEST
+
 START_TEST(mail_goes_to_its_reactor)
 {
     struct letter here = { .mail.deliver = deliver_letter }, outside = { .mail.deliver = deliver_letter };
@@ -265,6 +280,7 @@ Suite *lane_suite(void)
     suite_add(s, workers_run_at_the_same_time);
     suite_add(s, a_running_flush_is_seen);
     suite_add(s, mail_to_oneself_waits_for_the_next_turn);
+    suite_add(s, what_arrives_may_post_to_its_own_reactor);
     suite_add(s, mail_goes_to_its_reactor);
     return s;
 }
