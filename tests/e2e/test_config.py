@@ -16,6 +16,7 @@ from e2elib.batches import bytes_now, partition_dirs
 from e2elib.clients import Confluent, Kcat
 from e2elib.frames import frame, request
 from e2elib.harness import TOP, cases, wait_for
+from e2elib.http import get_json
 from e2elib.text import text
 
 MIB = 1024 * 1024
@@ -188,6 +189,8 @@ def test_wildcard(t):
     assert brokers(f"127.0.0.2:{broker.port}") == {("127.0.0.2", broker.port)}
     assert brokers(f"127.0.0.1:{broker.port}") == {("127.0.0.1", broker.port)}
     assert b"warning" in broker.log() and b"0.0.0.0" in broker.log()
+    warnings = get_json(broker, "/cluster/status")["warnings"]
+    assert any("0.0.0.0 can be reached from other machines" in warning for warning in warnings), warnings
 
 
 def test_advertised(t):
