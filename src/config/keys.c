@@ -7,6 +7,8 @@
 
 static const struct value_word words_auto[] = { { "auto", CONFIG_AUTO }, { NULL, 0 } };
 
+static const struct value_word words_auto_none[] = { { "auto", CONFIG_AUTO }, { "none", CONFIG_NONE }, { NULL, 0 } };
+
 static const struct value_word words_none[] = { { "none", CONFIG_NONE }, { NULL, 0 } };
 
 static const struct value_word words_compression[] = {

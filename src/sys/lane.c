@@ -113,7 +113,7 @@ static void flush_main(void *ctx)
     struct flush_lane *f = ctx;
 
     while (!f->ended) {
-        struct list *chain = mailbox_wait(&f->queue);
+        struct list *chain = mailbox_wait(&f->queue, &f->spin);
 
         while (chain != NULL) {
             struct lane_work *w = list_entry(chain, struct lane_work, link);
@@ -159,7 +159,7 @@ static void pool_init(struct work_pool *p, unsigned n_workers)
     p->workers = xcalloc(n_workers, sizeof(*p->workers));
 }
 
-int sys_lanes_init(struct sys_lanes *l, unsigned n_shards, unsigned n_workers)
+int sys_lanes_init(struct sys_lanes *l, unsigned n_shards, unsigned n_workers, uint64_t spin_ns)
 {
     int r = 0;
 
@@ -173,6 +173,7 @@ int sys_lanes_init(struct sys_lanes *l, unsigned n_shards, unsigned n_workers)
         int err = mailbox_init(&l->flush[s].queue, true);
 
         l->flush[s].end.run = flush_end;
+        l->flush[s].spin.budget_ns = spin_ns;
         r = r < 0 ? r : err;
     }
     if (r < 0)

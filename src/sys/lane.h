@@ -13,6 +13,7 @@
 
 struct flush_lane {
     struct mailbox queue;
+    struct spin spin;               /* the thread's */
     _Atomic uint64_t busy_since_ns; /* start of the work that runs, 0 while none does */
     struct sys_thread thread;
     struct lane_work end; /* queued behind all other work, ends the thread */
@@ -43,8 +44,9 @@ struct sys_lane {
     struct list local; /* mail to oneself */
 };
 
-/* Both counts are at least 1. Returns 0 or a negative errno, with nothing left to free. */
-int sys_lanes_init(struct sys_lanes *l, unsigned n_shards, unsigned n_workers);
+/* Both counts are at least 1. spin_ns: how long a flush thread may wait awake. Returns 0 or a negative errno, with
+ * nothing left to free. */
+int sys_lanes_init(struct sys_lanes *l, unsigned n_shards, unsigned n_workers, uint64_t spin_ns);
 /* After sys_lanes_stop(), or without any start. */
 void sys_lanes_fini(struct sys_lanes *l);
 

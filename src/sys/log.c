@@ -167,7 +167,7 @@ static void handle(struct sys_log_record *r)
 static void log_main(void *ctx)
 {
     while (!the_log.ended) {
-        struct list *chain = mailbox_wait(&the_log.mailbox);
+        struct list *chain = mailbox_wait(&the_log.mailbox, NULL);
         unsigned n_dropped;
 
         while (chain != NULL) {

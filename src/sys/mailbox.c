@@ -89,7 +89,7 @@ void mailbox_clear_event(struct mailbox *m)
     gq_assert(n == (ssize_t)sizeof(count) || errno == EAGAIN);
 }
 
-struct list *mailbox_wait(struct mailbox *m)
+static struct list *sleep_until(struct mailbox *m)
 {
     for (;;) {
         struct list *chain = mailbox_take(m);
@@ -99,4 +99,19 @@ struct list *mailbox_wait(struct mailbox *m)
         if (mailbox_doze(m))
             mailbox_clear_event(m);
     }
+}
+
+struct list *mailbox_wait(struct mailbox *m, struct spin *spin)
+{
+    struct list *chain = mailbox_take(m);
+
+    if (chain != NULL || spin == NULL)
+        return chain != NULL ? chain : sleep_until(m);
+    if (spin_begin(spin)) {
+        while (!mailbox_has(m) && spin_more(spin))
+            ;
+    }
+    chain = sleep_until(m);
+    spin_end(spin);
+    return chain;
 }

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "base/list.h"
+#include "sys/spin.h"
 
 struct mailbox {
     _Alignas(64) _Atomic(struct list *) head; /* chained by next, newest first */
@@ -38,5 +39,11 @@ void mailbox_rouse(struct mailbox *m);
 /* Empties the eventfd after it became readable. */
 void mailbox_clear_event(struct mailbox *m);
 
-/* Sleeps until there is something, and takes it. */
-struct list *mailbox_wait(struct mailbox *m);
+/* Whether there is something to take. */
+static inline bool mailbox_has(struct mailbox *m)
+{
+    return atomic_load_explicit(&m->head, memory_order_relaxed) != NULL;
+}
+
+/* Waits until there is something, and takes it: awake as far as spin says (NULL: never), then asleep. */
+struct list *mailbox_wait(struct mailbox *m, struct spin *spin);

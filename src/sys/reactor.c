@@ -28,10 +28,33 @@ static void arm_timer(struct sys_reactor *r, uint64_t now_ns, uint64_t deadline_
 /* False when there is something to do at once. */
 static bool prepare_sleep(struct sys_reactor *r, uint64_t now_ns, uint64_t deadline_ns)
 {
-    if (deadline_ns <= now_ns || sys_lane_has_local(&r->lane))
-        return false;
     arm_timer(r, now_ns, deadline_ns);
     return mailbox_doze(&r->lane.inbox);
+}
+
+/* Looks for sockets and mail, awake, for as long as that pays. */
+static void spin(struct sys_reactor *r, uint64_t deadline_ns)
+{
+    do
+        ev_run(r->loop, EVRUN_NOWAIT);
+    while (list_is_empty(&r->net.ready) && !mailbox_has(&r->lane.inbox) && spin_more(&r->spin) &&
+           spin_now_ns() < deadline_ns);
+}
+
+/* Until something has come or the deadline has. */
+static void wait_for_events(struct sys_reactor *r, uint64_t now_ns, uint64_t deadline_ns)
+{
+    if (deadline_ns <= now_ns || sys_lane_has_local(&r->lane)) {
+        ev_run(r->loop, EVRUN_NOWAIT);
+        return;
+    }
+    if (spin_begin(&r->spin))
+        spin(r, deadline_ns);
+    if (list_is_empty(&r->net.ready)) {
+        ev_run(r->loop, prepare_sleep(r, now_ns, deadline_ns) ? EVRUN_ONCE : EVRUN_NOWAIT);
+        mailbox_rouse(&r->lane.inbox);
+    }
+    spin_end(&r->spin);
 }
 
 static void reactor_main(void *ctx)
@@ -50,8 +73,7 @@ static void reactor_main(void *ctx)
             return;
         deadline_ns = r->handler.turn(r->handler.ctx, now_ns);
         deadline_ns = MIN(deadline_ns, sys_net_deadline(&r->net));
-        ev_run(r->loop, prepare_sleep(r, now_ns, deadline_ns) ? EVRUN_ONCE : EVRUN_NOWAIT);
-        mailbox_rouse(&r->lane.inbox);
+        wait_for_events(r, now_ns, deadline_ns);
     }
 }
 

@@ -28,6 +28,7 @@ struct sys_reactor {
     struct lane_mail stop_mail, end_mail;
     struct reactor_poke poke; /* the watchdog's */
     struct sys_runtime *runtime;
+    struct spin spin;
     bool ended;
 };
 

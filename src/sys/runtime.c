@@ -31,7 +31,7 @@ static int open_signals(struct sys_runtime *rt)
     return rt->signal_fd < 0 || rt->wake_fd < 0 ? -errno : 0;
 }
 
-static int open_reactors(struct sys_runtime *rt, struct env_disk *disk)
+static int open_reactors(struct sys_runtime *rt, const struct sys_runtime_config *config)
 {
     unsigned n = rt->n_reactors;
     struct reactor_peers peers;
@@ -48,7 +48,8 @@ static int open_reactors(struct sys_runtime *rt, struct env_disk *disk)
         struct sys_reactor *reactor = &rt->reactors[i];
         int err;
 
-        reactor->env = (struct env){ .clock = sys_clock(), .disk = disk, .prng = sys_prng() };
+        reactor->env = (struct env){ .clock = sys_clock(), .disk = config->disk, .prng = sys_prng() };
+        reactor->spin.budget_ns = config->spin_ns;
         rt->envs[i] = &reactor->env;
         rt->lane_of[i] = &reactor->lane;
         rt->net_of[i] = &reactor->net;
@@ -68,14 +69,14 @@ int sys_runtime_new(const struct sys_runtime_config *config, struct sys_runtime 
     rt->n_reactors = config->n_reactors;
     atomic_init(&rt->stop_requested, false);
     atomic_init(&rt->n_stopped, 0);
-    r = sys_lanes_init(&rt->lanes, config->n_shards, config->n_workers);
+    r = sys_lanes_init(&rt->lanes, config->n_shards, config->n_workers, config->spin_ns);
     if (r < 0) {
         free(rt);
         return r;
     }
     r = open_signals(rt);
     if (r == 0)
-        r = open_reactors(rt, config->disk);
+        r = open_reactors(rt, config);
     if (r < 0)
         sys_runtime_free(rt);
     else

@@ -27,6 +27,7 @@ struct sys_runtime;
 
 struct sys_runtime_config {
     unsigned n_reactors, n_shards, n_workers; /* each at least 1 */
+    uint64_t spin_ns;                         /* how long threads may wait awake for more after recent traffic */
     struct env_disk *disk;                    /* stays the caller's, for longer than the runtime */
 };
 

@@ -76,6 +76,7 @@ static const struct {
     NUMBER(performance.write_cache_size, "67108864", performance.write_cache_size_bytes, 64 * VALUE_MIB),
     NUMBER(performance.read_cache_size, "0", performance.read_cache_size_bytes, 0),
     NUMBER(performance.connection_pool_size, "200", performance.connection_pool_size, 200),
+    NUMBER(performance.spin, "50us", performance.spin_ns, 50 * VALUE_USEC),
     NUMBER(performance.connection_idle_timeout, "5", performance.connection_idle_timeout_ns, 5 * VALUE_MINUTE),
     NUMBER(performance.compression_type, "snappy", performance.compression_type, CONFIG_COMPRESSION_SNAPPY),
     NUMBER(performance.compression_threshold, "2048", performance.compression_threshold_bytes, 2048),

@@ -17,7 +17,7 @@ struct fixture {
 
 static void fixture_make(struct fixture *fx, unsigned n_shards, unsigned n_workers)
 {
-    ck_assert_int_eq(sys_lanes_init(&fx->lanes, n_shards, n_workers), 0);
+    ck_assert_int_eq(sys_lanes_init(&fx->lanes, n_shards, n_workers, 0), 0);
     for (unsigned i = 0; i < 2; i++) {
         fx->peers[i] = &fx->lane[i];
         ck_assert_int_eq(sys_lane_init(&fx->lane[i], &fx->lanes, i, fx->peers, 2), 0);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <poll.h>
+#include <unistd.h>
 
 #include "sys/mailbox.h"
 #include "sys/suites.h"
@@ -102,7 +103,7 @@ START_TEST(many_senders_keep_their_order)
         ck_assert_int_eq(sys_thread_start(&senders[s].thread, "sender", send_notes, &senders[s]), 0);
     }
     while (total < N_SENDERS * N_NOTES) {
-        for (struct list *node = mailbox_wait(&m); node != NULL; node = node->next, total++) {
+        for (struct list *node = mailbox_wait(&m, NULL); node != NULL; node = node->next, total++) {
             struct note *n = list_entry(node, struct note, link);
 
             ck_assert_int_eq(n->number, next[n->sender]);
@@ -116,10 +117,43 @@ START_TEST(many_senders_keep_their_order)
 }
 END_TEST
 
+static void send_late(void *ctx)
+{
+    struct sender *s = ctx;
+
+    usleep(5000);
+    mailbox_push(s->to, &s->notes[0].link);
+}
+
+/* Whether the next wait is spun through, after one that was. */
+static bool spins_again(uint64_t budget_ns)
+{
+    static struct sender sender;
+    struct spin spin = { .budget_ns = budget_ns, .pays = true };
+    struct mailbox m;
+
+    ck_assert_int_eq(mailbox_init(&m, true), 0);
+    sender.to = &m;
+    ck_assert_int_eq(sys_thread_start(&sender.thread, "sender", send_late, &sender), 0);
+    ck_assert_ptr_eq(mailbox_wait(&m, &spin), &sender.notes[0].link);
+    sys_thread_join(&sender.thread);
+    mailbox_fini(&m);
+    return spin.pays;
+}
+
+START_TEST(spinning_ends_when_it_does_not_pay)
+{
+    ck_assert(spins_again(UINT64_C(1000000000000)));
+    ck_assert(!spins_again(1000));
+    ck_assert(spins_again(0)); /* never looked at */
+}
+END_TEST
+
 struct ball {
     struct note note;
     struct mailbox *mine, *others;
     struct sys_thread thread;
+    struct spin spin;
     int left;
 };
 
@@ -128,14 +162,15 @@ static void play(void *ctx)
     struct ball *b = ctx;
 
     for (; b->left > 0; b->left--)
-        mailbox_push(b->others, mailbox_wait(b->mine));
+        mailbox_push(b->others, mailbox_wait(b->mine, &b->spin));
 }
 
 /* Each push finds the other side asleep or about to be: every interleaving of the two steps gets its turn. */
 START_TEST(ping_pong_never_hangs)
 {
     struct mailbox a, b;
-    struct ball there = { .mine = &a, .others = &b, .left = 5000 }, back = { .mine = &b, .others = &a, .left = 5000 };
+    struct ball there = { .mine = &a, .others = &b, .left = 5000, .spin.budget_ns = 20000 };
+    struct ball back = { .mine = &b, .others = &a, .left = 5000 };
 
     ck_assert_int_eq(mailbox_init(&a, true), 0);
     ck_assert_int_eq(mailbox_init(&b, true), 0);
@@ -157,6 +192,7 @@ Suite *mailbox_suite(void)
     suite_add(s, takes_all_oldest_first);
     suite_add(s, only_a_sleeper_is_woken);
     suite_add(s, many_senders_keep_their_order);
+    suite_add(s, spinning_ends_when_it_does_not_pay);
     suite_add(s, ping_pong_never_hangs);
     return s;
 }
