@@ -16,15 +16,17 @@ void journal_group_table_init(struct journal_group_table *t)
 
 void journal_group_table_fini(struct journal_group_table *t)
 {
-    struct hash_node *n;
+    struct hash_node *n = hash_walk(&t->by_id, NULL);
 
-    while ((n = hash_walk(&t->by_id, NULL)) != NULL) {
+    while (n != NULL) {
         struct journal_group *g = container_of(n, struct journal_group, node);
 
-        journal_group_remove(t, g);
+        n = hash_walk(&t->by_id, n);
+        list_remove(&g->link);
         journal_group_free(g);
     }
     hash_table_fini(&t->by_id);
+    t->count = 0;
 }
 
 struct journal_group *journal_group_find(const struct journal_group_table *t, uint64_t id)
