@@ -84,7 +84,8 @@ static int read_record(const struct check *c, const struct table *t, uint64_t i,
 }
 
 /* Every record of the last segment. */
-static int check_records(const struct check *c, const struct table *t, const struct table_header *h)
+static int check_records(const struct check *c, const struct table *t, const struct table_header *h,
+                         struct table_record *ret_first, struct table_record *ret_last)
 {
     struct table_record recs[TABLE_CHUNK], prev;
     const struct table_record *before = NULL;
@@ -106,10 +107,34 @@ static int check_records(const struct check *c, const struct table *t, const str
             if (wrong != NULL)
                 return REPORT(c, t->base_index, SEGMENT_ENTRIES, table_position(i), t->base_index + i,
                               t->base_index + i, "in the record of entry %" PRIu64 " %s", t->base_index + i, wrong);
+            if (i == 0)
+                *ret_first = recs[k];
             prev = recs[k];
             before = &prev;
         }
     }
+    *ret_last = prev;
+    return 0;
+}
+
+/* The first record of a sealed segment and its last one. */
+static int check_ends(const struct check *c, const struct table *t, const struct table_header *h,
+                      struct table_record *ret_first, struct table_record *ret_last)
+{
+    const char *wrong;
+    int r = read_record(c, t, 0, ret_first);
+
+    if (r == 0)
+        r = read_record(c, t, t->n - 1, ret_last);
+    if (r != 0)
+        return r;
+    wrong = table_record_follows(h, NULL, ret_first);
+    if (wrong == NULL &&
+        (ret_last->term < ret_first->term || table_record_next_offset(ret_last) < ret_first->header.first_offset))
+        wrong = "the first record and the last one contradict each other";
+    if (wrong != NULL)
+        return REPORT(c, t->base_index, SEGMENT_ENTRIES, table_position(0), t->base_index, ret_last->index, "%s",
+                      wrong);
     return 0;
 }
 
@@ -186,23 +211,14 @@ static void fill_end(struct log_segment *s, const struct table_record *first, co
 static int check_table(struct check *c, struct loaded *item, const struct table *t, const struct loaded *next)
 {
     struct table_record first, last;
-    const char *wrong;
     int r;
 
-    r = read_record(c, t, 0, &first);
-    if (r == 0)
-        r = read_record(c, t, t->n - 1, &last);
-    if (r != 0)
-        return r;
-    wrong = table_record_follows(&item->header, NULL, &first);
-    if (wrong == NULL && (last.term < first.term || table_record_next_offset(&last) < first.header.first_offset))
-        wrong = "the first record and the last one contradict each other";
-    if (wrong != NULL)
-        return REPORT(c, t->base_index, SEGMENT_ENTRIES, table_position(0), t->base_index, last.index, "%s", wrong);
-    if (next != NULL)
-        r = check_joint(c, &last, next);
-    else {
-        r = check_records(c, t, &item->header);
+    if (next != NULL) {
+        r = check_ends(c, t, &item->header, &first, &last);
+        if (r == 0)
+            r = check_joint(c, &last, next);
+    } else {
+        r = check_records(c, t, &item->header, &first, &last);
         if (r == 0)
             r = check_checkpoint(c, t->base_index, &last);
     }

@@ -38,6 +38,7 @@ unsigned log_cache_dirty(const struct log_cache *c); /* of these, with unsynced 
 struct log_config {
     struct env_disk *disk;
     const char *dir; /* below the data directory; made with the first segment */
+    bool dir_absent; /* it is known not to be there, so log_open() doesn't look */
     uint64_t segment_bytes;
     int64_t segment_ms;
     struct log_cache *cache; /* NULL: a small one of its own */
@@ -54,7 +55,7 @@ struct log_position {
 #define LOG_E_CORRUPT 1101 /* the text says file, position and what to do */
 #define LOG_E_VERSION 1102
 
-/* Blocking. Opens or prepares the log and cuts it back to the durable checkpoint (entries behind it come again from
+/* Blocking, but with dir_absent, which reads nothing. Opens or prepares the log and cuts it back to the durable checkpoint (entries behind it come again from
  * the journal); log_start: segments wholly below are gone or go now. Table records, file sizes and how segments join
  * are checked, record batches aren't read. On an error nothing was changed. Running it again, also after a crash in the
  * middle, gives the same. */

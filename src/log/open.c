@@ -183,11 +183,11 @@ static struct log *log_alloc(const struct log_config *config, const struct log_p
     return l;
 }
 
-static int recover(struct log *l, struct error_text *err)
+static int recover(struct log *l, bool dir_absent, struct error_text *err)
 {
     uint64_t last_sizes[SEGMENT_N_PARTS] = { 0 };
     struct scan scan = { 0 };
-    int r = scan_dir(l->disk, l->dir, &scan);
+    int r = dir_absent ? 0 : scan_dir(l->disk, l->dir, &scan);
 
     if (r < 0)
         error_setf(err, "%s: can't list: %s", l->dir, strerror(-r));
@@ -217,7 +217,7 @@ int log_open(const struct log_config *config, const struct log_position *checkpo
         return -ENAMETOOLONG;
     }
     l = log_alloc(config, checkpoint, log_start);
-    r = recover(l, err);
+    r = recover(l, config->dir_absent, err);
     if (r != 0) {
         log_free(l);
         return r;
@@ -227,7 +227,16 @@ int log_open(const struct log_config *config, const struct log_position *checkpo
     return 0;
 }
 
-int log_load_snapshot(struct log *l, uint64_t max_index, uint64_t *ret_index, uint8_t **ret_data, size_t *ret_size)
+/* As of which index the newest snapshot is that should be there. 0: there is none. */
+static uint64_t newest_snapshot(const struct log *l)
+{
+    const struct log_segment *last = segment_last(l);
+
+    return MAX(l->loose_snapshot, last != NULL ? last->base_index - 1 : 0);
+}
+
+static int search_snapshots(const struct log *l, uint64_t max_index, uint64_t *ret_index, uint8_t **ret_data,
+                            size_t *ret_size)
 {
     struct scan scan = { 0 };
     int r = scan_dir(l->disk, l->dir, &scan);
@@ -249,4 +258,21 @@ int log_load_snapshot(struct log *l, uint64_t max_index, uint64_t *ret_index, ui
     if (r < 0)
         return r;
     return result == -EBADMSG ? -ENOENT : result;
+}
+
+int log_load_snapshot(struct log *l, uint64_t max_index, uint64_t *ret_index, uint8_t **ret_data, size_t *ret_size)
+{
+    uint64_t newest = newest_snapshot(l);
+    int r;
+
+    if (newest == 0)
+        return -ENOENT;
+    if (newest <= max_index) {
+        r = snapshot_read(l->disk, l->dir, newest, ret_data, ret_size);
+        if (r == 0)
+            *ret_index = newest;
+        if (r != -ENOENT && r != -EBADMSG)
+            return r;
+    }
+    return search_snapshots(l, max_index, ret_index, ret_data, ret_size);
 }

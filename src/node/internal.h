@@ -110,6 +110,16 @@ int node_identify(struct node *n, const struct node_options *options, struct err
 /* Reactor 0: notes on disk, behind, that all journals have been made. */
 void node_identity_complete(struct node *n);
 
+/* dirs.c: the groups that have a directory; blocking, at start. */
+struct node_dirs {
+    uint64_t *groups; /* sorted */
+    size_t count, capacity;
+};
+/* Removes the directories of unknown topics too. *ret is empty before, and to be freed also after an error. */
+int node_dirs_scan(struct node *n, struct env_disk *disk, struct node_dirs *ret);
+bool node_dirs_has(const struct node_dirs *d, uint64_t group);
+void node_dirs_fini(struct node_dirs *d);
+
 /* recover.c */
 int node_recover(struct node *n, const struct node_options *options, struct error_text *err);
 

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "log/log.h"
 #include "node/internal.h"
 
 #include <stdio.h>
@@ -17,6 +16,7 @@ struct recovery {
     const struct node_options *options;
     struct error_text *err;
     struct node_shard *shard;
+    struct node_dirs dirs;
     bool metadata_only;
 };
 
@@ -225,7 +225,12 @@ static int open_partition(struct recovery *rec, const struct known_states *known
     struct journal_group_state fresh = { .group = group, .vote = -1 };
     const struct journal_group_state *state =
         known->count > 0 ? bsearch(&group, known->states, known->count, sizeof(*known->states), compare_state) : NULL;
-    struct replica_config config = { .group = group, .dir = dir, .limits = *limits };
+    struct replica_config config = {
+        .group = group,
+        .dir = dir,
+        .dir_absent = !node_dirs_has(&rec->dirs, group),
+        .limits = *limits,
+    };
     struct replica *replica;
     int rc = replica_open(&rec->shard->replicas, &config, state != NULL ? state : &fresh, &replica, rec->err);
 
@@ -268,60 +273,6 @@ static int recover_shard(struct recovery *rec, struct node_shard *s)
     return rc;
 }
 
-/* Directories of topics that were deleted just before the end: the metadata, which is whole, doesn't know them. */
-struct strays {
-    struct node *node;
-    char **paths;
-    size_t count;
-};
-
-static bool is_known_dir(const struct node *n, const char *name)
-{
-    char text[UUID_TEXT_SIZE];
-    struct uuid id;
-    const struct meta_topic *t;
-    char *end;
-    long partition;
-
-    if (strlen(name) < UUID_TEXT_SIZE + 1 || name[UUID_TEXT_SIZE - 1] != '-')
-        return true; /* not a name of ours: left alone */
-    memcpy(text, name, UUID_TEXT_SIZE - 1);
-    text[UUID_TEXT_SIZE - 1] = '\0';
-    partition = strtol(name + UUID_TEXT_SIZE, &end, 10);
-    if (*end != '\0' || uuid_parse(text, &id) < 0)
-        return true;
-    t = meta_topic_by_id(&n->reactors[0].meta, &id);
-    return t != NULL && partition >= 0 && partition < t->n_partitions;
-}
-
-static int note_stray(void *ctx, const struct disk_dirent *ent)
-{
-    struct strays *s = ctx;
-
-    if (!ent->is_dir || is_known_dir(s->node, ent->name))
-        return 0;
-    s->paths = xrealloc(s->paths, (s->count + 1) * sizeof(*s->paths));
-    s->paths[s->count++] = xasprintf("topics/%s", ent->name);
-    return 0;
-}
-
-static int remove_strays(struct recovery *rec)
-{
-    struct env_disk *disk = rec->options->envs[0]->disk;
-    struct strays strays = { .node = rec->node };
-    int rc = disk_list(disk, "topics", note_stray, &strays);
-
-    if (rc == -ENOENT)
-        rc = 0;
-    for (size_t i = 0; i < strays.count; i++) {
-        if (rc == 0)
-            rc = log_destroy(disk, strays.paths[i]);
-        free(strays.paths[i]);
-    }
-    free(strays.paths);
-    return rc;
-}
-
 int node_recover(struct node *n, const struct node_options *options, struct error_text *err)
 {
     struct recovery rec = { .node = n, .options = options, .err = err };
@@ -335,12 +286,13 @@ int node_recover(struct node *n, const struct node_options *options, struct erro
     if (rc == 0)
         rc = recover_metadata(&rec);
     if (rc == 0)
-        rc = remove_strays(&rec);
+        rc = node_dirs_scan(n, options->envs[0]->disk, &rec.dirs);
     progress(&rec, "recovering the partitions");
     for (unsigned s = 0; rc == 0 && s < n->n_shards; s++)
         rc = recover_shard(&rec, &n->shards[s]);
     for (unsigned s = 0; rc == 0 && s < n->n_shards; s++)
         rc = journal_start(n->shards[s].journal, n->shards[s].replicas.env->lane, err);
+    node_dirs_fini(&rec.dirs);
     n->recovering = false;
     return rc;
 }

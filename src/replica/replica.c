@@ -32,6 +32,7 @@ int replica_alloc_open(struct replica_shard *shard, const struct replica_config 
     struct log_config log_config = {
         .disk = shard->env->disk,
         .dir = r->dir,
+        .dir_absent = config->dir_absent,
         .segment_bytes = config->limits.segment_bytes,
         .segment_ms = config->limits.segment_ms,
         .cache = shard->log_cache,
@@ -53,7 +54,10 @@ int replica_alloc_open(struct replica_shard *shard, const struct replica_config 
 
 int replica_new(struct replica_shard *shard, const struct replica_config *config, struct replica **ret)
 {
-    return replica_alloc_open(shard, config, &(struct log_position){ 0 }, 0, ret, NULL);
+    struct replica_config fresh = *config;
+
+    fresh.dir_absent = true;
+    return replica_alloc_open(shard, &fresh, &(struct log_position){ 0 }, 0, ret, NULL);
 }
 
 void replica_free(struct replica *r)

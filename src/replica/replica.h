@@ -68,6 +68,7 @@ struct replica_limits {
 struct replica_config {
     uint64_t group;
     const char *dir; /* of its log, below the data directory */
+    bool dir_absent; /* replica_open(): the directory is known not to be there */
     struct replica_limits limits;
     /* State groups only (metadata), else NULL: called for each COMMAND_METADATA of an applied entry, in order.
      * result is given back to the proposer. */
@@ -83,7 +84,7 @@ struct replica_config {
 /* The applied position that the owner gave isn't one of this log: the image is of another history, or damaged. */
 #define REPLICA_E_STALE_IMAGE (ERROR_BASE_REPLICA + 1)
 
-/* A replica of a new group. Nothing is written before the first proposal but its hard state. */
+/* A replica of a new group, which has no files. Nothing is written before the first proposal. */
 int replica_new(struct replica_shard *shard, const struct replica_config *config, struct replica **ret);
 
 /* Blocking, at start: a replica of a group that the journal knows. Then the journal's entries of the group go to
