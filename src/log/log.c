@@ -30,6 +30,11 @@ void log_set_limits(struct log *l, uint64_t segment_bytes, int64_t segment_ms)
     l->segment_ms = segment_ms;
 }
 
+const char *log_dir(const struct log *l)
+{
+    return l->dir;
+}
+
 struct log_position log_end(const struct log *l)
 {
     return l->end;

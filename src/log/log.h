@@ -55,10 +55,10 @@ struct log_position {
 #define LOG_E_CORRUPT 1101 /* the text says file, position and what to do */
 #define LOG_E_VERSION 1102
 
-/* Blocking, but with dir_absent, which reads nothing. Opens or prepares the log and cuts it back to the durable checkpoint (entries behind it come again from
- * the journal); log_start: segments wholly below are gone or go now. Table records, file sizes and how segments join
- * are checked, record batches aren't read. On an error nothing was changed. Running it again, also after a crash in the
- * middle, gives the same. */
+/* Blocking, but with dir_absent, which reads nothing. Opens or prepares the log and cuts it back to the durable
+ * checkpoint (entries behind it come again from the journal); log_start: segments wholly below are gone or go now.
+ * Table records, file sizes and how segments join are checked, record batches aren't read. On an error nothing was
+ * changed. Running it again, also after a crash in the middle, gives the same. */
 int log_open(const struct log_config *config, const struct log_position *checkpoint, int64_t log_start,
              struct log **ret, struct error_text *err);
 /* Closes without syncing. No job in flight, no reader. Takes NULL. */
@@ -69,6 +69,7 @@ int log_destroy(struct env_disk *disk, const char *dir);
 /* New limits take effect at the next roll. */
 void log_set_limits(struct log *l, uint64_t segment_bytes, int64_t segment_ms);
 
+const char *log_dir(const struct log *l);
 struct log_position log_end(const struct log *l); /* last appended (visible) entry */
 int64_t log_start_offset(const struct log *l);    /* as last set */
 int64_t log_first_offset(const struct log *l);    /* of the first entry still on disk */

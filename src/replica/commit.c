@@ -34,10 +34,10 @@ static int apply_command(struct replica *r, uint64_t index, uint64_t term, uint3
         r->log_start = MAX(r->log_start, MIN((int64_t)load_le64(command->body.data), r->applied_offset));
         return 0;
     case COMMAND_METADATA:
-        if (r->apply == NULL)
+        if (r->machine == NULL)
             return -EBADMSG;
-        if (index > r->apply_after)
-            r->apply(r->apply_ctx, index, term, checksum, command->body, ret_result);
+        if (index > r->machine->apply_after)
+            r->machine->apply(r->machine->apply_ctx, index, term, checksum, command->body, ret_result);
         return 0;
     default:
         return -EBADMSG;
@@ -51,7 +51,7 @@ int replica_apply_state(struct replica *r, uint64_t index, uint64_t term, uint32
     size_t pos = 0;
     int rc;
 
-    if (index == r->apply_after && (term != r->apply_after_term || checksum != r->apply_after_checksum))
+    if (replica_image_is_stale(r, index, term, checksum))
         return REPLICA_E_STALE_IMAGE;
     if (index > r->state_index) {
         rc = apply_batches(r, index, entry);

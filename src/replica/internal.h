@@ -45,11 +45,20 @@ struct replica_job;
 /* A partition snapshot can't outgrow this: producer ids per partition are capped. */
 #define REPLICA_SNAPSHOT_MAX (64u << 20)
 
+/* What a state group (metadata) has beyond a partition. */
+struct replica_machine {
+    void (*apply)(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, struct slice command,
+                  int16_t *ret_result);
+    void *apply_ctx;
+    uint64_t apply_after, apply_after_term;
+    uint32_t apply_after_checksum;
+};
+
+/* Thousands of these are idle: what few of them need hangs off a pointer. */
 struct replica {
     struct replica_shard *shard;
     uint64_t group;
-    char *dir;
-    struct log *log;
+    struct log *log; /* NULL once a destroyed replica has settled */
     struct replica_limits limits;
     struct list dirty_link;
 
@@ -90,16 +99,11 @@ struct replica {
     bool blocked;               /* its last job met a full disk; counted in the shard */
     bool closing;               /* the node stops: no op may wait */
     bool destroyed;
+    bool known;           /* the journal has records of the group, or will have: it has to forget it at the end */
+    bool term_journalled; /* or on its way to the journal */
 
-    void (*apply)(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, struct slice command,
-                  int16_t *ret_result);
-    void *apply_ctx;
-    uint64_t apply_after, apply_after_term;
-    uint32_t apply_after_checksum;
-
-    struct replica_destroy_job *destroy_job; /* once nothing else is in flight */
-    void (*destroy_done)(void *ctx);
-    void *destroy_ctx;
+    struct replica_machine *machine; /* NULL: a partition */
+    struct replica_destroy_job *destroy_job;
 };
 
 static inline size_t replica_entry_size(const struct replica_entry *e)
@@ -129,6 +133,13 @@ void replica_entry_flushed(struct journal_request *request);
 void replica_commit(struct replica *r, uint64_t index);
 /* 0, or what replica_apply_state() says: possible at start only. */
 int replica_apply(struct replica *r, struct replica_entry *e);
+/* The entry isn't the one that the machine's owner applied last, although it has its index. */
+static inline bool replica_image_is_stale(const struct replica *r, uint64_t index, uint64_t term, uint32_t checksum)
+{
+    const struct replica_machine *m = r->machine;
+
+    return m != NULL && index == m->apply_after && (term != m->apply_after_term || checksum != m->apply_after_checksum);
+}
 /* The parts of apply that are a function of the log alone, also used at start. Returns 0 or -EBADMSG. */
 int replica_apply_state(struct replica *r, uint64_t index, uint64_t term, uint32_t checksum, const struct entry *entry,
                         int16_t *ret_result);

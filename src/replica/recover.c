@@ -21,7 +21,8 @@ static int load_snapshot(struct replica *r, uint64_t *ret_index, struct error_te
         return rc;
     rc = replica_snapshot_read(r, data, size, ret_index);
     if (rc < 0)
-        error_setf(err, "%s: the partition snapshot of index %llu is damaged", r->dir, (unsigned long long)file_index);
+        error_setf(err, "%s: the partition snapshot of index %llu is damaged", log_dir(r->log),
+                   (unsigned long long)file_index);
     return rc;
 }
 
@@ -42,7 +43,7 @@ static int rebuild_entry(void *ctx, uint64_t index, uint64_t term, uint32_t chec
     if (rc == 0)
         rc = replica_apply_state(r, index, term, checksum, &entry, &result);
     if (rc != 0)
-        error_setf(b->err, "%s: entry %llu can't be applied", r->dir, (unsigned long long)index);
+        error_setf(b->err, "%s: entry %llu can't be applied", log_dir(r->log), (unsigned long long)index);
     else
         r->last_append_time = MAX(r->last_append_time, entry.header.append_time_ms);
     return rc;
@@ -65,11 +66,12 @@ int replica_open(struct replica_shard *shard, const struct replica_config *confi
     if (rc != 0)
         return rc;
     r->term = state->term;
+    r->known = state->term > 0;
     r->replaying = true;
     rc = load_snapshot(r, &r->state_index, err);
     from = r->state_index;
-    if (r->apply != NULL && r->apply_after <= from)
-        from = r->apply_after > 0 ? r->apply_after - 1 : 0;
+    if (r->machine != NULL && r->machine->apply_after <= from)
+        from = r->machine->apply_after > 0 ? r->machine->apply_after - 1 : 0;
     rebuild.replica = r;
     if (rc == 0 && from < checkpoint.index)
         rc = log_read_entries(r->log, from, rebuild_entry, &rebuild, err);
@@ -90,7 +92,7 @@ static int replay_store(struct replica *r, struct error_text *err)
         if (rc == -ENOSPC || rc == -EDQUOT)
             return 0; /* it stays in the tail and in the journal, and is tried again */
         if (rc != 0) {
-            error_setf(err, "%s: writing the segment: %s", r->dir, strerror(-rc));
+            error_setf(err, "%s: writing the segment: %s", log_dir(r->log), strerror(-rc));
             return rc;
         }
     }
@@ -107,11 +109,11 @@ int replica_replay(struct replica *r, const struct journal_replay_record *rec, s
         return 0;
     if (rec->index != r->last_index + 1 || rec->prev_checksum != r->last_checksum || rec->term > r->term ||
         entry_parse(rec->data.data, rec->data.size, &parsed) < 0 || parsed.header.first_offset != r->proposed_offset) {
-        error_setf(err, "%s: journal entry %llu doesn't follow entry %llu of the log", r->dir,
+        error_setf(err, "%s: journal entry %llu doesn't follow entry %llu of the log", log_dir(r->log),
                    (unsigned long long)rec->index, (unsigned long long)r->last_index);
         return -EBADMSG;
     }
-    if (rec->index == r->apply_after && (rec->term != r->apply_after_term || rec->checksum != r->apply_after_checksum))
+    if (replica_image_is_stale(r, rec->index, rec->term, rec->checksum))
         return REPLICA_E_STALE_IMAGE;
     e = replica_entry_restore(r, rec);
     if (e == NULL)
@@ -119,7 +121,7 @@ int replica_replay(struct replica *r, const struct journal_replay_record *rec, s
     r->commit_index = e->index;
     rc = replica_apply(r, e);
     if (rc != 0) {
-        error_setf(err, "%s: journal entry %llu can't be applied", r->dir, (unsigned long long)rec->index);
+        error_setf(err, "%s: journal entry %llu can't be applied", log_dir(r->log), (unsigned long long)rec->index);
         return rc;
     }
     return r->unstored_bytes >= REPLAY_BATCH_BYTES ? replay_store(r, err) : 0;
@@ -127,10 +129,11 @@ int replica_replay(struct replica *r, const struct journal_replay_record *rec, s
 
 int replica_replay_end(struct replica *r, struct error_text *err)
 {
-    int rc = r->apply_after <= r->last_index ? replay_store(r, err) : REPLICA_E_STALE_IMAGE;
+    bool ahead = r->machine != NULL && r->machine->apply_after > r->last_index;
+    int rc = ahead ? REPLICA_E_STALE_IMAGE : replay_store(r, err);
 
     if (rc == 0 && r->state_index > r->last_index) {
-        error_setf(err, "%s: the partition snapshot is of entry %llu, but the log ends at entry %llu", r->dir,
+        error_setf(err, "%s: the partition snapshot is of entry %llu, but the log ends at entry %llu", log_dir(r->log),
                    (unsigned long long)r->state_index, (unsigned long long)r->last_index);
         rc = -EBADMSG;
     }

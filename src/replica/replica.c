@@ -1,19 +1,34 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "replica/internal.h"
 
+struct replica_destroy_job {
+    struct lane_work work;
+    struct journal_request request;
+    struct replica *replica;
+    void (*done)(void *ctx);
+    void *ctx;
+    char *dir;
+    bool removing; /* a worker removes the files */
+    int error;
+};
+
 static struct replica *replica_alloc(struct replica_shard *shard, const struct replica_config *config)
 {
     struct replica *r = xcalloc(1, sizeof(*r));
 
     r->shard = shard;
     r->group = config->group;
-    r->dir = xstrdup(config->dir);
     r->limits = config->limits;
-    r->apply = config->apply;
-    r->apply_ctx = config->apply_ctx;
-    r->apply_after = config->applied_index;
-    r->apply_after_term = config->applied_term;
-    r->apply_after_checksum = config->applied_checksum;
+    if (config->apply != NULL) {
+        r->machine = xcalloc(1, sizeof(*r->machine));
+        *r->machine = (struct replica_machine){
+            .apply = config->apply,
+            .apply_ctx = config->apply_ctx,
+            .apply_after = config->applied_index,
+            .apply_after_term = config->applied_term,
+            .apply_after_checksum = config->applied_checksum,
+        };
+    }
     list_init(&r->dirty_link);
     list_init(&r->watchers);
     list_init(&r->parked);
@@ -31,7 +46,7 @@ int replica_alloc_open(struct replica_shard *shard, const struct replica_config 
     struct replica *r = replica_alloc(shard, config);
     struct log_config log_config = {
         .disk = shard->env->disk,
-        .dir = r->dir,
+        .dir = config->dir,
         .dir_absent = config->dir_absent,
         .segment_bytes = config->limits.segment_bytes,
         .segment_ms = config->limits.segment_ms,
@@ -73,16 +88,16 @@ void replica_free(struct replica *r)
     list_remove(&r->dirty_link);
     producer_state_free(r->producers);
     log_free(r->log);
+    if (r->destroy_job != NULL)
+        free(r->destroy_job->dir);
     free(r->destroy_job);
-    free(r->dir);
+    free(r->machine);
     free(r);
 }
 
 void replica_lead(struct replica *r)
 {
     r->term++;
-    replica_journal_state(r, JOURNAL_HARD_STATE,
-                          &(struct journal_group_state){ .term = r->term, .vote = r->shard->broker_id });
     r->term_start_index = r->last_index;
     if (r->last_index > 0) {
         r->term_start_index++;
@@ -227,14 +242,6 @@ void replica_close(struct replica *r)
         fail_all(r, KAFKA_E_REQUEST_TIMED_OUT);
 }
 
-struct replica_destroy_job {
-    struct lane_work work;
-    struct journal_request request;
-    struct replica *replica;
-    bool removing; /* a worker removes the files */
-    int error;
-};
-
 static bool is_removing(const struct replica *r)
 {
     return r->destroy_job != NULL && r->destroy_job->removing;
@@ -260,7 +267,7 @@ static void destroy_finished(struct lane_work *work)
     if (d->error != 0)
         replica_fatal(r, d->error, "removing a deleted partition");
     d->removing = false;
-    r->destroy_done(r->destroy_ctx);
+    d->done(d->ctx);
     replica_free(r);
 }
 
@@ -268,10 +275,10 @@ static void destroy_run(struct lane_work *work)
 {
     struct replica_destroy_job *d = container_of(work, struct replica_destroy_job, work);
 
-    d->error = log_destroy(d->replica->shard->env->disk, d->replica->dir);
+    d->error = log_destroy(d->replica->shard->env->disk, d->dir);
 }
 
-/* The journal has forgotten the group: nothing can bring it back, so its files may go. */
+/* The journal has forgotten the group, or never heard of it: nothing can bring it back, so its files may go. */
 static void forgotten(struct journal_request *request)
 {
     struct replica_destroy_job *d = container_of(request, struct replica_destroy_job, request);
@@ -285,13 +292,16 @@ static void forgotten(struct journal_request *request)
 
 void replica_settle(struct replica *r)
 {
-    struct replica_destroy_job *d;
+    struct replica_destroy_job *d = r->destroy_job;
 
     if (!r->destroyed || r->log == NULL || !replica_is_idle(r))
         return;
+    d->dir = xstrdup(log_dir(r->log));
     log_free(TAKE_PTR(r->log));
-    d = r->destroy_job = xcalloc(1, sizeof(*d));
-    d->replica = r;
+    if (!r->known) {
+        forgotten(&d->request);
+        return;
+    }
     d->request.kind = JOURNAL_FORGET;
     d->request.group = r->group;
     d->request.done = forgotten;
@@ -301,8 +311,10 @@ void replica_settle(struct replica *r)
 void replica_destroy(struct replica *r, void (*done)(void *ctx), void *ctx)
 {
     r->destroyed = true;
-    r->destroy_done = done;
-    r->destroy_ctx = ctx;
+    r->destroy_job = xcalloc(1, sizeof(*r->destroy_job));
+    r->destroy_job->replica = r;
+    r->destroy_job->done = done;
+    r->destroy_job->ctx = ctx;
     replica_set_blocked(r, false);
     fail_all(r, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION);
     replica_settle(r);

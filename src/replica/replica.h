@@ -93,7 +93,8 @@ int replica_open(struct replica_shard *shard, const struct replica_config *confi
                  const struct journal_group_state *state, struct replica **ret, struct error_text *err);
 int replica_replay(struct replica *r, const struct journal_replay_record *rec, struct error_text *err);
 int replica_replay_end(struct replica *r, struct error_text *err);
-/* After journal_start(): takes the next term and leads; Produce opens when its own first entry is applied. */
+/* After journal_start(): takes the next term and leads; Produce opens when its own first entry is applied. An empty log
+ * opens at once and writes nothing; its term goes to the journal ahead of its first entry. */
 void replica_lead(struct replica *r);
 
 /* Frees it. Nothing of it may be on its way through the lane; what waits in the journal or for a reader is forgotten,
@@ -105,8 +106,8 @@ bool replica_is_quiet(const struct replica *r);
 /* The node stops: ends all waiting ops (REQUEST_TIMED_OUT: what was proposed may still be in the log after a restart)
  * and lets none wait from now on. */
 void replica_close(struct replica *r);
-/* The group was deleted: ends all waiting ops (UNKNOWN_TOPIC_OR_PARTITION), takes no more, and when idle removes the
- * files and leaves the journal. done(ctx) is called on the owner when all is gone and the replica is freed. Until then
+/* The group was deleted: ends all waiting ops (UNKNOWN_TOPIC_OR_PARTITION), takes no more, and when idle leaves the
+ * journal and removes the files. done(ctx) is called on the owner when all is gone and the replica is freed. Until then
  * the node goes on routing RELEASE and CANCEL ops to it. */
 void replica_destroy(struct replica *r, void (*done)(void *ctx), void *ctx);
 

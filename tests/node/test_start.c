@@ -263,6 +263,65 @@ START_TEST(the_first_answer_is_right)
 }
 END_TEST
 
+struct start_cost {
+    uint64_t n_opens, n_lists, n_reads;
+    int n_groups; /* that the journals know */
+};
+
+static int count_group(void *ctx, const struct journal_group_state *st)
+{
+    ++*(int *)ctx;
+    return 0;
+}
+
+/* What a start costs that finds a topic of n partitions with records in the first n_written of them. */
+static struct start_cost start_cost(int32_t n, int32_t n_written)
+{
+    struct rig *r = rig_new(11, 2);
+    struct start_cost cost = { 0 };
+    int64_t offset;
+
+    rig_start_ok(r);
+    ck_assert_int_eq(ask_create(rig_connect(r, 0), "a", n), 0);
+    for (int32_t p = 0; p < n_written; p++)
+        ck_assert_int_eq(ask_produce(&r->clients[0], "a", p, 42, 1, &offset), 0);
+    ck_assert(rig_stop(r, 1000 * MS, 5000 * MS));
+    cost.n_opens -= sim_disk_calls(r->disk, SIM_DISK_OPEN);
+    cost.n_lists -= sim_disk_calls(r->disk, SIM_DISK_LIST);
+    cost.n_reads -= sim_disk_calls(r->disk, SIM_DISK_READ);
+    ck_assert_int_eq(rig_start(r), 0);
+    cost.n_opens += sim_disk_calls(r->disk, SIM_DISK_OPEN);
+    cost.n_lists += sim_disk_calls(r->disk, SIM_DISK_LIST);
+    cost.n_reads += sim_disk_calls(r->disk, SIM_DISK_READ);
+    for (unsigned s = 0; s < r->n_shards; s++)
+        journal_groups(r->node->shards[s].journal, count_group, &cost.n_groups);
+    rig_free(r);
+    return cost;
+}
+
+START_TEST(partitions_without_records_cost_nothing)
+{
+    struct start_cost few = start_cost(100, 0), many = start_cost(110, 0);
+
+    ck_assert_uint_eq(many.n_opens, few.n_opens);
+    ck_assert_uint_eq(many.n_lists, few.n_lists);
+    ck_assert_uint_eq(many.n_reads, few.n_reads);
+    ck_assert_int_eq(many.n_groups, 1); /* the metadata's */
+}
+END_TEST
+
+/* The directory, the table, the record batches and the snapshot, each opened once; of the table its header and then its
+ * records, and the snapshot, each read once. */
+START_TEST(partitions_with_records_cost_little)
+{
+    struct start_cost few = start_cost(40, 10), many = start_cost(40, 20);
+
+    ck_assert_uint_eq(many.n_lists - few.n_lists, 10 * 1);
+    ck_assert_uint_eq(many.n_opens - few.n_opens, 10 * 3);
+    ck_assert_uint_eq(many.n_reads - few.n_reads, 10 * 3);
+}
+END_TEST
+
 Suite *start_suite(void)
 {
     Suite *s = suite_create("start");
@@ -278,5 +337,7 @@ Suite *start_suite(void)
     suite_add(s, reactors_may_change);
     suite_add(s, the_first_answer_is_right);
     suite_add(s, orphans_leave_the_journal);
+    suite_add(s, partitions_without_records_cost_nothing);
+    suite_add(s, partitions_with_records_cost_little);
     return s;
 }

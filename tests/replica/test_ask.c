@@ -81,6 +81,40 @@ START_TEST(flushes_are_shared)
 }
 END_TEST
 
+static int note_state(void *ctx, const struct journal_group_state *st)
+{
+    *(struct journal_group_state *)ctx = *st;
+    return 0;
+}
+
+/* Thousands of groups that were never written cost a start no record; a term is in the journal before its entries. */
+START_TEST(an_empty_log_leaves_the_journal_alone)
+{
+    struct journal_group_state state = { 0 };
+    struct journal_stats stats;
+    struct rig *r = started(1);
+
+    for (int life = 0; life < 3; life++) {
+        rig_settle(r);
+        journal_stats(r->journal, &stats);
+        ck_assert_uint_eq(stats.n_records, 0);
+        ck_assert_int_eq(journal_groups(r->journal, note_state, &state), 0);
+        ck_assert_uint_eq(state.group, 0);
+        ck_assert_uint_eq(replica_term(r->groups[0].replica), 1);
+        rig_kill(r);
+        rig_start_ok(r);
+    }
+    rig_wait(r, rig_produce(r, 0, 1, 10));
+    rig_crash(r, SIM_CRASH_NOTHING);
+    rig_start_ok(r);
+    ck_assert_int_eq(journal_groups(r->journal, note_state, &state), 0);
+    ck_assert_uint_eq(state.term, 2);
+    ck_assert_int_eq(state.vote, r->shard.broker_id);
+    rig_check(r);
+    rig_free(r);
+}
+END_TEST
+
 START_TEST(refusals)
 {
     struct rig *r = started(1);
@@ -105,6 +139,11 @@ START_TEST(refusals)
     op = rig_ask(
         r, 0, &(struct replica_op){ .kind = REPLICA_READ, .current_leader_epoch = 9, .read.last_fetched_epoch = -1 });
     ck_assert_int_eq(op->op.error, KAFKA_E_UNKNOWN_LEADER_EPOCH);
+    r->limits.min_insync = 1;
+    replica_set_limits(r->groups[0].replica, &r->limits);
+    op = rig_produce(r, 0, 1, 10); /* a log with entries gets a new term */
+    rig_wait(r, op);
+    ck_assert_int_eq(op->op.error, 0);
     rig_stop(r);
     rig_start_ok(r);
     op = rig_ask(
@@ -453,6 +492,7 @@ Suite *ask_suite(void)
     suite_add(s, offsets_count_from_zero);
     suite_add(s, nothing_is_acknowledged_or_visible_before_it_is_flushed);
     suite_add(s, flushes_are_shared);
+    suite_add(s, an_empty_log_leaves_the_journal_alone);
     suite_add(s, refusals);
     suite_add(s, append_time_is_the_leaders);
     suite_add(s, early_ops_wait_until_it_leads);

@@ -38,6 +38,21 @@ static int n_names(struct rig *r, const char *dir)
     return disk_list(r->env.disk, dir, count_names, &n) == -ENOENT ? 0 : n;
 }
 
+START_TEST(a_group_that_was_never_written_needs_no_record)
+{
+    struct rig *r = rig_new(1, 1);
+    struct journal_stats stats;
+
+    rig_start_ok(r);
+    destroy(r, 0);
+    rig_settle(r);
+    ck_assert(r->groups[0].destroyed);
+    journal_stats(r->journal, &stats);
+    ck_assert_uint_eq(stats.n_records, 0);
+    rig_free(r);
+}
+END_TEST
+
 START_TEST(an_idle_group_leaves_nothing)
 {
     struct rig *r = rig_new(1, 2);
@@ -141,6 +156,7 @@ Suite *destroy_suite(void)
 {
     Suite *s = suite_create("destroy");
 
+    suite_add(s, a_group_that_was_never_written_needs_no_record);
     suite_add(s, an_idle_group_leaves_nothing);
     suite_add(s, a_busy_group_ends_all_that_waits);
     suite_add(s, a_crash_in_between_is_harmless);
