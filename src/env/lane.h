@@ -12,6 +12,7 @@
  * that order; LANE_POOL work runs in any order and at the same time; mail between one pair of reactors keeps its
  * order. */
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/list.h"
@@ -40,6 +41,7 @@ struct lane_mail {
 struct env_lane_ops {
     void (*submit)(struct env_lane *l, enum lane_kind kind, unsigned shard, struct lane_work *w);
     void (*post)(struct env_lane *l, unsigned to_reactor, struct lane_mail *m);
+    void (*run_all)(struct env_lane *l, struct lane_work *works[], size_t n);
 };
 
 struct env_lane {
@@ -51,6 +53,13 @@ struct env_lane {
 static inline void lane_submit(struct env_lane *l, enum lane_kind kind, unsigned shard, struct lane_work *w)
 {
     l->ops->submit(l, kind, shard, w);
+}
+
+/* Blocking, at start, before reactors turn: calls run() of n works, at the same time and in any order, and comes back
+ * when all have run. done() isn't called. */
+static inline void lane_run_all(struct env_lane *l, struct lane_work *works[], size_t n)
+{
+    l->ops->run_all(l, works, n);
 }
 
 static inline void lane_post(struct env_lane *l, unsigned to_reactor, struct lane_mail *m)

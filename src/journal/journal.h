@@ -81,6 +81,8 @@ int journal_groups(struct journal *j, journal_group_fn fn, void *ctx);
 /* Blocking: the entries that count, oldest first. May be called several times. fn's first result that isn't 0 ends it
  * and is returned. Memory stays bounded by the largest entry. */
 int journal_replay(struct journal *j, journal_replay_fn fn, void *ctx, struct error_text *err);
+/* The same of one group alone: files without an entry of it that counts aren't read. */
+int journal_replay_group(struct journal *j, uint64_t group, journal_replay_fn fn, void *ctx, struct error_text *err);
 /* Blocking: makes durable what was recovered and opens a fresh file whose STATE_TABLE is flushed. Nothing that
  * replay told may be acted upon towards others before. lane belongs to the owner reactor. */
 int journal_start(struct journal *j, struct env_lane *lane, struct error_text *err);

@@ -27,6 +27,7 @@ struct journal_recovery {
     /* journal_replay() */
     journal_replay_fn replay;
     void *replay_ctx;
+    const struct journal_group *only; /* this group, or NULL: all */
 };
 
 void journal_recovery_init(struct journal_recovery *rc, struct journal *j, struct error_text *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* journal_replay(): reads again the files that hold entries behind checkpoints, and hands those over. journal_open()
- * has proved all of it; what can differ now is only what the disk returns. */
+ * has proved all of it, and knows which files pin what; what can differ now is only what the disk returns. */
 
 #include <inttypes.h>
 
@@ -16,11 +16,13 @@ static int replay_entry(struct journal_recovery *rc, const struct journal_record
     struct journal_group *g;
     struct slice data;
 
-    if (!journal_record_entry(record, &e, &data) || crc32c(0, data.data, data.size) != e.checksum)
+    if (!journal_record_entry(record, &e, &data))
         return journal_corrupt_here(rc, "an entry that has changed since it was read");
     g = journal_group_find(&rc->j->groups, e.group);
-    if (g == NULL || e.index <= g->state.checkpoint_index)
+    if (g == NULL || e.index <= g->state.checkpoint_index || (rc->only != NULL && g != rc->only))
         return 0;
+    if (crc32c(0, data.data, data.size) != e.checksum)
+        return journal_corrupt_here(rc, "an entry that has changed since it was read");
     if (journal_chain_is_void(g->chain, rc->ordinal, e.index))
         return 0;
     if (e.index == g->state.checkpoint_index + 1)
@@ -69,41 +71,78 @@ static int replay_file(struct journal_recovery *rc, struct journal_file *f)
     return r;
 }
 
-static int check_links(struct journal_recovery *rc)
+/* Whether a file holds an entry that will be handed over. */
+static bool is_wanted(const struct journal_recovery *rc, const struct journal_file *f)
 {
-    struct journal_file *last = list_last(&rc->j->files, struct journal_file, link);
-    struct journal_group *g;
+    const struct journal_usage *u;
 
-    list_foreach (&rc->j->groups.all, g, link) {
-        if (g->last_index > g->state.checkpoint_index && !g->chain->linked)
-            return journal_corrupt(rc, last, last->end,
-                                   "entry %" PRIu64 " of group %" PRIu64 " doesn't follow from its checkpoint",
-                                   g->state.checkpoint_index + 1, g->state.group);
+    if (rc->only == NULL)
+        return f->n_pins > 0;
+    list_foreach (&rc->only->usages, u, in_group) {
+        if (u->file == f)
+            return u->pins;
     }
-    return 0;
+    return false;
 }
 
-int journal_replay(struct journal *j, journal_replay_fn fn, void *ctx, struct error_text *err)
+static int check_link(struct journal_recovery *rc, const struct journal_group *g)
+{
+    struct journal_file *last = list_last(&rc->j->files, struct journal_file, link);
+
+    if (g->last_index <= g->state.checkpoint_index || g->chain->linked)
+        return 0;
+    return journal_corrupt(rc, last, last->end,
+                           "entry %" PRIu64 " of group %" PRIu64 " doesn't follow from its checkpoint",
+                           g->state.checkpoint_index + 1, g->state.group);
+}
+
+static int check_links(struct journal_recovery *rc)
+{
+    struct journal_group *g;
+    int r = 0;
+
+    if (rc->only != NULL)
+        return check_link(rc, rc->only);
+    list_foreach (&rc->j->groups.all, g, link) {
+        if (r == 0)
+            r = check_link(rc, g);
+    }
+    return r;
+}
+
+static int replay(struct journal *j, const struct journal_group *only, journal_replay_fn fn, void *ctx,
+                  struct error_text *err)
 {
     struct journal_recovery rc;
     struct journal_file *f;
-    bool pinned = false;
     int r = 0;
 
     gq_assert(j->lane == NULL);
     journal_recovery_init(&rc, j, err);
     rc.replay = fn;
     rc.replay_ctx = ctx;
+    rc.only = only;
     journal_chains_forget_runs(j);
     list_foreach (&j->files, f, link) {
-        pinned = pinned || f->n_pins > 0; /* the ones before could be out of use already */
-        if (pinned && r == 0)
+        if (r == 0 && is_wanted(&rc, f))
             r = replay_file(&rc, f);
     }
     if (r == 0)
         r = check_links(&rc);
     journal_recovery_fini(&rc);
     return r;
+}
+
+int journal_replay(struct journal *j, journal_replay_fn fn, void *ctx, struct error_text *err)
+{
+    return replay(j, NULL, fn, ctx, err);
+}
+
+int journal_replay_group(struct journal *j, uint64_t group, journal_replay_fn fn, void *ctx, struct error_text *err)
+{
+    const struct journal_group *g = journal_group_find(&j->groups, group);
+
+    return g != NULL ? replay(j, g, fn, ctx, err) : 0;
 }
 
 static int compare_groups(const void *a, const void *b)

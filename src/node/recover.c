@@ -4,7 +4,8 @@
 #include <stdio.h>
 
 /* Start, blocking and in the order of docs/format/journal.md: journals are scanned (hard states, log starts,
- * checkpoints), the metadata group comes back first, then the partitions it names, then the journals' entries. */
+ * checkpoints), the metadata group comes back first, then the partitions it names, then the journals' entries. The
+ * shards do this side by side, but for the metadata's part. */
 
 #define FILE_SIZE_DIVISOR 16
 #define FILE_SIZE_ENTRIES 4 /* a file holds at least so many of the largest messages that are allowed */
@@ -16,8 +17,7 @@ struct recovery {
     const struct node_options *options;
     struct error_text *err;
     struct node_shard *shard;
-    struct node_dirs dirs;
-    bool metadata_only;
+    const struct node_dirs *dirs;
 };
 
 static void progress(const struct recovery *rec, const char *status)
@@ -103,8 +103,6 @@ static int replay_record(void *ctx, const struct journal_replay_record *r)
     struct recovery *rec = ctx;
     struct node_group *g;
 
-    if (rec->metadata_only != (r->group == META_GROUP_ID_DEFAULT))
-        return 0;
     g = node_group_find(rec->shard, r->group);
     return g != NULL ? replica_replay(g->replica, r, rec->err) : 0; /* a deleted topic's may still be there */
 }
@@ -114,9 +112,7 @@ static int replay_metadata(struct recovery *rec)
     int rc;
 
     rec->shard = node_shard_of(rec->node, META_GROUP_ID_DEFAULT);
-    rec->metadata_only = true;
-    rc = journal_replay(rec->shard->journal, replay_record, rec, rec->err);
-    rec->metadata_only = false;
+    rc = journal_replay_group(rec->shard->journal, META_GROUP_ID_DEFAULT, replay_record, rec, rec->err);
     return rc != 0 ? rc : replica_replay_end(rec->node->metadata, rec->err);
 }
 
@@ -228,7 +224,7 @@ static int open_partition(struct recovery *rec, const struct known_states *known
     struct replica_config config = {
         .group = group,
         .dir = dir,
-        .dir_absent = !node_dirs_has(&rec->dirs, group),
+        .dir_absent = !node_dirs_has(rec->dirs, group),
         .limits = *limits,
     };
     struct replica *replica;
@@ -259,13 +255,18 @@ static int open_partitions(struct recovery *rec, struct node_shard *s)
     return rc;
 }
 
+static int replay_partition(void *ctx, const struct journal_replay_record *r)
+{
+    return r->group != META_GROUP_ID_DEFAULT ? replay_record(ctx, r) : 0; /* the metadata group is back already */
+}
+
 static int recover_shard(struct recovery *rec, struct node_shard *s)
 {
     struct node_group *g;
     int rc = open_partitions(rec, s);
 
     if (rc == 0)
-        rc = journal_replay(s->journal, replay_record, rec, rec->err);
+        rc = journal_replay(s->journal, replay_partition, rec, rec->err);
     list_foreach (&s->groups, g, link) {
         if (rc == 0 && g->replica != rec->node->metadata)
             rc = replica_replay_end(g->replica, rec->err);
@@ -273,26 +274,74 @@ static int recover_shard(struct recovery *rec, struct node_shard *s)
     return rc;
 }
 
+static int start_journal(struct recovery *rec, struct node_shard *s)
+{
+    return journal_start(s->journal, s->replicas.env->lane, rec->err);
+}
+
+/* A step of recovery that shards take side by side; those of one reactor share its env, and go one after the other. */
+typedef int (*shard_step)(struct recovery *rec, struct node_shard *s);
+
+struct shards_job {
+    struct lane_work work;
+    struct recovery recovery;
+    struct error_text err;
+    shard_step step;
+    unsigned reactor;
+    int rc;
+};
+
+static void run_shards(struct lane_work *work)
+{
+    struct shards_job *job = container_of(work, struct shards_job, work);
+    struct node *n = job->recovery.node;
+
+    for (unsigned s = job->reactor; job->rc == 0 && s < n->n_shards; s += n->n_reactors)
+        job->rc = job->step(&job->recovery, &n->shards[s]);
+}
+
+static int each_shard(struct recovery *rec, shard_step step)
+{
+    unsigned n_jobs = MIN(rec->node->n_reactors, rec->node->n_shards);
+    _cleanup_(freep) struct shards_job *jobs = xcalloc(n_jobs, sizeof(*jobs));
+    _cleanup_(freep) struct lane_work **works = xcalloc(n_jobs, sizeof(struct lane_work *));
+    int rc = 0;
+
+    for (unsigned i = 0; i < n_jobs; i++) {
+        jobs[i] = (struct shards_job){ .work.run = run_shards, .recovery = *rec, .step = step, .reactor = i };
+        jobs[i].recovery.err = &jobs[i].err;
+        works[i] = &jobs[i].work;
+    }
+    lane_run_all(rec->options->envs[0]->lane, works, n_jobs);
+    for (unsigned i = 0; rc == 0 && i < n_jobs; i++) {
+        rc = jobs[i].rc;
+        if (rc != 0 && rec->err != NULL)
+            *rec->err = jobs[i].err;
+    }
+    return rc;
+}
+
 int node_recover(struct node *n, const struct node_options *options, struct error_text *err)
 {
     struct recovery rec = { .node = n, .options = options, .err = err };
-    int rc = 0;
+    struct node_dirs dirs = { 0 };
+    int rc;
 
+    rec.dirs = &dirs;
     n->recovering = true;
     progress(&rec, "scanning the journals");
-    for (unsigned s = 0; rc == 0 && s < n->n_shards; s++)
-        rc = open_journal(&rec, &n->shards[s]);
+    rc = each_shard(&rec, open_journal);
     progress(&rec, "recovering the metadata");
     if (rc == 0)
         rc = recover_metadata(&rec);
     if (rc == 0)
-        rc = node_dirs_scan(n, options->envs[0]->disk, &rec.dirs);
+        rc = node_dirs_scan(n, options->envs[0]->disk, &dirs);
     progress(&rec, "recovering the partitions");
-    for (unsigned s = 0; rc == 0 && s < n->n_shards; s++)
-        rc = recover_shard(&rec, &n->shards[s]);
-    for (unsigned s = 0; rc == 0 && s < n->n_shards; s++)
-        rc = journal_start(n->shards[s].journal, n->shards[s].replicas.env->lane, err);
-    node_dirs_fini(&rec.dirs);
+    if (rc == 0)
+        rc = each_shard(&rec, recover_shard);
+    if (rc == 0)
+        rc = each_shard(&rec, start_journal);
+    node_dirs_fini(&dirs);
     n->recovering = false;
     return rc;
 }

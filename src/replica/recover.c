@@ -5,7 +5,8 @@
  * give the state at the checkpoint, the journal's entries bring it up to what was flushed. With one voter all of that
  * is committed. */
 
-#define REPLAY_BATCH_BYTES (4u << 20)
+/* All replicas of a shard together gather so much of the journal before it goes to their segments. */
+#define REPLAY_GATHER_BYTES (8u << 20)
 
 static int load_snapshot(struct replica *r, uint64_t *ret_index, struct error_text *err)
 {
@@ -83,7 +84,7 @@ int replica_open(struct replica_shard *shard, const struct replica_config *confi
     return 0;
 }
 
-/* Appends what replay gathered, so that memory stays bounded whatever the journal holds. */
+/* Appends what replay gathered. */
 static int replay_store(struct replica *r, struct error_text *err)
 {
     while (r->tail.count > 0) {
@@ -97,6 +98,19 @@ static int replay_store(struct replica *r, struct error_text *err)
         }
     }
     return 0;
+}
+
+/* So that memory stays bounded, whatever the journal holds and of however many groups. On a full disk only what comes
+ * in addition is tried again. */
+static int replay_store_all(struct replica_shard *shard, struct error_text *err)
+{
+    struct list *link;
+    int rc = 0;
+
+    while (rc == 0 && (link = list_pop(&shard->dirty)) != NULL)
+        rc = replay_store(list_entry(link, struct replica, dirty_link), err);
+    shard->replay_store_at = shard->pending_bytes + REPLAY_GATHER_BYTES;
+    return rc;
 }
 
 int replica_replay(struct replica *r, const struct journal_replay_record *rec, struct error_text *err)
@@ -124,7 +138,11 @@ int replica_replay(struct replica *r, const struct journal_replay_record *rec, s
         error_setf(err, "%s: journal entry %llu can't be applied", log_dir(r->log), (unsigned long long)rec->index);
         return rc;
     }
-    return r->unstored_bytes >= REPLAY_BATCH_BYTES ? replay_store(r, err) : 0;
+    if (!list_is_linked(&r->dirty_link))
+        list_append(&r->shard->dirty, &r->dirty_link);
+    return r->shard->pending_bytes >= MAX(r->shard->replay_store_at, (size_t)REPLAY_GATHER_BYTES)
+               ? replay_store_all(r->shard, err)
+               : 0;
 }
 
 int replica_replay_end(struct replica *r, struct error_text *err)
@@ -139,6 +157,7 @@ int replica_replay_end(struct replica *r, struct error_text *err)
     }
     r->state_index = 0;
     r->replaying = false;
+    list_remove(&r->dirty_link);
     if (rc == 0 && r->tail.count > 0)
         replica_mark_dirty(r, 0);
     return rc;

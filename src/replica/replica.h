@@ -38,6 +38,7 @@ struct replica_shard {
 
     struct list dirty;         /* replicas with committed entries that wait for their segment */
     size_t pending_bytes;      /* proposed or committed, and not yet in a segment */
+    size_t replay_store_at;    /* at start: so many pending bytes go to segments before more is replayed */
     unsigned n_blocked;        /* replicas whose segment met a full disk: Produce is refused until they got on */
     bool dead;                 /* fatal() was called: nothing is written any more */
     bool ended;                /* the reactors have ended: no mail is delivered any more */

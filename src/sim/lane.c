@@ -24,6 +24,7 @@ struct sim_lane {
     struct queue *queues; /* flush work and completions per shard, the pool's, then mail per pair of reactors */
     unsigned n_queues;
     unsigned turn; /* whose turn it is without a prng */
+    size_t n_run_all;
 };
 
 static struct queue *flush_queue(struct sim_lane *l, unsigned shard)
@@ -66,7 +67,20 @@ static void post(struct env_lane *env, unsigned to_reactor, struct lane_mail *m)
     q->count++;
 }
 
-static const struct env_lane_ops ops = { .submit = submit, .post = post };
+/* Each call begins with another one, and goes the other way round. */
+static void run_all(struct env_lane *env, struct lane_work *works[], size_t n)
+{
+    struct sim_lane *l = container_of(env, struct reactor, env)->lanes;
+    size_t first = l->n_run_all++;
+
+    for (size_t i = 0; i < n; i++) {
+        struct lane_work *w = works[(first % 2 == 0 ? first + i : first + n - i) % n];
+
+        w->run(w);
+    }
+}
+
+static const struct env_lane_ops ops = { .submit = submit, .post = post, .run_all = run_all };
 
 static void init_work_queues(struct queue *work, bool any_order)
 {

@@ -56,6 +56,34 @@ static void submit(struct env_lane *l, enum lane_kind kind, unsigned shard, stru
     mailbox_push(&lanes->flush[shard].queue, &w->link);
 }
 
+/* Start-up work has threads of its own: the pool's start later and may be few. */
+struct start_up {
+    struct sys_thread thread;
+    struct lane_work *work;
+};
+
+static void start_up_main(void *ctx)
+{
+    struct start_up *s = ctx;
+
+    s->work->run(s->work);
+}
+
+/* The last one runs here, as do those that no thread is to be had for. */
+static void run_all(struct env_lane *l, struct lane_work *works[], size_t n)
+{
+    struct start_up *all = xcalloc(n + 1, sizeof(*all));
+
+    for (size_t i = 0; i < n; i++) {
+        all[i].work = works[i];
+        if (i + 1 == n || sys_thread_start(&all[i].thread, "gq-start", start_up_main, &all[i]) < 0)
+            start_up_main(&all[i]);
+    }
+    for (size_t i = 0; i < n; i++)
+        sys_thread_join(&all[i].thread);
+    free(all);
+}
+
 static void deliver_arrived(struct list *chain)
 {
     while (chain != NULL) {
@@ -88,7 +116,7 @@ void sys_lane_deliver(struct sys_lane *l)
 int sys_lane_init(struct sys_lane *l, struct sys_lanes *lanes, unsigned reactor, struct sys_lane **peers,
                   unsigned n_peers)
 {
-    static const struct env_lane_ops ops = { .submit = submit, .post = post };
+    static const struct env_lane_ops ops = { .submit = submit, .post = post, .run_all = run_all };
 
     l->base = (struct env_lane){ .ops = &ops, .reactor = reactor };
     l->lanes = lanes;

@@ -141,7 +141,10 @@ static int replay(void *ctx, const struct journal_replay_record *rec)
     struct rig *r = ctx;
     struct rig_group *g = &r->groups[rec->group - 1];
 
-    return g->destroyed ? 0 : replica_replay(g->replica, rec, &r->err);
+    int rc = g->destroyed ? 0 : replica_replay(g->replica, rec, &r->err);
+
+    r->max_replay_bytes = MAX(r->max_replay_bytes, r->shard.pending_bytes);
+    return rc;
 }
 
 static int open_groups(struct rig *r)

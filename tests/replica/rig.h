@@ -76,6 +76,7 @@ struct rig {
     struct rig_op *ops;
     struct error_text err;
     int fatal_error;
+    size_t max_replay_bytes; /* in memory while the journal was replayed */
 };
 
 /* A new disk; n groups, which are numbered from 0. Nothing is opened. */

@@ -23,6 +23,27 @@ START_TEST(entries_go_to_segments_by_themselves)
 }
 END_TEST
 
+/* However many groups have entries in the journal. */
+START_TEST(replay_keeps_memory_bounded)
+{
+    struct rig *r = rig_new(5, RIG_MAX_GROUPS);
+
+    r->journal_config.size_bytes = 64u << 20;
+    r->journal_config.file_size_bytes = 8u << 20;
+    rig_start_ok(r);
+    for (unsigned i = 0; i < 200; i++) {
+        rig_wait(r, rig_produce(r, i % RIG_MAX_GROUPS, 1, 100000));
+        rig_forget_done(r);
+    }
+    rig_kill(r);
+    rig_start_ok(r);
+    ck_assert_uint_ge(r->max_replay_bytes, 4u << 20); /* appends are large */
+    ck_assert_uint_le(r->max_replay_bytes, (8u << 20) + 200000);
+    rig_check(r);
+    rig_free(r);
+}
+END_TEST
+
 /* A shard with nothing to do asks for nothing. */
 START_TEST(an_idle_shard_sleeps)
 {
@@ -200,6 +221,7 @@ Suite *store_suite(void)
 {
     Suite *s = suite_create("store");
 
+    suite_add(s, replay_keeps_memory_bounded);
     suite_add(s, entries_go_to_segments_by_themselves);
     suite_add(s, an_idle_shard_sleeps);
     suite_add(s, nobody_starves);

@@ -192,6 +192,41 @@ START_TEST(same_seed_same_order)
 }
 END_TEST
 
+struct start_up {
+    struct lane_work work;
+    int number, *order; /* digits, first one first */
+};
+
+static void start_up_run(struct lane_work *w)
+{
+    struct start_up *s = container_of(w, struct start_up, work);
+
+    *s->order = *s->order * 10 + s->number;
+}
+
+START_TEST(start_up_work_has_no_order)
+{
+    struct sim_lane *l = sim_lane_new(1, 1);
+    int order[4] = { 0 };
+
+    for (int i = 0; i < 4; i++) {
+        struct start_up s[3];
+        struct lane_work *works[3];
+
+        for (int k = 0; k < 3; k++) {
+            s[k] = (struct start_up){ .work.run = start_up_run, .number = k + 1, .order = &order[i] };
+            works[k] = &s[k].work;
+        }
+        lane_run_all(sim_lane_env(l, 0), works, 3);
+    }
+    ck_assert_int_eq(order[0], 123);
+    ck_assert_int_eq(order[1], 213);
+    ck_assert_int_eq(order[2], 312);
+    ck_assert_int_eq(order[3], 132);
+    sim_lane_free(l);
+}
+END_TEST
+
 START_TEST(queued_items_are_forgotten)
 {
     struct sim_lane *l = sim_lane_new(1, 1);
@@ -215,6 +250,7 @@ Suite *lane_suite(void)
     suite_add(s, done_may_submit_again);
     suite_add(s, drawn_steps_keep_the_order_rules);
     suite_add(s, same_seed_same_order);
+    suite_add(s, start_up_work_has_no_order);
     suite_add(s, queued_items_are_forgotten);
     return s;
 }

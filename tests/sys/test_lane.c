@@ -159,6 +159,27 @@ START_TEST(workers_run_at_the_same_time)
 }
 END_TEST
 
+/* Before any thread of the lanes is started. */
+START_TEST(start_up_work_runs_at_the_same_time)
+{
+    struct meeting m[2] = { 0 };
+    struct lane_work *works[] = { &m[0].work, &m[1].work };
+    struct fixture fx;
+    sem_t sem[2];
+
+    fixture_make(&fx, 1, 1);
+    for (int i = 0; i < 2; i++) {
+        sem_init(&sem[i], 0, 0);
+        m[i] = (struct meeting){ .work = { .run = meet, .done = met }, .mine = &sem[i] };
+    }
+    m[0].others = &sem[1];
+    m[1].others = &sem[0];
+    lane_run_all(&fx.lane[0].base, works, 2);
+    ck_assert(!m[0].is_done && !m[1].is_done);
+    fixture_remove(&fx);
+}
+END_TEST
+
 struct held {
     struct lane_work work;
     sem_t started, go_on;
@@ -278,6 +299,7 @@ Suite *lane_suite(void)
     suite_add(s, flush_keeps_submission_order);
     suite_add(s, stop_runs_what_is_queued);
     suite_add(s, workers_run_at_the_same_time);
+    suite_add(s, start_up_work_runs_at_the_same_time);
     suite_add(s, a_running_flush_is_seen);
     suite_add(s, mail_to_oneself_waits_for_the_next_turn);
     suite_add(s, what_arrives_may_post_to_its_own_reactor);

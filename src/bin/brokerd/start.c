@@ -173,8 +173,10 @@ static int open_node(struct brokerd *d, unsigned n_shards)
     struct error_text err = { "" };
     int rc = node_open(&options, &d->node, &err), status;
 
-    if (rc == 0)
+    if (rc == 0) {
+        malloc_trim(0); /* recovery needed more than what comes after it */
         return EX_OK;
+    }
     if (err.text[0] == '\0')
         error_setf(&err, "%s", error_text(rc));
     status = node_status(rc);
