@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "bench.h"
-
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <stdio.h>
@@ -9,18 +7,18 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "bench.h"
 
 #define QUEUE_MESSAGES "500000"
 #define CONSUME_BATCH 10000
+#define CONSUME_WAIT_MS 10
 
-static void set(rd_kafka_conf_t *conf, const char *name, const char *value)
+void kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value)
 {
     char err[256];
 
-    if (rd_kafka_conf_set(conf, name, value, err, sizeof(err)) != RD_KAFKA_CONF_OK) {
-        fprintf(stderr, "bench-client: %s\n", err);
-        exit(1);
-    }
+    if (rd_kafka_conf_set(conf, name, value, err, sizeof(err)) != RD_KAFKA_CONF_OK)
+        bench_refuse(err);
 }
 
 static rd_kafka_t *client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf)
@@ -28,10 +26,8 @@ static rd_kafka_t *client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf)
     char err[256];
     rd_kafka_t *rk = rd_kafka_new(type, conf, err, sizeof(err));
 
-    if (rk == NULL) {
-        fprintf(stderr, "bench-client: %s\n", err);
-        exit(1);
-    }
+    if (rk == NULL)
+        bench_refuse(err);
     return rk;
 }
 
@@ -42,7 +38,7 @@ int bench_mock(const struct bench_options *o)
     rd_kafka_t *rk;
     char end;
 
-    set(conf, "log_level", "2");
+    kafka_set(conf, "log_level", "2");
     rk = client_new(RD_KAFKA_PRODUCER, conf);
     cluster = rd_kafka_mock_cluster_new(rk, 1);
     rd_kafka_mock_topic_create(cluster, o->topic, o->partitions, 1);
@@ -57,9 +53,8 @@ int bench_mock(const struct bench_options *o)
 
 struct produced {
     uint64_t acked, failed;
-    uint64_t all;            /* acknowledged at any time */
-    uint64_t from_ns, to_ns; /* what is acknowledged between them counts */
-    struct histogram latency_ns;
+    uint64_t all;               /* acknowledged at any time */
+    struct bench_window window; /* what is acknowledged within it counts */
 };
 
 static void delivered(rd_kafka_t *rk, const rd_kafka_message_t *m, void *ctx)
@@ -70,22 +65,23 @@ static void delivered(rd_kafka_t *rk, const rd_kafka_message_t *m, void *ctx)
     p->all += m->err == RD_KAFKA_RESP_ERR_NO_ERROR;
     if (m->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         p->failed++;
-    } else if (now >= p->from_ns && now < p->to_ns) {
+    } else if (now >= p->window.from_ns && now < p->window.to_ns) {
         p->acked++;
-        histogram_add(&p->latency_ns, (uint64_t)rd_kafka_message_latency(m) * 1000);
     }
 }
 
 static rd_kafka_t *producer_new(const struct bench_options *o, struct produced *p)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    char linger[16];
 
-    set(conf, "bootstrap.servers", o->broker);
-    set(conf, "acks", "all");
-    set(conf, "linger.ms", "5");
-    set(conf, "queue.buffering.max.messages", QUEUE_MESSAGES);
-    set(conf, "queue.buffering.max.kbytes", "1048576");
-    set(conf, "log_level", "2");
+    kafka_set(conf, "bootstrap.servers", o->broker);
+    kafka_set(conf, "acks", "all");
+    snprintf(linger, sizeof(linger), "%d", o->linger_ms);
+    kafka_set(conf, "linger.ms", linger);
+    kafka_set(conf, "queue.buffering.max.messages", QUEUE_MESSAGES);
+    kafka_set(conf, "queue.buffering.max.kbytes", "1048576");
+    kafka_set(conf, "log_level", "2");
     rd_kafka_conf_set_dr_msg_cb(conf, delivered);
     rd_kafka_conf_set_opaque(conf, p);
     return client_new(RD_KAFKA_PRODUCER, conf);
@@ -98,7 +94,7 @@ static void produce_all(const struct bench_options *o, rd_kafka_t *rk, struct pr
     rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, o->topic, NULL);
 
     memset(payload, 'x', (size_t)o->size);
-    for (uint64_t i = 0; (i & 63) != 0 || bench_now_ns() < p->to_ns; i++) {
+    for (uint64_t i = 0; (i & 63) != 0 || bench_now_ns() < p->window.to_ns; i++) {
         while (rd_kafka_produce(topic, (int32_t)(i % (uint64_t)o->partitions), RD_KAFKA_MSG_F_COPY, payload,
                                 (size_t)o->size, NULL, 0, NULL) != 0)
             rd_kafka_poll(rk, 5);
@@ -115,15 +111,11 @@ int bench_produce(const struct bench_options *o)
     rd_kafka_t *rk = producer_new(o, p);
     double rate;
 
-    histogram_init(&p->latency_ns);
-    p->from_ns = bench_now_ns() + (uint64_t)(o->seconds * 0.2e9);
-    p->to_ns = p->from_ns + (uint64_t)(o->seconds * 1e9);
+    p->window = bench_window_now(o);
     produce_all(o, rk, p);
     rate = (double)p->acked / o->seconds;
-    printf("{\"messages_per_s\": %.0f, \"mb_per_s\": %.1f, \"all_mb\": %.3f, \"p50_ms\": %.2f, \"p99_ms\": %.2f, "
-           "\"failed\": %llu}\n",
-           rate, rate * o->size / 1e6, (double)p->all * o->size / 1e6, bench_us(&p->latency_ns, 0.5) / 1e3,
-           bench_us(&p->latency_ns, 0.99) / 1e3, (unsigned long long)p->failed);
+    printf("{\"messages_per_s\": %.0f, \"mb_per_s\": %.1f, \"all_mb\": %.3f, \"failed\": %llu}\n", rate,
+           rate * o->size / 1e6, (double)p->all * o->size / 1e6, (unsigned long long)p->failed);
     rd_kafka_destroy(rk);
     free(p);
     return 0;
@@ -136,22 +128,23 @@ int bench_consume(const struct bench_options *o)
     rd_kafka_queue_t *queue;
     rd_kafka_topic_t *topic;
     rd_kafka_t *rk;
-    uint64_t bytes = 0, messages = 0, start;
+    uint64_t bytes = 0, messages = 0, start, last;
     int ended = 0;
 
-    set(conf, "bootstrap.servers", o->broker);
-    set(conf, "enable.partition.eof", "true");
-    set(conf, "check.crcs", "false");
-    set(conf, "fetch.message.max.bytes", "8388608");
-    set(conf, "log_level", "2");
+    kafka_set(conf, "bootstrap.servers", o->broker);
+    kafka_set(conf, "enable.partition.eof", "true");
+    kafka_set(conf, "check.crcs", "false");
+    kafka_set(conf, "fetch.message.max.bytes", "8388608");
+    kafka_set(conf, "log_level", "2");
     rk = client_new(RD_KAFKA_CONSUMER, conf);
     queue = rd_kafka_queue_new(rk);
     topic = rd_kafka_topic_new(rk, o->topic, NULL);
-    start = bench_now_ns();
+    start = last = bench_now_ns();
     for (int32_t i = 0; i < o->partitions; i++)
         rd_kafka_consume_start_queue(topic, i, RD_KAFKA_OFFSET_BEGINNING, queue);
     while (ended < o->partitions) {
-        ssize_t n = rd_kafka_consume_batch_queue(queue, 1000, batch, CONSUME_BATCH);
+        ssize_t n = rd_kafka_consume_batch_queue(queue, CONSUME_WAIT_MS, batch, CONSUME_BATCH);
+        uint64_t before = messages;
 
         for (ssize_t i = 0; i < n; i++) {
             ended += batch[i]->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
@@ -159,14 +152,68 @@ int bench_consume(const struct bench_options *o)
             bytes += batch[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR ? batch[i]->len : 0;
             rd_kafka_message_destroy(batch[i]);
         }
+        if (messages > before) /* the end is told late, after an empty fetch */
+            last = bench_now_ns();
     }
     printf("{\"messages\": %llu, \"mb_per_s\": %.1f}\n", (unsigned long long)messages,
-           (double)bytes / 1e6 / ((double)(bench_now_ns() - start) / 1e9));
+           (double)bytes / 1e6 / ((double)(last - start) / 1e9));
     for (int32_t i = 0; i < o->partitions; i++)
         rd_kafka_consume_stop(topic, i);
     rd_kafka_topic_destroy(topic);
     rd_kafka_queue_destroy(queue);
     rd_kafka_destroy(rk);
     free(batch);
+    return 0;
+}
+
+struct delivery {
+    bool done, failed;
+};
+
+static void delivered_one(rd_kafka_t *rk, const rd_kafka_message_t *m, void *ctx)
+{
+    struct delivery *d = ctx;
+
+    d->done = true;
+    d->failed = m->err != RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+int bench_sync(const struct bench_options *o)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    _cleanup_(freep) char *payload = xcalloc(1, (size_t)o->size);
+    struct samples latency_ns = { 0 };
+    struct bench_window window = bench_window_now(o);
+    struct delivery d = { 0 };
+    uint64_t start, now = 0;
+    rd_kafka_topic_t *topic;
+    rd_kafka_t *rk;
+
+    kafka_set(conf, "bootstrap.servers", o->broker);
+    kafka_set(conf, "acks", "all");
+    kafka_set(conf, "linger.ms", "0");
+    kafka_set(conf, "log_level", "2");
+    rd_kafka_conf_set_dr_msg_cb(conf, delivered_one);
+    rd_kafka_conf_set_opaque(conf, &d);
+    rk = client_new(RD_KAFKA_PRODUCER, conf);
+    topic = rd_kafka_topic_new(rk, o->topic, NULL);
+    while (now < window.to_ns) {
+        start = bench_now_ns();
+        d.done = false;
+        if (rd_kafka_produce(topic, 0, RD_KAFKA_MSG_F_COPY, payload, (size_t)o->size, NULL, 0, NULL) != 0)
+            bench_refuse("a message was refused");
+        while (!d.done)
+            rd_kafka_poll(rk, 1000);
+        if (d.failed)
+            bench_refuse("a message was refused");
+        now = bench_now_ns();
+        if (start >= window.from_ns)
+            samples_add(&latency_ns, now - start);
+    }
+    printf("{\"count\": %zu, \"p50_us\": %.1f, \"p99_us\": %.1f}\n", latency_ns.n, samples_us(&latency_ns, 0.5),
+           samples_us(&latency_ns, 0.99));
+    rd_kafka_topic_destroy(topic);
+    rd_kafka_destroy(rk);
+    samples_fini(&latency_ns);
     return 0;
 }

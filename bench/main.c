@@ -1,65 +1,80 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "bench.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/util.h"
+#include "bench.h"
 
-uint64_t bench_now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
-}
-
-double bench_us(const struct histogram *h, double quantile)
-{
-    return (double)histogram_quantile(h, quantile) / 1e3;
-}
+#define MAX_MESSAGE (256 << 20)
 
 static const struct {
     const char *name;
     int (*run)(const struct bench_options *o);
 } commands[] = {
-    { "mock", bench_mock }, { "produce", bench_produce }, { "consume", bench_consume },
-    { "one", bench_one },   { "floor", bench_floor },
+    { "mock", bench_mock },         { "produce", bench_produce }, { "rate", bench_rate },
+    { "consume", bench_consume },   { "one", bench_one },         { "load", bench_load },
+    { "fetch", bench_fetch },       { "start", bench_start },     { "topics", bench_topics },
+    { "floor", bench_floor },       { "stream", bench_stream },   { "disk", bench_disk },
+    { "sendfile", bench_sendfile }, { "sync", bench_sync },
 };
 
 static int usage(void)
 {
-    fprintf(stderr, "bench-client mock|produce|consume|one|floor [broker=HOST:PORT] [topic=T] [size=BYTES] "
-                    "[partitions=N] [seconds=S] [file=PATH] [server_core=N]\n");
+    fprintf(stderr, "usage: bench-client COMMAND [NAME=VALUE]... [-- BROKER ARGUMENTS...]\ncommands:");
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+        fprintf(stderr, " %s", commands[i].name);
+    fprintf(stderr, "\nnames: broker topic size records partitions connections rate linger_ms seconds count file kafka "
+                    "server_core\n");
     return 64;
 }
 
 static bool set_option(struct bench_options *o, char *arg)
 {
+    const struct {
+        const char *name;
+        int *to;
+    } numbers[] = {
+        { "size", &o->size },
+        { "records", &o->records },
+        { "partitions", &o->partitions },
+        { "rate", &o->rate },
+        { "connections", &o->connections },
+        { "linger_ms", &o->linger_ms },
+        { "server_core", &o->server_core },
+    };
     char *value = strchr(arg, '=');
 
     if (value == NULL)
         return false;
     *value++ = '\0';
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+        if (strcmp(arg, numbers[i].name) == 0) {
+            *numbers[i].to = atoi(value);
+            return true;
+        }
+    }
     if (strcmp(arg, "broker") == 0)
         o->broker = value;
     else if (strcmp(arg, "topic") == 0)
         o->topic = value;
-    else if (strcmp(arg, "size") == 0)
-        o->size = atoi(value);
-    else if (strcmp(arg, "partitions") == 0)
-        o->partitions = atoi(value);
     else if (strcmp(arg, "seconds") == 0)
         o->seconds = atof(value);
+    else if (strcmp(arg, "count") == 0)
+        o->count = atoll(value);
     else if (strcmp(arg, "file") == 0)
         o->file = value;
-    else if (strcmp(arg, "server_core") == 0)
-        o->server_core = atoi(value);
+    else if (strcmp(arg, "kafka") == 0)
+        o->kafka = atoi(value) != 0;
     else
         return false;
     return true;
+}
+
+static bool sensible(const struct bench_options *o)
+{
+    return o->size >= 1 && o->size <= MAX_MESSAGE && o->records >= 1 && o->partitions >= 1 && o->connections >= 1 &&
+           o->rate >= 1 && o->linger_ms >= 0 && o->seconds > 0 && o->count >= 0;
 }
 
 int main(int argc, char **argv)
@@ -67,16 +82,25 @@ int main(int argc, char **argv)
     struct bench_options o = { .broker = "127.0.0.1:9092",
                                .topic = "bench",
                                .size = 100,
+                               .records = 1,
                                .partitions = 1,
+                               .connections = 1,
+                               .rate = 1000,
+                               .linger_ms = 5,
                                .seconds = 2,
                                .file = "floor.tmp",
+                               .kafka = true,
                                .server_core = -1 };
 
     for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--") == 0) {
+            o.command = argv + i + 1;
+            break;
+        }
         if (!set_option(&o, argv[i]))
             return usage();
     }
-    if (o.size < 1 || o.size > 1000000 || o.partitions < 1 || o.seconds <= 0)
+    if (!sensible(&o))
         return usage();
     for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++) {
         if (strcmp(argv[1], commands[i].name) == 0)

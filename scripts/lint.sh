@@ -14,7 +14,7 @@ lint_source() {
     {
         c_files
         shell_files
-        git ls-files --cached --others --exclude-standard -- '*.py' '*.inc' '*.def' 'scripts/check-*' | existing
+        git ls-files --cached --others --exclude-standard -- '*.py' '*.inc' '*.def' 'scripts/check-*' bench/run | existing
     } | sort -u | xargs -r scripts/check-source
 }
 
@@ -23,7 +23,8 @@ lint_shell() {
 }
 
 lint_python() {
-    git ls-files --cached --others --exclude-standard -- '*.py' 'scripts/check-*' tests/e2e/run | existing |
+    git ls-files --cached --others --exclude-standard -- '*.py' 'scripts/check-*' tests/e2e/run bench/run |
+        existing |
         xargs -r env PYTHONDONTWRITEBYTECODE=1 pyflakes3
 }
 

@@ -82,6 +82,12 @@ stage_units() {
     tests/systemd/units.sh
 }
 
+# Figures without noise: instructions, allocations, system calls, flushes and bytes for 1000 batches.
+stage_gates() {
+    need bench
+    bench/run --gates
+}
+
 end_to_end() {
     local dir options=()
     dir=$(tree_dir "$1")
@@ -123,6 +129,7 @@ stages() {
     [ ! -f tests/wire/compare_schemas.py ] || echo schemas
     [ ! -x tests/golden/make-vectors ] || echo golden
     [ ! -x tests/systemd/units.sh ] || echo units
+    [ ! -f bench/gates.json ] || echo gates
     echo e2e e2e-asan
     echo distcheck
     [ -z "$LONG" ] || echo fuzz package

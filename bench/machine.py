@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The machine that is measured on: its cores, its network, what it is, and what it did meanwhile."""
+
+import os
+import pathlib
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import sys
+
+CORES = sorted(os.sched_getaffinity(0))
+IN_NAMESPACE = "GOQUEUE_BENCH_NAMESPACE"
+CONGESTION_CONTROL = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control")
+
+
+def pin(core):
+    """For preexec_fn: the process and its threads stay on one core. None: anywhere."""
+    return None if core is None else lambda: os.sched_setaffinity(0, {CORES[core % len(CORES)]})
+
+
+def text_of(path):
+    try:
+        return pathlib.Path(path).read_text(encoding="utf-8").strip()
+    except OSError:
+        return "unknown"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def set_congestion_control(name):
+    try:
+        CONGESTION_CONTROL.write_text(name, encoding="utf-8")
+    except OSError:
+        return False
+    return True
+
+
+def enter_namespace():
+    """Runs this program again in a network namespace of its own, where congestion control can be set for all sides
+    without touching the machine's: to cubic, or to reno where the kernel doesn't let namespaces have cubic. Neither
+    paces what goes over loopback, as BBR does. Where none of this is allowed things stay as they are, and the facts
+    say so."""
+    if IN_NAMESPACE in os.environ:
+        if os.environ[IN_NAMESPACE] == "yes":
+            subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+            _ = set_congestion_control("cubic") or set_congestion_control("reno")
+        return
+    unshare = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
+    allowed = shutil.which("unshare") and shutil.which("ip") and subprocess.run(
+        unshare + ["ip", "link", "set", "lo", "up"], capture_output=True, check=False).returncode == 0
+    os.environ[IN_NAMESPACE] = "yes" if allowed else "no"
+    if allowed:
+        os.execvp(unshare[0], unshare + [sys.executable] + sys.argv)
+
+
+def facts(build, where):
+    """What a figure depends on, as (name, value)."""
+    version = subprocess.run([str(build / "brokerd"), "--version"], capture_output=True, text=True,
+                             check=True).stdout.strip().splitlines()[0]
+    model = re.search(r"model name\s*: (.*)", text_of("/proc/cpuinfo"))
+    memory = re.search(r"MemTotal:\s+(\d+)", text_of("/proc/meminfo"))
+    file_system = subprocess.run(["stat", "-f", "-c", "%T", str(where)], capture_output=True, text=True,
+                                 check=True).stdout.strip()
+    rdkafka = subprocess.run(["pkg-config", "--modversion", "rdkafka"], capture_output=True, text=True, check=False)
+    return [("broker", version), ("client", f"librdkafka {rdkafka.stdout.strip() or 'unknown'}, and raw sockets"),
+            ("CPU", f"{len(CORES)} cores, {model.group(1) if model else platform.machine()}"),
+            ("memory", f"{int(memory.group(1)) / (1 << 20):.0f} GiB" if memory else "unknown"),
+            ("kernel", f"Linux {re.match(r'[0-9.]*[0-9]', platform.release()).group(0)}"),
+            ("file system", file_system), ("congestion control", text_of(CONGESTION_CONTROL)),
+            ("load before", f"{os.getloadavg()[0]:.2f}")]
