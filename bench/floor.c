@@ -20,17 +20,17 @@
 #include "bench.h"
 
 #define BLOCK 4096
-#define FILE_BYTES (256u << 20) /* written in turn, filled with zeros before */
+#define FILE_BYTES (32u << 20) /* written in turn, filled with zeros before */
 #define GATHER_BYTES (16u << 20)
-#define IN_BYTES (2u << 20)
-#define ANSWER_BYTES 60 /* as large as that of a Produce request */
+#define IN_BYTES (64u << 10) /* at first; grows to what a frame needs */
+#define ANSWER_BYTES 60      /* as large as that of a Produce request */
 #define SENDFILE_BYTES (256 << 10)
 #define STREAM_BYTES (8 << 20)
 
 struct guest {
     int fd;
     uint8_t *in;
-    size_t size;
+    size_t size, capacity;
     unsigned owed; /* answers */
 };
 
@@ -104,8 +104,13 @@ static void take_frames(struct floor *f, struct guest *g)
 
 static void receive(struct floor *f, struct guest *g)
 {
-    ssize_t n = recv(g->fd, g->in + g->size, IN_BYTES - g->size, MSG_DONTWAIT);
+    ssize_t n;
 
+    if (g->size == g->capacity) {
+        g->capacity *= 2;
+        g->in = xrealloc(g->in, g->capacity);
+    }
+    n = recv(g->fd, g->in + g->size, g->capacity - g->size, MSG_DONTWAIT);
     if (n < 0 && errno == EAGAIN)
         return;
     if (n <= 0) {
@@ -128,7 +133,8 @@ static void welcome(struct floor *f)
     if (g->fd < 0)
         bench_die("accept");
     setsockopt(g->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    g->in = xcalloc(1, IN_BYTES);
+    g->capacity = IN_BYTES;
+    g->in = xcalloc(1, g->capacity);
     watch(f->epoll, g->fd, g);
 }
 

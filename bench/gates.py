@@ -7,7 +7,6 @@ import collections
 import json
 import pathlib
 import subprocess
-import sys
 import time
 
 import callgrind
@@ -27,7 +26,7 @@ def simulated(bench, name):
                            str(bench.options.build / "bench-gate"), str(clients), str(records)],
                           capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        sys.exit(done.stderr)
+        raise servers.Failed(done.stderr)
     disk = json.loads(done.stdout)
     with open(f"{profile}.1", encoding="utf-8", errors="replace") as lines:
         instructions, allocations = callgrind.own_work(lines)

@@ -59,8 +59,9 @@ int bench_one(const struct bench_options *o)
 
 struct producer {
     int fd;
-    bool wants_room; /* waits for EPOLLOUT */
-    struct wr question;
+    bool wants_room;      /* waits for EPOLLOUT */
+    struct wr *questions; /* one for each of its partitions, asked in turn */
+    int n_questions, current;
     size_t sent;
     uint8_t answer[ANSWER_MAX];
     size_t received;
@@ -90,10 +91,11 @@ static void watch(struct load *l, struct producer *p, int op, bool wants_room)
 
 static void push(struct load *l, struct producer *p)
 {
-    size_t size = wr_size(&p->question);
+    const struct wr *question = &p->questions[p->current];
+    size_t size = wr_size(question);
 
     while (p->sent < size) {
-        ssize_t n = send(p->fd, p->question.start + p->sent, size - p->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n = send(p->fd, question->start + p->sent, size - p->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
 
         if (n < 0 && errno == EAGAIN)
             break;
@@ -118,6 +120,7 @@ static void begin(struct load *l, struct producer *p, uint64_t now)
     l->started++;
     l->n_busy++;
     p->sent = p->received = 0;
+    p->current = (p->current + 1) % p->n_questions;
     p->start_ns = now;
     push(l, p);
 }
@@ -162,8 +165,12 @@ static struct load *load_new(const struct bench_options *o)
         struct producer *p = &l->producers[i];
 
         p->fd = bench_dial(o->broker);
-        wr_init_growing(&p->question, 4096, BENCH_FRAME_MAX);
-        ask_write_produce(o, i % o->partitions, &p->question);
+        p->n_questions = MAX(1, o->partitions / o->connections);
+        p->questions = xcalloc((size_t)p->n_questions, sizeof(*p->questions));
+        for (int k = 0; k < p->n_questions; k++) {
+            wr_init_growing(&p->questions[k], 256, BENCH_FRAME_MAX);
+            ask_write_produce(o, (i + k * o->connections) % o->partitions, &p->questions[k]);
+        }
         watch(l, p, EPOLL_CTL_ADD, false);
     }
     return l;
@@ -172,8 +179,12 @@ static struct load *load_new(const struct bench_options *o)
 static void load_free(struct load *l)
 {
     for (int i = 0; i < l->o->connections; i++) {
-        close(l->producers[i].fd);
-        wr_fini(&l->producers[i].question);
+        struct producer *p = &l->producers[i];
+
+        close(p->fd);
+        for (int k = 0; k < p->n_questions; k++)
+            wr_fini(&p->questions[k]);
+        free(p->questions);
     }
     close(l->epoll);
     samples_fini(&l->latency_ns);

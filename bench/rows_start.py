@@ -6,9 +6,9 @@ import json
 import os
 import signal
 import subprocess
-import sys
 
 import machine
+import servers
 from figures import Figure, at_most
 from rows import Row
 from rows_read import BATCH_MB, BATCH_RECORDS, fill
@@ -27,7 +27,7 @@ class Started:
                                         stdout=subprocess.PIPE, preexec_fn=bench.client_pin(broker.core is not None))
         line = self.process.stdout.readline()
         if not line:
-            sys.exit(f"the broker didn't start: {broker.log.read_text(encoding='utf-8')[-2000:]}")
+            raise servers.Failed(f"the broker didn't start: {broker.log.read_text(encoding='utf-8')[-2000:]}")
         self.result = json.loads(line)
 
     def kill(self):

@@ -16,6 +16,11 @@ import time
 
 import machine
 
+
+class Failed(Exception):
+    """A pair couldn't be measured. The others still can."""
+
+
 SERVER_CORE = 0
 CLIENT_CORE = 1
 
@@ -59,7 +64,7 @@ class Broker:
         limit = time.monotonic() + 120
         while b"ready: " not in self.log.read_bytes():
             if self.process.poll() is not None or time.monotonic() > limit:
-                sys.exit(f"the broker didn't start: {self.log.read_text(encoding='utf-8')}")
+                raise Failed(f"the broker didn't start: {self.log.read_text(encoding='utf-8')}")
             time.sleep(0.002)
         return self
 
@@ -116,9 +121,12 @@ class Broker:
     def __enter__(self):
         return self.start()
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         if self.process.poll() is None:
             self.end()
+        if kind is not None or self.process.returncode != 0:
+            print(f"the broker ended with {self.process.returncode}; the end of its log:\n"
+                  f"{self.log.read_text(encoding='utf-8')[-2000:]}", file=sys.stderr)
         self.remove()
 
 
@@ -143,7 +151,7 @@ class Floor:
                                         preexec_fn=machine.pin(SERVER_CORE if pinned else None))
         line = self.process.stdout.readline()
         if not line:
-            sys.exit(f"{' '.join(arguments)} didn't start")
+            raise Failed(f"{' '.join(arguments)} didn't start")
         self.address = json.loads(line)["broker"]
 
     def cpu_s(self):
