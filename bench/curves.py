@@ -41,8 +41,9 @@ def loaded(bench, partitions, floor=False, settings=None, **load):
         bench.client(True, "load", broker=broker.address, connections=50, partitions=partitions,
                      count=max(partitions, 50))  # the first message of a partition makes its files
         before = broker.settled_cpu_s()
+        peak = servers.Peak(broker.pid)
         ours = bench.client(True, "load", broker=broker.address, **load)
-        result |= servers.memory_mb(broker.pid)
+        result |= peak.stop()
         cpu = broker.settled_cpu_s() - before
     messages = ours["all_batches"] * load.get("records", 1)
     result |= {key: ours[key] for key in ("p50_us", "p99_us", "batches_per_s", "mb_per_s")}

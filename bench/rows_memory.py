@@ -37,7 +37,7 @@ def loaded(bench, pinned):
             bench.client(pinned, "fetch", broker=broker.address, partitions=CONNECTIONS)
         most = peak.stop()
         memory = servers.memory_mb(broker.pid)
-    return {"peak": (most, None), "anon": (memory["RssAnon"], None), "rss": (memory["VmRSS"], None)}
+    return {"peak": (most["RssAnon"], None), "anon": (memory["RssAnon"], None), "rss": (memory["VmRSS"], None)}
 
 
 def rows():

@@ -42,6 +42,28 @@ def memory_mb(pid):
     return {name: int(re.search(rf"{name}:\s+(\d+)", status).group(1)) / 1024 for name in ("VmRSS", "RssAnon")}
 
 
+class Profile:
+    """Where a process spends its CPU time, with call graphs, as a text of perf. It samples by the clock, since virtual
+    machines often have no counters."""
+
+    STARTS_S = 1.0  # perf says nothing when it has attached
+
+    def __init__(self, pid, path):
+        self.path = path
+        self.data = path.with_suffix(".data")
+        record = ["perf", "record", "-q", "-e", "cpu-clock", "-F", "499", "--call-graph", "dwarf", "-p", str(pid)]
+        self.process = subprocess.Popen(record + ["-o", str(self.data)], stderr=subprocess.DEVNULL)
+        time.sleep(self.STARTS_S)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(300)
+        report = ["perf", "report", "--stdio", "--no-inline", "--no-children", "--sort", "comm,symbol",
+                  "--percent-limit", "1", "-i", str(self.data)]
+        with open(self.path, "w", encoding="utf-8") as text:
+            subprocess.run(report, stdout=text, stderr=subprocess.DEVNULL, check=False)
+
+
 class Broker:
     """brokerd, pinned to a core or not, on a fresh directory or on one that is left from another."""
 
@@ -57,6 +79,7 @@ class Broker:
         self.command = [str(bench.options.build / "brokerd"), "--node-id=bench", f"--bind-port={self.port}",
                         f"--data-dir={self.data / 'data'}", f"--config={config}"]
         self.process = None
+        self.profile = None
 
     def start(self):
         with open(self.log, "wb") as log:
@@ -66,6 +89,8 @@ class Broker:
             if self.process.poll() is not None or time.monotonic() > limit:
                 raise Failed(f"the broker didn't start: {self.log.read_text(encoding='utf-8')}")
             time.sleep(0.002)
+        if self.bench.profile_path is not None:
+            self.profile = Profile(self.pid, self.bench.profile_path)
         return self
 
     @property
@@ -106,12 +131,19 @@ class Broker:
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
             os.close(fd)
 
+    def end_profile(self):
+        if self.profile is not None:
+            self.profile.stop()
+            self.profile = None
+
     def kill(self):
+        self.end_profile()
         self.process.kill()
         self.process.wait()
 
     def end(self):
         """Stops it; the directory stays."""
+        self.end_profile()
         os.kill(self.pid, signal.SIGTERM)
         self.process.wait(120)
 
@@ -166,20 +198,21 @@ class Floor:
 
 
 class Peak(threading.Thread):
-    """Samples the anonymous memory of a process until it is asked."""
+    """Samples the memory of a process until it is asked for the most that was seen."""
 
     def __init__(self, pid):
         super().__init__(daemon=True)
         self.pid = pid
-        self.mb = 0.0
+        self.most = memory_mb(pid)
         self.ended = threading.Event()
         self.start()
 
     def run(self):
         while not self.ended.wait(0.02):
-            self.mb = max(self.mb, memory_mb(self.pid)["RssAnon"])
+            now = memory_mb(self.pid)
+            self.most = {name: max(now[name], most) for name, most in self.most.items()}
 
     def stop(self):
         self.ended.set()
         self.join()
-        return self.mb
+        return self.most

@@ -14,7 +14,7 @@ packages_of() {
     test) echo kcat python3-venv default-jdk-headless maven strace prometheus systemd procps xz-utils e2fsprogs ;;
     lint) echo clang-format clang-tidy shellcheck mandoc pyflakes3 ;;
     fuzz) echo clang llvm libclang-rt-14-dev ;;
-    bench) echo iproute2 strace util-linux valgrind ;;
+    bench) echo iproute2 linux-perf strace util-linux valgrind ;;
     package) echo build-essential debhelper dpkg-dev fakeroot lintian rpm ;;
     *) die "no list of packages for '$1'" ;;
     esac
