@@ -14,7 +14,8 @@ lint_source() {
     {
         c_files
         shell_files
-        git ls-files --cached --others --exclude-standard -- '*.py' '*.inc' '*.def' 'scripts/check-*' bench/run | existing
+        git ls-files --cached --others --exclude-standard -- '*.py' '*.inc' '*.def' 'scripts/check-*' bench/run |
+            existing
     } | sort -u | xargs -r scripts/check-source
 }
 
