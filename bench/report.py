@@ -44,10 +44,12 @@ def mode_section(mode, rows, results):
     lines = [line for row, result in known for line in result_lines(row, result)]
     reached, of = counts(lines)
     probes = [drift(result) for _, result in known if drift(result)]
-    text = [f"## {titles[mode]}", "", *table(lines), "", f"{reached} of {of} targets reached."]
+    text = [f"## {titles[mode]}", "", *table(lines)]
+    if of > 0:
+        text += ["", f"{reached} of {of} targets reached."]
     if probes:
-        text[-1] += (f" The raw disk (4 KiB with O_DIRECT and fdatasync, before and after each row) had a median of "
-                     f"{min(p[0] for p in probes):.0f} to {max(p[1] for p in probes):.0f} µs meanwhile.")
+        text += ["", (f"The raw disk (4 KiB with O_DIRECT and fdatasync, before and after each row) had a median of "
+                     f"{min(p[0] for p in probes):.0f} to {max(p[1] for p in probes):.0f} µs meanwhile.")]
     return text + [""]
 
 
