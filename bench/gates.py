@@ -50,7 +50,7 @@ def count_calls(trace, start, end):
 def traced(bench):
     """System calls of the daemon, one message in flight."""
     trace = bench.work / "strace"
-    with servers.TracedBroker(bench, trace, performance="{reactors: 1, shards: 1}") as broker:
+    with servers.TracedBroker(bench, trace, performance="{reactors: 1, shards: 1, spin: none}") as broker:
         bench.client(True, "topics", broker=broker.address)
         bench.client(True, "one", broker=broker.address, count=100)
         start = time.time()
