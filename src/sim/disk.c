@@ -37,6 +37,8 @@ int sim_disk_step(struct sim_disk *d)
         d->dead = true;
         return -EIO;
     }
+    if (d->before_step != NULL)
+        d->before_step(d->watch_ctx);
     if (d->steps_left != UINT64_MAX)
         d->steps_left--;
     d->steps++;
@@ -136,12 +138,33 @@ void sim_disk_writeback(struct sim_disk *d, struct sim_prng *prng)
     tree_reap(&d->tree);
 }
 
-struct sim_disk *sim_disk_image(const struct sim_disk *d, struct sim_prng *prng)
+struct sim_disk *sim_disk_image(struct sim_disk *d, struct sim_prng *prng)
+{
+    return sim_disk_image_with(d, NULL, prng);
+}
+
+size_t sim_disk_units(const struct sim_disk *d)
+{
+    return tree_units(&d->tree);
+}
+
+char *sim_disk_unit_text(const struct sim_disk *d, size_t unit)
+{
+    return tree_unit_text(&d->tree, unit);
+}
+
+struct sim_disk *sim_disk_image_with(struct sim_disk *d, const bool *keep, struct sim_prng *prng)
 {
     struct sim_disk *image = sim_disk_new(prng);
 
-    tree_copy_durable(&image->tree, &d->tree);
+    tree_copy(&image->tree, &d->tree, keep);
     return image;
+}
+
+void sim_disk_watch(struct sim_disk *d, void (*before_step)(void *ctx), void *ctx)
+{
+    d->before_step = before_step;
+    d->watch_ctx = ctx;
 }
 
 void sim_disk_crash_after(struct sim_disk *d, uint64_t steps)

@@ -78,8 +78,23 @@ void sim_disk_exit(struct sim_disk *d);
 /* The kernel writes back some of what is unsynced, unasked: so a crash can show states between two syncs. */
 void sim_disk_writeback(struct sim_disk *d, struct sim_prng *prng);
 
-/* A new disk with what is durable on this one now: what a crash would leave, or an old image to put back later. */
-struct sim_disk *sim_disk_image(const struct sim_disk *d, struct sim_prng *prng);
+/* A new disk with what is durable on this one now: the least that a crash would leave, or an old image to put back
+ * later. */
+struct sim_disk *sim_disk_image(struct sim_disk *d, struct sim_prng *prng);
+
+/* What a crash now would take or leave, one by one, in an order that is the same in each run: the changes of names that
+ * aren't durable, oldest first, then file by file, oldest first, its sectors that differ from the medium and its size.
+ * With n of them there are 2^n states that a crash may leave; each can be had as a disk of its own, without running
+ * again what led here. */
+size_t sim_disk_units(const struct sim_disk *d);
+/* What that unit is, for people; malloc'd. */
+char *sim_disk_unit_text(const struct sim_disk *d, size_t unit);
+/* A new disk with what is durable on this one and those units whose keep[unit] is set. */
+struct sim_disk *sim_disk_image_with(struct sim_disk *d, const bool *keep, struct sim_prng *prng);
+
+/* Has somebody called before each step, until NULL is set: so a test meets every moment at which a crash leaves
+ * something else. He may take images; the disk isn't his to use otherwise. */
+void sim_disk_watch(struct sim_disk *d, void (*before_step)(void *ctx), void *ctx);
 
 /* Calls that change something (open with DISK_CREATE of a missing file among them) are steps. After `steps` more of
  * them every call gives -EIO and changes nothing, until sim_disk_crash() or sim_disk_exit(). So a test that counts the

@@ -396,20 +396,85 @@ void content_drop_cache(struct content *c)
             c->pages[i].cached = false;
 }
 
-void content_copy_durable(struct content *to, const struct content *from)
+static bool sector_differs(const struct page *p, unsigned sector)
 {
-    gq_assert(to->n_pages == 0);
-    to->size = to->durable_size = from->durable_size;
+    static const uint8_t zeros[SIM_DISK_SECTOR];
+    size_t at = (size_t)sector * SIM_DISK_SECTOR;
+
+    return (p->dirty & 1u << sector) != 0 && memcmp(p->live != NULL ? p->live + at : zeros,
+                                                    p->durable != NULL ? p->durable + at : zeros, SIM_DISK_SECTOR) != 0;
+}
+
+static bool size_differs(const struct content *c)
+{
+    return c->size_dirty && c->size != c->durable_size;
+}
+
+/* The next sector from *at on that is a unit, in order of the file; false when none is left. */
+static bool next_sector(const struct content *c, uint64_t *at)
+{
+    for (uint64_t s = *at; s < c->n_pages * (uint64_t)PAGE_SECTORS; s++) {
+        const struct page *p = &c->pages[s / PAGE_SECTORS];
+
+        if (p->dirty == 0) {
+            s |= PAGE_SECTORS - 1;
+        } else if (sector_differs(p, s % PAGE_SECTORS)) {
+            *at = s;
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t content_units(const struct content *c)
+{
+    size_t n = size_differs(c);
+
+    for (uint64_t at = 0; next_sector(c, &at); at++)
+        n++;
+    return n;
+}
+
+uint64_t content_unit_offset(const struct content *c, size_t i)
+{
+    for (uint64_t at = 0; next_sector(c, &at); at++)
+        if (i-- == 0)
+            return at * SIM_DISK_SECTOR;
+    return UINT64_MAX;
+}
+
+static void copy_sector(struct content *to, const struct content *from, uint64_t sector)
+{
+    size_t i = sector / PAGE_SECTORS, at = sector % PAGE_SECTORS * SIM_DISK_SECTOR;
+    struct page *p = &to->pages[i];
+
+    if (p->live == NULL)
+        p->live = xcalloc(1, PAGE_SIZE);
+    if (from->pages[i].live != NULL)
+        memcpy(p->live + at, from->pages[i].live + at, SIM_DISK_SECTOR);
+    else
+        memset(p->live + at, 0, SIM_DISK_SECTOR);
+    p->allocated = true;
+}
+
+void content_copy(struct content *to, const struct content *from, const bool *keep)
+{
+    gq_assert(to->n_pages == 0 && to->space == NULL);
     grow_table(to, from->n_pages);
     for (size_t i = 0; i < from->n_pages; i++) {
         const struct page *p = &from->pages[i];
 
         to->pages[i].live = copy_page(is_clean(p) ? p->live : p->durable);
-        to->pages[i].allocated = to->pages[i].allocated_durable = p->allocated_durable;
-        to->n_allocated += p->allocated_durable;
-        if (to->space != NULL)
-            to->space->used_pages += p->allocated_durable;
+        to->pages[i].allocated = p->allocated_durable;
     }
+    for (uint64_t at = 0; keep != NULL && next_sector(from, &at); at++)
+        if (*keep++)
+            copy_sector(to, from, at);
+    for (size_t i = 0; i < to->n_pages; i++) {
+        to->pages[i].allocated_durable = to->pages[i].allocated;
+        to->n_allocated += to->pages[i].allocated;
+    }
+    to->size = to->durable_size = keep != NULL && size_differs(from) && *keep ? from->size : from->durable_size;
     cut_durable(to);
 }
 

@@ -72,6 +72,10 @@ void content_writeback(struct content *c, const struct draw *draw);
 /* What is live becomes what is durable. */
 void content_revert(struct content *c);
 void content_drop_cache(struct content *c);
-/* to is empty; gets what is durable in from. */
-void content_copy_durable(struct content *to, const struct content *from);
+/* What a crash takes or leaves, one by one: the sectors that differ from the medium in order, then the size. */
+size_t content_units(const struct content *c);
+/* Where the sector of unit i lies; UINT64_MAX: it is the size. */
+uint64_t content_unit_offset(const struct content *c, size_t i);
+/* to is empty; gets what is durable in from, and its units for which keep says so (NULL: none). */
+void content_copy(struct content *to, const struct content *from, const bool *keep);
 void content_flip(struct content *c, uint64_t offset, uint8_t mask);

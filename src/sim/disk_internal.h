@@ -22,6 +22,8 @@ struct sim_disk {
     uint64_t steps, steps_left; /* left: UINT64_MAX while no crash is set */
     uint64_t calls[SIM_DISK_N_CALLS];
     struct fault faults[MAX_FAULTS];
+    void (*before_step)(void *ctx); /* or NULL */
+    void *watch_ctx;
 };
 
 struct sim_file {

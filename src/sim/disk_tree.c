@@ -5,7 +5,7 @@
 
 #include "base/util.h"
 
-static struct inode *new_inode(struct tree *t, bool is_dir)
+struct inode *inode_new(struct tree *t, bool is_dir)
 {
     struct inode *i = xcalloc(1, sizeof(*i));
 
@@ -17,13 +17,13 @@ static struct inode *new_inode(struct tree *t, bool is_dir)
     return i;
 }
 
-static void ref(struct inode *i)
+void inode_ref(struct inode *i)
 {
     i->refs++;
     list_remove(&i->dead_link);
 }
 
-static void unref(struct tree *t, struct inode *i)
+void inode_unref(struct tree *t, struct inode *i)
 {
     gq_assert(i->refs > 0);
     if (--i->refs == 0)
@@ -32,7 +32,7 @@ static void unref(struct tree *t, struct inode *i)
 
 void inode_use(struct tree *t, struct inode *i)
 {
-    ref(i);
+    inode_ref(i);
     if (i->users++ == 0)
         content_attach(&i->content, &t->space);
 }
@@ -42,7 +42,7 @@ void inode_unuse(struct tree *t, struct inode *i)
     gq_assert(i->users > 0);
     if (--i->users == 0)
         content_detach(&i->content);
-    unref(t, i);
+    inode_unref(t, i);
 }
 
 static uint64_t hash_name(const char *name)
@@ -90,15 +90,15 @@ static void bind_live(struct tree *t, struct inode *dir, const char *name, struc
         inode_unuse(t, old);
 }
 
-static void bind_durable(struct tree *t, struct inode *dir, const char *name, struct inode *inode)
+void tree_bind_durable(struct tree *t, struct inode *dir, const char *name, struct inode *inode)
 {
     struct inode *old;
 
     if (inode != NULL)
-        ref(inode);
+        inode_ref(inode);
     old = bind_name(&dir->durable, name, inode);
     if (old != NULL)
-        unref(t, old);
+        inode_unref(t, old);
 }
 
 static void clear_names(struct tree *t, struct hash_table *names, void (*drop)(struct tree *t, struct inode *i))
@@ -122,7 +122,7 @@ void tree_reap(struct tree *t)
         list_remove(&i->dead_link);
         list_remove(&i->link);
         clear_names(t, &i->live, inode_unuse);
-        clear_names(t, &i->durable, unref);
+        clear_names(t, &i->durable, inode_unref);
         hash_table_fini(&i->live);
         hash_table_fini(&i->durable);
         content_fini(&i->content);
@@ -136,7 +136,7 @@ void tree_init(struct tree *t)
     list_init(&t->inodes);
     list_init(&t->dead);
     list_init(&t->changes);
-    t->root = new_inode(t, true);
+    t->root = inode_new(t, true);
     inode_use(t, t->root);
 }
 
@@ -145,8 +145,8 @@ static void drop_binding(struct tree *t, struct binding *b)
     if (b->dir == NULL)
         return;
     if (b->inode != NULL)
-        unref(t, b->inode);
-    unref(t, b->dir);
+        inode_unref(t, b->inode);
+    inode_unref(t, b->dir);
     b->dir = NULL;
 }
 
@@ -239,9 +239,9 @@ int tree_find(struct tree *t, const char *path, struct inode **ret)
 
 static void note_binding(struct binding *b, struct inode *dir, const char *name, struct inode *inode)
 {
-    ref(dir);
+    inode_ref(dir);
     if (inode != NULL)
-        ref(inode);
+        inode_ref(inode);
     b->dir = dir;
     b->inode = inode;
     memcpy(b->name, name, strlen(name) + 1);
@@ -258,7 +258,7 @@ static struct change *note_change(struct tree *t, struct inode *dir, const char 
 
 struct inode *tree_create(struct tree *t, struct inode *dir, const char *name, bool is_dir)
 {
-    struct inode *i = new_inode(t, is_dir);
+    struct inode *i = inode_new(t, is_dir);
 
     bind_live(t, dir, name, i);
     note_change(t, dir, name, i);
@@ -297,11 +297,11 @@ static void make_durable(struct tree *t, struct binding *b)
 {
     if (b->dir == NULL)
         return;
-    bind_durable(t, b->dir, b->name, b->inode);
+    tree_bind_durable(t, b->dir, b->name, b->inode);
     drop_binding(t, b);
 }
 
-static bool moves_dir(const struct change *c)
+bool change_moves_dir(const struct change *c)
 {
     const struct binding *to = &c->bindings[0], *from = &c->bindings[1];
 
@@ -317,7 +317,7 @@ static struct inode *tied_dir(const struct tree *t, const struct change *c)
         return NULL;
     if (from->sync_round == t->sync_round && to->sync_round != t->sync_round)
         return to;
-    if (moves_dir(c) && to->sync_round == t->sync_round && from->sync_round != t->sync_round)
+    if (change_moves_dir(c) && to->sync_round == t->sync_round && from->sync_round != t->sync_round)
         return from;
     return NULL;
 }
@@ -364,7 +364,7 @@ void tree_writeback(struct tree *t, size_t n)
     }
 }
 
-static void revert_names(struct tree *t, struct inode *dir)
+void tree_revert_names(struct tree *t, struct inode *dir)
 {
     struct hash_node *n;
 
@@ -383,7 +383,7 @@ static void crash_changes(struct tree *t, const struct draw *draw)
     bool complete = true;
 
     while ((c = list_first(&t->changes, struct change, link)) != NULL) {
-        if (draw_eighths(draw, draw->name_eighths) && (complete || !moves_dir(c))) {
+        if (draw_eighths(draw, draw->name_eighths) && (complete || !change_moves_dir(c))) {
             make_durable(t, &c->bindings[0]);
             make_durable(t, &c->bindings[1]);
         } else {
@@ -400,34 +400,11 @@ void tree_crash(struct tree *t, const struct draw *draw)
     crash_changes(t, draw);
     list_foreach (&t->inodes, i, link) {
         if (i->is_dir) {
-            revert_names(t, i);
+            tree_revert_names(t, i);
             continue;
         }
         content_writeback(&i->content, draw);
         content_revert(&i->content);
     }
     tree_reap(t);
-}
-
-static void copy_dir(struct tree *to, struct inode *to_dir, const struct inode *from_dir)
-{
-    struct hash_node *n;
-
-    for (n = hash_walk(&from_dir->durable, NULL); n != NULL; n = hash_walk(&from_dir->durable, n)) {
-        const struct entry *e = container_of(n, struct entry, node);
-        struct inode *i = new_inode(to, e->inode->is_dir);
-
-        bind_live(to, to_dir, e->name, i);
-        bind_durable(to, to_dir, e->name, i);
-        if (i->is_dir)
-            copy_dir(to, i, e->inode);
-        else
-            content_copy_durable(&i->content, &e->inode->content);
-    }
-}
-
-void tree_copy_durable(struct tree *to, const struct tree *from)
-{
-    to->space.capacity_pages = from->space.capacity_pages;
-    copy_dir(to, to->root, from->root);
 }

@@ -19,6 +19,7 @@ struct inode {
     uint64_t sync_round;             /* of a directory: the last tree_sync_dir() that took it in */
     struct hash_table live, durable; /* of a directory: struct entry */
     struct content content;          /* of a file */
+    struct inode *twin;              /* in the tree that is being copied to */
 };
 
 struct entry {
@@ -76,8 +77,21 @@ void tree_crash(struct tree *t, const struct draw *draw);
 /* A handle comes or goes. */
 void inode_use(struct tree *t, struct inode *i);
 void inode_unuse(struct tree *t, struct inode *i);
+/* Creates an inode that nothing refers to yet. */
+struct inode *inode_new(struct tree *t, bool is_dir);
+void inode_ref(struct inode *i);
+void inode_unref(struct tree *t, struct inode *i);
+/* What a durable name means; the names of a directory after a crash; whether a change moves a directory. */
+void tree_bind_durable(struct tree *t, struct inode *dir, const char *name, struct inode *inode);
+void tree_revert_names(struct tree *t, struct inode *dir);
+bool change_moves_dir(const struct change *c);
 /* Whether dir is i or lies below it. */
 bool inode_is_below(const struct inode *dir, const struct inode *i);
 
-/* to is empty; gets what is durable in from. */
-void tree_copy_durable(struct tree *to, const struct tree *from);
+/* What a crash takes or leaves, one by one: the changes of names in their order, then the contents of each file that
+ * has a durable name or may get one. */
+size_t tree_units(const struct tree *t);
+/* What unit i is, for people; malloc'd. */
+char *tree_unit_text(const struct tree *t, size_t i);
+/* to is empty; gets what is durable in from, and its units for which keep says so (NULL: none). */
+void tree_copy(struct tree *to, struct tree *from, const bool *keep);
