@@ -50,6 +50,36 @@ struct rig *rig_new(uint64_t seed, unsigned n_groups)
     return r;
 }
 
+static void group_copy(struct rig_group *g, const struct rig_group *of)
+{
+    *g = *of;
+    g->replica = NULL;
+    g->capacity = g->n;
+    g->batches = xcalloc(g->n + 1, sizeof(*g->batches));
+    for (size_t i = 0; i < g->n; i++)
+        g->batches[i] = of->batches[i];
+}
+
+struct rig *rig_twin(const struct rig *of, struct sim_disk *disk, uint64_t seed)
+{
+    struct rig *r = xcalloc(1, sizeof(*r));
+
+    sim_prng_init(&r->prng, seed);
+    r->clock = of->clock;
+    r->disk = disk;
+    r->n_groups = of->n_groups;
+    r->journal_config = of->journal_config;
+    r->journal_config.disk = sim_disk_env(disk);
+    r->journal_config.prng = &r->prng.env;
+    r->journal_config.clock = &r->clock.env;
+    r->limits = of->limits;
+    r->next_id = of->next_id;
+    r->next_tick_ns = of->next_tick_ns;
+    for (unsigned i = 0; i < r->n_groups; i++)
+        group_copy(&r->groups[i], &of->groups[i]);
+    return r;
+}
+
 static void op_free(struct rig_op *op)
 {
     if (op->op.kind == REPLICA_DESCRIBE_PRODUCERS && op->done && op->op.error == 0)
@@ -124,6 +154,7 @@ static void shard_init(struct rig *r)
 
 struct found {
     struct journal_group_state states[RIG_MAX_GROUPS];
+    bool known[RIG_MAX_GROUPS];
 };
 
 static int note_state(void *ctx, const struct journal_group_state *st)
@@ -133,6 +164,7 @@ static int note_state(void *ctx, const struct journal_group_state *st)
     ck_assert_uint_ge(st->group, 1);
     ck_assert_uint_le(st->group, RIG_MAX_GROUPS);
     f->states[st->group - 1] = *st;
+    f->known[st->group - 1] = true;
     return 0;
 }
 
@@ -147,6 +179,14 @@ static int replay(void *ctx, const struct journal_replay_record *rec)
     return rc;
 }
 
+/* What the journal still knows is all there; of the rest files may be left. */
+static int end_destroying(struct rig_group *g, bool known, struct env_disk *disk, const char *dir)
+{
+    g->destroyed = !known;
+    g->destroying = false;
+    return known ? 0 : log_destroy(disk, dir);
+}
+
 static int open_groups(struct rig *r)
 {
     struct found found = { 0 };
@@ -159,8 +199,10 @@ static int open_groups(struct rig *r)
         _cleanup_(freep) char *dir = group_dir(i);
         struct replica_config config = { .group = i + 1, .dir = dir, .limits = r->limits };
 
-        r->groups[i].destroyed = r->groups[i].destroyed || r->groups[i].destroying;
-        if (!r->groups[i].destroyed)
+        ck_assert(!r->groups[i].destroyed || !found.known[i]);
+        if (r->groups[i].destroying && !r->groups[i].destroyed)
+            rc = end_destroying(&r->groups[i], found.known[i], r->env.disk, dir);
+        if (rc == 0 && !r->groups[i].destroyed)
             rc = replica_open(&r->shard, &config, &found.states[i], &r->groups[i].replica, &r->err);
     }
     return rc;
@@ -478,6 +520,23 @@ void rig_delete_records(struct rig *r, unsigned group, int64_t offset)
 {
     r->groups[group].sent_start = MAX(r->groups[group].sent_start, offset);
     rig_submit(r, group, &(struct replica_op){ .kind = REPLICA_DELETE_RECORDS, .delete_records.offset = offset });
+}
+
+static void destroyed(void *ctx)
+{
+    struct rig_group *g = ctx;
+
+    ck_assert(!g->destroyed);
+    g->replica = NULL;
+    g->destroyed = true;
+}
+
+void rig_destroy(struct rig *r, unsigned group)
+{
+    struct rig_group *g = &r->groups[group];
+
+    g->destroying = true;
+    replica_destroy(g->replica, destroyed, g);
 }
 
 uint8_t *rig_read_bytes(struct rig *r, const struct rig_op *read, size_t *ret_size)

@@ -81,6 +81,9 @@ struct rig {
 
 /* A new disk; n groups, which are numbered from 0. Nothing is opened. */
 struct rig *rig_new(uint64_t seed, unsigned n_groups);
+/* A rig that knows what this one knows, over a disk that a crash may have left of its; takes the disk. The other goes
+ * on as if nothing had been. */
+struct rig *rig_twin(const struct rig *of, struct sim_disk *disk, uint64_t seed);
 void rig_free(struct rig *r);
 
 /* Opens, replays, starts and leads, as a node does. The first error. */
@@ -113,6 +116,8 @@ struct rig_op *rig_ask(struct rig *r, unsigned group, const struct replica_op *o
 void rig_wait(struct rig *r, struct rig_op *op);
 void rig_release(struct rig *r, struct rig_op *read);
 void rig_delete_records(struct rig *r, unsigned group, int64_t offset);
+/* Begins to; a crash before its end leaves all of the group, or nothing that counts. */
+void rig_destroy(struct rig *r, unsigned group);
 /* All that was done is freed. */
 void rig_forget_done(struct rig *r);
 

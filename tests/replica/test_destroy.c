@@ -8,23 +8,6 @@
 
 #define MS UINT64_C(1000000)
 
-static void gone(void *ctx)
-{
-    struct rig_group *g = ctx;
-
-    ck_assert(!g->destroyed);
-    g->replica = NULL;
-    g->destroyed = true;
-}
-
-static void destroy(struct rig *r, unsigned group)
-{
-    struct rig_group *g = &r->groups[group];
-
-    g->destroying = true;
-    replica_destroy(g->replica, gone, g);
-}
-
 static int count_names(void *ctx, const struct disk_dirent *ent)
 {
     ++*(int *)ctx;
@@ -44,7 +27,7 @@ START_TEST(a_group_that_was_never_written_needs_no_record)
     struct journal_stats stats;
 
     rig_start_ok(r);
-    destroy(r, 0);
+    rig_destroy(r, 0);
     rig_settle(r);
     ck_assert(r->groups[0].destroyed);
     journal_stats(r->journal, &stats);
@@ -62,7 +45,7 @@ START_TEST(an_idle_group_leaves_nothing)
         rig_produce(r, 0, 1, 2000);
     rig_settle(r);
     ck_assert_int_gt(n_names(r, "topics/g-0"), 0);
-    destroy(r, 0);
+    rig_destroy(r, 0);
     rig_settle(r);
     ck_assert(r->groups[0].destroyed);
     ck_assert_int_eq(n_names(r, "topics/g-0"), 0);
@@ -103,7 +86,7 @@ static void destroy_busy(uint64_t seed)
     rig_produce_as(r, 0, 9, 0, 0, 1, 100);
     for (uint64_t i = sim_prng_below(&r->prng, 40); i > 0; i--)
         rig_step(r);
-    destroy(r, 0);
+    rig_destroy(r, 0);
     late = rig_submit(r, 0, &(struct replica_op){ .kind = REPLICA_READ });
     rig_produce(r, 1, 1, 100);
     if (held != NULL) {
@@ -142,7 +125,7 @@ START_TEST(a_crash_in_between_is_harmless)
         }
         rig_settle(r);
         sim_disk_crash_after(r->disk, step);
-        destroy(r, 0);
+        rig_destroy(r, 0);
         rig_run(r, 1000 * MS);
         rig_crash(r, SIM_CRASH_DRAW);
         rig_start_ok(r);
