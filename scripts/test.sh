@@ -52,6 +52,12 @@ stage_check() {
     check_in plain
 }
 
+# Many more subsets and seeds than in "make check".
+stage_crash() {
+    make_tree plain test-crash
+    CRASH_LONG=1 build/test-crash
+}
+
 stage_check-asan() {
     check_in asan
 }
@@ -132,7 +138,7 @@ stages() {
     [ ! -f bench/gates.json ] || echo gates
     echo e2e e2e-asan
     echo distcheck
-    [ -z "$LONG" ] || echo fuzz package
+    [ -z "$LONG" ] || echo crash fuzz package
 }
 
 # The lines that look like the reason, which parallel make may have buried, and the end of a log.

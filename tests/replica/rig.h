@@ -90,6 +90,7 @@ void rig_free(struct rig *r);
 int rig_start(struct rig *r);
 /* Must succeed; until all groups are open. */
 void rig_start_ok(struct rig *r);
+void rig_wait_open(struct rig *r);
 /* What is in flight is run to its end, then all objects are gone. */
 void rig_stop(struct rig *r);
 /* The process ends, the machine goes on; or power loss. */
