@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "journal/groups.h"
 
+#include "base/bug.h"
 #include "base/util.h"
 #include "journal/chain.h"
 
@@ -238,8 +239,8 @@ struct journal_disk_state journal_group_row(const struct journal_group *g)
 {
     return (struct journal_disk_state){
         .group = g->state.group,
-        .term = g->state.term,
-        .vote = g->state.vote,
+        .term = GQ_BUG(TABLE_WITHOUT_TERM) ? 0 : g->state.term,
+        .vote = GQ_BUG(TABLE_WITHOUT_TERM) ? -1 : g->state.vote,
         .checkpoint_index = g->state.checkpoint_index,
         .checkpoint_term = g->state.checkpoint_term,
         .checkpoint_offset = g->state.checkpoint_offset,

@@ -3,6 +3,7 @@
 /* The keeper sees to it that the next file is ready before the current one is full, and that files go out of use,
  * oldest first. It takes one step at a time, so that names change on disk in the order in which it chose. */
 
+#include "base/bug.h"
 #include "base/util.h"
 #include "journal/internal.h"
 
@@ -195,7 +196,7 @@ static bool has_known_table_after(const struct journal *j, const struct journal_
 
     while (later->link.next != &j->files) {
         later = list_entry(later->link.next, struct journal_file, link);
-        if (later->table_lsn <= j->known_lsn)
+        if (later->table_lsn <= j->known_lsn || GQ_BUG(RECYCLED_TOO_EARLY))
             return true;
     }
     return false;

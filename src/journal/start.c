@@ -8,6 +8,7 @@
  * 2. files that hold nothing that counts leave the chain, newest first;
  * 3. a new file is made whole, with its STATE_TABLE, and gets its name. Its header tells where the file before ends. */
 
+#include "base/bug.h"
 #include "base/util.h"
 #include "journal/recovery.h"
 
@@ -50,7 +51,7 @@ static int settle_tail(struct starter *s)
     uint64_t from;
     int err;
 
-    if (f == NULL || journal_file_end_lsn(f) <= j->flushed_lsn)
+    if (f == NULL || journal_file_end_lsn(f) <= j->flushed_lsn || GQ_BUG(TAIL_NOT_SETTLED))
         return 0;
     s->fault.what = "writing the tail of the journal again";
     from = j->flushed_lsn > f->header.base_lsn ? j->flushed_lsn - f->header.base_lsn : 0;

@@ -3,6 +3,8 @@
 
 #include <inttypes.h>
 
+#include "base/bug.h"
+
 /* Recovery of one log. First everything is looked at and nothing changed: which files there are, which segments are
  * live, and whether they hold what the checkpoint promises. Then what lies below the log start or behind the checkpoint
  * is removed. Each step may be cut short by a crash; the next start comes to the same result. */
@@ -144,7 +146,7 @@ static int cut_last(struct log *l, const uint64_t sizes[SEGMENT_N_PARTS])
 {
     struct log_segment *s = segment_last(l);
 
-    for (unsigned part = 0; s != NULL && part < SEGMENT_N_PARTS; part++) {
+    for (unsigned part = 0; s != NULL && part < SEGMENT_N_PARTS && !GQ_BUG(SEGMENT_NOT_CUT); part++) {
         uint64_t expected = segment_part_size(&s->end, part);
         char path[LOG_PATH_SIZE];
         struct disk_file *f;

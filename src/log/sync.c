@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/bug.h"
 #include "log/internal.h"
 
 struct sync_item {
@@ -109,8 +110,8 @@ static int sync_part(const struct log *l, const struct sync_item *item, enum seg
 
 static int sync_items(const struct log *l, const struct sync_op *op)
 {
-    for (unsigned i = 0; i < op->n_items; i++) {
-        for (unsigned part = 0; part < SEGMENT_N_PARTS; part++) {
+    for (unsigned i = 0; i < op->n_items && !GQ_BUG(SEGMENT_SYNC_SKIPPED); i++) {
+        for (unsigned part = GQ_BUG(LOG_PART_NOT_SYNCED) ? SEGMENT_ENTRIES : 0; part < SEGMENT_N_PARTS; part++) {
             int r = (op->items[i].parts & 1u << part) != 0 ? sync_part(l, &op->items[i], part) : 0;
 
             if (r < 0)
@@ -130,9 +131,9 @@ void log_sync_run(struct log_sync *job)
     r = sync_items(l, op);
     if (r == 0 && op->write_snapshot)
         r = snapshot_write(l->disk, l->dir, ".sync.tmp", &job->snapshot_at, job->snapshot);
-    if (r == 0 && (op->names || op->write_snapshot))
+    if (r == 0 && (op->names || op->write_snapshot) && !GQ_BUG(SEGMENT_NAME_NOT_SYNCED))
         r = disk_sync_dir(l->disk, l->dir);
-    if (r == 0 && op->path)
+    if (r == 0 && op->path && !GQ_BUG(LOG_DIR_NOT_SYNCED))
         r = dir_sync_path(l->disk, l->dir);
     if (r == 0 && op->old_snapshot != 0) {
         char path[LOG_PATH_SIZE];

@@ -74,7 +74,7 @@ static void produce_done(struct replica *r, const struct replica_entry *e, struc
     replica_finish(r, op, 0, NULL);
 }
 
-static void answer_proposers(struct replica *r, struct replica_entry *e, int16_t result)
+void replica_answer(struct replica *r, struct replica_entry *e, int16_t result)
 {
     struct replica_command *command = TAKE_PTR(e->command);
     struct replica_op *op = TAKE_PTR(e->op);
@@ -122,7 +122,7 @@ int replica_apply(struct replica *r, struct replica_entry *e)
     r->shard->n_produced_records += e->header.offset_count;
     r->shard->n_produced_bytes += e->header.batches_size;
     r->shard->n_produced_batches += e->header.offset_count > 0;
-    answer_proposers(r, e, result);
+    replica_answer(r, e, result);
     replica_mark_dirty(r, e->header.batches_size);
     return 0;
 }

@@ -144,6 +144,8 @@ static inline bool replica_image_is_stale(const struct replica *r, uint64_t inde
 int replica_apply_state(struct replica *r, uint64_t index, uint64_t term, uint32_t checksum, const struct entry *entry,
                         int16_t *ret_result);
 void replica_wake(struct replica *r);
+/* Answers those who wait for the entry. */
+void replica_answer(struct replica *r, struct replica_entry *e, int16_t result);
 
 /* snapshot.c */
 void replica_snapshot_write(const struct replica *r, struct wr *w);

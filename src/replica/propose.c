@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/bug.h"
 #include "base/crc32c.h"
 #include "base/endian.h"
 #include "replica/internal.h"
@@ -88,6 +89,8 @@ static void journal_term(struct replica *r)
     if (r->term_journalled)
         return;
     r->term_journalled = r->known = true;
+    if (GQ_BUG(HARD_STATE_SKIPPED))
+        return;
     replica_journal_state(r, JOURNAL_HARD_STATE,
                           &(struct journal_group_state){ .term = r->term, .vote = r->shard->broker_id });
 }
@@ -308,6 +311,8 @@ void replica_produce(struct replica *r, struct replica_op *op)
         producer_propose(r->producers, v.producer_id, v.producer_epoch, v.base_sequence, v.count, e->index,
                          e->header.first_offset, e->header.append_time_ms);
     e->op = op;
+    if (GQ_BUG(ACK_BEFORE_FLUSH))
+        replica_answer(r, e, 0);
 }
 
 struct replica_entry *replica_entry_restore(struct replica *r, const struct journal_replay_record *rec)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/bug.h"
 #include "replica/internal.h"
 
 /* Only committed entries count. What isn't in segments yet has the newest epochs. */
@@ -146,6 +147,10 @@ void replica_delete_records(struct replica *r, struct replica_op *op)
     list_append(&r->deletes, &op->link);
     if (op->delete_records.offset > r->start_proposed)
         replica_propose_log_start(r, op->delete_records.offset);
+    if (GQ_BUG(DELETE_TOLD_EARLY)) {
+        op->delete_records.ret_low_watermark = op->delete_records.offset;
+        replica_finish(r, op, 0, NULL);
+    }
 }
 
 void replica_describe_producers(struct replica *r, struct replica_op *op)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/bug.h"
 #include "replica/internal.h"
 
 struct replica_destroy_job {
@@ -298,6 +299,8 @@ void replica_settle(struct replica *r)
         return;
     d->dir = xstrdup(log_dir(r->log));
     log_free(TAKE_PTR(r->log));
+    if (GQ_BUG(FILES_BEFORE_FORGET))
+        (void)log_destroy(r->shard->env->disk, d->dir);
     if (!r->known) {
         forgotten(&d->request);
         return;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/bug.h"
 #include "base/cursor.h"
 #include "replica/internal.h"
 
@@ -35,7 +36,7 @@ int replica_snapshot_read(struct replica *r, const uint8_t *data, size_t size, u
     append_time = (int64_t)rd_le64(&in);
     if (in.error != 0)
         return in.error;
-    if (rd_left(&in) > 0) {
+    if (rd_left(&in) > 0 && !GQ_BUG(PRODUCERS_NOT_RESTORED)) {
         struct producer_state *producers = replica_producers_new(r);
         int rc = producer_read(producers, in.p, rd_left(&in));
 

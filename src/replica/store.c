@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/bug.h"
 #include "replica/internal.h"
 
 /* Committed entries go to their segment lazily, so that one write takes many: when so much waits, or the oldest has
@@ -92,6 +93,10 @@ void replica_journal_start(struct replica *r)
 {
     r->start_in_flight = true;
     replica_journal_state(r, JOURNAL_LOG_START, &(struct journal_group_state){ .log_start = r->log_start });
+    if (GQ_BUG(START_NOT_DURABLE)) {
+        log_set_start(r->log, r->log_start);
+        replica_store_kick(r);
+    }
 }
 
 void replica_start_durable(struct replica *r, int64_t offset)
@@ -180,7 +185,7 @@ static void job_done(struct lane_work *work)
     case JOB_SYNC:
         err = job->sync.error;
         log_sync_done(&job->sync);
-        if (err == 0)
+        if (err == 0 && !GQ_BUG(CHECKPOINT_BEFORE_SYNC))
             synced(r, &job->sync.position);
         break;
     case JOB_CUT:
@@ -293,6 +298,8 @@ static void submit_sync(struct replica *r)
     job->sync.snapshot_at = applied_position(r);
     log_sync_prepare(r->log, &job->sync);
     job_submit(r, job);
+    if (GQ_BUG(CHECKPOINT_BEFORE_SYNC))
+        synced(r, &job->sync.position);
 }
 
 static bool submit_cut(struct replica *r)

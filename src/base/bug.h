@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Planted bugs: they prove that the tests that look for such bugs find them. Only code that is compiled with -DGQ_BUGS
+ * has them, which is one library for such tests (libbugs.la), and there the global gq_bug chooses at most one. In all
+ * other code GQ_BUG() is the constant false. A bug is planted where a hurried hand would make it:
+ *
+ *     if (!GQ_BUG(JOURNAL_SYNC_SKIPPED))
+ *         r = disk_sync_data(f->io);
+ */
+
+/* X(NAME, text) */
+#define GQ_BUG_LIST(X) \
+    X(JOURNAL_SYNC_SKIPPED, "journal: a flush is written but not synced") \
+    X(ACK_BEFORE_FLUSH, "replica: a batch is acknowledged when it is proposed") \
+    X(TORN_BLOCK_ACCEPTED, "journal: recovery doesn't check the CRC of a block's payload") \
+    X(CUT_BELOW_FRONTIER, "journal: recovery cuts at the first bad block, whatever was flushed behind it") \
+    X(FLUSHED_LSN_TOO_HIGH, "journal: the next file tells that the end of a full one is flushed, which isn't synced") \
+    X(RECYCLED_TOO_EARLY, "journal: a file goes out of use before a later STATE_TABLE is flushed") \
+    X(TAIL_NOT_SETTLED, "journal: a tail that recovery accepted isn't written again") \
+    X(FAILED_SYNC_RETRIED, "journal: a sync that failed is called again, and then trusted") \
+    X(FILE_NAME_NOT_SYNCED, "journal: the directory isn't synced after a file got its name") \
+    X(TABLE_WITHOUT_TERM, "journal: a STATE_TABLE forgets term and vote") \
+    X(HARD_STATE_SKIPPED, "replica: a new term isn't journalled") \
+    X(CHECKPOINT_BEFORE_SYNC, "replica: a checkpoint is journalled while its segments are being synced") \
+    X(SEGMENT_SYNC_SKIPPED, "log: a segment isn't synced before its checkpoint") \
+    X(LOG_PART_NOT_SYNCED, "log: of a segment the table is synced, the records aren't") \
+    X(SEGMENT_NAME_NOT_SYNCED, "log: the directory isn't synced after a segment was made") \
+    X(LOG_DIR_NOT_SYNCED, "log: the way to a new directory isn't synced") \
+    X(SNAPSHOT_NOT_SYNCED, "log: a partition snapshot gets its name before it is synced") \
+    X(SEGMENT_NOT_CUT, "log: recovery doesn't cut a segment back to the checkpoint") \
+    X(START_NOT_DURABLE, "replica: segments below a log start go before it is journalled") \
+    X(FILES_BEFORE_FORGET, "replica: the files of a deleted group go before the journal has forgotten it") \
+    X(PRODUCERS_NOT_RESTORED, "replica: the producer state of a snapshot isn't read") \
+    X(DELETE_TOLD_EARLY, "replica: DeleteRecords is answered when the new log start is proposed")
+
+enum gq_bug {
+    GQ_BUG_NONE,
+#define X(name, text) GQ_BUG_##name,
+    GQ_BUG_LIST(X)
+#undef X
+        GQ_N_BUGS,
+};
+
+#ifdef GQ_BUGS
+extern enum gq_bug gq_bug;
+#define GQ_BUG(name) (gq_bug == GQ_BUG_##name)
+#else
+#define GQ_BUG(name) false
+#endif
