@@ -369,6 +369,10 @@ static int load_terms(struct check *c, const struct loaded *item)
         r = table_search(&t, i, t.n, term_is_newer, &term, &i);
         if (r == 0 && i < t.n)
             r = table_read(&t, i, 1, &rec);
+        if (r < 0 && r != -EBADMSG) {
+            r = io_report(c->l->dir, s->base_index, SEGMENT_ENTRIES, c->err, "read", r);
+            break;
+        }
         if (r < 0 || i == t.n || rec.term <= term || rec.term > s->end.term) {
             r = REPORT(c, s->base_index, SEGMENT_ENTRIES, table_position(i), s->base_index, s->base_index + t.n - 1,
                        "the terms can't be told from the records");

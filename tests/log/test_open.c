@@ -386,6 +386,32 @@ START_TEST(a_destroyed_log_leaves_nothing)
 }
 END_TEST
 
+/* Each call in its turn: the caller must not take a disk that fails for one that holds something else. */
+START_TEST(an_io_error_is_not_taken_for_damage)
+{
+    static const enum sim_disk_call calls[] = { SIM_DISK_OPEN, SIM_DISK_SIZE, SIM_DISK_READ, SIM_DISK_LIST };
+
+    for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+        uint64_t before, n;
+
+        fx_reopen(&fx); /* which has cut what lies behind the checkpoint: there are fewer calls now */
+        before = sim_disk_calls(fx.disk, calls[i]);
+        fx_reopen(&fx);
+        n = sim_disk_calls(fx.disk, calls[i]) - before;
+        ck_assert_uint_gt(n, 0);
+        for (uint64_t k = 0; k < n; k++) {
+            struct error_text err = { "" };
+
+            fx_close(&fx);
+            sim_disk_fail(fx.disk, calls[i], k, 1, -EIO);
+            ck_assert_msg(fx_open(&fx, &err) == -EIO, "call %zu, time %u: %s", i, (unsigned)k, err.text);
+            fx_reopen(&fx);
+        }
+    }
+    fx_check(&fx);
+}
+END_TEST
+
 Suite *open_suite(void)
 {
     Suite *s = suite_create("open");
@@ -403,6 +429,7 @@ Suite *open_suite(void)
     suite_add_with(s, another_entry_than_the_checkpointed_one_is_refused, setup, teardown);
     suite_add_with(s, segments_that_do_not_join_are_refused, setup, teardown);
     suite_add_with(s, records_that_do_not_follow_are_refused, setup, teardown);
+    suite_add_with(s, an_io_error_is_not_taken_for_damage, setup, teardown);
     suite_add_with(s, a_newer_version_is_refused_untouched, setup, teardown);
     suite_add_with(s, segments_below_the_log_start_are_removed_unseen, setup, teardown);
     suite_add_with(s, a_log_start_inside_a_segment_keeps_it, setup, teardown);
