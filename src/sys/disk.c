@@ -144,7 +144,9 @@ static int open_dir(struct env_disk *d, const char *path)
 
     if (r < 0)
         return r;
-    fd = openat(to_sys_disk(d)->dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    do
+        fd = openat(to_sys_disk(d)->dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    while (fd < 0 && errno == EINTR);
     return fd < 0 ? -errno : fd;
 }
 
