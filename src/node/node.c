@@ -3,11 +3,20 @@
 
 #define MAX_PRODUCER_IDS 10000
 
-static void journal_failed(void *ctx, int err, const char *what)
+static void replica_failed(void *ctx, int err, const char *what)
 {
     struct node_shard *s = ctx;
 
     s->node->host.fatal(s->node->host.ctx, err, what);
+}
+
+static void journal_failed(void *ctx, int err, const char *what)
+{
+    struct node_shard *s = ctx;
+    struct error_text text;
+
+    error_setf(&text, "journal/%u: %s", s->index, what);
+    s->node->host.fatal(s->node->host.ctx, err, text.text);
 }
 
 static void shard_init(struct node *n, unsigned index, uint64_t hash_seed)
@@ -27,7 +36,7 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed)
         .hash_seed = hash_seed,
         .pool = &r->pool,
         .complete = node_complete,
-        .fatal = journal_failed,
+        .fatal = replica_failed,
         .ctx = s,
         .max_producer_ids = MAX_PRODUCER_IDS,
         .now_ns = clock_mono_ns(r->env->clock),

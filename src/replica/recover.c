@@ -18,8 +18,10 @@ static int load_snapshot(struct replica *r, uint64_t *ret_index, struct error_te
     *ret_index = 0;
     if (rc == -ENOENT)
         return 0;
-    if (rc != 0)
+    if (rc != 0) {
+        error_setf(err, "%s: can't read the partition snapshot: %s", log_dir(r->log), strerror(-rc));
         return rc;
+    }
     rc = replica_snapshot_read(r, data, size, ret_index);
     if (rc < 0)
         error_setf(err, "%s: the partition snapshot of index %llu is damaged", log_dir(r->log),

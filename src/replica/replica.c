@@ -121,8 +121,11 @@ void replica_opened(struct replica *r)
 
 void replica_fatal(struct replica *r, int err, const char *what)
 {
+    struct error_text text;
+
+    error_setf(&text, "%s: %s", log_dir(r->log), what);
     r->shard->dead = true;
-    r->shard->fatal(r->shard->ctx, err, what);
+    r->shard->fatal(r->shard->ctx, err, text.text);
 }
 
 void replica_finish(struct replica *r, struct replica_op *op, int16_t error, const char *message)
