@@ -114,6 +114,16 @@ stage_e2e-asan() {
     end_to_end asan
 }
 
+# Power cuts and failing disks; also end-to-end tests, but most need root, and a kernel of their own.
+stage_power() {
+    local options=()
+    need run power
+    need_python
+    build_tree plain
+    [ -z "$LONG" ] || options+=(--long)
+    build/venv/bin/python tests/e2e/run --tests tests/power "${options[@]}" ${PATTERN:+"$PATTERN"}
+}
+
 stage_distcheck() {
     make_tree plain distcheck DISTCHECK_CONFIGURE_FLAGS="CC='ccache gcc' CFLAGS=-O1"
 }
@@ -136,7 +146,7 @@ stages() {
     [ ! -x tests/golden/make-vectors ] || echo golden
     [ ! -x tests/systemd/units.sh ] || echo units
     [ ! -f bench/gates.json ] || echo gates
-    echo e2e e2e-asan
+    echo e2e e2e-asan power
     echo distcheck
     [ -z "$LONG" ] || echo crash fuzz package
 }
@@ -179,7 +189,7 @@ chosen_stages() {
         PATTERN=''
         mapfile -t chosen <<<"$named"
     else
-        mapfile -t chosen < <(grep -E '^(build|check|e2e)$' <<<"$all")
+        mapfile -t chosen < <(grep -E '^(build|check|e2e|power)$' <<<"$all")
     fi
 }
 

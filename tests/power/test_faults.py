@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Disks that fail: a call on the journal, on segments and their tables, or on the metadata image goes wrong, at its
+n-th time since the start. faults.c, loaded into the daemon, makes it so."""
+
+import errno
+import os
+import random
+import re
+import time
+
+from e2elib.clients import Confluent
+from e2elib.harness import cases, limit
+from e2elib.http import get, get_json
+from e2elib.load import Load, check_acked, check_all
+
+from powerlib.build import preload
+
+CONFIG = "journal_size: 4MiB\nperformance:\n  shards: 2\n"
+TOPICS = {"numbers": 2, "tiny": 1}
+WHERE = {"journal": "journal/", "segments": "topics/", "state": "state/"}
+EVERY = 10**9
+
+
+class Faults:
+    """A broker under load that is started with faults and, after them, without."""
+
+    def __init__(self, t):
+        self.faulty_env = preload(t, "faults")
+        self.log = t.dir / "faults.txt"
+        self.drawn = random.Random(t.name)
+        self.broker = t.broker(config=t.write("c.yaml", CONFIG))
+        self.clean_env = self.broker.env
+        Confluent.create_topic(self.broker.address, "numbers", TOPICS["numbers"], segment_bytes=50000)
+        Confluent.create_topic(self.broker.address, "tiny", TOPICS["tiny"], segment_bytes=10000, segment_ms=200,
+                               retention_bytes=50000)
+        self.load = Load(self.broker.address, TOPICS, max_value_bytes=2000)
+        t.cleanups.append(self.load.stop)
+
+    def launch(self, where, calls, error, first, last):
+        """Starts the broker anew, with faults."""
+        if self.broker.process is not None:
+            self.broker.stop()
+        self.log.unlink(missing_ok=True)
+        self.broker.env = dict(self.clean_env, **self.faulty_env, FAULT_PATHS=where, FAULT_CALLS=calls,
+                               FAULT_ERROR=str(error), FAULT_FIRST=str(first), FAULT_LAST=str(last),
+                               FAULT_SEED=str(self.drawn.randrange(1 << 30)), FAULT_LOG=str(self.log))
+        self.broker.launch()
+
+    def hits(self):
+        return self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
+
+    def wait_for_end(self, seconds):
+        """Its status, or None if it goes on: for a second after the first fault, at most for so long."""
+        end, hit = time.monotonic() + seconds, None
+        while self.broker.process.poll() is None and time.monotonic() < min(end, hit or end):
+            if hit is None and self.hits():
+                hit = time.monotonic() + 1
+            time.sleep(0.02)
+        return None if self.broker.process.poll() is None else self.broker.wait()
+
+    def recover(self):
+        """Starts the broker without faults: it has everything, and goes on."""
+        if self.broker.process is not None:
+            self.broker.process.terminate()
+            status = self.broker.wait()
+            assert status == 0 or (status == os.EX_IOERR and self.hits()), f"status {status}: {said(self.broker)}"
+        acked, before = dict(self.load.acked), self.load.total()
+        self.broker.env = self.clean_env
+        self.broker.start()
+        check_acked(self.broker.address, acked)
+        self.load.wait_for_progress(before)
+
+    def recover_idle(self):
+        self.broker.stop()
+        self.broker.env = self.clean_env
+        self.broker.start()
+
+    def finish(self):
+        self.load.finish()
+        assert not self.load.errors, self.load.errors[:5]
+        check_all(self.broker.address, self.load)
+
+
+def said(broker):
+    return broker.log().decode(errors="replace")[-1500:]
+
+
+def check_end(faults, number, status):
+    """How a run with an I/O error ended; whether the error came at all."""
+    hits = faults.hits()
+    what = f"n = {number}, {hits}, status {status}: {said(faults.broker)}"
+    if not hits:
+        assert status is None, what
+        return False
+    assert status in (None, os.EX_IOERR), what
+    call = hits[0].split()[1]
+    assert status is not None or call not in ("write", "sync"), f"it went on after a failed {call}: {what}"
+    if status is not None:
+        error = re.search(r" error .*(journal/|topics/|state/).*(Input/output|disk I/O) error", said(faults.broker))
+        assert error, f"where and what it was isn't said: {what}"
+    return True
+
+
+def numbers(t, drawn, most):
+    """Which calls fail: the first ones, which a start makes, and some of the later ones."""
+    if t.long:
+        later = range(16, most)
+        return list(range(1, min(16, most))) + drawn.sample(later, min(15, len(later)))
+    return drawn.sample(range(1, 10), 1) + drawn.sample(range(10, most), 1)
+
+
+SWEEPS = [
+    ("journal", "write", 200), ("journal", "sync", 200), ("journal", "read", 20), ("journal", "open", 20),
+    ("journal", "rename", 12), ("journal", "unlink", 12),
+    ("segments", "write", 200), ("segments", "sync", 100), ("segments", "read", 40), ("segments", "open", 100),
+    ("segments", "unlink", 40), ("segments", "truncate", 12),
+    ("state", "write", 12), ("state", "sync", 12), ("state", "read", 12), ("state", "open", 12),
+]
+
+
+@limit(180)
+@cases(where=list(WHERE))
+def test_io_error(t, where):
+    """Whatever fails, nothing acknowledged is lost, and nothing goes on after a write or a sync that failed."""
+    faults = Faults(t)
+    reached = ended = 0
+    for place, call, most in SWEEPS:
+        for number in numbers(t, faults.drawn, most) if place == where else []:
+            faults.launch(WHERE[place], call, errno.EIO, number, number)
+            status = faults.wait_for_end(2)
+            print(f"{place} {call} {number}: {faults.hits()[:1]} status {status}", flush=True)
+            reached += check_end(faults, number, status)
+            ended += status is not None
+            faults.recover()
+    print(f"{reached} faults, {ended} of them ended the daemon")
+    assert ended
+    faults.finish()
+
+
+@limit(180)
+@cases(error=["ENOSPC", "EDQUOT"])
+def test_no_space(t, error):
+    """Writes find no room for a while: producers wait, the daemon goes on by itself, and nothing is lost."""
+    faults = Faults(t)
+    reached = 0
+    for where in ("journal/", "topics/"):
+        for first in faults.drawn.sample(range(10, 200), 10 if t.long else 1):
+            before = faults.load.total()
+            faults.launch(where, "write,allocate", getattr(errno, error), first, first + 5)
+            ended = faults.wait_for_end(2)
+            print(f"{where} {first}: {faults.hits()[:1]} status {ended}", flush=True)
+            assert ended is None, f"status {ended}: {said(faults.broker)}"
+            reached += bool(faults.hits())
+            faults.load.wait_for_progress(before)
+            faults.recover()
+    assert reached
+    faults.finish()
+
+
+@limit(180)
+@cases(where=list(WHERE))
+def test_no_space_at_start(t, where):
+    """The first writes of a start find no room: it says so, or starts and goes on when there is room."""
+    faults = Faults(t)
+    for count in (1, 5, 20) if t.long else (1,):
+        faults.launch(WHERE[where], "write,allocate", errno.ENOSPC, 1, count)
+        status = faults.wait_for_end(2)
+        print(f"{where} {count}: {faults.hits()[:1]} status {status}", flush=True)
+        assert status in (None, os.EX_IOERR), f"status {status}: {said(faults.broker)}"
+        assert status is None or b"No space left" in faults.broker.log(), said(faults.broker)
+        faults.recover()
+    faults.finish()
+
+
+@limit(180)
+@cases(how=["interrupted", "short"])
+def test_odd_but_right(t, how):
+    """System calls that are interrupted, reads and writes that come up short: nothing happens."""
+    faults = Faults(t)
+    calls, error = {"interrupted": ("open,read,write,sync,allocate,truncate", errno.EINTR),
+                    "short": ("read,write", 0)}[how]
+    for _ in range(10 if t.long else 2):
+        before = faults.load.total()
+        faults.launch(",".join(WHERE.values()), calls, error, 1, EVERY)
+        faults.load.wait_for_progress(before)
+        time.sleep(1)
+        check_acked(faults.broker.address, dict(faults.load.acked))
+        print(f"{len(faults.hits())} calls were {how}", flush=True)
+        assert len(faults.hits()) > 100
+    faults.load.finish()
+    check_all(faults.broker.address, faults.load)
+    faults.recover_idle()
+    check_all(faults.broker.address, faults.load)
+
+
+@limit(180)
+def test_slow_disk(t):
+    """Each flush takes a fifth of a second: slow but right, and health is answered meanwhile."""
+    trace = t.dir / "trace.txt"
+    wrapper = ["strace", "-D", "-f", "-qq", "-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_exit=200000", "-o",
+               str(trace)]
+    broker = t.broker(config=t.write("c.yaml", CONFIG), wrapper=wrapper)
+    for topic, partitions in TOPICS.items():
+        Confluent.create_topic(broker.address, topic, partitions, segment_bytes=50000)
+    load = Load(broker.address, TOPICS, max_value_bytes=2000)
+    t.cleanups.append(load.stop)
+    for _ in range(30 if t.long else 5):
+        before = load.total()
+        status, _, _ = get(broker, "/health")
+        assert status == 200, status
+        assert get_json(broker, "/cluster/status")
+        load.wait_for_progress(before)
+    load.finish()
+    assert not load.errors, load.errors[:5]
+    assert "INJECTED" in trace.read_text(encoding="utf-8") or "DELAYED" in trace.read_text(encoding="utf-8")
+    check_all(broker.address, load)
+    broker.wrapper = []
+    broker.restart()
+    check_all(broker.address, load)
