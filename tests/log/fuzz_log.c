@@ -11,8 +11,8 @@
 /* Opens a log over any bytes in its files. It must be refused, or hold entries that agree with each other, with their
  * checksums, and with the checkpoint; and then it must be usable.
  *
- *   input = flags u8 (1: put right the CRCs of headers and records) | record u8 | log start u8 | part…
- *   part = kind u8 | base index u8 | size u16, little-endian | bytes
+ *   input = flags u8 (1: put right the CRCs of headers and records; 2: snapshots too) | record u8 | log start u8 |
+ * part… part = kind u8 | base index u8 | size u16, little-endian | bytes
  *
  * The checkpoint is that record of the last table. */
 
@@ -21,6 +21,8 @@
 struct input {
     const uint8_t *p, *end;
 };
+
+static bool has_snapshots; /* the input */
 
 struct part {
     enum segment_file kind;
@@ -56,6 +58,18 @@ static void put_right(struct part *part)
         if (part->kind == SEGMENT_SNAPSHOT)
             return;
     }
+}
+
+/* A snapshot that is what its name says, around a body of any bytes. */
+static void make_sound(struct part *part)
+{
+    struct snapshot_header h = { .index = part->base_index - 1, .term = 1 };
+
+    if (part->kind != SEGMENT_SNAPSHOT || part->size < SNAPSHOT_HEADER_SIZE)
+        return;
+    h.body_size = part->size - SNAPSHOT_HEADER_SIZE;
+    h.body_crc = crc32c(0, part->data + SNAPSHOT_HEADER_SIZE, h.body_size);
+    snapshot_header_write(&h, part->data);
 }
 
 static void write_part(struct env_disk *disk, const struct part *part)
@@ -152,6 +166,21 @@ static void check_times(struct log *l)
     }
 }
 
+/* The one that was just written; one of the input's may be in its place, and damaged. */
+static void check_snapshot(struct log *l, uint64_t expected)
+{
+    uint64_t index;
+    uint8_t *data;
+    size_t size;
+    int r = log_load_snapshot(l, UINT64_MAX, &index, &data, &size);
+
+    gq_assert(has_snapshots || r == 0);
+    if (r != 0)
+        return;
+    gq_assert(has_snapshots || (index == expected && slice_eq_str(slice_make(data, size), "state")));
+    free(data);
+}
+
 /* One more entry, and all that a log does in its life. */
 static void check_use(struct log *l)
 {
@@ -160,7 +189,7 @@ static void check_use(struct log *l)
     uint8_t data[ENTRY_HEADER_SIZE];
     struct log_append_entry entry = { .index = end.index + 1, .term = end.term, .data = data, .size = sizeof(data) };
     struct log_append append = { .entries = &entry, .n_entries = 1 };
-    struct log_sync sync = { 0 };
+    struct log_sync sync = { .snapshot = slice_str("state") };
     struct log_cut cut = { 0 };
 
     if (end.next_offset < 0 || end.index == UINT64_MAX)
@@ -172,10 +201,12 @@ static void check_use(struct log *l)
     log_append_run(&append);
     gq_assert(append.error == 0);
     log_append_done(&append);
+    sync.snapshot_at = log_end(l);
     log_sync_prepare(l, &sync);
     log_sync_run(&sync);
     gq_assert(sync.error == 0);
     log_sync_done(&sync);
+    check_snapshot(l, entry.index);
     log_set_start(l, log_retention_start(l, INT64_MAX, 0, 0));
     if (log_cut_prepare(l, &cut)) {
         log_cut_run(&cut);
@@ -209,7 +240,10 @@ static struct log_position write_files(struct env_disk *disk, struct input *in, 
     while (next_part(in, &part)) {
         if ((flags & 1) != 0)
             put_right(&part);
+        if ((flags & 2) != 0)
+            make_sound(&part);
         write_part(disk, &part);
+        has_snapshots |= part.kind == SEGMENT_SNAPSHOT;
         if (part.kind == SEGMENT_ENTRIES)
             checkpoint = position_of(&part, record);
         free(part.data);
@@ -251,6 +285,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size < 3)
         return 0;
+    has_snapshots = false;
     disk = sim_disk_new(NULL);
     gq_assert(disk_mkdir(sim_disk_env(disk), DIR_NAME) == 0);
     checkpoint = write_files(sim_disk_env(disk), &in, data[0], data[1]);
