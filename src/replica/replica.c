@@ -121,9 +121,10 @@ void replica_opened(struct replica *r)
 
 void replica_fatal(struct replica *r, int err, const char *what)
 {
+    const char *dir = r->log != NULL ? log_dir(r->log) : r->destroy_job->dir;
     struct error_text text;
 
-    error_setf(&text, "%s: %s", log_dir(r->log), what);
+    error_setf(&text, "%s: %s", dir, what);
     r->shard->dead = true;
     r->shard->fatal(r->shard->ctx, err, text.text);
 }

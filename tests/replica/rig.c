@@ -16,8 +16,10 @@ static void fatal(void *ctx, int err, const char *what)
 {
     struct rig *r = ctx;
 
-    if (r->fatal_error == 0)
-        r->fatal_error = err;
+    if (r->fatal_error != 0)
+        return;
+    r->fatal_error = err;
+    snprintf(r->fatal_text, sizeof(r->fatal_text), "%s", what);
 }
 
 struct rig *rig_new(uint64_t seed, unsigned n_groups)

@@ -76,6 +76,7 @@ struct rig {
     struct rig_op *ops;
     struct error_text err;
     int fatal_error;
+    char fatal_text[256];
     size_t max_replay_bytes; /* in memory while the journal was replayed */
 };
 

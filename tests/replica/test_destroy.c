@@ -56,6 +56,23 @@ START_TEST(an_idle_group_leaves_nothing)
 }
 END_TEST
 
+/* The process must end then; who ends it is told which directory it was. */
+START_TEST(files_that_cannot_be_removed_are_fatal)
+{
+    struct rig *r = rig_new(2, 1);
+
+    rig_start_ok(r);
+    rig_produce(r, 0, 1, 2000);
+    rig_settle(r);
+    sim_disk_fail(r->disk, SIM_DISK_UNLINK, 0, 1, -EIO);
+    rig_destroy(r, 0);
+    rig_run(r, 1000 * MS);
+    ck_assert_int_eq(r->fatal_error, -EIO);
+    ck_assert_str_eq(r->fatal_text, "topics/g-0: removing a deleted partition");
+    rig_free(r);
+}
+END_TEST
+
 /* Ops of every kind are out, in every phase that a drawn number of steps leads to. */
 static void destroy_busy(uint64_t seed)
 {
@@ -141,6 +158,7 @@ Suite *destroy_suite(void)
 
     suite_add(s, a_group_that_was_never_written_needs_no_record);
     suite_add(s, an_idle_group_leaves_nothing);
+    suite_add(s, files_that_cannot_be_removed_are_fatal);
     suite_add(s, a_busy_group_ends_all_that_waits);
     suite_add(s, a_crash_in_between_is_harmless);
     return s;
