@@ -115,8 +115,8 @@ int journal_corrupt(struct journal_recovery *rc, const struct journal_file *file
     va_end(ap);
     describe_groups(rc, file->header.generation, groups, sizeof(groups));
     error_setf(rc->err,
-               "%s, byte %" PRIu64 ": %s. It can hit %s. Nothing was changed. Put the file back from a copy, or give "
-               "the node an empty data directory",
+               "%s, byte %" PRIu64 ": %s. It can hit %s. Nothing was changed. Put the file back from a copy, or repair "
+               "the directory: brokerd --repair shows what would be lost",
                path, position, reason, groups);
     return JOURNAL_E_CORRUPT;
 }

@@ -121,6 +121,7 @@ struct journal_file *journal_file_next(struct journal *j, uint64_t size, uint64_
         .shard = j->config.shard,
         .incarnation = j->config.incarnation,
         .generation = j->next_generation++,
+        .base_lsn = j->config.first_lsn,
         .prev_end_lsn = prev_end_lsn,
         .file_size = size,
         .flushed_lsn = j->flushed_lsn,

@@ -16,7 +16,7 @@ struct journal *journal_new(const struct journal_config *config)
     j->config.first_file_size_bytes = ALIGN_UP(config->first_file_size_bytes, (uint64_t)JOURNAL_BLOCK_ALIGN);
     j->dir = (struct journal_dir){ config->disk, xstrdup(config->dir) };
     j->config.dir = j->dir.path;
-    j->next_generation = 1;
+    j->next_generation = MAX(config->first_generation, UINT64_C(1));
     journal_group_table_init(&j->groups);
     list_init(&j->files);
     list_init(&j->spares);

@@ -39,6 +39,8 @@ struct journal_config {
     uint64_t size_bytes;      /* journal_size: all files together, before pressure makes it ask for checkpoints */
     uint64_t file_size_bytes; /* of a full-size file */
     uint64_t first_file_size_bytes;
+    /* Of an empty directory: where the journal begins when it takes the place of another. 0: at the beginning. */
+    uint64_t first_generation, first_lsn;
 };
 
 /* What the journal knows of a group; the STATE_TABLE's row. */

@@ -264,8 +264,11 @@ static int read_header(struct journal_recovery *rc, uint64_t generation)
     _cleanup_(freep) char *path = journal_path(&rc->j->dir, generation, JOURNAL_NAME_LIVE);
     struct journal_file *f = journal_file_new(&(struct journal_file_header){ .generation = generation });
     enum journal_header_verdict verdict;
+    uint64_t size = 0;
     int r = journal_block_reader_open(&rc->blocks, rc->j->dir.disk, path, &verdict);
 
+    if (r == 0)
+        r = disk_size(rc->blocks.io, &size);
     if (r < 0) {
         r = journal_read_failed(rc, f, 0, r);
     } else if (verdict == JOURNAL_HEADER_NEWER) {
@@ -279,6 +282,10 @@ static int read_header(struct journal_recovery *rc, uint64_t generation)
     } else {
         f->header = rc->blocks.header;
         r = check_header(rc, f, generation);
+        /* It had its size before it got its name, and lost none of it since. */
+        if (r == 0 && size < f->header.file_size)
+            r = journal_corrupt(rc, f, size, "the file ends, where it must have %" PRIu64 " bytes",
+                                f->header.file_size);
     }
     if (r != 0) {
         journal_file_free(f);
@@ -304,8 +311,8 @@ static int find_files(struct journal_recovery *rc)
     free(names.generations);
     if (r == 0 && names.n == 0 && rc->j->config.must_exist) {
         error_setf(rc->err,
-                   "%s: the journal is gone: put its files back from a copy of the disk, or start with an "
-                   "empty data directory (nothing was changed)",
+                   "%s: the journal is gone: put its files back from a copy of the disk, or repair the directory: "
+                   "brokerd --repair shows what would be lost (nothing was changed)",
                    rc->j->dir.path);
         return JOURNAL_E_CORRUPT;
     }

@@ -109,8 +109,8 @@ static int no_superblock(struct env_disk *disk, struct error_text *err)
     if (r == 0)
         return -ENOENT;
     error_setf(err,
-               "the data directory has '%s' but no superblock: put its superblock back, or use an empty directory "
-               "(nothing was changed)",
+               "the data directory has '%s' but no superblock: put its superblock back, or use an empty directory, or "
+               "repair it: brokerd --repair shows what would be lost (nothing was changed)",
                name);
     return SUPERBLOCK_E_MISSING;
 }
@@ -141,8 +141,9 @@ static int pick(const struct superblock_disk copies[SUPERBLOCK_COPIES], size_t n
                    version, SUPERBLOCK_FORMAT_VERSION);
         return SUPERBLOCK_E_VERSION;
     }
-    error_setf(err, "superblock: both copies are damaged: put it back from a copy of the disk, or start with an empty "
-                    "data directory (nothing was changed)");
+    error_setf(err,
+               "superblock: both copies are damaged: put it back from a copy of the disk, or repair the directory: "
+               "brokerd --repair shows what would be lost (nothing was changed)");
     return SUPERBLOCK_E_DAMAGED;
 }
 
@@ -179,11 +180,11 @@ int superblock_read(struct env_disk *disk, const char *node_id, struct superbloc
     return 0;
 }
 
-static int write_new(struct env_disk *disk, const struct superblock *sb)
+int superblock_write_at(struct env_disk *disk, const char *path, const struct superblock *sb)
 {
     _cleanup_(disk_closep) struct disk_file *f = NULL;
     struct superblock_disk copies[SUPERBLOCK_COPIES];
-    int r = disk_open(disk, NAME_NEW, DISK_WRITE | DISK_CREATE, &f);
+    int r = disk_open(disk, path, DISK_WRITE | DISK_CREATE, &f);
 
     if (r < 0)
         return r;
@@ -197,7 +198,7 @@ static int write_new(struct env_disk *disk, const struct superblock *sb)
 
 int superblock_write(struct env_disk *disk, const struct superblock *sb, struct error_text *err)
 {
-    int r = write_new(disk, sb);
+    int r = superblock_write_at(disk, NAME_NEW, sb);
 
     if (r == 0)
         r = disk_rename(disk, NAME_NEW, NAME);
@@ -206,4 +207,16 @@ int superblock_write(struct env_disk *disk, const struct superblock *sb, struct 
     if (r < 0)
         error_setf(err, "writing the superblock: %s", error_text(r));
     return r;
+}
+
+bool superblock_is_worn(struct env_disk *disk)
+{
+    _cleanup_(disk_closep) struct disk_file *f = NULL;
+    struct superblock_disk copies[SUPERBLOCK_COPIES];
+    struct superblock sb;
+
+    if (disk_open(disk, NAME, DISK_READ, &f) < 0)
+        return true;
+    return disk_pread(f, copies, sizeof(copies), 0) != (ssize_t)sizeof(copies) ||
+           copy_read(&copies[0], &sb) == COPY_DAMAGED || copy_read(&copies[1], &sb) == COPY_DAMAGED;
 }

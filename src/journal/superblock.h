@@ -77,3 +77,7 @@ int superblock_read(struct env_disk *disk, const char *node_id, struct superbloc
 
 /* Replaces it durably. Returns 0 or a negative errno; after an error of a sync the process must end. */
 int superblock_write(struct env_disk *disk, const struct superblock *sb, struct error_text *err);
+/* The same bytes into a file of another name, synced. */
+int superblock_write_at(struct env_disk *disk, const char *path, const struct superblock *sb);
+/* Whether some copy isn't what was written, or one is missing, though the other may do. */
+bool superblock_is_worn(struct env_disk *disk);

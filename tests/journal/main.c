@@ -2,4 +2,4 @@
 #include "journal/suites.h"
 
 TEST_MAIN("journal", format_suite, blocks_suite, chain_suite, superblock_suite, journal_suite, crash_suite,
-          damage_suite, faults_suite, dump_suite)
+          damage_suite, faults_suite, dump_suite, repair_suite)

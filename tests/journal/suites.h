@@ -11,4 +11,5 @@ Suite *dump_suite(void);
 Suite *faults_suite(void);
 Suite *format_suite(void);
 Suite *journal_suite(void);
+Suite *repair_suite(void);
 Suite *superblock_suite(void);
