@@ -18,9 +18,10 @@ int damage_report(const struct damage *d, struct error_text *err, const char *fm
         snprintf(hit, sizeof(hit), " Hit are entries %" PRIu64 " to %" PRIu64 ", which were acknowledged.",
                  d->first_index, d->last_index);
     error_setf(err,
-               "%s: damaged at byte %" PRIu64 ": %s.%s Nothing was changed. Put the file back from a backup or a "
-               "replica, or remove the directory %s to give up what it holds.",
-               path, d->position, what, hit, d->dir);
+               "%s: damaged at byte %" PRIu64
+               ": %s.%s Nothing was changed. Put the file back from a copy, or repair the "
+               "directory: brokerd --repair shows what would be lost",
+               path, d->position, what, hit);
     return LOG_E_CORRUPT;
 }
 

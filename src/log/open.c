@@ -48,7 +48,7 @@ static int scan_compare(const void *a, const void *b)
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
-static void scan_fini(struct scan *scan)
+void scan_fini(struct scan *scan)
 {
     for (size_t i = 0; i < scan->n_tmp; i++)
         free(scan->tmp[i]);
@@ -56,8 +56,7 @@ static void scan_fini(struct scan *scan)
     free(scan->files);
 }
 
-/* One item per index, in order of the indexes. */
-static int scan_dir(struct env_disk *disk, const char *dir, struct scan *scan)
+int scan_dir(struct env_disk *disk, const char *dir, struct scan *scan)
 {
     size_t n = 0;
     int r = disk_list(disk, dir, scan_add, scan);

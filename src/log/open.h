@@ -23,6 +23,10 @@ struct scan {
     bool dir_exists;
 };
 
+/* Lists the files: one item per index, in order of the indexes. A missing directory has none. */
+int scan_dir(struct env_disk *disk, const char *dir, struct scan *scan);
+void scan_fini(struct scan *scan);
+
 /* Decides which segments are live, checks them and fills the log's segments and terms. last_sizes: of the last
  * segment's files as they are. Returns 0, LOG_E_*, or a negative errno, with err set. */
 int check_segments(struct log *l, struct scan *scan, uint64_t last_sizes[SEGMENT_N_PARTS], struct error_text *err);

@@ -178,8 +178,8 @@ int log_read_entries(struct log *l, uint64_t after_index, log_entry_fn fn, void 
     if (after_index + 1 < first) {
         error_setf(err,
                    "%s: entries from %" PRIu64 " on are needed, but the log begins at %" PRIu64
-                   " and no intact partition snapshot covers what is before. Put a .snapshot file back from a backup "
-                   "or a replica, or remove the directory to give up what it holds.",
+                   " and no intact partition snapshot covers what is before. Put a .snapshot file back from a copy, or "
+                   "repair the directory: brokerd --repair shows what would be lost",
                    l->dir, after_index + 1, first);
         return LOG_E_CORRUPT;
     }

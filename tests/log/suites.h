@@ -10,6 +10,7 @@ Suite *entry_suite(void);
 Suite *format_suite(void);
 Suite *open_suite(void);
 Suite *read_suite(void);
+Suite *repair_suite(void);
 Suite *retention_suite(void);
 Suite *sync_suite(void);
 Suite *term_suite(void);
