@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "node/internal.h"
+#include "node/repair.h"
 
 #include <stdio.h>
 
@@ -85,6 +86,9 @@ int node_identify(struct node *n, const struct node_options *options, struct err
         error_setf(err, "locking the data directory: %s", strerror(-rc));
         return rc;
     }
+    rc = node_repair_check(disk, err);
+    if (rc != 0)
+        return rc;
     rc = superblock_read(disk, options->config->node_id, &n->superblock, err);
     is_new = rc == -ENOENT;
     if (is_new)

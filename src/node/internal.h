@@ -122,6 +122,7 @@ void node_dirs_fini(struct node_dirs *d);
 
 /* recover.c */
 int node_recover(struct node *n, const struct node_options *options, struct error_text *err);
+void node_journal_sizes(const struct config *c, struct journal_config *ret);
 
 /* groups.c */
 struct node_group *node_group_find(const struct node_shard *s, uint64_t id);

@@ -26,11 +26,19 @@ static void progress(const struct recovery *rec, const char *status)
         rec->options->progress(rec->options->host.ctx, status);
 }
 
+void node_journal_sizes(const struct config *c, struct journal_config *ret)
+{
+    uint64_t size = (uint64_t)c->journal_size_bytes, largest = (uint64_t)c->max_message_size_bytes;
+
+    ret->size_bytes = size;
+    ret->file_size_bytes =
+        ALIGN_UP(MAX(size / FILE_SIZE_DIVISOR, largest * FILE_SIZE_ENTRIES + FILE_SIZE_ROOM), DISK_ALIGN);
+    ret->first_file_size_bytes = FIRST_FILE_SIZE;
+}
+
 static int open_journal(struct recovery *rec, struct node_shard *s)
 {
     char dir[32];
-    uint64_t size = (uint64_t)rec->options->config->journal_size_bytes;
-    uint64_t largest = (uint64_t)rec->options->config->max_message_size_bytes;
     struct journal_config config = {
         .disk = s->replicas.env->disk,
         .prng = s->replicas.env->prng,
@@ -39,13 +47,10 @@ static int open_journal(struct recovery *rec, struct node_shard *s)
         .shard = s->index,
         .incarnation = rec->node->superblock.incarnation,
         .must_exist = (rec->node->superblock.flags & SUPERBLOCK_JOURNALS_MADE) != 0,
-        .size_bytes = size,
-        .file_size_bytes =
-            ALIGN_UP(MAX(size / FILE_SIZE_DIVISOR, largest * FILE_SIZE_ENTRIES + FILE_SIZE_ROOM), DISK_ALIGN),
-        .first_file_size_bytes = FIRST_FILE_SIZE,
     };
     int rc;
 
+    node_journal_sizes(rec->options->config, &config);
     snprintf(dir, sizeof(dir), "journal/%u", s->index);
     rc = journal_open(&config, &s->journal, rec->err);
     s->replicas.journal = s->journal;

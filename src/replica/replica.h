@@ -98,6 +98,11 @@ int replica_replay_end(struct replica *r, struct error_text *err);
  * opens at once and writes nothing; its term goes to the journal ahead of its first entry. */
 void replica_lead(struct replica *r);
 
+/* For repair: the body of a partition snapshot that knows of no producer. */
+#define REPLICA_SNAPSHOT_BLANK_SIZE 40
+void replica_snapshot_blank(uint8_t to[REPLICA_SNAPSHOT_BLANK_SIZE], uint64_t index, int64_t next_offset,
+                            int64_t log_start);
+
 /* Frees it. Nothing of it may be on its way through the lane; what waits in the journal or for a reader is forgotten,
  * and the ops that wait for it are not touched: their owners may be gone. Takes NULL. */
 void replica_free(struct replica *r);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/bug.h"
 #include "base/cursor.h"
+#include "base/endian.h"
 #include "replica/internal.h"
 
 /* docs/format/partition-snapshot.md. The file around it (index, term, checksums) is log/'s. */
@@ -18,6 +19,17 @@ void replica_snapshot_write(const struct replica *r, struct wr *w)
     wr_le64(w, (uint64_t)r->last_append_time);
     if (r->producers != NULL)
         producer_write(r->producers, w);
+}
+
+void replica_snapshot_blank(uint8_t to[REPLICA_SNAPSHOT_BLANK_SIZE], uint64_t index, int64_t next_offset,
+                            int64_t log_start)
+{
+    store_le32(to, SNAPSHOT_VERSION);
+    store_le32(to + 4, 0);
+    store_le64(to + 8, index);
+    store_le64(to + 16, (uint64_t)next_offset);
+    store_le64(to + 24, (uint64_t)log_start);
+    store_le64(to + 32, 0); /* append time: the entries behind tell theirs */
 }
 
 int replica_snapshot_read(struct replica *r, const uint8_t *data, size_t size, uint64_t *ret_index)

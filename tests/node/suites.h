@@ -5,5 +5,6 @@
 
 Suite *crash_suite(void);
 Suite *life_suite(void);
+Suite *repair_suite(void);
 Suite *start_suite(void);
 Suite *stop_suite(void);
