@@ -10,6 +10,14 @@
 #define DEFAULT_DIR "/etc/goqueue"
 #define NO_KEY CONFIG_N_KEYS
 
+static const struct value_word repair_words[] = {
+    { "look", CMDLINE_REPAIR_LOOK },
+    { "yes", CMDLINE_REPAIR_YES },
+    { "keep-oldest", CMDLINE_REPAIR_KEEP_OLDEST },
+    { "keep-newest", CMDLINE_REPAIR_KEEP_NEWEST },
+    { NULL, 0 },
+};
+
 static const struct flag_spec specs[] = {
 #define KEYFLAG(flag, key, shape, shown) \
     { .name = flag, .value = { .type = VALUE_##shape, .max = 0 }, .value_name = shown },
@@ -20,12 +28,15 @@ static const struct flag_spec specs[] = {
       .value_name = shown, \
       .help = text, \
       .def = otherwise },
+#define CHOICE(flag, table, alone, shown, text) \
+    { .name = flag, .value = { .type = VALUE_WORD, .words = table }, .value_name = shown, .help = text, .bare = alone },
 #include "config/cmdline.def"
 };
 
 static const enum config_key_id spec_keys[] = {
 #define KEYFLAG(flag, key, shape, shown) CONFIG_KEY_##key,
 #define FLAG(...) NO_KEY,
+#define CHOICE(...) NO_KEY,
 #include "config/cmdline.def"
 };
 
@@ -62,6 +73,9 @@ int cmdline_parse(struct cmdline *ret_cmdline, int argc, char **argv, struct con
         return CONFIG_E_INVALID;
     } else if (flags_bool(&cl.flags, "check-config")) {
         cl.action = CMDLINE_CHECK_CONFIG;
+    } else if (flags_get(&cl.flags, "repair") != NULL) {
+        cl.action = CMDLINE_REPAIR;
+        cl.repair = (enum cmdline_repair)flags_number(&cl.flags, "repair", CMDLINE_REPAIR_LOOK);
     }
     *ret_cmdline = cl;
     return 0;

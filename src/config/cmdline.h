@@ -9,12 +9,21 @@
 enum cmdline_action {
     CMDLINE_RUN,
     CMDLINE_CHECK_CONFIG, /* load as for a start, print the report, exit with its status */
+    CMDLINE_REPAIR,       /* load as for a start, repair the data directory, exit */
     CMDLINE_HELP,
     CMDLINE_VERSION,
 };
 
+enum cmdline_repair {
+    CMDLINE_REPAIR_LOOK,
+    CMDLINE_REPAIR_YES,
+    CMDLINE_REPAIR_KEEP_OLDEST,
+    CMDLINE_REPAIR_KEEP_NEWEST,
+};
+
 struct cmdline {
     enum cmdline_action action;
+    enum cmdline_repair repair; /* of CMDLINE_REPAIR */
     struct flag_set flags;
 };
 
@@ -50,6 +59,7 @@ const char *cmdline_flag_of(enum config_key_id id);
 enum {
 #define KEYFLAG(...) +1
 #define FLAG(...) +1
+#define CHOICE(...) +1
     CMDLINE_N_FLAGS = 0
 #include "config/cmdline.def"
 };

@@ -70,6 +70,11 @@ static int add_value(struct parser *p, const struct flag_spec *spec, const char 
     return 0;
 }
 
+bool flag_is_switch(const struct flag_spec *spec)
+{
+    return spec->value.type == VALUE_BOOL || spec->bare != NULL;
+}
+
 /* arg without its dashes: NAME or NAME=VALUE. */
 static int parse_flag(struct parser *p, const char *arg)
 {
@@ -80,8 +85,8 @@ static int parse_flag(struct parser *p, const char *arg)
         return unknown_flag(p, arg, size);
     if (arg[size] == '=')
         return add_value(p, spec, arg + size + 1);
-    if (spec->value.type == VALUE_BOOL)
-        return add_value(p, spec, "true");
+    if (flag_is_switch(spec))
+        return add_value(p, spec, spec->bare != NULL ? spec->bare : "true");
     if (p->next == p->argc) {
         error_setf(p->err, "--%s needs a value (--%s=%s)", spec->name, spec->name,
                    spec->value_name != NULL ? spec->value_name : "VALUE");
@@ -195,7 +200,7 @@ static void print_flag(FILE *f, const struct flag_spec *spec)
     int column = fprintf(f, "  --%s", spec->name);
 
     if (spec->value_name != NULL)
-        column += fprintf(f, spec->value.type == VALUE_BOOL ? "[=%s]" : "=%s", spec->value_name);
+        column += fprintf(f, flag_is_switch(spec) ? "[=%s]" : "=%s", spec->value_name);
     if (column >= HELP_COLUMN - 1) {
         fputc('\n', f);
         column = 0;

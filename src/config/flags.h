@@ -2,8 +2,9 @@
 #pragma once
 
 /* Command lines by table, for every program of ours. A flag stands with one dash or two: -name=value, --name value;
- * a BOOL flag may stand alone (true) and never takes the next argument. "--" ends the flags. Flags and other
- * arguments may be mixed. Of a flag that is given several times flags_get() has the last value, flags_each() all.
+ * a BOOL flag, or one with a bare value, may stand alone and never takes the next argument. "--" ends the flags. Flags
+ * and other arguments may be mixed. Of a flag that is given several times flags_get() has the last value, flags_each()
+ * all.
  *
  * The parsed set points into argv and into the table. Nothing is printed. */
 
@@ -21,6 +22,7 @@ struct flag_spec {
     const char *value_name; /* "PORT" in --help; NULL for a BOOL that is a switch */
     const char *help;       /* one sentence */
     const char *def;        /* what holds when it isn't given, for --help; NULL: nothing to say */
+    const char *bare;       /* the value of the flag when it stands alone; NULL: it needs one, but for a BOOL */
 };
 
 struct flag_value {
@@ -50,6 +52,9 @@ const struct flag_value *flags_each(const struct flag_set *set, const char *name
 const char *flags_text(const struct flag_set *set, const char *name, const char *fallback);
 int64_t flags_number(const struct flag_set *set, const char *name, int64_t fallback);
 bool flags_bool(const struct flag_set *set, const char *name);
+
+/* It may stand alone. */
+bool flag_is_switch(const struct flag_spec *spec);
 
 /* The list of flags for --help, wrapped to 80 columns, malloc'd. */
 char *flags_help(const struct flag_spec *specs, size_t n_specs);

@@ -162,7 +162,7 @@ static void print_flags(void)
 
         printf(".It Fl \\-%s", spec->name);
         if (spec->value_name != NULL)
-            printf(spec->value.type == VALUE_BOOL ? " Ns Op = Ns Ar %s" : " Ns = Ns Ar %s", spec->value_name);
+            printf(flag_is_switch(spec) ? " Ns Op = Ns Ar %s" : " Ns = Ns Ar %s", spec->value_name);
         if (spec->alias != NULL)
             printf(" , Fl %s", spec->alias);
         putchar('\n');

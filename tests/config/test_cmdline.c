@@ -249,6 +249,8 @@ START_TEST(actions)
         { "-V", CMDLINE_VERSION },
         { "--check-config", CMDLINE_CHECK_CONFIG },
         { "--check-config=false", CMDLINE_RUN },
+        { "--repair", CMDLINE_REPAIR },
+        { "--repair=keep-newest", CMDLINE_REPAIR },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

@@ -2,7 +2,7 @@
 #pragma once
 
 /* brokerd: one node in one process. main.c has the command line, start.c brings everything up and down, turn.c is what
- * runs on the reactors, reload.c is SIGHUP, http.c leads from the node to admin/. */
+ * runs on the reactors, reload.c is SIGHUP, repair.c is --repair, http.c leads from the node to admin/. */
 
 #include "config/cmdline.h"
 #include "node/node.h"
@@ -47,6 +47,9 @@ struct brokerd {
 
 /* Runs until it is told to stop. Returns the exit status. */
 int brokerd_run(const struct cmdline *cmdline, const struct config_environment *environment, struct config *config);
+
+/* repair.c: repairs the data directory and prints what it does. Returns the exit status. */
+int brokerd_repair(const struct cmdline *cmdline, struct config *config, int argc, char **argv);
 
 /* start.c */
 void brokerd_log_options(const struct config *c, struct sys_log_options *ret);

@@ -23,7 +23,7 @@ static int print_help(void)
     return EXIT_SUCCESS;
 }
 
-static int load_and_run(const struct cmdline *cl, struct config_report *report)
+static int load_and_run(const struct cmdline *cl, struct config_report *report, int argc, char **argv)
 {
     struct config_environment environment = {
         .notify_socket = getenv("NOTIFY_SOCKET"),
@@ -40,6 +40,12 @@ static int load_and_run(const struct cmdline *cl, struct config_report *report)
         config_fini(config);
         free(config);
         return config_report_status(report);
+    }
+    if (cl->action == CMDLINE_REPAIR) {
+        rc = brokerd_repair(cl, config, argc, argv);
+        config_fini(config);
+        free(config);
+        return rc;
     }
     return brokerd_run(cl, &environment, config);
 }
@@ -64,7 +70,7 @@ int main(int argc, char **argv)
         puts("brokerd " PACKAGE_VERSION);
         status = EXIT_SUCCESS;
     } else {
-        status = load_and_run(&cl, &report);
+        status = load_and_run(&cl, &report, argc, argv);
     }
     cmdline_fini(&cl);
     config_report_fini(&report);
