@@ -43,7 +43,9 @@ struct log_survey {
     size_t n_bads;
     struct log_survey_snapshot *snapshots; /* by index */
     size_t n_snapshots;
-    int64_t log_start; /* the largest that a whole entry's command sets; 0 none */
+    int64_t log_start;              /* the largest that a whole entry's command sets; 0 none */
+    struct survey_rebuilt *rebuilt; /* entries whose table record was made again */
+    size_t n_rebuilt;
     struct survey_files *open;
 };
 
@@ -63,6 +65,8 @@ struct log_survey_entry {
     struct entry_header header;
     const uint8_t *data; /* the envelope; holds until the next call */
     size_t size;
+    /* Its table record was damaged: batches and commands are what was written, append time and checksum are not. */
+    bool rebuilt;
 };
 /* Returns 0, -ENOENT, -EBADMSG (damaged) or another errno. */
 int log_survey_read(struct log_survey *s, uint64_t index, struct log_survey_entry *ret);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "log/survey.h"
 #include "base/crc32c.h"
 #include "base/endian.h"
 #include "base/error.h"
 #include "log/open.h"
-#include "log/repair.h"
 
 /* Reads every entry as a whole: its record, its bytes in .log and in .aux. */
 
@@ -75,14 +75,9 @@ const struct log_survey_bad *log_survey_bad(const struct log_survey *s, uint64_t
     return low < s->n_bads && s->bads[low].first <= index ? &s->bads[low] : NULL;
 }
 
-/* What is wrong with an entry, and where. */
-struct verdict {
-    enum segment_file part;
-    uint64_t position;
-    const char *what;
-};
+const char survey_record_is_wrong[] = "the table's record is wrong";
 
-static int read_record(struct log_survey *s, uint64_t index, struct table_record *ret, struct verdict *v)
+int survey_read_record(struct log_survey *s, uint64_t index, struct table_record *ret, struct survey_verdict *v)
 {
     struct survey_files *f = s->open;
     uint8_t buf[TABLE_RECORD_SIZE];
@@ -90,7 +85,7 @@ static int read_record(struct log_survey *s, uint64_t index, struct table_record
 
     v->part = SEGMENT_ENTRIES;
     v->position = table_position(index - f->base_index);
-    v->what = "the table's record is wrong";
+    v->what = survey_record_is_wrong;
     if (f->parts[SEGMENT_ENTRIES] != NULL)
         n = disk_pread(f->parts[SEGMENT_ENTRIES], buf, sizeof(buf), v->position);
     if (n != (ssize_t)sizeof(buf)) {
@@ -100,9 +95,11 @@ static int read_record(struct log_survey *s, uint64_t index, struct table_record
     return table_record_read(buf, ret) < 0 || ret->index != index ? -EBADMSG : 0;
 }
 
-static int read_part(struct survey_files *f, enum segment_file part, uint8_t *to, uint64_t position, size_t size,
-                     struct verdict *v)
+int survey_read_part(struct log_survey *s, enum segment_file part, uint8_t *to, uint64_t position, size_t size,
+                     struct survey_verdict *v)
 {
+    struct survey_files *f = s->open;
+
     if (size == 0)
         return 0;
     v->part = part;
@@ -114,11 +111,11 @@ static int read_part(struct survey_files *f, enum segment_file part, uint8_t *to
 }
 
 static int read_entry(struct log_survey *s, uint64_t index, struct table_record *rec, size_t *ret_size,
-                      struct verdict *v)
+                      struct survey_verdict *v)
 {
     struct survey_files *f = s->open;
     size_t head, size;
-    int r = read_record(s, index, rec, v);
+    int r = survey_read_record(s, index, rec, v);
 
     if (r < 0)
         return r;
@@ -129,9 +126,9 @@ static int read_entry(struct log_survey *s, uint64_t index, struct table_record 
         f->capacity = size;
     }
     entry_header_write(&rec->header, f->data);
-    r = read_part(f, SEGMENT_AUX, f->data + ENTRY_HEADER_SIZE, rec->aux_position, rec->header.commands_size, v);
+    r = survey_read_part(s, SEGMENT_AUX, f->data + ENTRY_HEADER_SIZE, rec->aux_position, rec->header.commands_size, v);
     if (r == 0)
-        r = read_part(f, SEGMENT_LOG, f->data + head, rec->log_position, rec->header.batches_size, v);
+        r = survey_read_part(s, SEGMENT_LOG, f->data + head, rec->log_position, rec->header.batches_size, v);
     if (r < 0)
         return r;
     *ret_size = size;
@@ -143,30 +140,43 @@ static int read_entry(struct log_survey *s, uint64_t index, struct table_record 
     return -EBADMSG;
 }
 
+static int read_rebuilt(const struct log_survey *s, uint64_t index, struct log_survey_entry *ret)
+{
+    for (size_t i = 0; i < s->n_rebuilt; i++) {
+        const struct survey_rebuilt *e = &s->rebuilt[i];
+
+        if (e->index == index) {
+            *ret = (struct log_survey_entry){ e->term, e->checksum, e->header, e->data, e->size, true };
+            return 0;
+        }
+    }
+    return -EBADMSG;
+}
+
 int log_survey_read(struct log_survey *s, uint64_t index, struct log_survey_entry *ret)
 {
     const struct log_survey_segment *g = log_survey_find(s, index);
     struct table_record rec;
-    struct verdict v;
+    struct survey_verdict v;
     size_t size = 0;
     int r;
 
     if (g == NULL)
         return -ENOENT;
     if (log_survey_bad(s, index) != NULL)
-        return -EBADMSG;
+        return read_rebuilt(s, index, ret);
     r = open_files(s, g->base_index);
     if (r == 0)
         r = read_entry(s, index, &rec, &size, &v);
     if (r < 0)
         return r;
-    *ret = (struct log_survey_entry){ rec.term, rec.checksum, rec.header, s->open->data, size };
+    *ret = (struct log_survey_entry){ rec.term, rec.checksum, rec.header, s->open->data, size, false };
     return 0;
 }
 
 /* ---- The survey ---- */
 
-static void add_bad(struct log_survey *s, uint64_t base_index, uint64_t index, const struct verdict *v)
+static void add_bad(struct log_survey *s, uint64_t base_index, uint64_t index, const struct survey_verdict *v)
 {
     struct log_survey_bad *b = s->n_bads > 0 ? &s->bads[s->n_bads - 1] : NULL;
     char file[SEGMENT_FILE_NAME_SIZE];
@@ -203,7 +213,7 @@ static int survey_header(struct log_survey *s, struct log_survey_segment *g, str
     uint8_t buf[TABLE_RECORD_SIZE];
     struct table_header h;
     struct table_record first;
-    struct verdict v;
+    struct survey_verdict v;
     int r = -EBADMSG;
 
     if (f->parts[SEGMENT_ENTRIES] != NULL &&
@@ -218,7 +228,7 @@ static int survey_header(struct log_survey *s, struct log_survey_segment *g, str
         g->base_offset = h.base_offset;
         g->prev_term = h.prev_term;
         g->prev_checksum = h.prev_checksum;
-    } else if (g->n > 0 && read_record(s, g->base_index, &first, &v) == 0) {
+    } else if (g->n > 0 && survey_read_record(s, g->base_index, &first, &v) == 0) {
         g->base_offset = first.header.first_offset;
     } else {
         g->base_offset = -1;
@@ -229,8 +239,9 @@ static int survey_header(struct log_survey *s, struct log_survey_segment *g, str
 static int survey_segment(struct log_survey *s, struct log_survey_segment *g, bool is_last, struct error_text *err)
 {
     struct table_record rec, prev;
+    size_t first_bad = s->n_bads;
     bool has_prev = false;
-    struct verdict v;
+    struct survey_verdict v;
     size_t size;
     int r = open_files(s, g->base_index);
 
@@ -244,7 +255,8 @@ static int survey_segment(struct log_survey *s, struct log_survey_segment *g, bo
 
         r = read_entry(s, index, &rec, &size, &v);
         if (r == 0 && has_prev && table_record_follows(NULL, &prev, &rec) != NULL) {
-            v = (struct verdict){ SEGMENT_ENTRIES, table_position(i), "the table's record contradicts the one before" };
+            v = (struct survey_verdict){ SEGMENT_ENTRIES, table_position(i),
+                                         "the table's record contradicts the one before" };
             r = -EBADMSG;
         }
         if (r == 0)
@@ -254,6 +266,7 @@ static int survey_segment(struct log_survey *s, struct log_survey_segment *g, bo
         has_prev = r == 0;
         prev = rec;
     }
+    survey_rebuild(s, g, first_bad);
     if (!is_last && has_prev)
         g->tidy = g->tidy && s->open->sizes[SEGMENT_LOG] == table_record_log_end(&prev) &&
                   s->open->sizes[SEGMENT_AUX] == table_record_aux_end(&prev);
@@ -347,6 +360,9 @@ void log_survey_free(struct log_survey *s)
     close_files(s->open);
     free(s->open->data);
     free(s->open);
+    for (size_t i = 0; i < s->n_rebuilt; i++)
+        free(s->rebuilt[i].data);
+    free(s->rebuilt);
     free(s->segments);
     free(s->bads);
     free(s->snapshots);

@@ -279,6 +279,7 @@ static void say_group(struct repair *r, const struct repair_group *g)
         repair_say(r, "  nothing is lost%s",
                    g->fill_last > 0   ? ": the image has what the log lacks"
                    : g->n_patched > 0 ? ": the journal has a second copy"
+                   : g->n_rebuilt > 0 ? ": the batches tell what the table said"
                                       : "");
     if (g->blank_snapshot)
         repair_say(r, "  lost: which batches its idempotent producers wrote last: a retry may be stored twice");

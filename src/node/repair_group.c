@@ -90,6 +90,11 @@ int repair_fetch(struct repair_group *g, uint64_t index, struct repair_entry *re
         return 0;
     }
     r = log_survey_read(g->survey, index, &e);
+    if (r == 0 && e.rebuilt && fetch_journal(g, index, ret) == 0)
+        return 0;
+    /* The journal's checkpoint names a checksum, which only the entry as it was has. */
+    if (r == 0 && e.rebuilt && index == g->checkpoint.index)
+        return -EBADMSG;
     if (r == -ENOENT || r == -EBADMSG)
         return fetch_journal(g, index, ret);
     if (r < 0)
@@ -102,6 +107,7 @@ int repair_fetch(struct repair_group *g, uint64_t index, struct repair_entry *re
         .next_offset = e.header.first_offset + e.header.offset_count,
         .data = e.data,
         .size = e.size,
+        .rebuilt = e.rebuilt,
     };
     return 0;
 }
@@ -112,7 +118,7 @@ int repair_fetch(struct repair_group *g, uint64_t index, struct repair_entry *re
 static bool follows(const struct repair_piece *p, const struct repair_entry *e)
 {
     return p->end.index + 1 == e->index && e->term >= p->end.term && e->first_offset == p->end.next_offset &&
-           (!e->from_journal || e->prev_checksum == p->end.checksum);
+           (!e->from_journal || p->end_rebuilt || e->prev_checksum == p->end.checksum);
 }
 
 static void begin_piece(struct repair_group *g, const struct repair_entry *e)
@@ -142,6 +148,7 @@ static void extend_piece(struct repair_group *g, const struct repair_entry *e)
         p = &g->pieces[g->n_pieces - 1];
     }
     p->last = e->index;
+    p->end_rebuilt = e->rebuilt;
     p->end = (struct log_position){ e->index, e->term, e->next_offset, e->checksum };
 }
 
@@ -172,6 +179,7 @@ static int take_entry(struct repair_group *g, uint64_t index)
         return r;
     if (e.from_journal && log_survey_find(g->survey, index) != NULL && index <= g->checkpoint.index)
         g->n_patched++;
+    g->n_rebuilt += e.rebuilt;
     extend_piece(g, &e);
     free(e.to_free);
     return 0;
@@ -193,6 +201,7 @@ static int find_pieces(struct repair_group *g, uint64_t low, uint64_t top)
             if (r != 0)
                 break;
             p->last = last;
+            p->end_rebuilt = false;
             p->end = (struct log_position){ last, e.term, e.next_offset, e.checksum };
             i = last;
         }
@@ -472,7 +481,7 @@ int repair_group_examine(struct repair *r, struct repair_group *g)
     int rc = 0;
 
     g->n_pieces = g->first_segment = 0;
-    g->n_patched = 0;
+    g->n_patched = g->n_rebuilt = 0;
     g->front_missing = false;
     if (g->survey == NULL)
         rc = log_survey(r->o->disk, g->dir, &g->survey, r->err);

@@ -20,6 +20,7 @@ struct repair_piece {
     uint64_t first, last;
     struct log_position before; /* the entry before first, as far as it is known */
     struct log_position end;    /* the last one */
+    bool end_rebuilt;
 };
 
 struct repair_group {
@@ -42,6 +43,7 @@ struct repair_group {
     struct repair_piece *pieces;
     size_t n_pieces;
     uint64_t n_patched; /* entries that are damaged in a segment and whole in the journal */
+    uint64_t n_rebuilt; /* … and their table records made again */
 
     /* Entries that are replaced by such that do nothing: what they did is known from elsewhere. 0, 0: none. */
     uint64_t fill_first, fill_last;
@@ -114,6 +116,7 @@ struct repair_entry {
     size_t size;
     uint8_t *to_free;
     bool from_journal;
+    bool rebuilt;
     uint32_t prev_checksum; /* from_journal */
 };
 /* Returns 0, -EBADMSG when neither has it, or another errno. */

@@ -43,7 +43,8 @@ static int64_t model_end(const struct fx *fx)
     return fx->n > 0 ? fx->entries[fx->n - 1].next_offset : 0;
 }
 
-static void build_batch(struct wr *w, const struct fx_spec *spec, int64_t base_offset, int64_t timestamp_ms)
+static void build_batch(struct wr *w, const struct fx_spec *spec, uint64_t term, int64_t base_offset,
+                        int64_t timestamp_ms)
 {
     struct batch_params params = BATCH_PARAMS_PLAIN;
     uint8_t *value = xmalloc(spec->value_size + 1), *data;
@@ -51,6 +52,7 @@ static void build_batch(struct wr *w, const struct fx_spec *spec, int64_t base_o
     size_t size;
 
     params.base_offset = base_offset;
+    params.leader_epoch = (int32_t)term;
     params.attributes = spec->attributes;
     batch_builder_init(&b, &params, 64u << 20);
     for (unsigned i = 0; i < spec->n_records; i++) {
@@ -78,7 +80,7 @@ static void build_envelope(struct fx_entry *e, const struct fx_spec *spec, struc
         h->commands_size = (uint32_t)(sizeof(command) + spec->commands_size);
     }
     for (unsigned i = 0; i < n; i++)
-        build_batch(&w, spec, h->first_offset + (int64_t)i * spec->n_records,
+        build_batch(&w, spec, e->term, h->first_offset + (int64_t)i * spec->n_records,
                     spec->timestamp_ms + (int64_t)i * spec->n_records);
     h->offset_count = n * spec->n_records;
     h->type = n > 0 ? ENTRY_DATA : spec->commands_size > 0 ? ENTRY_COMMAND : ENTRY_NOOP;

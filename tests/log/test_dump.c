@@ -114,7 +114,7 @@ START_TEST(batches_are_shown)
     ck_assert_int_eq(dump(NAME ".log"), 0);
     ck_assert_uint_eq(count("batch@"), 4);
     ASSERT_SAYS("batch@0 size=");
-    ASSERT_SAYS(" base_offset=2 last_offset=3 count=2 leader_epoch=0 codec=none timestamp_type=create "
+    ASSERT_SAYS(" base_offset=2 last_offset=3 count=2 leader_epoch=7 codec=none timestamp_type=create "
                 "base_timestamp=110 max_timestamp=111 producer_id=-1 producer_epoch=-1 base_sequence=-1 "
                 "transactional=no control=no crc=");
 }
