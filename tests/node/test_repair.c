@@ -453,11 +453,145 @@ START_TEST(a_repair_may_be_cut_short)
 }
 END_TEST
 
+static void must_do(struct rig *r, enum node_repair_mode mode, struct outcome *o)
+{
+    repair(r, mode, o);
+    ck_assert_msg(o->rc == 0 && o->verdict == NODE_REPAIR_DONE, "%d %s\n%s", o->rc, o->err.text, o->text);
+}
+
+/* Both copies: the journals and the metadata know all that was in it. */
+START_TEST(a_superblock_is_made_again)
+{
+    struct outcome o;
+    struct known k;
+    struct rig *r = used(11, &k);
+
+    for (uint64_t copy = 0; copy < 2; copy++)
+        ck_assert_int_eq(sim_disk_flip(r->disk, "superblock", copy * 4096 + 100, 4), 0);
+    ck_assert_int_eq(rig_start(r), NODE_E_DATA);
+    ck_assert(strstr(r->err.text, "brokerd --repair") != NULL);
+    sim_disk_exit(r->disk);
+    free(r->config.node_id);
+    r->config.node_id = xstrdup("n2");
+    repair(r, NODE_REPAIR_KEEP_MOST, &o);
+    ck_assert_int_eq(o.rc, NODE_E_DATA); /* another node's */
+    free(r->config.node_id);
+    r->config.node_id = xstrdup("n1");
+    must_do(r, NODE_REPAIR_KEEP_MOST, &o);
+    ck_assert(strstr(o.text, "nothing is lost") != NULL);
+    rig_start_ok(r);
+    check_all(r, &k, NULL, "superblock");
+    rig_free(r);
+}
+END_TEST
+
+/* The image has what the metadata's log lost, wherever that is. */
+START_TEST(the_image_stands_in_for_the_metadata_log)
+{
+    for (int entry = 0; entry < 3; entry++) {
+        struct outcome o;
+        struct known k;
+        struct rig *r = used(12, &k);
+        struct env_disk *disk = sim_disk_env(r->disk);
+
+        for (int i = 0; i < 3; i++) { /* until the journal has forgotten them */
+            rig_start_ok(r);
+            rig_run(r, 3000 * MS);
+            ck_assert(rig_stop(r, 1000 * MS, 5000 * MS));
+        }
+        if (entry == 2)
+            ck_assert_int_eq(disk_unlink(disk, "state/metadata/00000000000000000001.entries"), 0);
+        else
+            overwrite(disk, "state/metadata/00000000000000000001.aux", 0, 40u << entry);
+        must_do(r, NODE_REPAIR_KEEP_MOST, &o);
+        /* Without a table nothing tells that the entries behind the image only began a term. */
+        ck_assert_msg(entry == 2 || strstr(o.text, "nothing is lost: the image has what the log lacks") != NULL, "%s",
+                      o.text);
+        rig_start_ok(r);
+        check_all(r, &k, NULL, "image");
+        ck_assert_int_eq(ask_create(rig_connect(r, 0), "u", 2), 0);
+        rig_kill(r);
+        rig_start_ok(r); /* the image alone has it, and it is written on */
+        check_all(r, &k, NULL, "image, later");
+        rig_free(r);
+    }
+}
+END_TEST
+
+/* Neither log nor image: topics are unknown then, and their directories are kept. */
+START_TEST(directories_of_unknown_topics_are_kept)
+{
+    struct outcome o;
+    struct known k;
+    struct rig *r = used(13, &k);
+    struct env_disk *disk = sim_disk_env(r->disk);
+    struct walk w;
+    size_t n_before = 0, n_kept = 0;
+
+    w = all_files(r);
+    for (size_t i = 0; i < w.n; i++) {
+        n_before += strncmp(w.files[i], "topics/", 7) == 0;
+        if (strncmp(w.files[i], "state/", 6) == 0)
+            ck_assert_int_eq(disk_unlink(disk, w.files[i]), 0);
+    }
+    walk_fini(&w);
+    must_do(r, NODE_REPAIR_KEEP_MOST, &o);
+    ck_assert_msg(strstr(o.text, "lost: changes behind number 0") != NULL, "%s", o.text);
+    rig_start_ok(r);
+    w = all_files(r);
+    for (size_t i = 0; i < w.n; i++)
+        n_kept += strncmp(w.files[i], "damaged-1/topics/", strlen("damaged-1/topics/")) == 0;
+    walk_fini(&w);
+    ck_assert_uint_gt(n_before, 0);
+    ck_assert_uint_eq(n_kept, n_before);
+    ck_assert_int_eq(ask_create(rig_connect(r, 0), "t", N_PARTITIONS), 0);
+    k = (struct known){ 0 };
+    produce(r, &k, 20);
+    check_all(r, &k, NULL, "after");
+    rig_free(r);
+}
+END_TEST
+
+/* A repair that is decided is finished before anything starts. */
+START_TEST(a_start_waits_for_the_end_of_a_repair)
+{
+    bool seen = false;
+
+    for (uint64_t steps = 1; !seen && steps < 400; steps++) {
+        struct outcome o;
+        struct known k;
+        struct rig *r = used(14, &k);
+
+        ck_assert_int_eq(sim_disk_flip(r->disk, "superblock", 100, 4), 0);
+        sim_disk_crash_after(r->disk, steps);
+        repair(r, NODE_REPAIR_KEEP_MOST, &o);
+        if (o.rc != 0 && node_repair_check(sim_disk_env(r->disk), &r->err) != 0) {
+            seen = true;
+            ck_assert_int_eq(rig_start(r), NODE_E_DATA);
+            ck_assert(strstr(r->err.text, "--repair=yes") != NULL);
+            sim_disk_exit(r->disk);
+            repair(r, NODE_REPAIR_LOOK, &o);
+            ck_assert(o.rc == 0 && o.verdict == NODE_REPAIR_NEEDED);
+            repair(r, NODE_REPAIR_KEEP_MOST, &o);
+            ck_assert_int_eq(o.rc, 0);
+            rig_start_ok(r);
+            check_all(r, &k, NULL, "finished");
+        }
+        rig_free(r);
+    }
+    ck_assert(seen);
+}
+END_TEST
+
 Suite *repair_suite(void)
 {
     Suite *s = suite_create("repair");
 
     suite_add(s, any_damage_is_repaired_as_it_is_told);
     suite_add(s, a_repair_may_be_cut_short);
+    suite_add(s, a_superblock_is_made_again);
+    suite_add(s, the_image_stands_in_for_the_metadata_log);
+    suite_add(s, directories_of_unknown_topics_are_kept);
+    suite_add(s, a_start_waits_for_the_end_of_a_repair);
     return s;
 }
