@@ -23,7 +23,7 @@ struct buf {
     struct buf_pool *pool;
     struct buf *next_free;
     void (*release)(struct buf *b); /* NULL, or called with the last reference, before the buffer goes back */
-    uint8_t *data; /* aligned to BUF_ALIGN */
+    uint8_t *data;                  /* aligned to BUF_ALIGN */
 };
 
 #define BUF_ALIGN 64
