@@ -5,6 +5,7 @@
 
 #define CLASS_NONE BUF_N_CLASSES /* too large for a class: never kept */
 #define HEADER_SIZE ALIGN_UP(sizeof(struct buf), BUF_ALIGN)
+#define FRAME_SIZE (HEADER_SIZE + BUF_ALIGN) /* the allocator's own and what alignment costs, too */
 
 void buf_pool_init(struct buf_pool *p, size_t max_bytes)
 {
@@ -72,9 +73,15 @@ static uint32_t class_of(size_t capacity)
            (uint32_t)((capacity - 1 - ((size_t)1 << shift)) >> (shift - BUF_CLASS_STEP_BITS));
 }
 
+/* Less than was wanted when there is no such size. */
+static size_t real_capacity(size_t capacity, uint32_t class_index)
+{
+    return class_index == CLASS_NONE ? ALIGN_UP(capacity, BUF_ALIGN) : class_size(class_index);
+}
+
 static struct buf *alloc_buf(size_t capacity, uint32_t class_index)
 {
-    size_t size = class_index == CLASS_NONE ? ALIGN_UP(capacity, BUF_ALIGN) : class_size(class_index);
+    size_t size = real_capacity(capacity, class_index);
     struct buf *b;
 
     if (size < capacity || size > SIZE_MAX - HEADER_SIZE)
@@ -106,6 +113,13 @@ struct buf *buf_new(struct buf_pool *p, size_t capacity)
     b->release = NULL;
     p->used_bytes += b->capacity;
     return b;
+}
+
+size_t buf_footprint(size_t capacity)
+{
+    size_t size = real_capacity(capacity, class_of(capacity));
+
+    return size < capacity || size > SIZE_MAX - FRAME_SIZE ? SIZE_MAX : size + FRAME_SIZE;
 }
 
 struct buf *buf_ref(struct buf *b)

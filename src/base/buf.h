@@ -51,6 +51,8 @@ void buf_pool_fini(struct buf_pool *p);
 
 /* A buffer with one reference, size 0, and capacity ≥ the wanted; NULL when memory is out. */
 struct buf *buf_new(struct buf_pool *p, size_t capacity);
+/* Memory that a buffer of this wanted capacity takes, with all that belongs to it: what budgets count. */
+size_t buf_footprint(size_t capacity);
 struct buf *buf_ref(struct buf *b);
 /* Takes NULL. */
 void buf_unref(struct buf *b);

@@ -31,11 +31,14 @@ START_TEST(capacity_is_the_class)
         struct buf *b = buf_new(&p, cases[i].wanted);
 
         ck_assert_uint_eq(b->capacity, cases[i].given);
+        ck_assert_uint_gt(buf_footprint(cases[i].wanted), b->capacity);
+        ck_assert_uint_le(buf_footprint(cases[i].wanted), b->capacity + 256);
         ck_assert_uint_eq(b->size, 0);
         ck_assert_uint_eq((uintptr_t)b->data % BUF_ALIGN, 0);
         memset(b->data, 0xaa, b->capacity);
         buf_unref(b);
     }
+    ck_assert_uint_eq(buf_footprint(SIZE_MAX), SIZE_MAX);
     ck_assert_ptr_null(buf_new(&p, SIZE_MAX));
     ck_assert_ptr_null(buf_new(&p, SIZE_MAX - 64));
     buf_unref(NULL);
