@@ -10,6 +10,7 @@
     X(produced_records, "Records stored") \
     X(produced_bytes, "Bytes of record batches stored, as they were sent") \
     X(duplicate_batches, "Record batches that were sent again and had been stored before") \
+    X(produce_waits, "Record batches that waited for room in write_cache_size") \
     X(fetched_bytes, "Bytes of record batches sent to consumers") \
     X(journal_flushes, "Flushes of the journals to disk") \
     X(journal_records, "Records written to the journals") \

@@ -43,6 +43,8 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed)
         .now_real_ms = clock_real_ms(r->env->clock),
     };
     list_init(&s->replicas.dirty);
+    list_init(&s->replicas.held);
+    replica_shard_set_budget(&s->replicas, (uint64_t)n->config->performance.write_cache_size_bytes, n->n_shards);
 }
 
 /* Frames, entries that wait for their segment, and those kept for readers: each has a budget, and buffers within all of

@@ -115,7 +115,7 @@ struct node_report {
     size_t n_partitions, partitions_capacity;
     struct broker_stats broker; /* sum over the reactors */
     uint64_t journal_flushes, journal_records, journal_bytes_written, journal_bytes_in_use, journal_files;
-    uint64_t produced_batches, produced_records, produced_bytes, duplicate_batches, fetched_bytes;
+    uint64_t produced_batches, produced_records, produced_bytes, duplicate_batches, produce_waits, fetched_bytes;
     uint64_t pending_bytes;
     bool disk_full;
     unsigned next_reactor; /* the node's */

@@ -69,6 +69,7 @@ static void add_shard(const struct node_shard *s, struct node_report *report)
     report->produced_records += rs->n_produced_records;
     report->produced_bytes += rs->n_produced_bytes;
     report->duplicate_batches += rs->n_duplicates;
+    report->produce_waits += rs->n_waits;
     report->fetched_bytes += rs->n_fetched_bytes;
     report->pending_bytes += rs->pending_bytes;
     report->disk_full = report->disk_full || replica_shard_is_blocked(rs) || journal_space_error(s->journal) != 0;

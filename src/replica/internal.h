@@ -22,6 +22,7 @@ struct replica_entry {
     struct slice head; /* of the envelope: header and commands */
     struct slice batches;
     struct entry_header header;
+    size_t cost; /* memory, as it is charged to the budget */
     bool flushed;
     bool roll; /* starts a new segment, with this snapshot as of index − 1 */
     uint8_t *snapshot;
@@ -61,6 +62,9 @@ struct replica {
     struct log *log; /* NULL once a destroyed replica has settled */
     struct replica_limits limits;
     struct list dirty_link;
+    size_t pending_bytes;  /* its part of the shard's */
+    struct list held;      /* PRODUCE ops that wait for room, in order of arrival */
+    struct list held_link; /* shard->held while there are some */
 
     uint64_t term;
     uint64_t term_start_index; /* open when this is applied */
@@ -120,8 +124,29 @@ uint32_t tail_find_offset(const struct replica_tail *t, int64_t offset);
 struct replica_entry *tail_pop(struct replica_tail *t);
 void tail_fini(struct replica_tail *t);
 
+/* budget.c */
+/* Whether an entry that takes so much memory may be proposed now. False: the op has to be held. */
+bool replica_has_room(struct replica *r, size_t size);
+void replica_hold(struct replica *r, struct replica_op *op);
+/* Ends a PRODUCE op that is held; nothing when it isn't. */
+void replica_unhold(struct replica *r, struct replica_op *op, int16_t error, const char *message);
+/* Ends all that are held. */
+void replica_unhold_all(struct replica *r, int16_t error);
+/* Lets in as many as there is room for, one of each group in turn. */
+void replica_admit_held(struct replica_shard *shard);
+/* Entries should get to their segments at once. */
+bool replica_shard_is_pressed(const struct replica_shard *shard);
+void replica_charge(const struct replica_entry *e);
+void replica_uncharge(const struct replica_entry *e);
+
 /* propose.c */
 void replica_produce(struct replica *r, struct replica_op *op);
+/* The same for an op that waited and has its room. */
+void replica_produce_held(struct replica *r, struct replica_op *op);
+/* Produce ops are refused, whatever room there is. */
+bool replica_shard_refuses(const struct replica_shard *shard);
+/* Memory that the entry of a PRODUCE op will take. */
+size_t replica_produce_cost(const struct replica_op *op);
 void replica_propose_noop(struct replica *r);
 void replica_propose_log_start(struct replica *r, int64_t offset);
 void replica_entry_free(struct replica_entry *e);

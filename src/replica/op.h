@@ -21,7 +21,10 @@ enum replica_op_kind {
     REPLICA_READ,
     REPLICA_RELEASE, /* gives back what a READ holds; every READ without error must be followed by one */
     REPLICA_WATCH,   /* completes when something is visible at or above watch.offset */
-    REPLICA_CANCEL,  /* ends the WATCH op in cancel.target early (it completes with REPLICA_OP_CANCELED) */
+    /* Ends the op in cancel.target early: a WATCH (it completes with REPLICA_OP_CANCELED), or a PRODUCE that waits for
+     * room (NOT_ENOUGH_REPLICAS: nothing of it was or will be stored). Any other goes on, but it is settled whether it
+     * does: the target's end, if it is one by this, comes home before the CANCEL does. */
+    REPLICA_CANCEL,
     REPLICA_LIST_OFFSETS,
     REPLICA_EPOCH_END,
     REPLICA_DELETE_RECORDS,
@@ -56,6 +59,7 @@ struct replica_op {
              * batch in place and sets this to NULL. NULL from the start: the batch isn't changed. */
             struct buf *frame;
             bool flush_all; /* acks=all: min.insync.replicas is honoured */
+            bool held;      /* the replica's: it waits for room */
             int64_t ret_base_offset;
             int64_t ret_append_time_ms; /* −1 unless the topic uses LogAppendTime */
             int64_t ret_log_start;

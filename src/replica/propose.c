@@ -7,6 +7,33 @@
 
 #define ENTRY_ROOM ALIGN_UP(sizeof(struct replica_entry), BUF_ALIGN)
 
+/* A batch from here on stays in its frame, if it is most of it: copying costs more than what else the frame keeps. */
+#define KEEP_FRAME_BYTES (32u << 10)
+
+/* Besides the buffer there are its places in the tail and in the job that takes it to its segment. */
+static size_t plain_cost(size_t envelope_size)
+{
+    return buf_footprint(ENTRY_ROOM + envelope_size) + sizeof(struct replica_entry *) * 4 +
+           sizeof(struct log_append_entry);
+}
+
+static size_t frame_cost(const struct buf *frame)
+{
+    return plain_cost(ENTRY_HEADER_SIZE) + frame->capacity;
+}
+
+static bool keeps_frame(const struct replica_op *op)
+{
+    size_t size = op->produce.batch.size;
+
+    return op->produce.frame != NULL && size >= KEEP_FRAME_BYTES && size >= op->produce.frame->capacity / 2;
+}
+
+size_t replica_produce_cost(const struct replica_op *op)
+{
+    return keeps_frame(op) ? frame_cost(op->produce.frame) : plain_cost(ENTRY_HEADER_SIZE + op->produce.batch.size);
+}
+
 /* A frame on its way back to the reactor that it belongs to. */
 struct frame_return {
     struct lane_mail mail;
@@ -63,7 +90,7 @@ void replica_entry_free(struct replica_entry *e)
 {
     struct buf *b = e->buf;
 
-    e->shard->pending_bytes -= replica_entry_size(e);
+    replica_uncharge(e);
     free(e->snapshot);
     e->snapshot = NULL;
     buf_unref(b);
@@ -78,7 +105,8 @@ static void entry_append(struct replica *r, struct replica_entry *e, uint64_t te
     e->checksum = checksum;
     r->proposed_offset += e->header.offset_count;
     r->last_append_time = e->header.append_time_ms;
-    r->shard->pending_bytes += replica_entry_size(e);
+    e->cost = e->frame != NULL ? frame_cost(e->frame) : plain_cost(replica_entry_size(e));
+    replica_charge(e);
     tail_push(&r->tail, e);
 }
 
@@ -132,17 +160,9 @@ static uint32_t batch_envelope_checksum(const struct replica_entry *e)
                           e->batches.size - BATCH_CRC_START);
 }
 
-/* A batch from here on stays in its frame, if it is most of it: copying costs more than what else the frame keeps. */
-#define KEEP_FRAME_BYTES (32u << 10)
-
-static bool keeps_frame(const struct replica_op *op, const struct batch_view *v)
-{
-    return op->produce.frame != NULL && v->size >= KEEP_FRAME_BYTES && v->size >= op->produce.frame->capacity / 2;
-}
-
 static struct replica_entry *entry_with_batch(struct replica *r, struct replica_op *op, const struct batch_view *v)
 {
-    bool keep = keeps_frame(op, v);
+    bool keep = keeps_frame(op);
     struct replica_entry *e = entry_new(r, ENTRY_HEADER_SIZE + (keep ? 0 : v->size));
 
     if (e == NULL)
@@ -223,6 +243,11 @@ void replica_propose_command(struct replica *r, struct replica_command *c, struc
     e->command = c;
 }
 
+bool replica_shard_refuses(const struct replica_shard *shard)
+{
+    return replica_shard_is_blocked(shard) || journal_space_error(shard->journal) != 0;
+}
+
 /* What keeps a batch out before a sequence number is spent on it: 0 or a Kafka error code. */
 static int16_t produce_refusal(const struct replica *r, const struct replica_op *op, const struct batch_view *v,
                                const char **ret_message)
@@ -236,7 +261,7 @@ static int16_t produce_refusal(const struct replica *r, const struct replica_op 
         return KAFKA_E_NOT_ENOUGH_REPLICAS;
     }
     /* Of the codes that every client's producer takes for retriable, librdkafka's too, the one that comes closest. */
-    if (replica_shard_is_blocked(r->shard) || journal_space_error(r->shard->journal) != 0) {
+    if (replica_shard_refuses(r->shard)) {
         *ret_message = "the disk is full";
         return KAFKA_E_NOT_ENOUGH_REPLICAS;
     }
@@ -284,35 +309,58 @@ static bool produce_settled(struct replica *r, struct replica_op *op, const stru
     }
 }
 
-void replica_produce(struct replica *r, struct replica_op *op)
+/* True when the op was dealt with: nothing of it will be in the log. */
+static bool produce_refused(struct replica *r, struct replica_op *op, struct batch_view *v)
 {
-    struct batch_view v;
-    struct replica_entry *e;
     const char *message = NULL;
     int16_t refusal;
 
-    if (batch_parse_only(op->produce.batch, &v) != BATCH_OK) {
-        replica_finish(r, op, KAFKA_E_CORRUPT_MESSAGE, NULL);
-        return;
-    }
-    refusal = produce_refusal(r, op, &v, &message);
-    if (refusal != 0) {
+    if (batch_parse_only(op->produce.batch, v) != BATCH_OK)
+        refusal = KAFKA_E_CORRUPT_MESSAGE;
+    else
+        refusal = produce_refusal(r, op, v, &message);
+    if (refusal != 0)
         replica_finish(r, op, refusal, message);
-        return;
-    }
-    if (produce_settled(r, op, &v))
-        return;
-    e = propose_batch(r, op, &v);
+    return refusal != 0;
+}
+
+static void produce_new(struct replica *r, struct replica_op *op, const struct batch_view *v)
+{
+    struct replica_entry *e = propose_batch(r, op, v);
+
     if (e == NULL) {
         replica_finish(r, op, KAFKA_E_KAFKA_STORAGE_ERROR, "the broker is out of memory");
         return;
     }
-    if (v.producer_id >= 0)
-        producer_propose(r->producers, v.producer_id, v.producer_epoch, v.base_sequence, v.count, e->index,
+    if (v->producer_id >= 0)
+        producer_propose(r->producers, v->producer_id, v->producer_epoch, v->base_sequence, v->count, e->index,
                          e->header.first_offset, e->header.append_time_ms);
     e->op = op;
     if (GQ_BUG(ACK_BEFORE_FLUSH))
         replica_answer(r, e, 0);
+}
+
+/* What was settled by others needs no room. Sequence numbers of what waits aren't known yet, so nothing is settled
+ * while something does. */
+void replica_produce(struct replica *r, struct replica_op *op)
+{
+    struct batch_view v;
+
+    op->produce.held = false;
+    if (produce_refused(r, op, &v) || (list_is_empty(&r->held) && produce_settled(r, op, &v)))
+        return;
+    if (replica_has_room(r, replica_produce_cost(op)))
+        produce_new(r, op, &v);
+    else
+        replica_hold(r, op);
+}
+
+void replica_produce_held(struct replica *r, struct replica_op *op)
+{
+    struct batch_view v;
+
+    if (!produce_refused(r, op, &v) && !produce_settled(r, op, &v))
+        produce_new(r, op, &v);
 }
 
 struct replica_entry *replica_entry_restore(struct replica *r, const struct journal_replay_record *rec)

@@ -166,7 +166,9 @@ void replica_cancel(struct replica *r, struct replica_op *op)
 {
     struct replica_op *target = op->cancel.target;
 
-    if (list_is_linked(&target->link))
+    if (target->kind == REPLICA_PRODUCE)
+        replica_unhold(r, target, KAFKA_E_NOT_ENOUGH_REPLICAS, "write_cache_size is used up");
+    else if (list_is_linked(&target->link))
         replica_finish(r, target, REPLICA_OP_CANCELED, NULL);
     replica_finish(r, op, 0, NULL);
 }

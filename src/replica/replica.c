@@ -31,6 +31,8 @@ static struct replica *replica_alloc(struct replica_shard *shard, const struct r
         };
     }
     list_init(&r->dirty_link);
+    list_init(&r->held);
+    list_init(&r->held_link);
     list_init(&r->watchers);
     list_init(&r->parked);
     list_init(&r->cold);
@@ -87,6 +89,7 @@ void replica_free(struct replica *r)
     replica_requests_forget(r);
     replica_set_blocked(r, false);
     list_remove(&r->dirty_link);
+    list_remove(&r->held_link);
     producer_state_free(r->producers);
     log_free(r->log);
     if (r->destroy_job != NULL)
@@ -243,8 +246,10 @@ static void fail_all(struct replica *r, int16_t error)
 void replica_close(struct replica *r)
 {
     r->closing = true;
-    if (!r->destroyed)
-        fail_all(r, KAFKA_E_REQUEST_TIMED_OUT);
+    if (r->destroyed)
+        return;
+    replica_unhold_all(r, KAFKA_E_NOT_LEADER_OR_FOLLOWER);
+    fail_all(r, KAFKA_E_REQUEST_TIMED_OUT);
 }
 
 static bool is_removing(const struct replica *r)
@@ -323,6 +328,7 @@ void replica_destroy(struct replica *r, void (*done)(void *ctx), void *ctx)
     r->destroy_job->done = done;
     r->destroy_job->ctx = ctx;
     replica_set_blocked(r, false);
+    replica_unhold_all(r, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION);
     fail_all(r, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION);
     replica_settle(r);
 }

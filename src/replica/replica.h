@@ -36,18 +36,30 @@ struct replica_shard {
     void (*fatal)(void *ctx, int err, const char *what);
     void *ctx;
 
-    struct list dirty;         /* replicas with committed entries that wait for their segment */
-    size_t pending_bytes;      /* proposed or committed, and not yet in a segment */
+    struct list dirty; /* replicas with committed entries that wait for their segment */
+    /* Memory of entries that are proposed or committed and not yet in a segment. Producers wait beyond the budget, the
+     * node's own entries don't. */
+    size_t pending_bytes;
     size_t replay_store_at;    /* at start: so many pending bytes go to segments before more is replayed */
+    size_t write_budget;       /* of pending_bytes */
+    size_t group_budget;       /* of one group's part of it */
+    struct list held;          /* replicas with PRODUCE ops that wait for room: whose turn is next comes first */
+    unsigned n_held;           /* such ops */
+    bool full;                 /* one of them waits for room in the shard: no other op passes it */
+    bool room_made;            /* since they were last looked at */
     unsigned n_blocked;        /* replicas whose segment met a full disk: Produce is refused until they got on */
     bool dead;                 /* fatal() was called: nothing is written any more */
     bool ended;                /* the reactors have ended: no mail is delivered any more */
     uint32_t max_producer_ids; /* of one partition; decides what apply does, so equal on all nodes */
     uint64_t now_ns;           /* set by the node at the start of each turn */
     int64_t now_real_ms;
-    uint64_t n_produced_batches, n_produced_records, n_produced_bytes, n_duplicates; /* since start */
+    uint64_t n_produced_batches, n_produced_records, n_produced_bytes, n_duplicates, n_waits; /* since start */
     uint64_t n_fetched_bytes;
 };
+
+/* Gives the shard its even part of what the node may hold in memory (performance.write_cache_size). A group gets half
+ * of the node's at most. */
+void replica_shard_set_budget(struct replica_shard *shard, uint64_t write_bytes, unsigned n_shards);
 
 /* A full disk keeps entries from their segments. */
 static inline bool replica_shard_is_blocked(const struct replica_shard *shard)
@@ -129,7 +141,8 @@ struct replica_command {
 };
 void replica_propose_command(struct replica *r, struct replica_command *c, struct slice body);
 
-/* Once per turn and shard, before journal_poll(): hands committed entries to workers. Returns when it wants to be
+/* Once per turn and shard, before journal_poll(): lets in who waited for room as far as there is some, and hands
+ * committed entries to workers. Returns when it wants to be
  * called again at the latest (ns, UINT64_MAX: not by itself). */
 uint64_t replica_shard_poll(struct replica_shard *shard);
 /* Makes everything up to at least index durable in segments and journals a checkpoint. */

@@ -3,10 +3,9 @@
 #include "replica/internal.h"
 
 /* Committed entries go to their segment lazily, so that one write takes many: when so much waits, or the oldest has
- * waited so long, or the shard holds much altogether. */
+ * waited so long, or the shard's budget is half used up. */
 #define STORE_BATCH_BYTES (256u << 10)
 #define STORE_DELAY_NS (50ull * 1000 * 1000)
-#define STORE_SHARD_BYTES (8u << 20)
 #define STORE_RETRY_NS (100ull * 1000 * 1000)
 #define STORE_JOB_ENTRIES 1024
 
@@ -332,7 +331,7 @@ void replica_store_kick(struct replica *r)
 static bool store_is_urgent(const struct replica *r)
 {
     return r->unstored_bytes >= STORE_BATCH_BYTES || r->checkpoint_wanted > r->checkpoint_index ||
-           !list_is_empty(&r->queries) || r->shard->pending_bytes >= STORE_SHARD_BYTES;
+           !list_is_empty(&r->queries) || replica_shard_is_pressed(r->shard);
 }
 
 static void list_dirty(struct replica *r)
@@ -367,10 +366,12 @@ void replica_mark_dirty(struct replica *r, size_t bytes)
  * or waits for a retry goes to the end. */
 uint64_t replica_shard_poll(struct replica_shard *shard)
 {
-    bool pressure = shard->pending_bytes >= STORE_SHARD_BYTES;
     uint64_t next = UINT64_MAX;
     struct replica *r, *tmp;
+    bool pressure;
 
+    replica_admit_held(shard);
+    pressure = replica_shard_is_pressed(shard);
     list_foreach_safe (&shard->dirty, r, tmp, dirty_link) {
         if (!pressure && r->dirty_since_ns + STORE_DELAY_NS > shard->now_ns)
             return MIN(next, r->dirty_since_ns + STORE_DELAY_NS);

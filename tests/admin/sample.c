@@ -59,6 +59,7 @@ void sample_report(struct node_report *r)
         .produced_records = 101,
         .produced_bytes = 10240,
         .duplicate_batches = 2,
+        .produce_waits = 3,
         .fetched_bytes = 20480,
         .pending_bytes = 64,
     };

@@ -154,7 +154,6 @@ START_TEST(the_guide_s_tuning_is_taken)
         "broker.yaml:4: performance.max_batch_size has no effect yet",
         "broker.yaml:5: performance.max_batch_bytes has no effect yet",
         "broker.yaml:6: performance.batch_timeout has no effect yet",
-        "broker.yaml:9: performance.write_cache_size has no effect yet",
         "broker.yaml:10: performance.read_cache_size has no effect yet",
         "broker.yaml:13: performance.connection_pool_size has no effect yet",
         "broker.yaml:17: performance.compression_type has no effect yet",

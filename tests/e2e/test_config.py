@@ -16,7 +16,7 @@ from e2elib.batches import bytes_now, partition_dirs
 from e2elib.clients import Confluent, Kcat
 from e2elib.frames import frame, request
 from e2elib.harness import TOP, cases, wait_for
-from e2elib.http import get_json
+from e2elib.http import get_json, metric_sum
 from e2elib.text import text
 
 MIB = 1024 * 1024
@@ -30,7 +30,7 @@ LATER = {
     "group_initial_rebalance_delay": "1s", "group_max_members": "50", "producer_id_expiration": "12h",
     "producer_id_max": "1000", "quota_produce_rate": "10MiB", "quota_fetch_rate": "10MiB", "quota_request_rate": "1000",
     "performance.max_batch_size": "100", "performance.max_batch_bytes": "100KiB", "performance.batch_timeout": "5ms",
-    "performance.write_cache_size": "64MiB", "performance.read_cache_size": "32MiB",
+    "performance.read_cache_size": "32MiB",
     "performance.connection_pool_size": "10", "performance.compression_type": "gzip",
     "performance.compression_threshold": "4096", "raft.raft_addr": "127.0.0.1:7001", "raft.rtt_millisecond": "20",
     "raft.heartbeat_rtt": "4", "raft.election_rtt": "40", "raft.check_quorum": "false", "raft.snapshot_entries": "5000",
@@ -337,6 +337,27 @@ def test_journal_size(t):
     broker.kill()
     broker.start()
     assert Confluent.read(broker.address, "t") == data
+
+
+def test_write_cache_size(t):
+    """Producers wait while so much isn't in segments; nothing is lost, doubled or out of order."""
+    broker = broker_with(t, "performance:\n  write_cache_size: 1MiB\n  shards: 1\n")
+    Confluent.create_topic(broker.address, "t", 4)
+    producer = Confluent.producer(broker.address, enable_idempotence=True, linger_ms=5, batch_size=200000)
+    answers, largest = [], 0
+    for number in range(2000):
+        producer.produce("t", b"%07d" % number + b"x" * 20000, partition=number % 4,
+                         on_delivery=lambda error, message: answers.append(error))
+        producer.poll(0)
+        if number % 100 == 0:
+            largest = max(largest, metric_sum(broker, "goqueue_pending_bytes"))
+    producer.flush(60)
+    assert len(answers) == 2000 and not any(answers), [error for error in answers if error][:3]
+    assert metric_sum(broker, "goqueue_produce_waits_total") > 0
+    assert largest <= MIB, f"{largest} bytes were not in segments"
+    for partition in range(4):
+        numbers = [int(message.value()[:7]) for message in Confluent.messages(broker.address, "t", partition)]
+        assert numbers == list(range(partition, 2000, 4))
 
 
 def test_connection_idle_timeout(t):

@@ -149,6 +149,12 @@ static uint8_t *make_batch(uint64_t id, int32_t count, size_t value_size, size_t
 
 void send_produce(struct client *c, const char *topic, int32_t partition, uint64_t id, int32_t count, size_t value_size)
 {
+    send_produce_within(c, topic, partition, id, count, value_size, -1, 30000);
+}
+
+void send_produce_within(struct client *c, const char *topic, int32_t partition, uint64_t id, int32_t count,
+                         size_t value_size, int16_t acks, int32_t timeout_ms)
+{
     struct wire_produce_request m;
     struct wire_produce_request_topic t;
     struct wire_produce_request_partition p;
@@ -159,8 +165,8 @@ void send_produce(struct client *c, const char *topic, int32_t partition, uint64
     wire_produce_request_init(&m);
     wire_produce_request_topic_init(&t);
     wire_produce_request_partition_init(&p);
-    m.acks = -1;
-    m.timeout_ms = 30000;
+    m.acks = acks;
+    m.timeout_ms = timeout_ms;
     m.topic_data = &t;
     m.n_topic_data = 1;
     t.name = slice_str(topic);

@@ -87,6 +87,8 @@ int16_t ask_metadata(struct client *c, const char *topic, bool create, int32_t *
 /* One batch of count records whose values begin with id. */
 void send_produce(struct client *c, const char *topic, int32_t partition, uint64_t id, int32_t count,
                   size_t value_size);
+void send_produce_within(struct client *c, const char *topic, int32_t partition, uint64_t id, int32_t count,
+                         size_t value_size, int16_t acks, int32_t timeout_ms);
 bool recv_produce(struct client *c, int16_t *ret_error, int64_t *ret_offset);
 int16_t ask_produce(struct client *c, const char *topic, int32_t partition, uint64_t id, int32_t count,
                     int64_t *ret_offset);

@@ -3,6 +3,7 @@
 
 #include "support/suite.h"
 
+Suite *budget_suite(void);
 Suite *crash_suite(void);
 Suite *life_suite(void);
 Suite *repair_suite(void);

@@ -41,6 +41,7 @@ struct rig *rig_new(uint64_t seed, unsigned n_groups)
         .file_size_bytes = 128 * 1024,
         .first_file_size_bytes = 64 * 1024,
     };
+    r->write_budget = 16 << 20;
     r->limits = (struct replica_limits){
         .segment_bytes = 8192,
         .segment_ms = INT64_MAX,
@@ -151,6 +152,8 @@ static void shard_init(struct rig *r)
         .now_real_ms = clock_real_ms(&r->clock.env),
     };
     list_init(&r->shard.dirty);
+    list_init(&r->shard.held);
+    replica_shard_set_budget(&r->shard, r->write_budget, 1);
     r->fatal_error = 0;
 }
 
@@ -294,6 +297,38 @@ void rig_crash(struct rig *r, enum sim_disk_crash how)
 
 /* ---- Turns ---- */
 
+static size_t batch_note(struct rig_group *g, const struct rig_batch *b)
+{
+    if (g->n == g->capacity) {
+        g->capacity = MAX(g->capacity * 2, (size_t)16);
+        g->batches = xrealloc(g->batches, g->capacity * sizeof(*g->batches));
+    }
+    g->batches[g->n] = *b;
+    return g->n++;
+}
+
+/* Ops that waited for room are in the log from here on. */
+static void note_admitted(struct rig *r)
+{
+    for (unsigned g = 0; g < r->n_groups; g++) {
+        const struct replica *replica = r->groups[g].replica;
+
+        for (uint32_t i = 0; replica != NULL && i < replica->tail.count; i++) {
+            const struct replica_entry *e = tail_at(&replica->tail, i);
+            struct rig_op *o = e->op != NULL ? container_of(e->op, struct rig_op, op) : NULL;
+
+            if (o == NULL || !o->held)
+                continue;
+            o->held = false;
+            o->proposal.index = e->index;
+            o->proposal.append_ms = e->header.append_time_ms;
+            o->proposal.base_offset = e->header.first_offset;
+            o->proposal.term = e->term;
+            o->batch = batch_note(&r->groups[g], &o->proposal);
+        }
+    }
+}
+
 static void pinned(void *ctx, uint64_t group, uint64_t index)
 {
     struct rig *r = ctx;
@@ -315,6 +350,7 @@ static uint64_t turn(struct rig *r)
         journal_pins(r->journal, pinned, r);
     }
     due = replica_shard_poll(&r->shard);
+    note_admitted(r);
     journal_poll(r->journal);
     return journal_needs_tick(r->journal) ? MIN(due, r->next_tick_ns) : due;
 }
@@ -435,16 +471,6 @@ static uint8_t *make_batch(struct rig *r, const struct rig_batch *b, size_t valu
     return data;
 }
 
-static size_t batch_note(struct rig_group *g, const struct rig_batch *b)
-{
-    if (g->n == g->capacity) {
-        g->capacity = MAX(g->capacity * 2, (size_t)16);
-        g->batches = xrealloc(g->batches, g->capacity * sizeof(*g->batches));
-    }
-    g->batches[g->n] = *b;
-    return g->n++;
-}
-
 static struct rig_op *prepare(struct rig *r, unsigned group, int64_t producer_id, int16_t epoch, int32_t sequence,
                               int32_t count, size_t value_size)
 {
@@ -478,8 +504,9 @@ void rig_send(struct rig *r, struct rig_op *o)
     struct rig_batch *b = &o->proposal;
 
     replica_submit(o->group->replica, &o->op);
+    o->held = o->op.produce.held;
     if (replica->last_index == before)
-        return; /* parked, refused or a duplicate */
+        return; /* held, parked, refused or a duplicate */
     b->index = replica->last_index;
     b->append_ms = replica->last_append_time;
     b->base_offset = replica->proposed_offset - b->count;

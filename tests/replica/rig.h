@@ -40,6 +40,7 @@ struct rig_op {
     struct replica_op op; /* first member */
     struct rig *rig;
     bool done;
+    bool held; /* PRODUCE: it waits for room, and isn't among the group's batches yet */
     struct rig_batch proposal;
     size_t batch; /* PRODUCE: its place in the group's batches, or SIZE_MAX */
     struct rig_group *group;
@@ -69,6 +70,7 @@ struct rig {
     struct journal *journal;
     struct replica_shard shard;
     struct replica_limits limits;
+    uint64_t write_budget;
     struct rig_group groups[RIG_MAX_GROUPS];
     unsigned n_groups;
     uint64_t next_id;

@@ -4,6 +4,7 @@
 #include "support/suite.h"
 
 Suite *ask_suite(void);
+Suite *budget_suite(void);
 Suite *crash_suite(void);
 Suite *destroy_suite(void);
 Suite *frame_suite(void);

@@ -3,7 +3,7 @@
 #include "wire/batch.h"
 
 struct produce_partition {
-    struct broker_op op;
+    struct broker_op op, cancel;
     struct wire_produce_response_partition *response;
     bool started;
     bool bad_batch;
@@ -84,6 +84,7 @@ static void start_partition(struct broker_request *req, const struct meta_topic 
     p->op.op.produce.batch = from->records;
     p->op.op.produce.frame = buf_ref(req->buf);
     p->op.op.produce.flush_all = s->request.acks == -1;
+    p->op.op.produce.held = false;
     p->started = true;
     broker_op_start(&p->op);
 }
@@ -176,6 +177,49 @@ static void refuse_all(struct broker_request *req, struct produce_state *s, int1
     }
 }
 
+static bool all_settled(const struct produce_state *s)
+{
+    for (int32_t i = 0; i < s->n_partitions; i++) {
+        const struct produce_partition *p = &s->partitions[i];
+
+        if (p->started && !p->op.is_back && !p->cancel.is_back)
+            return false;
+    }
+    return true;
+}
+
+/* What still waits for room when the time is over must not be stored later, behind the producer's back. */
+static void canceled(struct broker_request *req)
+{
+    if (all_settled(req->state)) {
+        answer(req);
+        return;
+    }
+    req->next = canceled;
+    broker_request_sleep(req, UINT64_MAX);
+}
+
+static void timed_out(struct broker_request *req)
+{
+    struct produce_state *s = req->state;
+
+    if (req->n_pending == 0) {
+        answer(req);
+        return;
+    }
+    for (int32_t i = 0; i < s->n_partitions; i++) {
+        struct produce_partition *p = &s->partitions[i];
+
+        if (!p->started || p->op.is_back)
+            continue;
+        broker_op_init(req, &p->cancel, REPLICA_CANCEL, p->op.op.group, -1);
+        p->cancel.op.cancel.target = &p->op.op;
+        p->cancel.wakes = true;
+        broker_op_start(&p->cancel);
+    }
+    canceled(req);
+}
+
 static void start_all(struct broker_request *req, struct produce_state *s)
 {
     struct produce_partition *p = s->partitions;
@@ -213,5 +257,5 @@ void broker_handle_produce(struct broker_request *req, struct rd *body)
     if (s->request.acks == 0)
         broker_request_then(req, answer);
     else
-        broker_request_then_within(req, s->request.timeout_ms, answer);
+        broker_request_then_within(req, s->request.timeout_ms, timed_out);
 }

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "replica/internal.h"
+
+/* The shard's part of performance.write_cache_size: what is proposed and not yet in a segment lies in memory, and
+ * beyond the budget Produce ops wait here. While a group has a waiting op all later ones of the group wait behind it;
+ * groups take turns, one op each. Whoever is next and waits for room in the shard isn't passed by anyone, so a large
+ * entry gets its room; whoever waits for its own group's part is passed by other groups. */
+
+void replica_shard_set_budget(struct replica_shard *shard, uint64_t write_bytes, unsigned n_shards)
+{
+    shard->write_budget = (size_t)(write_bytes / n_shards);
+    shard->group_budget = MIN((size_t)(write_bytes / 2), shard->write_budget);
+}
+
+void replica_charge(const struct replica_entry *e)
+{
+    e->replica->pending_bytes += e->cost;
+    e->shard->pending_bytes += e->cost;
+}
+
+void replica_uncharge(const struct replica_entry *e)
+{
+    gq_assert(e->cost <= e->replica->pending_bytes && e->cost <= e->shard->pending_bytes);
+    e->replica->pending_bytes -= e->cost;
+    e->shard->pending_bytes -= e->cost;
+    e->shard->room_made = true;
+}
+
+bool replica_shard_is_pressed(const struct replica_shard *shard)
+{
+    return shard->pending_bytes >= shard->write_budget / 2 || !list_is_empty(&shard->held);
+}
+
+/* What is larger than all of it is let in alone. */
+static bool group_fits(const struct replica *r, size_t size)
+{
+    return r->pending_bytes == 0 || r->pending_bytes + size <= r->shard->group_budget;
+}
+
+static bool shard_fits(const struct replica_shard *shard, size_t size)
+{
+    return shard->pending_bytes == 0 || shard->pending_bytes + size <= shard->write_budget;
+}
+
+bool replica_has_room(struct replica *r, size_t size)
+{
+    if (!list_is_empty(&r->held) || r->shard->full || !group_fits(r, size))
+        return false;
+    r->shard->full = !shard_fits(r->shard, size);
+    return !r->shard->full;
+}
+
+void replica_hold(struct replica *r, struct replica_op *op)
+{
+    op->produce.held = true;
+    list_append(&r->held, &op->link);
+    r->shard->n_held++;
+    r->shard->n_waits++;
+    if (!list_is_linked(&r->held_link))
+        list_append(&r->shard->held, &r->held_link);
+}
+
+static void take_out(struct replica *r, struct replica_op *op)
+{
+    op->produce.held = false;
+    list_remove(&op->link);
+    r->shard->n_held--;
+    if (list_is_empty(&r->held))
+        list_remove(&r->held_link);
+}
+
+void replica_unhold(struct replica *r, struct replica_op *op, int16_t error, const char *message)
+{
+    if (!op->produce.held)
+        return;
+    take_out(r, op);
+    replica_finish(r, op, error, message);
+    r->shard->room_made = true; /* others may have waited for this one */
+}
+
+void replica_unhold_all(struct replica *r, int16_t error)
+{
+    struct replica_op *op;
+
+    while ((op = list_first(&r->held, struct replica_op, link)) != NULL)
+        replica_unhold(r, op, error, NULL);
+}
+
+enum admission {
+    ADMITTED,
+    GROUP_IS_FULL,
+    SHARD_IS_FULL,
+};
+
+static enum admission admit_first(struct replica *r)
+{
+    struct replica_op *op = list_first(&r->held, struct replica_op, link);
+    size_t size = replica_produce_cost(op);
+
+    if (!replica_shard_refuses(r->shard)) {
+        if (!group_fits(r, size))
+            return GROUP_IS_FULL;
+        if (!shard_fits(r->shard, size))
+            return SHARD_IS_FULL;
+    }
+    take_out(r, op);
+    replica_produce_held(r, op);
+    return ADMITTED;
+}
+
+void replica_admit_held(struct replica_shard *shard)
+{
+    struct list passed = LIST_INIT(passed);
+    struct replica *r;
+
+    if (list_is_empty(&shard->held) || !(shard->room_made || replica_shard_refuses(shard)))
+        return;
+    shard->room_made = shard->full = false;
+    while (!shard->full && (r = list_first(&shard->held, struct replica, held_link)) != NULL) {
+        switch (admit_first(r)) {
+        case ADMITTED:
+            if (list_is_linked(&r->held_link)) { /* has more: behind the others */
+                list_remove(&r->held_link);
+                list_append(&shard->held, &r->held_link);
+            }
+            break;
+        case GROUP_IS_FULL:
+            list_remove(&r->held_link);
+            list_append(&passed, &r->held_link);
+            break;
+        case SHARD_IS_FULL:
+            shard->full = true;
+            break;
+        }
+    }
+    /* Who was passed comes first next time. */
+    list_splice(&passed, &shard->held);
+    list_splice(&shard->held, &passed);
+}
