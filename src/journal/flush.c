@@ -9,6 +9,28 @@
 
 /* ---- Append ---- */
 
+static size_t request_bytes(const struct journal_request *r)
+{
+    switch (r->kind) {
+    case JOURNAL_ENTRY:
+        return journal_record_size(sizeof(struct journal_disk_entry) + r->data[0].size + r->data[1].size) +
+               journal_direct_cost(r->data[1].size);
+    case JOURNAL_HARD_STATE:
+        return journal_record_size(sizeof(struct journal_disk_hard_state));
+    case JOURNAL_TRUNCATE:
+        return journal_record_size(sizeof(struct journal_disk_truncate));
+    case JOURNAL_CHECKPOINT: /* as if each were alone */
+        return journal_record_size(sizeof(struct journal_disk_checkpoints) + sizeof(struct journal_disk_checkpoint));
+    case JOURNAL_LOG_START:
+        return journal_record_size(sizeof(struct journal_disk_log_start));
+    case JOURNAL_IMAGE_INSTALLED:
+        return journal_record_size(sizeof(struct journal_disk_image));
+    case JOURNAL_FORGET:
+        return journal_record_size(sizeof(struct journal_disk_forget));
+    }
+    return 0;
+}
+
 static bool is_small(const struct journal_request *r)
 {
     return r->kind != JOURNAL_ENTRY && r->kind != JOURNAL_TRUNCATE && r->kind != JOURNAL_IMAGE_INSTALLED;
@@ -68,6 +90,8 @@ void journal_append(struct journal *j, struct journal_request *r)
         break;
     }
     list_append(&j->waiting, &r->link);
+    j->n_waiting++;
+    j->waiting_bytes += request_bytes(r);
 }
 
 size_t journal_max_entry(const struct journal *j)
@@ -76,28 +100,6 @@ size_t journal_max_entry(const struct journal *j)
 }
 
 /* ---- What a flush takes ---- */
-
-static size_t request_bytes(const struct journal_request *r)
-{
-    switch (r->kind) {
-    case JOURNAL_ENTRY:
-        return journal_record_size(sizeof(struct journal_disk_entry) + r->data[0].size + r->data[1].size) +
-               journal_direct_cost(r->data[1].size);
-    case JOURNAL_HARD_STATE:
-        return journal_record_size(sizeof(struct journal_disk_hard_state));
-    case JOURNAL_TRUNCATE:
-        return journal_record_size(sizeof(struct journal_disk_truncate));
-    case JOURNAL_CHECKPOINT: /* as if each were alone */
-        return journal_record_size(sizeof(struct journal_disk_checkpoints) + sizeof(struct journal_disk_checkpoint));
-    case JOURNAL_LOG_START:
-        return journal_record_size(sizeof(struct journal_disk_log_start));
-    case JOURNAL_IMAGE_INSTALLED:
-        return journal_record_size(sizeof(struct journal_disk_image));
-    case JOURNAL_FORGET:
-        return journal_record_size(sizeof(struct journal_disk_forget));
-    }
-    return 0;
-}
 
 static bool fits(const struct journal_flight *fl, const struct journal_request *r)
 {
@@ -175,6 +177,9 @@ static void take(struct journal *j, struct journal_request *r)
 
     list_remove(&r->link);
     list_append(&fl->requests, &r->link);
+    j->waiting_bytes -= request_bytes(r);
+    if (--j->n_waiting == 0)
+        j->batch_end_ns = 0;
     fl->record_bytes += request_bytes(r);
     fl->n_records++;
     fl->n_checkpoints += r->kind == JOURNAL_CHECKPOINT;
@@ -372,10 +377,29 @@ void journal_seal(struct journal *j)
     flight_submit(j);
 }
 
-void journal_poll(struct journal *j)
+void journal_set_batching(struct journal *j, const struct journal_batching *batching)
 {
-    journal_flush(j);
+    j->batching = *batching;
+}
+
+/* True while more may come. The first poll that sees a request is that of the turn it came in. */
+static bool waits_for_more(struct journal *j, uint64_t now_ns)
+{
+    if (j->n_waiting == 0)
+        return false;
+    if (j->batch_end_ns == 0)
+        j->batch_end_ns = now_ns + j->batching.wait_ns;
+    return now_ns < j->batch_end_ns && j->n_waiting < j->batching.requests && j->waiting_bytes < j->batching.bytes;
+}
+
+uint64_t journal_poll(struct journal *j, uint64_t now_ns)
+{
+    bool waits = waits_for_more(j, now_ns);
+
+    if (!waits)
+        journal_flush(j);
     journal_keep(j);
+    return waits ? j->batch_end_ns : UINT64_MAX;
 }
 
 void journal_tick(struct journal *j)
@@ -388,5 +412,6 @@ void journal_tick(struct journal *j)
         journal_seal(j);
     j->tick_flushes = j->stats.n_flushes;
     j->keeper.stuck = 0;
-    journal_poll(j);
+    journal_flush(j);
+    journal_keep(j);
 }

@@ -101,6 +101,10 @@ struct journal {
     uint64_t need_bytes; /* a file of at least this size is waited for; 0: none is */
 
     struct list waiting;
+    size_t n_waiting;
+    size_t waiting_bytes;  /* of their records */
+    uint64_t batch_end_ns; /* then they don't wait for more; 0: not known yet */
+    struct journal_batching batching;
     struct journal_flight flight;
     struct journal_keeper keeper;
     struct journal_staging staging; /* the flush thread's */

@@ -10,7 +10,8 @@
  * workers touch the disk, through the lane.
  *
  * Group commit: requests collect; journal_poll(), called once at the end of a reactor's turn, submits one flush
- * when none is in flight, with all that waits. When it is on the disk their done() run, in order.
+ * when none is in flight, with all that waits. When it is on the disk their done() run, in order. With
+ * journal_set_batching() it may wait a little for more.
  *
  * journal_tick(), called about once a second, does what needs patience: it seals an idle tail and tries again what
  * failed for want of space. */
@@ -128,9 +129,19 @@ void journal_append(struct journal *j, struct journal_request *r);
 /* Bytes of the largest envelope: a quarter of a full-size file. */
 size_t journal_max_entry(const struct journal *j);
 
-/* Submits a flush when something waits and none is in flight. */
-void journal_poll(struct journal *j);
-/* About once a second. An idle tail is sealed once: when nothing was flushed since the tick before. */
+/* Submits a flush when something waits and none is in flight. Returns when it wants to be called again at the latest
+ * (in now_ns's time, UINT64_MAX: not by itself), since what waits may wait for more. */
+uint64_t journal_poll(struct journal *j, uint64_t now_ns);
+
+/* How long a flush waits for more requests to go with it. */
+struct journal_batching {
+    uint64_t wait_ns; /* at most so long after the first came; 0 (as it begins): not at all */
+    size_t requests;  /* or until so many wait */
+    size_t bytes;     /* or so many bytes of records */
+};
+void journal_set_batching(struct journal *j, const struct journal_batching *batching);
+/* About once a second. Flushes what waits. An idle tail is sealed once: when nothing was flushed since the tick before.
+ */
 void journal_tick(struct journal *j);
 /* Seals the tail now, if it isn't and nothing waits or is in flight: at a clean shutdown, then wait until idle. */
 void journal_seal(struct journal *j);

@@ -42,7 +42,7 @@ static void run(struct journal_rewrite *w)
     struct list *link;
 
     do {
-        journal_poll(w->j);
+        journal_poll(w->j, 0);
         while ((link = list_pop(&w->work)) != NULL) {
             struct lane_work *work = list_entry(link, struct lane_work, link);
 
@@ -51,7 +51,7 @@ static void run(struct journal_rewrite *w)
         }
         if (w->error == 0)
             w->error = journal_space_error(w->j);
-        journal_poll(w->j);
+        journal_poll(w->j, 0);
     } while (!list_is_empty(&w->work));
 }
 

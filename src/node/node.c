@@ -197,8 +197,8 @@ static uint64_t turn_shards(struct node_reactor *r)
     for (unsigned s = r->index; s < n->n_shards; s += n->n_reactors) {
         uint64_t due = replica_shard_poll(&n->shards[s].replicas);
 
+        due = MIN(due, journal_poll(n->shards[s].journal, r->now_ns));
         deadline = MIN(deadline, due);
-        journal_poll(n->shards[s].journal);
     }
     return deadline;
 }

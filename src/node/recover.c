@@ -39,6 +39,7 @@ void node_journal_sizes(const struct config *c, struct journal_config *ret)
 static int open_journal(struct recovery *rec, struct node_shard *s)
 {
     char dir[32];
+    const struct config *c = rec->options->config;
     struct journal_config config = {
         .disk = s->replicas.env->disk,
         .prng = s->replicas.env->prng,
@@ -54,6 +55,12 @@ static int open_journal(struct recovery *rec, struct node_shard *s)
     snprintf(dir, sizeof(dir), "journal/%u", s->index);
     rc = journal_open(&config, &s->journal, rec->err);
     s->replicas.journal = s->journal;
+    if (rc == 0)
+        journal_set_batching(s->journal, &(struct journal_batching){
+                                             .wait_ns = (uint64_t)c->performance.batch_timeout_ns,
+                                             .requests = (size_t)c->performance.max_batch_size,
+                                             .bytes = (size_t)c->performance.max_batch_bytes,
+                                         });
     return rc;
 }
 

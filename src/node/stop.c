@@ -16,6 +16,13 @@ struct phase_mail {
     uint64_t deadline_ns;
 };
 
+/* Who stops waits for nothing more. */
+static void flush_at_once(struct node_reactor *r)
+{
+    for (unsigned s = r->index; s < r->node->n_shards; s += r->node->n_reactors)
+        journal_set_batching(r->node->shards[s].journal, &(struct journal_batching){ 0 });
+}
+
 static void enter_phase(struct node_reactor *r, enum node_phase phase, uint64_t deadline_ns)
 {
     if (phase <= r->phase)
@@ -26,6 +33,7 @@ static void enter_phase(struct node_reactor *r, enum node_phase phase, uint64_t 
     if (phase == NODE_DRAINING) {
         r->ready = false;
         broker_stop(r->broker);
+        flush_at_once(r);
     }
 }
 

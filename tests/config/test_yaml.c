@@ -123,8 +123,6 @@ START_TEST(the_guide_starts_a_broker_as_it_stands)
         "broker.yaml:36: compression_enabled has no effect yet",
         "broker.yaml:37: compression_type has no effect yet",
         "broker.yaml:39: deduplication_enabled has no effect yet",
-        "broker.yaml:27: performance.max_batch_size has no effect yet",
-        "broker.yaml:29: performance.batch_timeout has no effect yet",
         "broker.yaml:9: raft.rtt_millisecond has no effect yet",
         "broker.yaml:11: raft.election_rtt has no effect yet",
         "broker.yaml:3: bind_addr: 0.0.0.0 can be reached from other machines, and clients are not authenticated",
@@ -151,9 +149,6 @@ END_TEST
 START_TEST(the_guide_s_tuning_is_taken)
 {
     static const char *const expected[] = {
-        "broker.yaml:4: performance.max_batch_size has no effect yet",
-        "broker.yaml:5: performance.max_batch_bytes has no effect yet",
-        "broker.yaml:6: performance.batch_timeout has no effect yet",
         "broker.yaml:10: performance.read_cache_size has no effect yet",
         "broker.yaml:13: performance.connection_pool_size has no effect yet",
         "broker.yaml:17: performance.compression_type has no effect yet",

@@ -29,7 +29,6 @@ LATER = {
     "deduplication_ttl": "12", "deduplication_max_size": "5000", "offsets_retention": "3d",
     "group_initial_rebalance_delay": "1s", "group_max_members": "50", "producer_id_expiration": "12h",
     "producer_id_max": "1000", "quota_produce_rate": "10MiB", "quota_fetch_rate": "10MiB", "quota_request_rate": "1000",
-    "performance.max_batch_size": "100", "performance.max_batch_bytes": "100KiB", "performance.batch_timeout": "5ms",
     "performance.read_cache_size": "32MiB",
     "performance.connection_pool_size": "10", "performance.compression_type": "gzip",
     "performance.compression_threshold": "4096", "raft.raft_addr": "127.0.0.1:7001", "raft.rtt_millisecond": "20",
@@ -56,7 +55,7 @@ def broker_with(t, lines, **arguments):
 def refusal(address, topic, data, **config):
     """Code of the error that sending one record ends with."""
     errors = []
-    producer = Confluent.producer(address, message_timeout_ms=5000, **config)
+    producer = Confluent.producer(address, **{"message_timeout_ms": 5000, **config})
     producer.produce(topic, data, partition=0, on_delivery=lambda error, _: errors.append(error))
     producer.flush(30)
     return errors[0] and errors[0].code()
@@ -337,6 +336,28 @@ def test_journal_size(t):
     broker.kill()
     broker.start()
     assert Confluent.read(broker.address, "t") == data
+
+
+def test_batch_timeout(t):
+    """Produce requests of many partitions, all at once, share few flushes."""
+    broker = broker_with(t, "performance:\n  batch_timeout: 1s\n  shards: 1\n")
+    Confluent.create_topic(broker.address, "t", 40)
+    before = metric_sum(broker, "goqueue_journal_flushes_total")
+    producer, answers = Confluent.producer(broker.address, linger_ms=0, enable_idempotence=False), []
+    for partition in range(40):
+        producer.produce("t", b"x", partition=partition, on_delivery=lambda error, _: answers.append(error))
+    producer.flush(60)
+    assert answers == [None] * 40
+    flushes = metric_sum(broker, "goqueue_journal_flushes_total") - before
+    assert flushes <= 8, f"{flushes} flushes for 40 partitions"
+
+
+@cases(end=["max_batch_size: 1", "max_batch_bytes: 1KiB"])
+def test_max_batch(t, end):
+    """Ends the wait, which is longer than the producer's patience."""
+    broker = broker_with(t, f"performance:\n  batch_timeout: 4s\n  {end}\n")
+    Confluent.create_topic(broker.address, "t")
+    assert refusal(broker.address, "t", b"x" * 4000, message_timeout_ms=3000) is None
 
 
 def test_write_cache_size(t):

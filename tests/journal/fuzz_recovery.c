@@ -136,7 +136,7 @@ static void start(struct run *r)
 static void settle(struct run *r)
 {
     do
-        journal_poll(r->journal);
+        journal_poll(r->journal, 0); /* nothing is told to wait for more */
     while (sim_lane_step(r->lane, NULL) || r->n_out > 0);
 }
 

@@ -262,7 +262,7 @@ static void fatal(void *ctx, int err, const char *what)
 
 bool rig_step(struct rig *r)
 {
-    journal_poll(r->j);
+    journal_poll(r->j, r->clock.mono_ns);
     return sim_lane_step(r->lane, &r->prng);
 }
 

@@ -3,6 +3,7 @@
 
 #include "support/suite.h"
 
+Suite *batching_suite(void);
 Suite *blocks_suite(void);
 Suite *chain_suite(void);
 Suite *crash_suite(void);

@@ -161,7 +161,7 @@ static void flush_without_done(struct rig *r)
     uint64_t syncs = sim_disk_calls(r->disk, SIM_DISK_SYNC_DATA);
 
     sim_lane_hold(r->lane, LANE_POOL, 0, true);
-    journal_poll(r->j);
+    journal_poll(r->j, r->clock.mono_ns);
     while (sim_disk_calls(r->disk, SIM_DISK_SYNC_DATA) == syncs)
         ck_assert(sim_lane_step(r->lane, NULL));
     rig_stop(r);

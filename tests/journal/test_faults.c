@@ -237,7 +237,7 @@ END_TEST
 START_TEST(sync_error_of_a_new_file_is_fatal)
 {
     rig_entry(r, 1, 100);
-    journal_poll(r->j);
+    journal_poll(r->j, r->clock.mono_ns);
     sim_lane_hold(r->lane, LANE_POOL, 0, true);
     rig_run(r);
     ck_assert_uint_eq(rig_group(r, 1)->n_done, 1);

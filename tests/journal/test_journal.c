@@ -78,7 +78,7 @@ END_TEST
 START_TEST(done_means_synced)
 {
     rig_entry(r, 1, 100);
-    journal_poll(r->j);
+    journal_poll(r->j, r->clock.mono_ns);
     ck_assert_uint_eq(rig_group(r, 1)->n_done, 0);
     rig_settle(r);
     ck_assert_uint_eq(rig_group(r, 1)->n_done, 1);
@@ -92,11 +92,11 @@ START_TEST(one_flush_for_all_that_collected)
     uint64_t syncs;
 
     rig_entry(r, 1, 10);
-    journal_poll(r->j); /* in flight */
+    journal_poll(r->j, r->clock.mono_ns); /* in flight */
     for (int i = 0; i < 300; i++)
         rig_entry(r, 1 + (uint64_t)i % 5, 50);
     for (int i = 0; i < 10; i++)
-        journal_poll(r->j);
+        journal_poll(r->j, r->clock.mono_ns);
     syncs = sim_disk_calls(r->disk, SIM_DISK_SYNC_DATA);
     sim_lane_hold(r->lane, LANE_POOL, 0, true); /* leaves out the making of the next file */
     rig_run(r);

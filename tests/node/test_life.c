@@ -120,6 +120,35 @@ START_TEST(fetches_wait_for_data)
 }
 END_TEST
 
+/* Answers come when the flush has waited, not earlier and not later. */
+START_TEST(flushes_wait_for_their_time)
+{
+    struct rig *r = rig_new(8, (unsigned)_i);
+    struct client *c;
+    uint64_t sent_ns;
+    int64_t offset;
+
+    r->config.performance.batch_timeout_ns = 30 * (int64_t)MS;
+    rig_start_ok(r);
+    c = rig_connect(r, 0);
+    ck_assert_int_eq(ask_create(c, "a", 1), 0);
+    rig_run(r, 500 * MS);
+    sent_ns = r->clock.mono_ns;
+    ck_assert_int_eq(ask_produce(c, "a", 0, 1, 1, &offset), 0);
+    ck_assert_uint_ge(r->clock.mono_ns - sent_ns, 30 * MS);
+    ck_assert_uint_le(r->clock.mono_ns - sent_ns, 31 * MS);
+    ck_assert(rig_stop(r, 1000 * MS, 20000 * MS));
+    r->config.performance.max_batch_size = 1;
+    rig_start_ok(r);
+    c = rig_connect(r, 0);
+    ck_assert_int_eq(ask_produce(c, "a", 0, 1, 1, &offset), 0);
+    sent_ns = r->clock.mono_ns;
+    ck_assert_int_eq(ask_produce(c, "a", 0, 1, 1, &offset), 0);
+    ck_assert_uint_lt(r->clock.mono_ns - sent_ns, 10 * MS);
+    rig_free(r);
+}
+END_TEST
+
 static int count_names(void *ctx, const struct disk_dirent *ent)
 {
     ++*(int *)ctx;
@@ -332,6 +361,7 @@ Suite *life_suite(void)
     add(s, records_go_in_and_out);
     add(s, topics_come_by_themselves);
     add(s, fetches_wait_for_data);
+    add(s, flushes_wait_for_their_time);
     add(s, deleted_topics_leave_nothing);
     add(s, deletion_races_with_everything);
     add(s, an_idle_node_sleeps);

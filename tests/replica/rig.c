@@ -351,7 +351,7 @@ static uint64_t turn(struct rig *r)
     }
     due = replica_shard_poll(&r->shard);
     note_admitted(r);
-    journal_poll(r->journal);
+    journal_poll(r->journal, r->shard.now_ns);
     return journal_needs_tick(r->journal) ? MIN(due, r->next_tick_ns) : due;
 }
 
