@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sys/listen.h"
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -57,11 +58,59 @@ static void set_int(int fd, int level, int option, int value)
     (void)setsockopt(fd, level, option, &value, sizeof(value));
 }
 
+/* What a connection's send buffer may hold beyond what is on its way. So much keeps a link of 10 Gbit/s busy for 100
+ * µs, longer than we take to hear that there is room; more would only be kernel memory of those who read slowly, and a
+ * queue in front of the next answer. */
+#define NOTSENT_MAX (128 * 1024)
+
 /* Accepted connections inherit these, which saves calls for each. A UNIX socket has no TCP options and needs none. */
 static void set_options(int fd)
 {
     set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_MAX);
     set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
+/* A line of names. */
+static void read_names(const char *path, char *to, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, to, size - 1);
+
+    if (fd >= 0)
+        close(fd);
+    to[MAX(n, 0)] = '\0';
+    to[strcspn(to, "\n")] = '\0';
+}
+
+static int set_congestion_control(int fd, const char *name, struct error_text *err)
+{
+    char names[256];
+
+    if (name == NULL || setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)strlen(name)) == 0)
+        return 0;
+    if (errno == EPERM) {
+        read_names("/proc/sys/net/ipv4/tcp_allowed_congestion_control", names, sizeof(names));
+        error_setf(err,
+                   "congestion_control: the kernel allows \"%s\" only to administrators (see "
+                   "net.ipv4.tcp_allowed_congestion_control); allowed are: %s",
+                   name, names);
+    } else if (errno == ENOENT) {
+        read_names("/proc/sys/net/ipv4/tcp_available_congestion_control", names, sizeof(names));
+        error_setf(err, "congestion_control: the kernel doesn't have \"%s\"; available are: %s", name, names);
+    } else {
+        error_setf(err, "congestion_control: can't use \"%s\": %s", name, error_text(-errno));
+    }
+    return -EINVAL;
+}
+
+static void get_congestion_control(int fd, char to[SYS_CONGESTION_SIZE])
+{
+    socklen_t size = SYS_CONGESTION_SIZE - 1;
+
+    memset(to, 0, SYS_CONGESTION_SIZE);
+    if (getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, to, &size) < 0)
+        to[0] = '\0';
 }
 
 static int bind_and_listen(int fd, const struct resolved *at, int backlog)
@@ -108,7 +157,13 @@ int sys_listen(const struct sys_listen_spec *spec, struct sys_passed *passed, st
         l.fd = open_own(spec, &at, err);
     if (l.fd < 0)
         return l.fd;
+    r = set_congestion_control(l.fd, spec->congestion_control, err);
+    if (r < 0) {
+        close(l.fd);
+        return r;
+    }
     set_options(l.fd);
+    get_congestion_control(l.fd, l.congestion_control);
     sys_addr_of_socket(l.fd, &l.addr);
     *ret = l;
     return 0;

@@ -34,16 +34,21 @@ struct sys_listen_spec {
     const char *host; /* numeric, or a name: then its first IPv4 address, else its first address */
     uint16_t port;    /* 0: the kernel chooses */
     int backlog;
+    const char *congestion_control; /* of its connections; NULL: the system's */
 };
+
+#define SYS_CONGESTION_SIZE 16 /* as the kernel has it */
 
 struct sys_listener {
     int fd;
     struct net_addr addr; /* where it really listens */
     bool was_passed;
+    char congestion_control[SYS_CONGESTION_SIZE]; /* the effective one */
 };
 
 /* Takes the fitting one of passed (may be NULL), else binds. The socket doesn't block, and its connections have
- * TCP_NODELAY and SO_KEEPALIVE. Returns 0, or a negative errno and a text: what bind(2) and listen(2) say, -EINVAL for
- * a host that can't be resolved or a passed socket that doesn't fit. */
+ * TCP_NODELAY, SO_KEEPALIVE, a bound on what isn't sent yet, and the congestion control. Returns 0, or a negative errno
+ * and a text: what bind(2) and listen(2) say, -EINVAL for a host that can't be resolved, a passed socket that doesn't
+ * fit, or a congestion control that the kernel doesn't have or doesn't allow. */
 int sys_listen(const struct sys_listen_spec *spec, struct sys_passed *passed, struct sys_listener *ret,
                struct error_text *err);

@@ -2,10 +2,12 @@
 """Each flag and each key of the configuration that is due shows its effect, every other its warning or refusal."""
 
 import os
+import pathlib
 import re
 import signal
 import socket
 import struct
+import subprocess
 import time
 
 import confluent_kafka
@@ -15,7 +17,7 @@ from confluent_kafka.admin import ConfigResource, NewTopic
 from e2elib.batches import bytes_now, partition_dirs
 from e2elib.clients import Confluent, Kcat
 from e2elib.frames import frame, request
-from e2elib.harness import TOP, cases, wait_for
+from e2elib.harness import TOP, Skip, cases, wait_for
 from e2elib.http import get_json, metric_sum
 from e2elib.text import text
 
@@ -23,7 +25,7 @@ MIB = 1024 * 1024
 
 # A value for every key that has no effect yet. The test below holds this against the table in the code.
 LATER = {
-    "congestion_control": "cubic", "enable_follower_read": "true", "rack": "r1", "replica_lag_time": "20s",
+    "enable_follower_read": "true", "rack": "r1", "replica_lag_time": "20s",
     "leader_balance": "false", "catch_up_rate": "1MiB", "scrub_rate": "1MiB", "compression_enabled": "true",
     "compression_type": "lz4", "compression_threshold": "2048", "deduplication_enabled": "true",
     "deduplication_ttl": "12", "deduplication_max_size": "5000", "offsets_retention": "3d",
@@ -336,6 +338,36 @@ def test_journal_size(t):
     broker.kill()
     broker.start()
     assert Confluent.read(broker.address, "t") == data
+
+
+def congestion_control(broker):
+    """Of accepted connections, as the kernel tells."""
+    with socket.create_connection(("127.0.0.1", broker.port), timeout=20) as conn:
+        conn.sendall(request(18, 0))
+        assert conn.recv(4)
+        command = ["ss", "-tniH", "state", "established", f"sport = :{broker.port}"]
+        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return set(re.findall(r"\b(cubic|reno|bbr)\b", out))
+
+
+@cases(name=["reno", "cubic", "bbr"])
+def test_congestion_control(t, name):
+    """Accepted connections have it; bbr on loopback is warned about, whoever chose it."""
+    available = pathlib.Path("/proc/sys/net/ipv4/tcp_allowed_congestion_control").read_text().split()
+    if name not in available and os.geteuid() != 0:
+        raise Skip(f"the kernel has no {name} for us")
+    broker = broker_with(t, f"congestion_control: {name}\n")
+    assert congestion_control(broker) == {name}
+    warned = [line for line in broker.log().decode().splitlines() if "loopback" in line and "bbr" in line]
+    assert len(warned) == (1 if name == "bbr" else 0), warned
+    assert all("cubic" in line and "congestion_control" in line for line in warned)
+
+
+def test_congestion_control_unknown(t):
+    broker = t.broker(start=False, config=t.write("broker.yaml", "congestion_control: nosuch\n")).launch()
+    assert broker.wait() == 78
+    log = broker.log().decode()
+    assert "congestion_control" in log and '"nosuch"' in log and "reno" in log, log
 
 
 def test_batch_timeout(t):

@@ -43,6 +43,55 @@ START_TEST(port_0_picks_one)
 }
 END_TEST
 
+static void get_option(int fd, int option, void *to, socklen_t size)
+{
+    ck_assert_int_eq(getsockopt(fd, IPPROTO_TCP, option, to, &size), 0);
+}
+
+/* Options of the listener are those of its connections. */
+START_TEST(connections_inherit_options)
+{
+    struct sys_listen_spec s = spec("127.0.0.1", 0);
+    struct sys_listener l;
+    struct error_text err = { "" };
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    char name[16] = "";
+    int client, conn, value = 0;
+
+    s.congestion_control = "reno"; /* every kernel has it */
+    ck_assert_msg(sys_listen(&s, NULL, &l, &err) == 0, "%s", err.text);
+    ck_assert_str_eq(l.congestion_control, "reno");
+    to.sin_port = htons(l.addr.port);
+    client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(connect(client, (struct sockaddr *)&to, sizeof(to)), 0);
+    conn = accept4(l.fd, NULL, NULL, SOCK_CLOEXEC);
+    ck_assert_int_ge(conn, 0);
+    get_option(conn, TCP_CONGESTION, name, sizeof(name));
+    ck_assert_str_eq(name, "reno");
+    get_option(conn, TCP_NODELAY, &value, sizeof(value));
+    ck_assert_int_ne(value, 0);
+    get_option(conn, TCP_NOTSENT_LOWAT, &value, sizeof(value));
+    ck_assert_int_eq(value, 128 * 1024);
+    close(conn);
+    close(client);
+    close(l.fd);
+}
+END_TEST
+
+START_TEST(unknown_congestion_control_is_refused)
+{
+    struct sys_listen_spec s = spec("127.0.0.1", 0);
+    struct sys_listener l = { .fd = -2 };
+    struct error_text err = { "" };
+
+    s.congestion_control = "nosuch";
+    ck_assert_int_eq(sys_listen(&s, NULL, &l, &err), -EINVAL);
+    ck_assert_int_eq(l.fd, -2);
+    ck_assert_ptr_nonnull(strstr(err.text, "congestion_control: the kernel doesn't have \"nosuch\"; available are: "));
+    ck_assert_ptr_nonnull(strstr(err.text, "reno"));
+}
+END_TEST
+
 START_TEST(localhost_is_ipv4)
 {
     struct sys_listener l = must_listen("localhost", 0);
@@ -217,6 +266,8 @@ Suite *listen_suite(void)
     Suite *s = suite_create("listen");
 
     suite_add(s, port_0_picks_one);
+    suite_add(s, connections_inherit_options);
+    suite_add(s, unknown_congestion_control_is_refused);
     suite_add(s, localhost_is_ipv4);
     suite_add(s, errors_name_listener_and_address);
     suite_add(s, takes_the_passed_socket);

@@ -99,6 +99,7 @@ static int open_listener(struct brokerd *d)
         .host = d->config->bind_addr,
         .port = (uint16_t)d->config->bind_port,
         .backlog = 4096,
+        .congestion_control = d->config->congestion_control,
     };
     struct error_text err = { "" };
     int rc = sys_passed_init(&d->passed, &err);
@@ -215,6 +216,16 @@ static void warn_of_exposure(const struct brokerd *d)
                   sys_addr_format(&d->listener.addr, addr));
 }
 
+/* BBR measures the path and sends at the rate it found, on loopback too, where nothing needs it. */
+static void warn_of_pacing(const struct brokerd *d)
+{
+    if (strncmp(d->listener.congestion_control, "bbr", 3) == 0 && sys_addr_is_loopback(&d->listener.addr))
+        log_warn(
+            "connections over loopback use TCP congestion control %s, which holds large reads down to a quarter of "
+            "what cubic lets through: set congestion_control to cubic to change that",
+            d->listener.congestion_control);
+}
+
 static void attach_reactors(struct brokerd *d)
 {
     d->reactors = xcalloc(d->n_reactors, sizeof(*d->reactors));
@@ -300,6 +311,7 @@ int brokerd_run(const struct cmdline *cmdline, const struct config_environment *
         status = EX_OSERR;
     if (status == EX_OK) {
         warn_of_exposure(&d);
+        warn_of_pacing(&d);
         status = run(&d);
         log_event(STOPPED, "stopped");
     }
