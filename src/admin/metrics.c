@@ -19,7 +19,8 @@
 #define NODE_GAUGES(X) \
     X(journal_bytes_in_use, "Bytes of the journals that recovery would read") \
     X(journal_files, "Files of the journals") \
-    X(pending_bytes, "Bytes that are not flushed, committed or in a segment yet") \
+    X(pending_bytes, "Memory of what is not flushed, committed or in a segment yet") \
+    X(read_cache_bytes, "Memory of messages that are kept for consumers near the end") \
     X(metadata_index, "Index of the last metadata entry that was applied") \
     X(ready, "1 when the node serves clients") \
     X(disk_full, "1 when nothing can be stored until the disk has space")

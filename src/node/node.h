@@ -116,7 +116,7 @@ struct node_report {
     struct broker_stats broker; /* sum over the reactors */
     uint64_t journal_flushes, journal_records, journal_bytes_written, journal_bytes_in_use, journal_files;
     uint64_t produced_batches, produced_records, produced_bytes, duplicate_batches, produce_waits, fetched_bytes;
-    uint64_t pending_bytes;
+    uint64_t pending_bytes, read_cache_bytes;
     bool disk_full;
     unsigned next_reactor; /* the node's */
     struct node *node;     /* the node's */

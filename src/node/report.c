@@ -72,6 +72,7 @@ static void add_shard(const struct node_shard *s, struct node_report *report)
     report->produce_waits += rs->n_waits;
     report->fetched_bytes += rs->n_fetched_bytes;
     report->pending_bytes += rs->pending_bytes;
+    report->read_cache_bytes += rs->kept_bytes;
     report->disk_full = report->disk_full || replica_shard_is_blocked(rs) || journal_space_error(s->journal) != 0;
 }
 

@@ -22,7 +22,8 @@ struct replica_entry {
     struct slice head; /* of the envelope: header and commands */
     struct slice batches;
     struct entry_header header;
-    size_t cost; /* memory, as it is charged to the budget */
+    size_t cost;           /* memory, as it is charged to the budget */
+    struct list kept_link; /* shard->kept, once it is in a segment */
     bool flushed;
     bool roll; /* starts a new segment, with this snapshot as of index − 1 */
     uint8_t *snapshot;
@@ -32,8 +33,8 @@ struct replica_entry {
     struct replica_command *command; /* the proposer of a command, or NULL */
 };
 
-/* Entries in index order, from the first that isn't in a segment to the last proposed. Grows by doubling; gives its
- * memory back when empty, since idle replicas are many. */
+/* Entries in index order. Grows by doubling and shrinks again, down to nothing when empty, since idle replicas are
+ * many. A replica's tail has those from the first that isn't in a segment to the last proposed. */
 struct replica_tail {
     struct replica_entry **slots;
     uint32_t capacity; /* a power of two, or 0 */
@@ -81,6 +82,7 @@ struct replica {
     int64_t start_proposed; /* largest log start proposed so far */
 
     struct replica_tail tail;
+    struct replica_tail kept;         /* stored entries before it */
     struct producer_state *producers; /* NULL until the first idempotent batch */
     uint64_t state_index;             /* at start: the producer state has everything up to here already */
     struct list watchers;             /* WATCH ops */
@@ -138,6 +140,13 @@ void replica_admit_held(struct replica_shard *shard);
 bool replica_shard_is_pressed(const struct replica_shard *shard);
 void replica_charge(const struct replica_entry *e);
 void replica_uncharge(const struct replica_entry *e);
+
+/* keep.c */
+/* Takes an entry that is in a segment and has left the tail. */
+void replica_keep(struct replica *r, struct replica_entry *e);
+/* Those that end at or below offset. */
+void replica_kept_drop_below(struct replica *r, int64_t offset);
+void replica_kept_drop_all(struct replica *r);
 
 /* propose.c */
 void replica_produce(struct replica *r, struct replica_op *op);

@@ -83,6 +83,7 @@ static struct replica_entry *entry_new(struct replica *r, size_t size)
     };
     list_init(&e->duplicates);
     list_init(&e->request.link);
+    list_init(&e->kept_link);
     return e;
 }
 

@@ -4,6 +4,7 @@
 /* A range that was read ahead may have left the page cache again; smaller and smaller pieces are asked for, and in
  * the end an error that the client retries. */
 #define READ_MAX_WARM_ROUNDS 8
+#define READ_LARGE (64u << 10) /* from here on a file range is cheaper than memory */
 
 static void cold_run(struct lane_work *work)
 {
@@ -53,18 +54,8 @@ static void read_cold(struct replica *r, struct replica_op *op)
     lane_submit(r->shard->env->lane, LANE_POOL, r->shard->shard, &op->read.work);
 }
 
-static void read_from_log(struct replica *r, struct replica_op *op)
+static void read_range(struct replica *r, struct replica_op *op)
 {
-    int rc = log_read(r->log, op->read.offset, r->applied_offset, op->read.max_bytes, &op->read.range);
-
-    if (rc == -EAGAIN) {
-        read_cold(r, op);
-        return;
-    }
-    if (rc < 0) {
-        replica_finish(r, op, rc == -ERANGE ? KAFKA_E_OFFSET_OUT_OF_RANGE : KAFKA_E_KAFKA_STORAGE_ERROR, NULL);
-        return;
-    }
     if (!op->read.min_one && op->read.range.size > op->read.max_bytes) {
         log_range_release(&op->read.range);
     } else {
@@ -74,29 +65,86 @@ static void read_from_log(struct replica *r, struct replica_op *op)
     read_finish(r, op);
 }
 
-static void read_from_tail(struct replica *r, struct replica_op *op)
+static void read_from_log(struct replica *r, struct replica_op *op)
 {
-    for (uint32_t i = tail_find_offset(&r->tail, op->read.offset); i < r->tail.count; i++) {
-        const struct replica_entry *e = tail_at(&r->tail, i);
-        size_t size = e->batches.size;
+    int rc = log_read(r->log, op->read.offset, r->applied_offset, op->read.max_bytes, &op->read.range);
 
-        if (e->index > r->applied_index)
-            break;
-        if (size == 0)
-            continue;
-        if (op->read.chain.size + size > op->read.max_bytes && !(op->read.min_one && op->read.chain.size == 0))
-            break;
-        if (buf_chain_append(&op->read.chain, e->buf, e->batches.data, size) < 0)
-            break;
+    if (rc == -EAGAIN)
+        read_cold(r, op);
+    else if (rc < 0)
+        replica_finish(r, op, rc == -ERANGE ? KAFKA_E_OFFSET_OUT_OF_RANGE : KAFKA_E_KAFKA_STORAGE_ERROR, NULL);
+    else
+        read_range(r, op);
+}
+
+/* Adds an entry's records to what was read. False: that was all. */
+static bool read_entry(const struct replica *r, struct replica_op *op, const struct replica_entry *e)
+{
+    size_t size = e->batches.size;
+
+    if (e->index > r->applied_index)
+        return false;
+    if (size == 0)
+        return true;
+    if (op->read.chain.size + size > op->read.max_bytes && !(op->read.min_one && op->read.chain.size == 0))
+        return false;
+    return buf_chain_append(&op->read.chain, e->buf, e->batches.data, size) == 0;
+}
+
+static bool read_tail(const struct replica *r, struct replica_op *op, const struct replica_tail *t)
+{
+    for (uint32_t i = tail_find_offset(t, op->read.offset); i < t->count; i++) {
+        if (!read_entry(r, op, tail_at(t, i)))
+            return false;
     }
+    return true;
+}
+
+/* Kept entries, then those that aren't stored yet. */
+static void read_from_memory(struct replica *r, struct replica_op *op)
+{
+    if (read_tail(r, op, &r->kept))
+        read_tail(r, op, &r->tail);
     op->read.ret_size = op->read.chain.size;
     read_finish(r, op);
 }
 
+static bool tail_covers(const struct replica_tail *t, int64_t offset)
+{
+    return t->count > 0 && tail_at(t, 0)->header.first_offset <= offset;
+}
+
+/* Whether the segment has as much for this read as makes sendfile worth its while. */
+static bool is_large_read(const struct replica *r, const struct replica_op *op)
+{
+    size_t size = 0;
+
+    for (uint32_t i = tail_find_offset(&r->kept, op->read.offset); i < r->kept.count && size < READ_LARGE; i++) {
+        const struct entry_header *h = &tail_at(&r->kept, i)->header;
+
+        if (size + h->batches_size > op->read.max_bytes && size > 0)
+            break;
+        size += h->batches_size;
+    }
+    return size >= READ_LARGE;
+}
+
+/* A large range that left the page cache already comes from memory too, rather than from the disk. */
+static void read_from_kept(struct replica *r, struct replica_op *op)
+{
+    if (is_large_read(r, op) &&
+        log_read(r->log, op->read.offset, r->applied_offset, op->read.max_bytes, &op->read.range) == 0)
+        read_range(r, op);
+    else
+        read_from_memory(r, op);
+}
+
 static void read_records(struct replica *r, struct replica_op *op)
 {
-    if (r->tail.count > 0 && tail_at(&r->tail, 0)->header.first_offset <= op->read.offset)
-        read_from_tail(r, op);
+    if (tail_covers(&r->tail, op->read.offset))
+        read_from_memory(r, op);
+    else if (tail_covers(&r->kept, op->read.offset))
+        read_from_kept(r, op);
     else
         read_from_log(r, op);
 }

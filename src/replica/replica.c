@@ -86,6 +86,7 @@ void replica_free(struct replica *r)
     while (r->tail.count > 0)
         replica_entry_free(tail_pop(&r->tail));
     tail_fini(&r->tail);
+    replica_kept_drop_all(r);
     replica_requests_forget(r);
     replica_set_blocked(r, false);
     list_remove(&r->dirty_link);
@@ -328,6 +329,7 @@ void replica_destroy(struct replica *r, void (*done)(void *ctx), void *ctx)
     r->destroy_job->done = done;
     r->destroy_job->ctx = ctx;
     replica_set_blocked(r, false);
+    replica_kept_drop_all(r);
     replica_unhold_all(r, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION);
     fail_all(r, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION);
     replica_settle(r);

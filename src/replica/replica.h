@@ -47,6 +47,9 @@ struct replica_shard {
     unsigned n_held;           /* such ops */
     bool full;                 /* one of them waits for room in the shard: no other op passes it */
     bool room_made;            /* since they were last looked at */
+    struct list kept;          /* entries of all replicas that are in segments and still in memory, oldest first */
+    size_t kept_bytes;         /* their memory */
+    size_t read_budget;        /* of kept_bytes */
     unsigned n_blocked;        /* replicas whose segment met a full disk: Produce is refused until they got on */
     bool dead;                 /* fatal() was called: nothing is written any more */
     bool ended;                /* the reactors have ended: no mail is delivered any more */
@@ -60,6 +63,9 @@ struct replica_shard {
 /* Gives the shard its even part of what the node may hold in memory (performance.write_cache_size). A group gets half
  * of the node's at most. */
 void replica_shard_set_budget(struct replica_shard *shard, uint64_t write_bytes, unsigned n_shards);
+
+/* The same for what stays in memory after that (performance.read_cache_size). */
+void replica_shard_set_read_budget(struct replica_shard *shard, uint64_t read_bytes, unsigned n_shards);
 
 /* A full disk keeps entries from their segments. */
 static inline bool replica_shard_is_blocked(const struct replica_shard *shard)

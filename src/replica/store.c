@@ -104,6 +104,7 @@ void replica_start_durable(struct replica *r, int64_t offset)
 
     r->durable_start = MAX(r->durable_start, offset);
     log_set_start(r->log, r->durable_start);
+    replica_kept_drop_below(r, r->durable_start);
     list_foreach_safe (&r->deletes, op, tmp, link) {
         if (op->delete_records.offset <= r->durable_start) {
             op->delete_records.ret_low_watermark = r->durable_start;
@@ -121,7 +122,7 @@ static void appended(struct replica *r, struct replica_job *job)
     uint64_t last = job->first_index + job->append.n_entries - 1;
 
     while (r->tail.count > 0 && tail_at(&r->tail, 0)->index <= last)
-        replica_entry_free(tail_pop(&r->tail));
+        replica_keep(r, tail_pop(&r->tail));
 }
 
 static void synced(struct replica *r, const struct log_position *at)

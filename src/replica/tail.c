@@ -3,9 +3,8 @@
 
 #define TAIL_MIN_CAPACITY 8
 
-static void tail_grow(struct replica_tail *t)
+static void tail_resize(struct replica_tail *t, uint32_t capacity)
 {
-    uint32_t capacity = t->capacity > 0 ? t->capacity * 2 : TAIL_MIN_CAPACITY;
     struct replica_entry **slots = xmalloc(capacity * sizeof(*slots));
 
     for (uint32_t i = 0; i < t->count; i++)
@@ -20,7 +19,7 @@ void tail_push(struct replica_tail *t, struct replica_entry *e)
 {
     gq_assert(t->count == 0 || tail_at(t, t->count - 1)->index + 1 == e->index);
     if (t->count == t->capacity)
-        tail_grow(t);
+        tail_resize(t, MAX(t->capacity * 2, (uint32_t)TAIL_MIN_CAPACITY));
     t->slots[(t->head + t->count++) & (t->capacity - 1)] = e;
 }
 
@@ -63,6 +62,8 @@ struct replica_entry *tail_pop(struct replica_tail *t)
     t->head = (t->head + 1) & (t->capacity - 1);
     if (--t->count == 0)
         tail_fini(t);
+    else if (t->count < t->capacity / 4 && t->capacity > TAIL_MIN_CAPACITY)
+        tail_resize(t, t->capacity / 2);
     return e;
 }
 

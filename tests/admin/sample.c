@@ -62,6 +62,7 @@ void sample_report(struct node_report *r)
         .produce_waits = 3,
         .fetched_bytes = 20480,
         .pending_bytes = 64,
+        .read_cache_bytes = 65,
     };
     r->topics = xcalloc(2, sizeof(*r->topics));
     add_topic(r, "orders", "AAAAAAAAAAAAAAAAAAAAAQ", 2);

@@ -153,6 +153,8 @@ static void shard_init(struct rig *r)
     };
     list_init(&r->shard.dirty);
     list_init(&r->shard.held);
+    list_init(&r->shard.kept);
+    replica_shard_set_read_budget(&r->shard, r->read_budget, 1);
     replica_shard_set_budget(&r->shard, r->write_budget, 1);
     r->fatal_error = 0;
 }

@@ -70,7 +70,7 @@ struct rig {
     struct journal *journal;
     struct replica_shard shard;
     struct replica_limits limits;
-    uint64_t write_budget;
+    uint64_t write_budget, read_budget; /* nothing is kept if a test doesn't say so */
     struct rig_group groups[RIG_MAX_GROUPS];
     unsigned n_groups;
     uint64_t next_id;

@@ -8,6 +8,7 @@ Suite *budget_suite(void);
 Suite *crash_suite(void);
 Suite *destroy_suite(void);
 Suite *frame_suite(void);
+Suite *keep_suite(void);
 Suite *producers_suite(void);
 Suite *space_suite(void);
 Suite *store_suite(void);
