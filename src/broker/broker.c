@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/internal.h"
 
+/* Limits are the node's; connections are spread evenly, so each reactor has its part, the first ones what is over. */
+uint64_t broker_share(const struct broker *b, int64_t limit)
+{
+    return (uint64_t)limit / b->n_reactors + (b->backend->reactor < (uint64_t)limit % b->n_reactors);
+}
+
 struct broker *broker_new(struct broker_backend *backend, unsigned n_reactors)
 {
     struct broker *b = xcalloc(1, sizeof(*b));
@@ -17,6 +23,8 @@ struct broker *broker_new(struct broker_backend *backend, unsigned n_reactors)
     hash_table_init(&b->addresses);
     heap_init(&b->request_timers);
     heap_init(&b->frame_timers);
+    b->max_idle_requests =
+        (unsigned)broker_share(b, backend->config->performance.connection_pool_size) * BROKER_IDLE_REQUESTS;
     histogram_init(&b->stats.produce_ns);
     histogram_init(&b->stats.fetch_ns);
     backend->env->net->handler = (struct net_handler){ .accepted = broker_accepted, .ready = broker_ready, .ctx = b };

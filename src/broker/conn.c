@@ -36,18 +36,12 @@ static void address_unref(struct broker *b, struct broker_address *a)
     free(a);
 }
 
-/* Limits are the node's; connections are spread evenly, so each reactor has its part, the first ones what is over. */
-static uint64_t share(const struct broker *b, int64_t limit)
-{
-    return (uint64_t)limit / b->n_reactors + (b->backend->reactor < (uint64_t)limit % b->n_reactors);
-}
-
 static bool is_over_limit(const struct broker *b, const struct broker_address *a)
 {
     const struct config *config = b->backend->config;
 
-    return b->stats.connections >= share(b, config->max_connections) ||
-           a->n_connections > share(b, config->max_connections_per_address);
+    return b->stats.connections >= broker_share(b, config->max_connections) ||
+           a->n_connections > broker_share(b, config->max_connections_per_address);
 }
 
 void *broker_accepted(void *ctx, struct net_conn *net, const struct net_addr *peer, const struct net_addr *local)

@@ -19,7 +19,10 @@
 #define BROKER_OPEN_NS (5ull * 1000 * 1000 * 1000)
 #define BROKER_REQUEST_ARENA_MAX (64u << 20) /* memory for decoding and answering one request */
 #define BROKER_RESPONSE_MAX (64u << 20)
-#define BROKER_IDLE_REQUESTS 256 /* request objects kept ready */
+/* What is kept ready for each connection of performance.connection_pool_size: request objects with buffers up to so
+ * large. Frames have the reactor's pool. */
+#define BROKER_IDLE_REQUESTS 4
+#define BROKER_IDLE_OUT_MAX (8u << 10)
 
 struct broker_address {
     struct hash_node by_text;
@@ -68,7 +71,7 @@ struct broker {
     uint64_t hash_seed;
     struct heap request_timers, frame_timers;
     struct list idle_requests;
-    unsigned n_idle_requests;
+    unsigned n_idle_requests, max_idle_requests;
     unsigned n_live_requests; /* all that aren't idle, also of dead connections */
     uint64_t memory_used;     /* frames and stashes */
     uint64_t small_used;      /* of these, small frames */
@@ -81,6 +84,10 @@ struct broker {
     int64_t producer_id_next, producer_id_end; /* init_producer_id.c: the block of ids in hand */
     uint8_t *scratch;
 };
+
+/* broker.c */
+/* This reactor's part of what is given for the whole node. */
+uint64_t broker_share(const struct broker *b, int64_t limit);
 
 /* conn.c */
 void *broker_accepted(void *ctx, struct net_conn *c, const struct net_addr *peer, const struct net_addr *local);

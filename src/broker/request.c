@@ -34,7 +34,7 @@ static void request_destroy(struct broker_request *req)
 /* A large answer's memory isn't kept for the next small one. */
 static void request_put(struct broker *b, struct broker_request *req)
 {
-    if (b->n_idle_requests >= BROKER_IDLE_REQUESTS || (size_t)(req->out.end - req->out.start) > BROKER_SCRATCH_SIZE) {
+    if (b->n_idle_requests >= b->max_idle_requests || (size_t)(req->out.end - req->out.start) > BROKER_IDLE_OUT_MAX) {
         request_destroy(req);
         return;
     }

@@ -17,7 +17,7 @@
 #include "config/value.h"
 
 /* How far the plan has come: keys that are due later are known and checked but have no effect yet. */
-#define CONFIG_STEP 1
+#define CONFIG_STEP 2
 
 /* Number members: no limit. Where the table says words_none. */
 #define CONFIG_NONE (-1)

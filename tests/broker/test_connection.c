@@ -305,6 +305,31 @@ START_TEST(many_pipelined)
 }
 END_TEST
 
+static const unsigned pool_sizes[] = { 0, 1, 100 };
+
+/* What many requests at once needed stays ready for so many connections, and no more. */
+START_TEST(the_pool_keeps_what_its_size_says)
+{
+    unsigned size = pool_sizes[_i];
+    struct wire_api_versions_response answer;
+
+    sim_conn_close(rig.conn);
+    broker_stop(rig.broker);
+    rig_run(&rig);
+    broker_free(rig.broker);
+    rig.config.performance.connection_pool_size = size;
+    rig.broker = broker_new(&rig.backend, 1);
+    rig.conn = sim_net_connect(rig.net, 0, "192.0.2.1", 40001);
+    for (unsigned i = 0; i < 500; i++)
+        send_versions();
+    for (unsigned i = 0; i < 500; i++)
+        ck_assert(rig_receive(&rig, WIRE_API_API_VERSIONS, 0, &answer));
+    ck_assert_uint_le(rig.broker->n_idle_requests, size * BROKER_IDLE_REQUESTS);
+    if (size > 0)
+        ck_assert_uint_ge(rig.broker->n_idle_requests, BROKER_IDLE_REQUESTS);
+}
+END_TEST
+
 Suite *connection_suite(void)
 {
     Suite *s = suite_create("connection");
@@ -322,6 +347,7 @@ Suite *connection_suite(void)
     tcase_add_test(t, produce_with_acks);
     tcase_add_test(t, stop_drops_half_a_request);
     tcase_add_test(t, many_pipelined);
+    tcase_add_loop_test(t, the_pool_keeps_what_its_size_says, 0, ARRAY_SIZE(pool_sizes));
     suite_add_tcase(s, t);
     return s;
 }

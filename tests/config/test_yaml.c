@@ -149,8 +149,6 @@ END_TEST
 START_TEST(the_guide_s_tuning_is_taken)
 {
     static const char *const expected[] = {
-        "broker.yaml:10: performance.read_cache_size has no effect yet",
-        "broker.yaml:13: performance.connection_pool_size has no effect yet",
         "broker.yaml:17: performance.compression_type has no effect yet",
         "broker.yaml:18: performance.compression_threshold has no effect yet",
     };

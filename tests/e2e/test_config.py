@@ -31,8 +31,7 @@ LATER = {
     "deduplication_ttl": "12", "deduplication_max_size": "5000", "offsets_retention": "3d",
     "group_initial_rebalance_delay": "1s", "group_max_members": "50", "producer_id_expiration": "12h",
     "producer_id_max": "1000", "quota_produce_rate": "10MiB", "quota_fetch_rate": "10MiB", "quota_request_rate": "1000",
-    "performance.read_cache_size": "32MiB",
-    "performance.connection_pool_size": "10", "performance.compression_type": "gzip",
+     "performance.compression_type": "gzip",
     "performance.compression_threshold": "4096", "raft.raft_addr": "127.0.0.1:7001", "raft.rtt_millisecond": "20",
     "raft.heartbeat_rtt": "4", "raft.election_rtt": "40", "raft.check_quorum": "false", "raft.snapshot_entries": "5000",
     "raft.compaction_overhead": "1000", "raft.max_in_mem_log_size": "32MiB", "raft.controller_group_id": "7",
@@ -392,25 +391,42 @@ def test_max_batch(t, end):
     assert refusal(broker.address, "t", b"x" * 4000, message_timeout_ms=3000) is None
 
 
+@cases(size=["0", "1MiB", "64MiB"])
+def test_read_cache_size(t, size):
+    """So much of what is in segments stays in memory; whoever reads gets all in any case."""
+    broker = broker_with(t, f"performance:\n  read_cache_size: {size}\n  shards: 1\n")
+    data = text(8 * 1000 * 1000)
+    Confluent.send(broker.address, "t", data)
+    wait_for("everything to be in segments", lambda: metric_sum(broker, "goqueue_pending_bytes") == 0)
+    kept = metric_sum(broker, "goqueue_read_cache_bytes")
+    if size == "64MiB":
+        assert len(data) <= kept <= 64 * MIB, kept
+    elif size == "1MiB":
+        assert kept <= MIB, kept
+    else:
+        assert kept == 0, kept
+    assert Confluent.read(broker.address, "t") == data
+
+
 def test_write_cache_size(t):
-    """Producers wait while so much isn't in segments; nothing is lost, doubled or out of order."""
+    """There is room for one message at a time, so producers wait; nothing is lost, doubled or out of order."""
     broker = broker_with(t, "performance:\n  write_cache_size: 1MiB\n  shards: 1\n")
     Confluent.create_topic(broker.address, "t", 4)
-    producer = Confluent.producer(broker.address, enable_idempotence=True, linger_ms=5, batch_size=200000)
+    producer = Confluent.producer(broker.address, enable_idempotence=True, linger_ms=5, batch_size=1000)
     answers, largest = [], 0
-    for number in range(2000):
-        producer.produce("t", b"%07d" % number + b"x" * 20000, partition=number % 4,
+    for number in range(120):
+        producer.produce("t", b"%07d" % number + b"x" * 600000, partition=number % 4,
                          on_delivery=lambda error, message: answers.append(error))
         producer.poll(0)
-        if number % 100 == 0:
+        if number % 10 == 0:
             largest = max(largest, metric_sum(broker, "goqueue_pending_bytes"))
     producer.flush(60)
-    assert len(answers) == 2000 and not any(answers), [error for error in answers if error][:3]
+    assert len(answers) == 120 and not any(answers), [error for error in answers if error][:3]
     assert metric_sum(broker, "goqueue_produce_waits_total") > 0
     assert largest <= MIB, f"{largest} bytes were not in segments"
     for partition in range(4):
         numbers = [int(message.value()[:7]) for message in Confluent.messages(broker.address, "t", partition)]
-        assert numbers == list(range(partition, 2000, 4))
+        assert numbers == list(range(partition, 120, 4))
 
 
 def test_connection_idle_timeout(t):
