@@ -178,8 +178,9 @@ START_TEST(many_lives)
             if (rand_chance(&rand, 2, 3))
                 sim_disk_crash_after(r->disk, rand_below(&rand, 150));
             work(r, k, 25);
+            sim_disk_crash_after(r->disk, UINT64_MAX);
+            rig_run(r, 100 * MS); /* a call that failed may be on its way home */
             if (rand_chance(&rand, 1, 4) && r->fatal_error == 0) {
-                sim_disk_crash_after(r->disk, UINT64_MAX);
                 ck_assert(rig_stop(r, 1000 * MS, 20000 * MS));
             } else if (rand_chance(&rand, 1, 3)) {
                 rig_kill(r);
