@@ -18,7 +18,6 @@ void journal_chain_free(struct journal_chain *c)
 void journal_chain_forget_runs(struct journal_chain *c)
 {
     c->n_runs = 0;
-    c->linked = false;
 }
 
 /* The number of runs that start at or below index. */

@@ -27,7 +27,9 @@ struct journal_chain {
     size_t n_runs, capacity;
     struct journal_cut *cuts; /* those that still tell something: both numbers grow */
     size_t n_cuts, cuts_capacity;
-    bool linked; /* replay: the entry behind the checkpoint follows from it */
+    /* Replay: up to where entries were handed over, and the checksum of the last one. */
+    uint64_t replayed_index;
+    uint32_t replayed_checksum;
 };
 
 void journal_chain_free(struct journal_chain *c);

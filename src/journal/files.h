@@ -20,7 +20,8 @@ struct journal_file {
     struct disk_file *io; /* of the current and the prepared file, else NULL */
     struct list usages;
     size_t n_usages;
-    size_t n_pins; /* groups with live entries here above their durable checkpoint */
+    size_t n_pins;            /* groups with live entries here above their durable checkpoint */
+    uint64_t relocated_bytes; /* of relocated entries of these groups */
 };
 
 struct journal_file *journal_file_new(const struct journal_file_header *h);

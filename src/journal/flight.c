@@ -65,7 +65,7 @@ static void write_entry(struct journal_block_writer *w, const struct journal_req
     };
 
     journal_swap_entry(&e);
-    journal_block_writer_record(w, JOURNAL_RECORD_ENTRY,
+    journal_block_writer_record(w, r->kind == JOURNAL_ENTRY ? JOURNAL_RECORD_ENTRY : JOURNAL_RECORD_RELOCATED,
                                 (struct slice[]){ slice_make(&e, sizeof(e)), r->data[0], r->data[1] }, 3);
 }
 
@@ -114,6 +114,7 @@ static void write_small(struct journal_block_writer *w, const struct journal_req
         write_one(w, JOURNAL_RECORD_FORGET, &f, sizeof(f));
         break;
     case JOURNAL_ENTRY:
+    case JOURNAL_RELOCATED:
     case JOURNAL_CHECKPOINT:
     case JOURNAL_IMAGE_INSTALLED:
         break; /* written elsewhere */
@@ -126,7 +127,7 @@ static void write_requests(struct journal_block_writer *w, const struct journal_
 
     write_checkpoints(w, fl);
     list_foreach (&fl->requests, r, link) {
-        if (r->kind == JOURNAL_ENTRY)
+        if (r->kind == JOURNAL_ENTRY || r->kind == JOURNAL_RELOCATED)
             write_entry(w, r);
         else if (r->kind == JOURNAL_IMAGE_INSTALLED)
             write_image(w, r);

@@ -33,7 +33,31 @@ static size_t request_bytes(const struct journal_request *r)
 
 static bool is_small(const struct journal_request *r)
 {
-    return r->kind != JOURNAL_ENTRY && r->kind != JOURNAL_TRUNCATE && r->kind != JOURNAL_IMAGE_INSTALLED;
+    return r->kind != JOURNAL_ENTRY && r->kind != JOURNAL_RELOCATED && r->kind != JOURNAL_TRUNCATE &&
+           r->kind != JOURNAL_IMAGE_INSTALLED;
+}
+
+static size_t request_bytes(const struct journal_request *r)
+{
+    switch (r->kind) {
+    case JOURNAL_ENTRY:
+    case JOURNAL_RELOCATED:
+        return journal_record_size(sizeof(struct journal_disk_entry) + r->data[0].size + r->data[1].size) +
+               journal_direct_cost(r->data[1].size);
+    case JOURNAL_HARD_STATE:
+        return journal_record_size(sizeof(struct journal_disk_hard_state));
+    case JOURNAL_TRUNCATE:
+        return journal_record_size(sizeof(struct journal_disk_truncate));
+    case JOURNAL_CHECKPOINT: /* as if each were alone */
+        return journal_record_size(sizeof(struct journal_disk_checkpoints) + sizeof(struct journal_disk_checkpoint));
+    case JOURNAL_LOG_START:
+        return journal_record_size(sizeof(struct journal_disk_log_start));
+    case JOURNAL_IMAGE_INSTALLED:
+        return journal_record_size(sizeof(struct journal_disk_image));
+    case JOURNAL_FORGET:
+        return journal_record_size(sizeof(struct journal_disk_forget));
+    }
+    return 0;
 }
 
 static void check_entry(const struct journal *j, const struct journal_request *r)
@@ -44,6 +68,15 @@ static void check_entry(const struct journal *j, const struct journal_request *r
     gq_assert(r->index == g->appended_index + 1 && r->prev_checksum == g->appended_checksum);
     g->appended_index = r->index;
     g->appended_checksum = r->checksum;
+}
+
+static void check_relocated(struct journal *j, const struct journal_request *r)
+{
+    const struct journal_group *g = r->owner;
+
+    gq_assert(r->data[0].size + r->data[1].size <= journal_max_entry(j));
+    gq_assert(r->index > g->state.checkpoint_index && r->index <= MIN(g->last_index, g->appended_index));
+    j->relocating_bytes += request_bytes(r);
 }
 
 static void check_truncate(const struct journal_request *r)
@@ -72,6 +105,9 @@ void journal_append(struct journal *j, struct journal_request *r)
     switch (r->kind) {
     case JOURNAL_ENTRY:
         check_entry(j, r);
+        break;
+    case JOURNAL_RELOCATED:
+        check_relocated(j, r);
         break;
     case JOURNAL_TRUNCATE:
         check_truncate(r);
@@ -146,7 +182,10 @@ static void apply(struct journal *j, struct journal_file *f, struct journal_requ
     journal_group_list(&j->groups, r->owner);
     switch (r->kind) {
     case JOURNAL_ENTRY:
-        journal_effect_entry(f, r->owner, &e, false);
+        journal_effect_entry(f, r->owner, &e);
+        break;
+    case JOURNAL_RELOCATED:
+        journal_effect_relocated(f, r->owner, &e, request_bytes(r));
         break;
     case JOURNAL_HARD_STATE:
         journal_effect_hard_state(f, r->owner, r->state.term, r->state.vote);
@@ -183,36 +222,57 @@ static void take(struct journal *j, struct journal_request *r)
     fl->record_bytes += request_bytes(r);
     fl->n_records++;
     fl->n_checkpoints += r->kind == JOURNAL_CHECKPOINT;
+    if (r->kind == JOURNAL_RELOCATED)
+        j->relocating_bytes -= request_bytes(r);
     apply(j, fl->file, r);
+}
+
+/* Whether live files may take so many bytes more for large records: one file of the budget is left to the small ones,
+ * which let old files go. A single file can't go, so it is never waited for. */
+static bool has_budget(const struct journal *j, uint64_t more)
+{
+    return list_first(&j->files, struct journal_file, link) == j->current ||
+           journal_live_bytes(j) + more + j->config.file_size_bytes <= j->config.size_bytes;
 }
 
 static void take_in_order(struct journal *j)
 {
     struct journal_flight *fl = &j->flight;
+    bool may_go = has_budget(j, 0);
     struct journal_request *r;
 
     while ((r = list_first(&j->waiting, struct journal_request, link)) != NULL) {
+        if (!may_go && !is_small(r))
+            break;
         if ((fl->n_records > 0 && fl->record_bytes + request_bytes(r) > JOURNAL_FLIGHT_MAX) || !fits(fl, r))
             break;
         take(j, r);
     }
 }
 
-/* No file can be made: what frees space and keeps votes alive goes ahead of what waits for space. Of one group only a
- * checkpoint and a hard state may pass something else. */
-static void take_small(struct journal *j)
+/* No file can be made or none may be: what frees space and keeps votes alive goes ahead of what waits for space; copies
+ * too, but not into the room that is kept for small records. Of one group only a checkpoint and a hard state may pass
+ * something else. Returns one that could go but doesn't fit the file, a small one if there is one. */
+static struct journal_request *take_small(struct journal *j)
 {
-    struct journal_request *r, *tmp;
+    struct journal_request *r, *tmp, *left = NULL;
 
     j->n_rounds++;
     list_foreach_safe (&j->waiting, r, tmp, link) {
         bool may_pass = r->kind == JOURNAL_CHECKPOINT || r->kind == JOURNAL_HARD_STATE;
 
-        if (is_small(r) && (may_pass || r->owner->passed_by != j->n_rounds) && fits(&j->flight, r))
+        bool may_go = is_small(r) || r->kind == JOURNAL_RELOCATED;
+
+        may_go = may_go && (may_pass || r->owner->passed_by != j->n_rounds);
+        if (may_go && fits(&j->flight, r)) {
             take(j, r);
-        else
-            r->owner->passed_by = j->n_rounds;
+            continue;
+        }
+        if (may_go && (left == NULL || (is_small(r) && !is_small(left))))
+            left = r;
+        r->owner->passed_by = j->n_rounds;
     }
+    return left;
 }
 
 /* ---- Flights ---- */
@@ -246,23 +306,47 @@ static void switch_file(struct journal *j)
     j->need_bytes = 0;
 }
 
+/* Whether the file of the budget that is kept may be begun for this one. Copies wait when there is none left; small
+ * records never do. */
+static bool may_use_last(const struct journal *j, const struct journal_request *r)
+{
+    return is_small(r) ||
+           (j->next != NULL && journal_live_bytes(j) + j->next->header.file_size <= j->config.size_bytes);
+}
+
+/* Goes on with the next file when that is ready and large enough for the request. */
+static bool use_next(struct journal *j, const struct journal_request *r)
+{
+    j->need_bytes = journal_file_need(j, request_bytes(r), 1);
+    if (j->next == NULL || j->next->header.file_size < j->need_bytes)
+        return false;
+    switch_file(j);
+    return true;
+}
+
 /* False when nothing can be flushed now. */
 static bool flight_fill(struct journal *j)
 {
-    struct journal_request *first;
+    struct journal_request *first, *left;
 
     take_in_order(j);
     first = list_first(&j->waiting, struct journal_request, link);
+    j->full = false;
     if (j->flight.n_records > 0 || first == NULL)
         return j->flight.n_records > 0;
-    j->need_bytes = journal_file_need(j, request_bytes(first), 1);
-    if (j->next != NULL && j->next->header.file_size >= j->need_bytes) {
-        switch_file(j);
-        take_in_order(j);
-        gq_assert(j->flight.n_records > 0);
-        return true;
+    if (is_small(first) || has_budget(j, j->next != NULL ? j->next->header.file_size : 0)) {
+        if (use_next(j, first)) {
+            take_in_order(j);
+            gq_assert(j->flight.n_records > 0);
+            return true;
+        }
+    } else {
+        j->full = true;
     }
-    if (j->space_error != 0)
+    if (j->space_error == 0 && !j->full)
+        return false;
+    left = take_small(j);
+    if (j->flight.n_records == 0 && left != NULL && j->full && may_use_last(j, left) && use_next(j, left))
         take_small(j);
     return j->flight.n_records > 0;
 }
@@ -288,6 +372,9 @@ static void settle(struct journal *j, struct journal_request *r, const struct jo
     case JOURNAL_FORGET:
         list_remove(&g->link);
         journal_group_free(g);
+        break;
+    case JOURNAL_RELOCATED:
+        journal_group_move(g);
         break;
     case JOURNAL_ENTRY:
     case JOURNAL_HARD_STATE:
@@ -355,13 +442,39 @@ static void flight_submit(struct journal *j)
     lane_submit(j->lane, LANE_FLUSH, j->config.shard, &fl->work);
 }
 
+static void submit_seal(struct journal *j)
+{
+    struct journal_flight *fl = &j->flight;
+
+    fl->seal = true;
+    fl->n_records = 1;
+    fl->record_bytes = journal_record_size(0);
+    flight_submit(j);
+}
+
+/* Nothing can be flushed for want of space, and the oldest file could go if only a flushed LSN told of a later one's
+ * table: a seal does. */
+static bool wants_witness(const struct journal *j)
+{
+    const struct journal_file *f = list_first(&j->files, struct journal_file, link);
+
+    return (j->full || j->space_error != 0) && !j->sealed && f != j->current && f->n_pins == 0 &&
+           !journal_has_known_table_after(j, f);
+}
+
 void journal_flush(struct journal *j)
 {
-    if (j->dead || j->lane == NULL || j->flight.busy || list_is_empty(&j->waiting))
+    if (j->dead || j->lane == NULL || j->flight.busy)
         return;
+    if (list_is_empty(&j->waiting)) {
+        j->full = false;
+        return;
+    }
     flight_reset(j);
     if (flight_fill(j))
         flight_submit(j);
+    else if (wants_witness(j))
+        submit_seal(j);
 }
 
 void journal_seal(struct journal *j)
@@ -371,10 +484,7 @@ void journal_seal(struct journal *j)
     if (j->dead || j->lane == NULL || fl->busy || !list_is_empty(&j->waiting) || j->sealed)
         return;
     flight_reset(j);
-    fl->seal = true;
-    fl->n_records = 1;
-    fl->record_bytes = journal_record_size(0);
-    flight_submit(j);
+    submit_seal(j);
 }
 
 void journal_set_batching(struct journal *j, const struct journal_batching *batching)

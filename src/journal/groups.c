@@ -74,11 +74,19 @@ void journal_group_remove(struct journal_group_table *t, struct journal_group *g
 
 static void usage_set_pin(struct journal_usage *u, bool pins)
 {
-    if (u->pins && !pins)
+    if (u->pins && !pins) {
         u->file->n_pins--;
-    else if (!u->pins && pins)
+        u->file->relocated_bytes -= u->relocated_bytes;
+    } else if (!u->pins && pins) {
         u->file->n_pins++;
+        u->file->relocated_bytes += u->relocated_bytes;
+    }
     u->pins = pins;
+}
+
+static void usage_update_pin(struct journal_usage *u, const struct journal_group *g)
+{
+    usage_set_pin(u, u->live_index > MAX(g->released_index, u->moved_index));
 }
 
 void journal_group_free(struct journal_group *g)
@@ -125,8 +133,8 @@ static struct journal_usage *usage_get(struct journal_file *f, struct journal_gr
     return u;
 }
 
-void journal_effect_entry(struct journal_file *f, struct journal_group *g, const struct journal_disk_entry *e,
-                          bool relocated)
+static struct journal_usage *usage_add_entry(struct journal_file *f, struct journal_group *g,
+                                             const struct journal_disk_entry *e)
 {
     struct journal_usage *u = usage_get(f, g, JOURNAL_HAS_ENTRY);
 
@@ -137,12 +145,44 @@ void journal_effect_entry(struct journal_file *f, struct journal_group *g, const
         u->last_term = e->term;
     }
     u->live_index = MAX(u->live_index, e->index);
-    usage_set_pin(u, u->live_index > g->released_index);
-    if (relocated)
-        return;
+    usage_update_pin(u, g);
+    return u;
+}
+
+void journal_effect_entry(struct journal_file *f, struct journal_group *g, const struct journal_disk_entry *e)
+{
+    usage_add_entry(f, g, e);
     g->last_index = e->index;
     g->last_term = e->term;
     g->last_checksum = e->checksum;
+}
+
+void journal_effect_relocated(struct journal_file *f, struct journal_group *g, const struct journal_disk_entry *e,
+                              size_t bytes)
+{
+    struct journal_usage *u = usage_add_entry(f, g, e);
+
+    u->relocated_bytes += bytes;
+    if (u->pins)
+        f->relocated_bytes += bytes;
+    if (e->index <= g->state.checkpoint_index + 1) {
+        g->moved_generation = f->header.generation;
+        g->moved_index = e->index;
+    } else if (g->moved_generation != 0 && e->index == g->moved_index + 1) {
+        g->moved_index = e->index;
+    }
+}
+
+void journal_group_move(struct journal_group *g)
+{
+    struct journal_usage *u;
+
+    list_foreach (&g->usages, u, in_group) {
+        if (u->file->header.generation >= g->moved_generation)
+            break;
+        u->moved_index = MAX(u->moved_index, g->moved_index);
+        usage_update_pin(u, g);
+    }
 }
 
 void journal_effect_hard_state(struct journal_file *f, struct journal_group *g, uint64_t term, int32_t vote)
@@ -155,7 +195,7 @@ void journal_effect_hard_state(struct journal_file *f, struct journal_group *g, 
 static void void_above(struct journal_usage *u, const struct journal_group *g, uint64_t index)
 {
     u->live_index = MIN(u->live_index, index >= u->first_index ? index : 0);
-    usage_set_pin(u, u->live_index > g->released_index);
+    usage_update_pin(u, g);
 }
 
 void journal_group_void(struct journal_group *g, uint64_t index, const struct journal_file *newest)
@@ -214,7 +254,7 @@ void journal_group_release(struct journal_group *g, uint64_t index)
         return;
     g->released_index = index;
     list_foreach (&g->usages, u, in_group)
-        usage_set_pin(u, u->live_index > index);
+        usage_update_pin(u, g);
 }
 
 bool journal_usage_pins_later(const struct journal_usage *u, const struct journal_group_table *t,

@@ -26,7 +26,10 @@ struct journal_group {
     /* The last one that was appended: waiting ones too. */
     uint32_t appended_checksum;
     uint64_t appended_index;
-    uint64_t released_index;     /* durable checkpoint: entries up to it pin no file */
+    uint64_t released_index; /* durable checkpoint: entries up to it pin no file */
+    /* The relocated copies of the last round: all live entries above the checkpoint and up to moved_index lie in the
+     * file of this generation and in later ones, as copies or because they came after a truncation. 0: none. */
+    uint64_t moved_generation, moved_index;
     bool forgotten;              /* its FORGET was appended */
     uint64_t passed_by;          /* the round in which a request of it stayed behind for want of space */
     struct journal_chain *chain; /* until journal_start() */
@@ -39,6 +42,8 @@ struct journal_usage {
     uint64_t group;
     uint64_t first_index, last_index, last_term; /* of entries; 0: none */
     uint64_t live_index;                         /* largest that nothing voided */
+    uint64_t moved_index;                        /* entries up to it have copies in later files */
+    uint64_t relocated_bytes;                    /* of records that are copies */
     uint32_t flags;                              /* enum journal_usage_flags */
     bool pins;                                   /* counted in file->n_pins */
 };
@@ -66,8 +71,10 @@ void journal_group_free(struct journal_group *g);
 bool journal_group_uses(const struct journal_group *g, const struct journal_file *f);
 
 /* Effects of a record that lies in the newest file f. */
-void journal_effect_entry(struct journal_file *f, struct journal_group *g, const struct journal_disk_entry *e,
-                          bool relocated);
+void journal_effect_entry(struct journal_file *f, struct journal_group *g, const struct journal_disk_entry *e);
+/* bytes: of the record. */
+void journal_effect_relocated(struct journal_file *f, struct journal_group *g, const struct journal_disk_entry *e,
+                              size_t bytes);
 void journal_effect_hard_state(struct journal_file *f, struct journal_group *g, uint64_t term, int32_t vote);
 void journal_effect_truncate(struct journal_file *f, struct journal_group *g, const struct journal_disk_truncate *t);
 void journal_effect_checkpoint(struct journal_file *f, struct journal_group *g,
@@ -80,6 +87,10 @@ void journal_effect_forget(struct journal_file *f, struct journal_group *g);
  *
  * A checkpoint or an image: entries up to index pin no file any longer. */
 void journal_group_release(struct journal_group *g, uint64_t index);
+/* A relocated entry: entries whose copies all lie in later files don't pin the files before those. A round of copies
+ * counts when it starts at the entry behind the checkpoint, or below, and goes on without a gap; one that doesn't pins
+ * its own file and releases nothing. */
+void journal_group_move(struct journal_group *g);
 /* A truncation or an image in the newest file: entries above index are void in the files before. */
 void journal_group_void(struct journal_group *g, uint64_t index, const struct journal_file *newest);
 

@@ -27,6 +27,12 @@
 /* Room for a header, tables, a reserve and something to write. */
 #define JOURNAL_FILE_SIZE_MIN (64 * 1024)
 
+/* The current file, one that waits for a checkpoint, and one that is left to small records. */
+#define JOURNAL_FILES_MIN 3
+
+/* Copies take at most this part of the budget. */
+#define JOURNAL_RELOCATED_PART 8
+
 /* One flush on its way. */
 struct journal_flight {
     struct lane_work work;
@@ -105,6 +111,8 @@ struct journal {
     size_t waiting_bytes;  /* of their records */
     uint64_t batch_end_ns; /* then they don't wait for more; 0: not known yet */
     struct journal_batching batching;
+    uint64_t relocating_bytes; /* of records that wait */
+    bool full;                 /* large records wait for files to go out of use */
     struct journal_flight flight;
     struct journal_keeper keeper;
     struct journal_staging staging; /* the flush thread's */
@@ -128,6 +136,11 @@ uint64_t journal_end_need(size_t n_usages);
 uint64_t journal_small_reserve(uint64_t file_size);
 /* Size of the file that a switch needs so that record_bytes of requests of n_groups groups fit. */
 uint64_t journal_file_need(const struct journal *j, uint64_t record_bytes, size_t n_groups);
+
+/* Bytes of the live files. */
+uint64_t journal_live_bytes(const struct journal *j);
+/* A flushed LSN that is itself on disk tells of a STATE_TABLE in a later file. */
+bool journal_has_known_table_after(const struct journal *j, const struct journal_file *f);
 
 /* The records that a new file starts with: STATE_TABLE, and GROUP_LIST of prev unless it is NULL. */
 void journal_head_write(struct journal *j, struct journal_file *prev, struct journal_bytes *to);

@@ -14,6 +14,7 @@ struct journal *journal_new(const struct journal_config *config)
     j->config = *config;
     j->config.file_size_bytes = ALIGN_UP(config->file_size_bytes, (uint64_t)JOURNAL_BLOCK_ALIGN);
     j->config.first_file_size_bytes = ALIGN_UP(config->first_file_size_bytes, (uint64_t)JOURNAL_BLOCK_ALIGN);
+    j->config.size_bytes = MAX(config->size_bytes, JOURNAL_FILES_MIN * j->config.file_size_bytes);
     j->dir = (struct journal_dir){ config->disk, xstrdup(config->dir) };
     j->config.dir = j->dir.path;
     j->next_generation = MAX(config->first_generation, UINT64_C(1));
@@ -88,6 +89,11 @@ bool journal_needs_tick(const struct journal *j)
 {
     return !j->dead && j->lane != NULL &&
            (!j->sealed || j->flight.failed || j->keeper.stuck != 0 || j->stats.n_flushes != j->tick_flushes);
+}
+
+bool journal_is_full(const struct journal *j)
+{
+    return j->full;
 }
 
 int journal_space_error(const struct journal *j)

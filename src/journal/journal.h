@@ -37,7 +37,7 @@ struct journal_config {
     unsigned shard;
     struct uuid incarnation;  /* the superblock's: files of another directory are refused */
     bool must_exist;          /* the superblock says that it was started before: no file at all is a loss */
-    uint64_t size_bytes;      /* journal_size: all files together, before pressure makes it ask for checkpoints */
+    uint64_t size_bytes;      /* journal_size: live files take no more, see journal_is_full(); at least three files */
     uint64_t file_size_bytes; /* of a full-size file */
     uint64_t first_file_size_bytes;
     /* Of an empty directory: where the journal begins when it takes the place of another. 0: at the beginning. */
@@ -58,9 +58,9 @@ struct journal_group_state {
 };
 
 /* An entry behind its group's checkpoint that nothing voided later. Those of a group come in order of their indexes,
- * but relocated ones, which may come late. */
+ * without a gap. */
 struct journal_replay_record {
-    bool relocated;
+    bool relocated; /* read from a copy */
     uint64_t group, index, term;
     uint32_t checksum, prev_checksum;
     struct slice data; /* the envelope; holds until the callback returns */
@@ -95,6 +95,10 @@ void journal_free(struct journal *j);
 enum journal_request_kind {
     JOURNAL_ENTRY,      /* index, term, checksum, prev_checksum (of index − 1; 0 for index 1), data */
     JOURNAL_HARD_STATE, /* state.term, state.vote */
+    /* An entry that is flushed already, written again with the same fields and data, so that files with older copies of
+     * it can go. Index in checkpoint + 1 .. last entry. Files go when all live entries of the group up to some index
+     * were written again in order, from the one behind the checkpoint on. */
+    JOURNAL_RELOCATED,
     /* Entries from index on are void; term and prev_checksum are those of the entry at index − 1. */
     JOURNAL_TRUNCATE,
     /* state.checkpoint_*, of flushed entries; written in one record with the others that wait. */
@@ -113,7 +117,7 @@ struct journal_request {
     enum journal_request_kind kind;
     uint64_t group, index, term;
     uint32_t checksum, prev_checksum;
-    struct slice data[2];             /* JOURNAL_ENTRY: the envelope in at most two pieces */
+    struct slice data[2];             /* ENTRY, RELOCATED: the envelope in at most two pieces */
     struct journal_group_state state; /* the other kinds: the fields that the kind names */
     /* On the owner reactor, when the record is durable. An I/O error never gets here: the fatal handler does. */
     void (*done)(struct journal_request *r);
@@ -123,8 +127,8 @@ struct journal_request {
 
 /* Never blocks; the flush may wait for a journal file to be ready. An entry larger than journal_max_entry(), or one
  * that isn't the next of its group (index, prev_checksum), is a bug of the caller. Order is kept, but while
- * journal_space_error() holds, records other than ENTRY, TRUNCATE and IMAGE_INSTALLED go before those that wait for
- * space. */
+ * journal_space_error() or journal_is_full() holds, records other than ENTRY, TRUNCATE and IMAGE_INSTALLED go before
+ * those that wait for space. */
 void journal_append(struct journal *j, struct journal_request *r);
 /* Bytes of the largest envelope: a quarter of a full-size file. */
 size_t journal_max_entry(const struct journal *j);
@@ -161,17 +165,26 @@ void journal_set_fatal(struct journal *j, journal_fatal_fn fn, void *ctx);
  * journal_tick() and when a file went out of use. */
 int journal_space_error(const struct journal *j);
 
+/* Large records wait because the live files would outgrow size_bytes. They go on when old files went out of use: the
+ * owner acts on journal_pins(). One file of the budget is left to small records, so CHECKPOINTs get through. A journal
+ * of one file is never full. */
+bool journal_is_full(const struct journal *j);
+
 /* Groups whose entries keep the oldest files from being recycled while more than half of the journal's budget is in
- * use, or space is short: the node checkpoints them. index = up to where. Each group is reported once. Returns how
- * many were reported. */
+ * use, or space is short: the owner checkpoints or relocates them. index = up to where. Each group is reported once.
+ * Returns how many were reported. */
 typedef void (*journal_pin_fn)(void *ctx, uint64_t group, uint64_t index);
 int journal_pins(struct journal *j, journal_pin_fn fn, void *ctx);
+/* Bytes of entries that may be relocated now: copies that still count, and those that wait, stay below an eighth of
+ * size_bytes. 0 while space is short. */
+uint64_t journal_relocation_room(const struct journal *j);
 
 struct journal_stats {
     uint64_t flushed_lsn, next_lsn;
     uint64_t n_flushes, n_records, bytes_written; /* since start */
     uint64_t n_files, bytes_in_use;               /* live files */
     uint64_t bytes_spare;                         /* prepared and recycled files */
+    uint64_t relocated_bytes;                     /* of relocated records that still count */
     uint64_t last_flush_ns;                       /* duration, when the clock was given */
 };
 void journal_stats(const struct journal *j, struct journal_stats *ret);

@@ -12,7 +12,7 @@ bool journal_is_space_error(int err, const struct journal_fault *fault)
     return !fault->sync && (err == -ENOSPC || err == -EDQUOT || err == -EMFILE || err == -ENFILE || err == -ENOMEM);
 }
 
-static uint64_t live_bytes(const struct journal *j)
+uint64_t journal_live_bytes(const struct journal *j)
 {
     const struct journal_file *f;
     uint64_t sum = 0;
@@ -189,8 +189,7 @@ static void keeper_submit(struct journal *j, enum journal_keeper_op op)
     lane_submit(j->lane, LANE_POOL, j->config.shard, &k->work);
 }
 
-/* A flushed LSN that is itself on disk tells of a STATE_TABLE in a later file. */
-static bool has_known_table_after(const struct journal *j, const struct journal_file *f)
+bool journal_has_known_table_after(const struct journal *j, const struct journal_file *f)
 {
     const struct journal_file *later = f;
 
@@ -207,11 +206,11 @@ static bool retire_oldest(struct journal *j)
     struct journal_file *f = list_first(&j->files, struct journal_file, link);
     struct journal_keeper *k = &j->keeper;
 
-    if (f == j->current || f->n_pins > 0 || !has_known_table_after(j, f))
+    if (f == j->current || f->n_pins > 0 || !journal_has_known_table_after(j, f))
         return false;
     k->file = f;
-    k->keep =
-        f->header.file_size >= j->config.file_size_bytes && live_bytes(j) + spare_bytes(j) <= j->config.size_bytes;
+    k->keep = f->header.file_size >= j->config.file_size_bytes &&
+              journal_live_bytes(j) + spare_bytes(j) <= j->config.size_bytes;
     list_remove(&f->link);
     keeper_submit(j, JOURNAL_KEEP_RETIRE);
     return true;
@@ -222,7 +221,7 @@ static bool drop_spare(struct journal *j)
 {
     struct journal_spare *s = list_first(&j->spares, struct journal_spare, link);
 
-    if (s != NULL && live_bytes(j) + spare_bytes(j) > j->config.size_bytes) {
+    if (s != NULL && journal_live_bytes(j) + spare_bytes(j) > j->config.size_bytes) {
         list_remove(&s->link);
         j->keeper.spare = s;
     } else if (j->reserve != NULL && j->reserve->size < journal_file_need(j, 0, j->groups.count)) {
@@ -319,12 +318,13 @@ void journal_keep(struct journal *j)
 
 int journal_pins(struct journal *j, journal_pin_fn fn, void *ctx)
 {
-    uint64_t left = live_bytes(j);
+    uint64_t left = journal_live_bytes(j);
     struct journal_file *last = NULL, *f;
+    bool is_short = j->space_error != 0 || j->full;
     int n = 0;
 
     list_foreach (&j->files, f, link) {
-        if (f == j->current || (left <= j->config.size_bytes / 2 && (j->space_error == 0 || last != NULL)))
+        if (f == j->current || (left <= j->config.size_bytes / 2 && (!is_short || last != NULL)))
             break;
         left -= f->header.file_size;
         last = f;
@@ -346,6 +346,24 @@ int journal_pins(struct journal *j, journal_pin_fn fn, void *ctx)
     return n;
 }
 
+static uint64_t relocated_bytes(const struct journal *j)
+{
+    const struct journal_file *f;
+    uint64_t sum = 0;
+
+    list_foreach (&j->files, f, link)
+        sum += f->relocated_bytes;
+    return sum;
+}
+
+uint64_t journal_relocation_room(const struct journal *j)
+{
+    uint64_t limit = j->config.size_bytes / JOURNAL_RELOCATED_PART;
+    uint64_t used = relocated_bytes(j) + j->relocating_bytes;
+
+    return journal_space_error(j) != 0 || j->full || used >= limit ? 0 : limit - used;
+}
+
 void journal_stats(const struct journal *j, struct journal_stats *ret)
 {
     const struct journal_file *f;
@@ -353,8 +371,9 @@ void journal_stats(const struct journal *j, struct journal_stats *ret)
     *ret = j->stats;
     ret->flushed_lsn = j->flushed_lsn;
     ret->next_lsn = j->current != NULL ? journal_file_end_lsn(j->current) : j->flushed_lsn;
-    ret->bytes_in_use = live_bytes(j);
+    ret->bytes_in_use = journal_live_bytes(j);
     ret->bytes_spare = spare_bytes(j);
+    ret->relocated_bytes = relocated_bytes(j);
     list_foreach (&j->files, f, link)
         ret->n_files++;
 }

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* journal_replay(): reads again the files that hold entries behind checkpoints, and hands those over. journal_open()
- * has proved all of it, and knows which files pin what; what can differ now is only what the disk returns. */
+ * has proved all of it, and knows which files pin what; what can differ now is only what the disk returns.
+ *
+ * Relocated entries lie behind entries that follow from them. So there are rounds: each hands over what is next in its
+ * group and leaves out what comes too early; one more begins at the first file where that happened. Copies are written
+ * in order, so two rounds do but for rare cases. */
 
 #include <inttypes.h>
 
@@ -19,16 +23,25 @@ static int replay_entry(struct journal_recovery *rc, const struct journal_record
     if (!journal_record_entry(record, &e, &data))
         return journal_corrupt_here(rc, "an entry that has changed since it was read");
     g = journal_group_find(&rc->j->groups, e.group);
-    if (g == NULL || e.index <= g->state.checkpoint_index || (rc->only != NULL && g != rc->only))
+    if (g == NULL || e.index <= g->chain->replayed_index || (rc->only != NULL && g != rc->only))
         return 0;
     if (crc32c(0, data.data, data.size) != e.checksum)
         return journal_corrupt_here(rc, "an entry that has changed since it was read");
     if (journal_chain_is_void(g->chain, rc->ordinal, e.index))
         return 0;
-    if (e.index == g->state.checkpoint_index + 1)
-        g->chain->linked = e.prev_checksum == g->state.checkpoint_checksum;
-    if (journal_chain_add(g->chain, e.index, e.prev_checksum, e.checksum) == JOURNAL_CHAIN_KNOWN)
+    if (e.index > g->chain->replayed_index + 1) {
+        if (rc->skipped_in == NULL)
+            rc->skipped_in = rc->file;
         return 0;
+    }
+    if (e.prev_checksum != g->chain->replayed_checksum)
+        return journal_corrupt_here(rc,
+                                    "entry %" PRIu64 " of group %" PRIu64
+                                    ", which doesn't follow from its checkpoint or the entry before it",
+                                    e.index, e.group);
+    g->chain->replayed_index = e.index;
+    g->chain->replayed_checksum = e.checksum;
+    rc->n_replayed++;
     return rc->replay(rc->replay_ctx, &(struct journal_replay_record){
                                           .relocated = record->kind == JOURNAL_RECORD_RELOCATED,
                                           .group = e.group,
@@ -85,36 +98,42 @@ static bool is_wanted(const struct journal_recovery *rc, const struct journal_fi
     return false;
 }
 
-static int check_link(struct journal_recovery *rc, const struct journal_group *g)
+/* Reads the files from this one on. */
+static int replay_round(struct journal_recovery *rc, struct journal_file *from)
 {
-    struct journal_file *last = list_last(&rc->j->files, struct journal_file, link);
-
-    if (g->last_index <= g->state.checkpoint_index || g->chain->linked)
-        return 0;
-    return journal_corrupt(rc, last, last->end,
-                           "entry %" PRIu64 " of group %" PRIu64 " doesn't follow from its checkpoint",
-                           g->state.checkpoint_index + 1, g->state.group);
-}
-
-static int check_links(struct journal_recovery *rc)
-{
-    struct journal_group *g;
+    struct journal *j = rc->j;
     int r = 0;
 
-    if (rc->only != NULL)
-        return check_link(rc, rc->only);
-    list_foreach (&rc->j->groups.all, g, link) {
-        if (r == 0)
-            r = check_link(rc, g);
+    rc->skipped_in = NULL;
+    rc->n_replayed = 0;
+    for (struct list *l = &from->link; l != &j->files && r == 0; l = l->next) {
+        struct journal_file *f = list_entry(l, struct journal_file, link);
+
+        if (is_wanted(rc, f))
+            r = replay_file(rc, f);
     }
     return r;
+}
+
+static int check_ends(struct journal_recovery *rc)
+{
+    struct journal_file *last = list_last(&rc->j->files, struct journal_file, link);
+    struct journal_group *g;
+
+    list_foreach (&rc->j->groups.all, g, link) {
+        if ((rc->only == NULL || g == rc->only) && g->chain->replayed_index < g->last_index)
+            return journal_corrupt(rc, last, last->end, "no entry %" PRIu64 " of group %" PRIu64,
+                                   g->chain->replayed_index + 1, g->state.group);
+    }
+    return 0;
 }
 
 static int replay(struct journal *j, const struct journal_group *only, journal_replay_fn fn, void *ctx,
                   struct error_text *err)
 {
+    struct journal_file *from = list_first(&j->files, struct journal_file, link);
     struct journal_recovery rc;
-    struct journal_file *f;
+    struct journal_group *g;
     int r = 0;
 
     gq_assert(j->lane == NULL);
@@ -122,13 +141,16 @@ static int replay(struct journal *j, const struct journal_group *only, journal_r
     rc.replay = fn;
     rc.replay_ctx = ctx;
     rc.only = only;
-    journal_chains_forget_runs(j);
-    list_foreach (&j->files, f, link) {
-        if (r == 0 && is_wanted(&rc, f))
-            r = replay_file(&rc, f);
+    list_foreach (&j->groups.all, g, link) {
+        g->chain->replayed_index = g->state.checkpoint_index;
+        g->chain->replayed_checksum = g->state.checkpoint_checksum;
+    }
+    while (from != NULL && r == 0) {
+        r = replay_round(&rc, from);
+        from = rc.n_replayed > 0 ? rc.skipped_in : NULL;
     }
     if (r == 0)
-        r = check_links(&rc);
+        r = check_ends(&rc);
     journal_recovery_fini(&rc);
     return r;
 }

@@ -111,7 +111,12 @@ static int scan_entry(struct journal_recovery *rc, const struct journal_record *
     if (journal_chain_add(g->chain, e.index, e.prev_checksum, e.checksum) == JOURNAL_CHAIN_BROKEN)
         return journal_corrupt_here(rc, "entry %" PRIu64 " of group %" PRIu64 ", which breaks the chain", e.index,
                                     e.group);
-    journal_effect_entry(rc->file, g, &e, relocated);
+    if (!relocated) {
+        journal_effect_entry(rc->file, g, &e);
+        return 0;
+    }
+    journal_effect_relocated(rc->file, g, &e, journal_record_size(record->size));
+    journal_group_move(g);
     return 0;
 }
 

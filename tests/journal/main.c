@@ -2,4 +2,4 @@
 #include "journal/suites.h"
 
 TEST_MAIN("journal", format_suite, blocks_suite, chain_suite, superblock_suite, journal_suite, batching_suite,
-          crash_suite, damage_suite, faults_suite, dump_suite, repair_suite)
+          crash_suite, damage_suite, relocate_suite, faults_suite, dump_suite, repair_suite)

@@ -22,7 +22,7 @@ struct rig *rig_new(uint64_t seed)
         .prng = &r->prng.env,
         .clock = &r->clock.env,
         .dir = "journal/0",
-        .size_bytes = 1024 * 1024,
+        .size_bytes = 2 * 1024 * 1024,
         .file_size_bytes = 256 * 1024,
         .first_file_size_bytes = 64 * 1024,
     };
@@ -47,10 +47,10 @@ void rig_free(struct rig *r)
         free(g->replayed);
         free(g->sent.entries);
     }
-    while (r->checkpoints != NULL) {
-        struct rig_request *q = r->checkpoints;
+    while (r->unnumbered != NULL) {
+        struct rig_request *q = r->unnumbered;
 
-        r->checkpoints = q->next;
+        r->unnumbered = q->next;
         request_free(q);
     }
     sim_disk_exit(r->disk);
@@ -119,6 +119,7 @@ void rig_state_apply(struct rig_state *s, const struct rig_request *q)
             (struct rig_entry){ r->state.checkpoint_term, r->state.checkpoint_checksum, 0 };
         break;
     case JOURNAL_CHECKPOINT:
+    case JOURNAL_RELOCATED:
     case JOURNAL_FORGET:
         break;
     }
@@ -134,6 +135,8 @@ static void request_done(struct journal_request *request)
     ck_assert_uint_gt(request->lsn, 0);
     if (request->kind == JOURNAL_CHECKPOINT)
         g->checkpoint_done = MAX(g->checkpoint_done, request->state.checkpoint_index);
+    else if (request->kind == JOURNAL_RELOCATED)
+        g->n_copies_done++;
     else
         ck_assert_uint_eq(g->n_done++, q->number);
     if (request->kind == JOURNAL_IMAGE_INSTALLED)
@@ -216,9 +219,54 @@ void rig_checkpoint(struct rig *r, uint64_t group, uint64_t index)
 
     checkpoint_state(q->group, index, &q->request.state);
     q->group->checkpoint_sent = index;
-    q->next = r->checkpoints;
-    r->checkpoints = q;
+    q->next = r->unnumbered;
+    r->unnumbered = q;
     journal_append(r->j, &q->request);
+}
+
+/* The request that made the group's entry what it is. */
+static const struct rig_request *entry_request(const struct rig_group *g, uint64_t index)
+{
+    for (size_t i = g->n; i > 0; i--) {
+        const struct rig_request *q = g->requests[i - 1];
+
+        if (q->request.kind == JOURNAL_ENTRY && q->request.index == index)
+            return q;
+    }
+    ck_abort_msg("no such entry");
+}
+
+void rig_relocate(struct rig *r, uint64_t group, uint64_t index)
+{
+    struct rig_request *q = request_new(r, group, JOURNAL_RELOCATED);
+    const struct journal_request *of = &entry_request(q->group, index)->request;
+    size_t size = of->data[0].size + of->data[1].size;
+
+    q->data = xmalloc(size + 1);
+    if (of->data[0].size > 0)
+        memcpy(q->data, of->data[0].data, of->data[0].size);
+    if (of->data[1].size > 0)
+        memcpy(q->data + of->data[0].size, of->data[1].data, of->data[1].size);
+    q->request.index = index;
+    q->request.term = of->term;
+    q->request.checksum = of->checksum;
+    q->request.prev_checksum = of->prev_checksum;
+    q->request.data[0] = slice_make(q->data, size);
+    q->group->n_copies++;
+    q->next = r->unnumbered;
+    r->unnumbered = q;
+    journal_append(r->j, &q->request);
+}
+
+void rig_relocate_all(struct rig *r, uint64_t group)
+{
+    struct rig_group *g = rig_group(r, group);
+    uint64_t last = g->sent.last_index;
+
+    if (g->n_done < g->n)
+        return;
+    for (uint64_t i = MAX(g->checkpoint_sent, g->checkpoint_done) + 1; i <= last; i++)
+        rig_relocate(r, group, i);
 }
 
 void rig_log_start(struct rig *r, uint64_t group, int64_t log_start)
@@ -268,8 +316,13 @@ bool rig_step(struct rig *r)
 
 void rig_run(struct rig *r)
 {
-    while (rig_step(r))
-        ;
+    do {
+        while (rig_step(r))
+            ;
+        if (journal_is_full(r->j) && r->fatal_error == 0)
+            rig_checkpoint_pins(r);
+        journal_poll(r->j);
+    } while (sim_lane_step(r->lane, &r->prng));
 }
 
 void rig_settle(struct rig *r)
@@ -277,6 +330,8 @@ void rig_settle(struct rig *r)
     rig_run(r);
     ck_assert_int_eq(r->fatal_error, 0);
     ck_assert(journal_is_idle(r->j));
+    for (size_t i = 0; i < r->n_groups; i++)
+        ck_assert_uint_eq(r->groups[i].n_copies_done, r->groups[i].n_copies);
 }
 
 void rig_stop(struct rig *r)
@@ -322,9 +377,16 @@ void rig_recover(struct rig *r, enum sim_disk_crash how)
     ck_assert_msg(err == 0, "recovery: %d %s", err, r->err.text);
 }
 
+/* What is checkpointed is committed, so no truncation of it waits. */
 static void note_pin(void *ctx, uint64_t group, uint64_t index)
 {
-    rig_checkpoint(ctx, group, index);
+    struct rig_group *g = rig_group(ctx, group);
+
+    for (size_t i = g->n_done; i < g->n; i++)
+        if (g->requests[i]->request.kind == JOURNAL_TRUNCATE)
+            return;
+    if (g->checkpoint_sent < index)
+        rig_checkpoint(ctx, group, index);
 }
 
 void rig_checkpoint_pins(struct rig *r)

@@ -20,10 +20,10 @@
 
 struct rig_request {
     struct journal_request request; /* first member */
-    struct rig_request *next;       /* of all checkpoints */
+    struct rig_request *next;       /* of all that have no number */
     struct rig_group *group;
     uint8_t *data;
-    size_t number; /* among the group's */
+    size_t number; /* among the group's, but for checkpoints and copies */
 };
 
 struct rig_entry {
@@ -49,6 +49,7 @@ struct rig_group {
     size_t n, capacity;
     size_t n_done;
     uint64_t checkpoint_sent, checkpoint_done;
+    size_t n_copies, n_copies_done;
     struct rig_state sent; /* by all requests */
     bool forgotten;        /* FORGET was sent */
     /* Filled by replay. */
@@ -69,12 +70,12 @@ struct rig {
     struct error_text err;
     struct rig_group groups[RIG_MAX_GROUPS];
     size_t n_groups;
-    struct rig_request *checkpoints; /* to free */
-    int fatal_error;                 /* what the fatal handler was told, 0: nothing */
+    struct rig_request *unnumbered; /* to free */
+    int fatal_error;                /* what the fatal handler was told, 0: nothing */
     char fatal_what[64];
 };
 
-/* A new disk and the configuration; files of 64 KiB and 256 KiB, a budget of 1 MiB. Nothing is opened. */
+/* A new disk and the configuration; files of 64 KiB and 256 KiB, a budget of 2 MiB. Nothing is opened. */
 struct rig *rig_new(uint64_t seed);
 void rig_free(struct rig *r);
 
@@ -98,11 +99,15 @@ void rig_entry(struct rig *r, uint64_t group, size_t size);
 void rig_hard_state(struct rig *r, uint64_t group, uint64_t term, int32_t vote);
 void rig_truncate(struct rig *r, uint64_t group, uint64_t index);
 void rig_checkpoint(struct rig *r, uint64_t group, uint64_t index);
+/* Writes an entry again that is done. */
+void rig_relocate(struct rig *r, uint64_t group, uint64_t index);
+/* Those of the group that are done and not checkpointed, in order. */
+void rig_relocate_all(struct rig *r, uint64_t group);
 void rig_log_start(struct rig *r, uint64_t group, int64_t log_start);
 void rig_image(struct rig *r, uint64_t group, uint64_t index);
 void rig_forget(struct rig *r, uint64_t group);
 
-/* Polls and runs the lanes until nothing moves any more. */
+/* Polls and runs the lanes until nothing moves any more. Checkpoints what pins a full journal. */
 void rig_run(struct rig *r);
 /* One poll and one step of the lanes; false when nothing moved. */
 bool rig_step(struct rig *r);

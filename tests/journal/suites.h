@@ -13,4 +13,5 @@ Suite *faults_suite(void);
 Suite *format_suite(void);
 Suite *journal_suite(void);
 Suite *repair_suite(void);
+Suite *relocate_suite(void);
 Suite *superblock_suite(void);

@@ -72,6 +72,10 @@ static char *history(void)
     rig_settle(r);
     rig_checkpoint(r, 7, 1);
     rig_settle(r);
+    rig_entry(r, 7, 60);
+    rig_settle(r);
+    rig_relocate(r, 7, 2);
+    rig_settle(r);
     rig_image(r, 8, 40);
     rig_forget(r, 8);
     rig_settle(r);
@@ -96,6 +100,8 @@ START_TEST(every_kind_is_shown)
     ck_assert(has("\n2 hard-state @8192 group=7 term=3 vote=2\n"));
     ck_assert(has("\n2 entry @8192 group=7 index=1 term=3 checksum="));
     ck_assert(has(" prev_checksum=00000000 size=100 [100]\n"));
+    ck_assert(has("\n2 relocated @"));
+    ck_assert(has(" size=60 [60]\n1 block @"));
     ck_assert(has("\n2 truncate @8192 group=7 index=2 prev_term=3 prev_checksum="));
     ck_assert(has("\n2 log-start @8192 group=7 log_start=-5\n"));
     ck_assert(has(" rows=1\n3 checkpoint @"));

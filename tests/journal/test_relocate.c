@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Entries that are written again so that old files can go, and a journal that must not grow beyond its budget. */
+
+#include <stdlib.h>
+
+#include "base/util.h"
+#include "journal/format.h"
+#include "journal/rig.h"
+#include "journal/suites.h"
+#include "support/rand.h"
+
+static struct rig *r;
+
+static void setup(void)
+{
+    r = rig_new(1);
+    r->config.file_size_bytes = 128 * 1024;
+    r->config.size_bytes = 1024 * 1024;
+    ck_assert_int_eq(rig_start(r), 0);
+}
+
+static void teardown(void)
+{
+    rig_free(r);
+}
+
+static struct journal_stats stats(void)
+{
+    struct journal_stats st;
+
+    journal_stats(r->j, &st);
+    return st;
+}
+
+/* Entries of group 9, checkpointed at once, until so many files were begun. */
+static void pass_files(uint64_t n)
+{
+    _cleanup_(freep) char *last = rig_live_file(r, -1);
+    uint64_t seen = 0;
+
+    while (seen < n) {
+        _cleanup_(freep) char *now = NULL;
+
+        rig_entry(r, 9, 8000);
+        rig_settle(r);
+        rig_checkpoint(r, 9, rig_group(r, 9)->sent.last_index);
+        rig_settle(r);
+        now = rig_live_file(r, -1);
+        if (strcmp(now, last) != 0) {
+            seen++;
+            free(last);
+            last = TAKE_PTR(now);
+        }
+    }
+    journal_seal(r->j);
+    rig_settle(r);
+}
+
+START_TEST(copies_let_the_oldest_file_go)
+{
+    _cleanup_(freep) char *first = rig_live_file(r, 0), *oldest = NULL;
+
+    for (int i = 0; i < 3; i++)
+        rig_entry(r, 1, 500);
+    rig_settle(r);
+    pass_files(3);
+    oldest = rig_live_file(r, 0);
+    ck_assert_str_eq(oldest, first);
+    rig_relocate_all(r, 1);
+    rig_settle(r);
+    journal_seal(r->j);
+    rig_settle(r);
+    ck_assert_uint_eq(stats().n_files, 1);
+    for (int i = 0; i < 3; i++) {
+        rig_recover(r, SIM_CRASH_NOTHING);
+        ck_assert_uint_eq(rig_group(r, 1)->replayed_last, 3);
+        ck_assert_uint_eq(rig_group(r, 1)->found.checkpoint_index, 0);
+    }
+    rig_entry(r, 1, 100); /* the next of the group is what it was */
+    rig_settle(r);
+    rig_recover(r, SIM_CRASH_NOTHING);
+    ck_assert_uint_eq(rig_group(r, 1)->replayed_last, 4);
+}
+END_TEST
+
+/* Which copies, written in this order, let the file with entries 1 to 3 go. */
+struct order {
+    uint64_t copies[6];
+    uint64_t checkpoint; /* before them */
+    bool releases;
+};
+
+static const struct order orders[] = {
+    { { 1, 2, 3 }, 0, true },
+    { { 1, 2 }, 0, false },
+    { { 2, 3 }, 0, false },
+    { { 1, 3 }, 0, false },
+    { { 3, 2, 1 }, 0, false },
+    { { 2, 3 }, 1, true },
+    { { 3 }, 1, false },
+    { { 3 }, 2, true },
+    { { 1, 2, 1, 2, 3 }, 0, true },
+    { { 1, 2, 1, 3 }, 0, false },
+    { { 1, 1, 2, 2, 3 }, 0, true },
+    { { 2, 1, 2, 3 }, 0, true },
+};
+
+static void check_order(const struct order *o)
+{
+    _cleanup_(freep) char *first = rig_live_file(r, 0), *oldest = NULL, *recovered = NULL;
+
+    for (int i = 0; i < 3; i++)
+        rig_entry(r, 1, 100);
+    rig_settle(r);
+    if (o->checkpoint > 0)
+        rig_checkpoint(r, 1, o->checkpoint);
+    pass_files(2);
+    for (size_t i = 0; i < ARRAY_SIZE(o->copies) && o->copies[i] != 0; i++) {
+        rig_relocate(r, 1, o->copies[i]);
+        if (i % 2 == 1)
+            rig_settle(r);
+    }
+    rig_settle(r);
+    pass_files(1);
+    oldest = rig_live_file(r, 0);
+    ck_assert_int_eq(strcmp(first, oldest) != 0, o->releases);
+    rig_recover(r, SIM_CRASH_NOTHING);
+    rig_entry(r, 9, 10);
+    rig_settle(r);
+    journal_seal(r->j);
+    rig_settle(r);
+    recovered = rig_live_file(r, 0);
+    ck_assert_int_eq(strcmp(first, recovered) != 0, o->releases);
+    ck_assert_uint_eq(rig_group(r, 1)->replayed_last, 3);
+}
+
+START_TEST(only_whole_rounds_release)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(orders); i++) {
+        teardown();
+        setup();
+        check_order(&orders[i]);
+    }
+}
+END_TEST
+
+/* An entry of the group that isn't a copy stands before the copies of those before it. */
+START_TEST(replay_is_in_order)
+{
+    for (int i = 0; i < 3; i++)
+        rig_entry(r, 1, 100);
+    rig_settle(r);
+    pass_files(2);
+    rig_entry(r, 1, 100);
+    rig_settle(r);
+    for (uint64_t i = 1; i <= 3; i++)
+        rig_relocate(r, 1, i);
+    rig_settle(r);
+    pass_files(2);
+    rig_recover(r, SIM_CRASH_NOTHING);
+    ck_assert_uint_eq(rig_group(r, 1)->replayed_last, 4);
+    rig_relocate_all(r, 1);
+    rig_entry(r, 1, 100);
+    rig_settle(r);
+    pass_files(2);
+    rig_relocate_all(r, 1);
+    rig_entry(r, 1, 70);
+    rig_settle(r);
+    pass_files(2);
+    ck_assert_uint_le(stats().n_files, 4);
+    rig_recover(r, SIM_CRASH_NOTHING); /* which checks the order */
+    ck_assert_uint_eq(rig_group(r, 1)->replayed_first, 1);
+    ck_assert_uint_eq(rig_group(r, 1)->replayed_last, 6);
+}
+END_TEST
+
+/* What voids entries voids their copies; what comes in their place can be copied again. */
+START_TEST(truncations_and_images_void_copies)
+{
+    for (int what = 0; what < 3; what++) {
+        for (int i = 0; i < 6; i++)
+            rig_entry(r, 1, 300);
+        rig_settle(r);
+        rig_relocate_all(r, 1);
+        if (what < 2)
+            rig_truncate(r, 1, rig_group(r, 1)->sent.last_index - 3);
+        else
+            rig_image(r, 1, 100);
+        for (int i = 0; i < 5; i++)
+            rig_entry(r, 1, 200);
+        rig_settle(r);
+        if (what == 1)
+            rig_relocate_all(r, 1);
+        pass_files(2);
+        rig_relocate_all(r, 1);
+        rig_settle(r);
+        pass_files(1);
+        ck_assert_uint_le(stats().n_files, 3);
+        rig_recover(r, SIM_CRASH_NOTHING);
+        rig_recover(r, SIM_CRASH_NOTHING);
+    }
+    rig_forget(r, 1);
+    rig_settle(r);
+    pass_files(1);
+    ck_assert_uint_eq(stats().relocated_bytes, 0);
+    rig_recover(r, SIM_CRASH_NOTHING);
+}
+END_TEST
+
+START_TEST(copies_that_count_are_counted)
+{
+    uint64_t limit = r->config.size_bytes / 8, one = journal_record_size(32 + 1000), used;
+
+    ck_assert_uint_eq(journal_relocation_room(r->j), limit);
+    for (uint64_t g = 1; g <= 3; g++)
+        rig_entry(r, g, 1000);
+    rig_settle(r);
+    for (uint64_t g = 1; g <= 3; g++)
+        rig_relocate(r, g, 1);
+    ck_assert_uint_eq(journal_relocation_room(r->j), limit - 3 * one);
+    rig_settle(r);
+    ck_assert_uint_eq(stats().relocated_bytes, 3 * one);
+    ck_assert_uint_eq(journal_relocation_room(r->j), limit - 3 * one);
+    rig_checkpoint(r, 1, 1);
+    rig_settle(r);
+    ck_assert_uint_eq(stats().relocated_bytes, 2 * one);
+    pass_files(1);
+    rig_relocate(r, 2, 1); /* moves on: the first copy counts no more */
+    rig_settle(r);
+    ck_assert_uint_eq(stats().relocated_bytes, 2 * one);
+    rig_recover(r, SIM_CRASH_NOTHING);
+    used = stats().relocated_bytes;
+    ck_assert_uint_eq(used, 2 * one);
+    for (uint64_t g = 2; g <= 3; g++)
+        rig_checkpoint(r, g, 1);
+    rig_settle(r);
+    ck_assert_uint_eq(journal_relocation_room(r->j), limit);
+}
+END_TEST
+
+static void relocate_pin(void *ctx, uint64_t group, uint64_t index)
+{
+    if (group == 9)
+        rig_checkpoint(r, group, rig_group(r, group)->sent.last_index);
+    else
+        rig_relocate_all(r, group);
+}
+
+/* Many times the budget passes by a group that is never checkpointed. */
+START_TEST(idle_groups_never_pin)
+{
+    uint64_t written = 0, most = 0;
+
+    for (uint64_t g = 1; g <= 8; g++)
+        for (uint64_t i = 0; i < g; i++)
+            rig_entry(r, g, 300);
+    rig_settle(r);
+    for (int i = 0; i < 1500; i++) {
+        rig_entry(r, 9, 8000);
+        if (i % 400 == 0)
+            rig_entry(r, 8, 10);
+        rig_settle(r);
+        journal_pins(r->j, relocate_pin, NULL);
+        rig_settle(r);
+        most = MAX(most, stats().bytes_in_use);
+        if (i % 500 == 499) {
+            written += stats().bytes_written;
+            rig_recover(r, SIM_CRASH_DRAW);
+            ck_assert_uint_eq(rig_group(r, 7)->replayed_first, 1);
+            ck_assert_uint_eq(rig_group(r, 7)->replayed_last, 7);
+        }
+    }
+    ck_assert_uint_gt(written, 10 * r->config.size_bytes);
+    ck_assert_uint_le(most, r->config.size_bytes);
+}
+END_TEST
+
+/* Steps without the rig's help: nobody checkpoints. */
+static void run_alone(void)
+{
+    while (rig_step(r))
+        ;
+}
+
+/* Nobody checkpoints: large records wait, small ones go on, and all goes on when files went. */
+START_TEST(a_full_journal_waits)
+{
+    uint64_t sent = 0, done;
+
+    for (; !journal_is_full(r->j) && sent < 1000; sent++) {
+        rig_entry(r, 1, 8000);
+        run_alone();
+    }
+    ck_assert_uint_lt(sent, 1000);
+    done = rig_group(r, 1)->n_done;
+    ck_assert_uint_gt(done * 8000, r->config.size_bytes / 2);
+    for (int i = 0; i < 20; i++)
+        rig_entry(r, 1, 8000);
+    rig_hard_state(r, 2, 5, 1);
+    run_alone();
+    ck_assert_uint_eq(rig_group(r, 1)->n_done, done);
+    ck_assert_uint_eq(rig_group(r, 2)->n_done, 1);
+    ck_assert_int_eq(journal_space_error(r->j), 0);
+    ck_assert_uint_eq(journal_relocation_room(r->j), 0);
+    ck_assert_uint_le(stats().bytes_in_use, r->config.size_bytes - r->config.file_size_bytes);
+    rig_checkpoint(r, 1, done);
+    run_alone();
+    ck_assert(!journal_is_full(r->j));
+    ck_assert(journal_is_idle(r->j));
+    ck_assert_uint_eq(rig_group(r, 1)->n_done, sent + 20);
+    rig_recover(r, SIM_CRASH_NOTHING);
+}
+END_TEST
+
+/* The oldest file is held by an idle group alone: its copy goes before what waits. */
+START_TEST(copies_get_through_a_full_journal)
+{
+    rig_entry(r, 2, 100);
+    for (int i = 0; i < 1000 && !journal_is_full(r->j); i++) {
+        rig_entry(r, 1, 8000);
+        run_alone();
+    }
+    rig_checkpoint(r, 1, rig_group(r, 1)->n_done);
+    run_alone();
+    ck_assert(journal_is_full(r->j));
+    rig_relocate(r, 2, 1);
+    run_alone();
+    ck_assert(!journal_is_full(r->j));
+    ck_assert(journal_is_idle(r->j));
+    ck_assert_uint_le(stats().n_files, 2);
+    rig_recover(r, SIM_CRASH_NOTHING);
+    ck_assert_uint_eq(rig_group(r, 2)->replayed_first, 1);
+}
+END_TEST
+
+/* Small records alone, more than the current file has room for: they get the file that is left to them. */
+START_TEST(small_records_get_through_a_full_journal)
+{
+    uint64_t term = 0, done;
+
+    for (int i = 0; i < 1000 && !journal_is_full(r->j); i++) {
+        rig_entry(r, 1, 8000);
+        run_alone();
+    }
+    done = rig_group(r, 1)->n_done;
+    for (; term < 60; term++) {
+        rig_hard_state(r, 2 + term % 3, term + 1, 1);
+        run_alone();
+    }
+    for (uint64_t g = 2; g < 5; g++)
+        ck_assert_uint_eq(rig_group(r, g)->n_done, 20);
+    ck_assert(journal_is_full(r->j));
+    ck_assert_uint_eq(rig_group(r, 1)->n_done, done);
+    ck_assert_uint_le(stats().bytes_in_use, r->config.size_bytes + r->config.file_size_bytes);
+    rig_checkpoint(r, 1, done);
+    run_alone();
+    ck_assert(journal_is_idle(r->j));
+    ck_assert_uint_le(stats().bytes_in_use, r->config.size_bytes);
+    rig_recover(r, SIM_CRASH_NOTHING);
+}
+END_TEST
+
+/* Three files are the least there can be: whatever the budget, requests of any size get through. */
+START_TEST(a_tiny_budget_still_moves)
+{
+    teardown();
+    r = rig_new(2);
+    r->config.size_bytes = 1;
+    ck_assert_int_eq(rig_start(r), 0);
+    for (int i = 0; i < 200; i++) {
+        rig_entry(r, 1 + (uint64_t)i % 2, i % 3 == 0 ? journal_max_entry(r->j) : 100);
+        rig_settle(r);
+        ck_assert_uint_le(stats().bytes_in_use, 3 * r->config.file_size_bytes);
+    }
+    rig_recover(r, SIM_CRASH_NOTHING);
+}
+END_TEST
+
+/* The oldest file could go, but no flushed LSN on the disk tells of a later table, and what waits can't be flushed. */
+START_TEST(a_full_journal_tells_of_its_last_table)
+{
+    teardown();
+    r = rig_new(2);
+    r->config.size_bytes = 1;
+    ck_assert_int_eq(rig_start(r), 0);
+    rig_entry(r, 1, 40000);
+    rig_settle(r);
+    rig_checkpoint(r, 1, 1);
+    rig_settle(r);
+    for (int i = 0; i < 5; i++) /* four fill the next file in one flush */
+        rig_entry(r, 1, 55000);
+    run_alone();
+    ck_assert(journal_is_idle(r->j));
+    ck_assert_uint_eq(stats().n_files, 2);
+    rig_recover(r, SIM_CRASH_NOTHING);
+}
+END_TEST
+
+/* ---- Crashes ---- */
+
+static void note_random_pin(void *ctx, uint64_t group, uint64_t index)
+{
+    struct rig *rig = ctx;
+    struct rig_group *g = rig_group(rig, group);
+
+    if (group != 4 && g->n_done == g->n)
+        rig_relocate_all(rig, group);
+    else if (g->n_done == g->n && g->checkpoint_sent < g->sent.last_index)
+        rig_checkpoint(rig, group, g->sent.last_index);
+}
+
+static void workload(struct rig *rig)
+{
+    for (int round = 0; round < 10 && rig->fatal_error == 0; round++) {
+        for (int i = 0; i < 3; i++)
+            rig_entry(rig, 4, 9000);
+        rig_random(rig, 3, 400);
+        for (int i = 0; i < 3; i++)
+            rig_step(rig);
+        rig_random(rig, 2, 100);
+        rig_run(rig);
+        if (rig->fatal_error != 0)
+            break;
+        journal_pins(rig->j, note_random_pin, rig);
+        if (round == 6 && rig_group(rig, 2)->sent.last_index > rig_group(rig, 2)->checkpoint_sent)
+            rig_checkpoint(rig, 2, rig_group(rig, 2)->sent.last_index);
+        rig_step(rig);
+        journal_tick(rig->j);
+        rig_run(rig);
+    }
+}
+
+static struct rig *rig_tight(uint64_t seed)
+{
+    struct rig *rig = rig_new(seed);
+
+    rig->config.file_size_bytes = 64 * 1024;
+    rig->config.size_bytes = 384 * 1024;
+    return rig;
+}
+
+START_TEST(crash_at_each_step)
+{
+    uint64_t steps, copies = 0;
+
+    for (uint64_t seed = 21; seed < 24; seed++) {
+        r = rig_tight(seed);
+        ck_assert_int_eq(rig_start(r), 0);
+        workload(r);
+        rig_settle(r);
+        for (size_t i = 0; i < r->n_groups; i++)
+            copies += r->groups[i].n_copies;
+        steps = sim_disk_steps(r->disk);
+        rig_free(r);
+        for (uint64_t step = 0; step < steps; step++) {
+            r = rig_tight(seed);
+            sim_disk_crash_after(r->disk, step);
+            if (rig_start(r) == 0)
+                workload(r);
+            rig_recover(r, SIM_CRASH_DRAW);
+            workload(r);
+            rig_settle(r);
+            rig_recover(r, SIM_CRASH_NOTHING);
+            rig_free(r);
+        }
+    }
+    ck_assert_uint_gt(copies, 30);
+}
+END_TEST
+
+START_TEST(many_lives)
+{
+    struct rand rand;
+
+    rand_init(&rand);
+    for (int life = 0; life < 20; life++) {
+        r = rig_tight(rand_u64(&rand));
+        ck_assert_int_eq(rig_start(r), 0);
+        for (int era = 0; era < 10; era++) {
+            if (rand_chance(&rand, 2, 3))
+                sim_disk_crash_after(r->disk, rand_below(&rand, 200));
+            workload(r);
+            if (rand_chance(&rand, 1, 3)) {
+                rig_stop(r);
+                sim_disk_exit(r->disk);
+                ck_assert_int_eq(rig_start(r), 0);
+            } else {
+                rig_recover(r, SIM_CRASH_DRAW);
+            }
+        }
+        rig_free(r);
+    }
+}
+END_TEST
+
+Suite *relocate_suite(void)
+{
+    Suite *s = suite_create("relocate");
+
+    suite_add_with(s, copies_let_the_oldest_file_go, setup, teardown);
+    suite_add_with(s, only_whole_rounds_release, setup, teardown);
+    suite_add_with(s, replay_is_in_order, setup, teardown);
+    suite_add_with(s, truncations_and_images_void_copies, setup, teardown);
+    suite_add_with(s, copies_that_count_are_counted, setup, teardown);
+    suite_add_with(s, idle_groups_never_pin, setup, teardown);
+    suite_add_with(s, a_full_journal_waits, setup, teardown);
+    suite_add_with(s, copies_get_through_a_full_journal, setup, teardown);
+    suite_add_with(s, small_records_get_through_a_full_journal, setup, teardown);
+    suite_add_with(s, a_tiny_budget_still_moves, setup, teardown);
+    suite_add_with(s, a_full_journal_tells_of_its_last_table, setup, teardown);
+    suite_add(s, crash_at_each_step);
+    suite_add(s, many_lives);
+    return s;
+}
