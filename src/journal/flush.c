@@ -251,25 +251,27 @@ static void take_in_order(struct journal *j)
 }
 
 /* No file can be made or none may be: what frees space and keeps votes alive goes ahead of what waits for space; copies
- * too, but not into the room that is kept for small records. Of one group only a checkpoint and a hard state may pass
- * something else. Returns one that could go but doesn't fit the file, a small one if there is one. */
+ * too, in their order, but not into the room that is kept for small records. Of one group only checkpoints, hard states
+ * and copies may pass something else: copies are of entries that no truncation before them can void. Returns one that
+ * could go but doesn't fit the file, a small one if there is one. */
 static struct journal_request *take_small(struct journal *j)
 {
     struct journal_request *r, *tmp, *left = NULL;
+    bool copies_stay = false;
 
     j->n_rounds++;
     list_foreach_safe (&j->waiting, r, tmp, link) {
-        bool may_pass = r->kind == JOURNAL_CHECKPOINT || r->kind == JOURNAL_HARD_STATE;
+        bool is_copy = r->kind == JOURNAL_RELOCATED;
+        bool may_pass = is_copy || r->kind == JOURNAL_CHECKPOINT || r->kind == JOURNAL_HARD_STATE;
+        bool may_go = (is_small(r) || (is_copy && !copies_stay)) && (may_pass || r->owner->passed_by != j->n_rounds);
 
-        bool may_go = is_small(r) || r->kind == JOURNAL_RELOCATED;
-
-        may_go = may_go && (may_pass || r->owner->passed_by != j->n_rounds);
         if (may_go && fits(&j->flight, r)) {
             take(j, r);
             continue;
         }
         if (may_go && (left == NULL || (is_small(r) && !is_small(left))))
             left = r;
+        copies_stay = copies_stay || is_copy;
         r->owner->passed_by = j->n_rounds;
     }
     return left;

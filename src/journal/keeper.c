@@ -356,12 +356,17 @@ static uint64_t relocated_bytes(const struct journal *j)
     return sum;
 }
 
+uint64_t journal_relocation_size(uint64_t n, uint64_t bytes)
+{
+    return bytes + n * (journal_record_size(sizeof(struct journal_disk_entry)) + JOURNAL_RECORD_ALIGN);
+}
+
 uint64_t journal_relocation_room(const struct journal *j)
 {
     uint64_t limit = j->config.size_bytes / JOURNAL_RELOCATED_PART;
     uint64_t used = relocated_bytes(j) + j->relocating_bytes;
 
-    return journal_space_error(j) != 0 || j->full || used >= limit ? 0 : limit - used;
+    return journal_space_error(j) != 0 || used >= limit ? 0 : limit - used;
 }
 
 void journal_stats(const struct journal *j, struct journal_stats *ret)

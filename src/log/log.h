@@ -9,9 +9,9 @@
  *
  * The owner reactor calls everything that doesn't say "blocking". Blocking calls run on a worker (or at start). Work
  * comes as jobs: prepare (owner), run (worker), done (owner, also after an error). At most one append, one sync and one
- * cut job of a log are in flight; these three and any number of warm and time jobs may overlap. What a job adds becomes
- * visible to readers with its done(). Files are made with the first entry, not before, and an idle partition holds no
- * descriptor beyond the cache's limit. */
+ * cut job of a log are in flight; these three and any number of warm, time and load jobs may overlap. What a job adds
+ * becomes visible to readers with its done(). Files are made with the first entry, not before, and an idle partition
+ * holds no descriptor beyond the cache's limit. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -132,6 +132,19 @@ int log_load_snapshot(struct log *l, uint64_t max_index, uint64_t *ret_index, ui
  * holds for the call. */
 typedef int (*log_entry_fn)(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, const void *data, size_t size);
 int log_read_entries(struct log *l, uint64_t after_index, log_entry_fn fn, void *ctx, struct error_text *err);
+
+/* Load job: the same while the log lives. fn runs on the worker. */
+struct log_load {
+    struct log *log;
+    log_entry_fn fn;
+    void *ctx;
+    int error; /* after run: 0, LOG_E_CORRUPT, an errno, or what fn returned */
+    void *result;
+};
+/* first_index and last_index lie within log_first_index() .. log_end().index. */
+void log_load_prepare(struct log *l, struct log_load *job, uint64_t first_index, uint64_t last_index);
+void log_load_run(struct log_load *job); /* blocking */
+void log_load_done(struct log_load *job);
 
 /* A range of one .log file, for sendfile. Holds a reference on the segment: its files stay until log_range_release().
  */

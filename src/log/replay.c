@@ -17,7 +17,7 @@ struct window {
 };
 
 struct replay {
-    struct log *l;
+    const struct log *l;
     const struct log_segment *segment;
     struct disk_file *table_file;
     struct window log, aux;
@@ -167,6 +167,13 @@ static int replay_segment(struct replay *p, uint64_t after_index)
     return r;
 }
 
+static void replay_fini(struct replay *p)
+{
+    free(p->log.data);
+    free(p->aux.data);
+    free(p->envelope);
+}
+
 int log_read_entries(struct log *l, uint64_t after_index, log_entry_fn fn, void *ctx, struct error_text *err)
 {
     struct replay p = { .l = l, .fn = fn, .ctx = ctx, .err = err };
@@ -188,8 +195,71 @@ int log_read_entries(struct log *l, uint64_t after_index, log_entry_fn fn, void 
         if (p.segment->base_index + p.segment->end.n_entries - 1 > after_index)
             r = replay_segment(&p, after_index);
     }
-    free(p.log.data);
-    free(p.aux.data);
-    free(p.envelope);
+    replay_fini(&p);
     return r;
+}
+
+/* ---- Load jobs ---- */
+
+/* A segment, and what of it is to be read as it was when the job was made. */
+struct load_part {
+    struct log_segment *segment;
+    struct log_segment view;
+};
+
+struct load_op {
+    uint64_t first_index;
+    unsigned n_parts;
+    struct load_part parts[];
+};
+
+static bool overlaps(const struct log_segment *s, uint64_t first_index, uint64_t last_index)
+{
+    return s->base_index <= last_index && s->base_index + s->end.n_entries > first_index;
+}
+
+void log_load_prepare(struct log *l, struct log_load *job, uint64_t first_index, uint64_t last_index)
+{
+    struct load_op *op = xcalloc(1, sizeof(*op) + l->n_segments * sizeof(op->parts[0]));
+
+    gq_assert(first_index >= log_first_index(l) && first_index <= last_index && last_index <= l->end.index);
+    op->first_index = first_index;
+    for (uint32_t i = 0; i < l->n_segments; i++) {
+        struct log_segment *s = l->segments[i];
+        struct load_part *part = &op->parts[op->n_parts];
+
+        if (!overlaps(s, first_index, last_index))
+            continue;
+        part->segment = s;
+        part->view.base_index = s->base_index;
+        part->view.end = s->end;
+        part->view.end.n_entries = MIN(s->end.n_entries, last_index - s->base_index + 1);
+        segment_ref(s);
+        op->n_parts++;
+    }
+    job->log = l;
+    job->error = 0;
+    job->result = op;
+}
+
+void log_load_run(struct log_load *job)
+{
+    struct load_op *op = job->result;
+    struct error_text err;
+    struct replay p = { .l = job->log, .fn = job->fn, .ctx = job->ctx, .err = &err };
+
+    for (unsigned i = 0; i < op->n_parts && job->error == 0; i++) {
+        p.segment = &op->parts[i].view;
+        job->error = replay_segment(&p, op->first_index - 1);
+    }
+    replay_fini(&p);
+}
+
+void log_load_done(struct log_load *job)
+{
+    struct load_op *op = TAKE_PTR(job->result);
+
+    for (unsigned i = 0; i < op->n_parts; i++)
+        segment_unref(op->parts[i].segment);
+    free(op);
 }

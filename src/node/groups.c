@@ -15,6 +15,13 @@ struct node_group *node_group_find(const struct node_shard *s, uint64_t id)
     return NULL;
 }
 
+struct replica *node_find_replica(void *ctx, uint64_t group)
+{
+    const struct node_group *g = node_group_find(ctx, group);
+
+    return g != NULL && !g->gone ? g->replica : NULL;
+}
+
 struct node_group *node_group_add(struct node_shard *s, uint64_t id, struct replica *replica)
 {
     struct node_group *g = xcalloc(1, sizeof(*g));

@@ -5,15 +5,6 @@
 #define TICK_INTERVAL_NS (1000ull * 1000 * 1000)
 #define PINS_INTERVAL_NS (100ull * 1000 * 1000)
 
-static void pinned(void *ctx, uint64_t group, uint64_t index)
-{
-    struct node_shard *s = ctx;
-    struct node_group *g = node_group_find(s, group);
-
-    if (g != NULL && !g->gone)
-        replica_checkpoint(g->replica, index);
-}
-
 /* Only a journal that was written since the last look can have come under pressure, or one that lacks space. */
 static bool wants_pins(const struct node_shard *s)
 {
@@ -29,7 +20,7 @@ static void look_for_pins(struct node_shard *s)
 
     journal_stats(s->journal, &stats);
     s->checked_flushes = stats.n_flushes;
-    journal_pins(s->journal, pinned, s);
+    replica_shard_recycle(&s->replicas);
 }
 
 static void retain(struct node_shard *s)

@@ -126,6 +126,8 @@ void node_journal_sizes(const struct config *c, struct journal_config *ret);
 
 /* groups.c */
 struct node_group *node_group_find(const struct node_shard *s, uint64_t id);
+/* For replica_shard.find. */
+struct replica *node_find_replica(void *ctx, uint64_t group);
 struct node_group *node_group_add(struct node_shard *s, uint64_t id, struct replica *replica);
 void node_group_free(struct node_group *g);
 /* What a topic's partitions run with, from its own configs and the node's defaults. */

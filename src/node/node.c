@@ -37,6 +37,7 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed)
         .pool = &r->pool,
         .complete = node_complete,
         .fatal = replica_failed,
+        .find = node_find_replica,
         .ctx = s,
         .max_producer_ids = MAX_PRODUCER_IDS,
         .now_ns = clock_mono_ns(r->env->clock),

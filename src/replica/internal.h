@@ -94,16 +94,21 @@ struct replica {
     struct replica_job *job;
     uint64_t unstored_bytes; /* committed since the last append job was made */
     uint64_t dirty_since_ns;
-    uint64_t retry_ns;          /* after ENOSPC; 0 none */
-    uint64_t checkpoint_index;  /* journalled, or on its way to the journal */
+    uint64_t retry_ns;         /* after ENOSPC; 0 none */
+    uint64_t checkpoint_index; /* journalled, or on its way to the journal */
+    uint32_t checkpoint_checksum;
     uint64_t checkpoint_wanted; /* 0: none */
     struct list requests;       /* journal requests in flight that aren't entries */
-    unsigned n_reads;           /* READ ops that came home well and weren't released yet */
-    bool replaying;             /* at start: nothing goes to the lane */
-    bool open;                  /* leads, and its own first entry of the term is applied */
-    bool start_in_flight;       /* a LOG_START is on its way to the journal */
-    bool blocked;               /* its last job met a full disk; counted in the shard */
-    bool closing;               /* the node stops: no op may wait */
+    /* Bytes of envelopes since the start: of all, of those in a segment, of those up to the checkpoint. */
+    uint64_t proposed_bytes, stored_bytes, checkpoint_bytes;
+    struct replica_relocation *relocation; /* under way, or NULL */
+    uint64_t relocated_ns;                 /* when the last one began */
+    unsigned n_reads;                      /* READ ops that came home well and weren't released yet */
+    bool replaying;                        /* at start: nothing goes to the lane */
+    bool open;                             /* leads, and its own first entry of the term is applied */
+    bool start_in_flight;                  /* a LOG_START is on its way to the journal */
+    bool blocked;                          /* its last job met a full disk; counted in the shard */
+    bool closing;                          /* the node stops: no op may wait */
     bool destroyed;
     bool known;           /* the journal has records of the group, or will have: it has to forget it at the end */
     bool term_journalled; /* or on its way to the journal */
@@ -200,6 +205,26 @@ int replica_store_blocking(struct replica *r);
 void replica_journal_state(struct replica *r, enum journal_request_kind kind, const struct journal_group_state *state);
 void replica_journal_start(struct replica *r);
 void replica_start_durable(struct replica *r, int64_t offset);
+
+/* Bytes of entries above the checkpoint. */
+static inline uint64_t replica_unstored_bytes(const struct replica *r)
+{
+    return r->proposed_bytes - r->checkpoint_bytes;
+}
+
+/* relocate.c */
+bool replica_can_relocate(const struct replica *r);
+/* What that takes in the journal. */
+uint64_t replica_relocation_size(const struct replica *r);
+/* Writes all applied entries above the checkpoint to the journal again. */
+void replica_relocate(struct replica *r);
+/* A worker reads for it. */
+bool replica_is_loading(const struct replica *r);
+/* Frees what the journal will not answer any more. */
+void replica_relocation_forget(struct replica *r);
+
+/* recycle.c: does what can't wait for replica_shard_recycle(). Returns when it wants to be called again. */
+uint64_t replica_recycle_poll(struct replica_shard *shard);
 
 /* read.c */
 void replica_read(struct replica *r, struct replica_op *op);

@@ -108,6 +108,7 @@ static void entry_append(struct replica *r, struct replica_entry *e, uint64_t te
     r->last_append_time = e->header.append_time_ms;
     e->cost = e->frame != NULL ? frame_cost(e->frame) : plain_cost(replica_entry_size(e));
     replica_charge(e);
+    r->proposed_bytes += replica_entry_size(e);
     tail_push(&r->tail, e);
 }
 

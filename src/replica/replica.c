@@ -63,7 +63,7 @@ int replica_alloc_open(struct replica_shard *shard, const struct replica_config 
     }
     r->last_index = r->commit_index = r->applied_index = r->checkpoint_index = checkpoint->index;
     r->applied_term = checkpoint->term;
-    r->last_checksum = r->applied_checksum = checkpoint->checksum;
+    r->last_checksum = r->applied_checksum = r->checkpoint_checksum = checkpoint->checksum;
     r->proposed_offset = r->applied_offset = checkpoint->next_offset;
     r->log_start = r->durable_start = r->start_proposed = log_start;
     *ret = r;
@@ -88,6 +88,7 @@ void replica_free(struct replica *r)
     tail_fini(&r->tail);
     replica_kept_drop_all(r);
     replica_requests_forget(r);
+    replica_relocation_forget(r);
     replica_set_blocked(r, false);
     list_remove(&r->dirty_link);
     list_remove(&r->held_link);
@@ -260,12 +261,12 @@ static bool is_removing(const struct replica *r)
 
 bool replica_is_quiet(const struct replica *r)
 {
-    return r->job == NULL && list_is_empty(&r->cold) && !is_removing(r);
+    return r->job == NULL && list_is_empty(&r->cold) && !replica_is_loading(r) && !is_removing(r);
 }
 
 bool replica_is_idle(const struct replica *r)
 {
-    if (!replica_is_quiet(r) || !list_is_empty(&r->requests) || r->n_reads > 0)
+    if (!replica_is_quiet(r) || !list_is_empty(&r->requests) || r->relocation != NULL || r->n_reads > 0)
         return false;
     return r->tail.count == 0 || tail_at(&r->tail, r->tail.count - 1)->flushed;
 }

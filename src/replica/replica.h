@@ -34,6 +34,8 @@ struct replica_shard {
     void (*complete)(void *ctx, struct replica_op *op);
     /* An I/O error after which the process must end at once. */
     void (*fatal)(void *ctx, int err, const char *what);
+    /* The replica of a group, NULL when it is gone. */
+    struct replica *(*find)(void *ctx, uint64_t group);
     void *ctx;
 
     struct list dirty; /* replicas with committed entries that wait for their segment */
@@ -51,6 +53,10 @@ struct replica_shard {
     size_t kept_bytes;         /* their memory */
     size_t read_budget;        /* of kept_bytes */
     unsigned n_blocked;        /* replicas whose segment met a full disk: Produce is refused until they got on */
+    unsigned n_relocations;    /* under way */
+    uint64_t loading_size;     /* of entries that will be relocated and aren't with the journal yet */
+    uint64_t recycled_ns;      /* last look at what holds the journal's files */
+    bool recycle_again;        /* as soon as some of the relocations are done */
     bool dead;                 /* fatal() was called: nothing is written any more */
     bool ended;                /* the reactors have ended: no mail is delivered any more */
     uint32_t max_producer_ids; /* of one partition; decides what apply does, so equal on all nodes */
@@ -153,6 +159,10 @@ void replica_propose_command(struct replica *r, struct replica_command *c, struc
 uint64_t replica_shard_poll(struct replica_shard *shard);
 /* Makes everything up to at least index durable in segments and journals a checkpoint. */
 void replica_checkpoint(struct replica *r, uint64_t index);
+/* Sees to it that what holds the journal's oldest files lets go of them, when the journal uses more than half of its
+ * budget or lacks space: small partitions are relocated, others checkpointed. Call it now and then while the journal is
+ * written to; when that is full, the poll does. */
+void replica_shard_recycle(struct replica_shard *shard);
 /* Retention: proposes a new log start when segments may go, and an entry that starts the next segment when nothing else
  * would free the bytes of the last one. Cheap when idle. */
 void replica_housekeep(struct replica *r);

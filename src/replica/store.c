@@ -26,6 +26,7 @@ struct replica_job {
     };
     uint8_t *snapshot;
     uint64_t first_index;
+    uint64_t stored_bytes; /* of entries up to what a sync makes durable */
     struct log_append_entry entries[];
 };
 
@@ -121,13 +122,17 @@ static void appended(struct replica *r, struct replica_job *job)
 {
     uint64_t last = job->first_index + job->append.n_entries - 1;
 
-    while (r->tail.count > 0 && tail_at(&r->tail, 0)->index <= last)
+    while (r->tail.count > 0 && tail_at(&r->tail, 0)->index <= last) {
+        r->stored_bytes += replica_entry_size(tail_at(&r->tail, 0));
         replica_keep(r, tail_pop(&r->tail));
+    }
 }
 
-static void synced(struct replica *r, const struct log_position *at)
+static void synced(struct replica *r, const struct log_position *at, uint64_t bytes)
 {
     r->checkpoint_index = at->index;
+    r->checkpoint_checksum = at->checksum;
+    r->checkpoint_bytes = bytes;
     replica_journal_state(r, JOURNAL_CHECKPOINT,
                           &(struct journal_group_state){
                               .checkpoint_index = at->index,
@@ -186,7 +191,7 @@ static void job_done(struct lane_work *work)
         err = job->sync.error;
         log_sync_done(&job->sync);
         if (err == 0 && !GQ_BUG(CHECKPOINT_BEFORE_SYNC))
-            synced(r, &job->sync.position);
+            synced(r, &job->sync.position, job->stored_bytes);
         break;
     case JOB_CUT:
         err = job->cut.error;
@@ -293,13 +298,14 @@ static void submit_sync(struct replica *r)
     job->snapshot = wr_take(&w, &size);
     gq_assert(job->snapshot != NULL);
     job->kind = JOB_SYNC;
+    job->stored_bytes = r->stored_bytes;
     job->sync.log = r->log;
     job->sync.snapshot = slice_make(job->snapshot, size);
     job->sync.snapshot_at = applied_position(r);
     log_sync_prepare(r->log, &job->sync);
     job_submit(r, job);
     if (GQ_BUG(CHECKPOINT_BEFORE_SYNC))
-        synced(r, &job->sync.position);
+        synced(r, &job->sync.position, job->stored_bytes);
 }
 
 static bool submit_cut(struct replica *r)
@@ -367,7 +373,7 @@ void replica_mark_dirty(struct replica *r, size_t bytes)
  * or waits for a retry goes to the end. */
 uint64_t replica_shard_poll(struct replica_shard *shard)
 {
-    uint64_t next = UINT64_MAX;
+    uint64_t next = replica_recycle_poll(shard);
     struct replica *r, *tmp;
     bool pressure;
 

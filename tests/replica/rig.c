@@ -128,6 +128,14 @@ static char *group_dir(unsigned i)
     return xasprintf("topics/g-%u", i);
 }
 
+static struct replica *find(void *ctx, uint64_t group)
+{
+    struct rig *r = ctx;
+    struct rig_group *g = &r->groups[group - 1];
+
+    return g->destroying ? NULL : g->replica;
+}
+
 static void shard_init(struct rig *r)
 {
     r->lane = sim_lane_new(2, 1); /* the second one only sends */
@@ -146,6 +154,7 @@ static void shard_init(struct rig *r)
         .pool = &r->pool,
         .complete = complete,
         .fatal = fatal,
+        .find = find,
         .ctx = r,
         .max_producer_ids = 6,
         .now_ns = r->clock.mono_ns,
@@ -252,8 +261,11 @@ static bool all_open(const struct rig *r)
 
 void rig_wait_open(struct rig *r)
 {
-    while (!all_open(r))
-        ck_quick(rig_step(r));
+    for (int i = 0; i < 10000 && !all_open(r); i++) {
+        if (!rig_step(r))
+            sim_clock_advance(&r->clock, 10 * MS);
+    }
+    ck_quick(all_open(r));
 }
 
 void rig_start_ok(struct rig *r)
@@ -331,15 +343,6 @@ static void note_admitted(struct rig *r)
     }
 }
 
-static void pinned(void *ctx, uint64_t group, uint64_t index)
-{
-    struct rig *r = ctx;
-    struct rig_group *g = &r->groups[group - 1];
-
-    if (g->replica != NULL && !g->destroying)
-        replica_checkpoint(g->replica, index);
-}
-
 static uint64_t turn(struct rig *r)
 {
     uint64_t due;
@@ -349,7 +352,7 @@ static uint64_t turn(struct rig *r)
     if (r->shard.now_ns >= r->next_tick_ns) {
         r->next_tick_ns = r->shard.now_ns + TICK_NS;
         journal_tick(r->journal);
-        journal_pins(r->journal, pinned, r);
+        replica_shard_recycle(&r->shard);
     }
     due = replica_shard_poll(&r->shard);
     note_admitted(r);

@@ -17,7 +17,7 @@
 #include "sim/prng.h"
 #include "support/suite.h"
 
-#define RIG_MAX_GROUPS 8
+#define RIG_MAX_GROUPS 1000
 
 enum rig_state {
     RIG_PENDING,

@@ -10,5 +10,6 @@ Suite *destroy_suite(void);
 Suite *frame_suite(void);
 Suite *keep_suite(void);
 Suite *producers_suite(void);
+Suite *recycle_suite(void);
 Suite *space_suite(void);
 Suite *store_suite(void);

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdlib.h>
+
+#include "replica/internal.h"
+
+/* What holds the journal's oldest files must let go of them: partitions with little above their checkpoint are
+ * relocated as long as the journal has room for that, all others are stored and checkpointed, largest first. */
+
+#define RELOCATE_BYTES (64u << 10) /* from here on a checkpoint is cheaper */
+#define MAX_RELOCATIONS 16u        /* of a shard at a time, so their memory is bounded */
+#define STUCK_NS (500ull * 1000 * 1000)
+#define FULL_INTERVAL_NS (10ull * 1000 * 1000)
+
+struct pin {
+    struct replica *replica;
+    uint64_t index, bytes;
+};
+
+struct pins {
+    struct replica_shard *shard;
+    struct pin *all;
+    size_t n, capacity;
+};
+
+static void note_pin(void *ctx, uint64_t group, uint64_t index)
+{
+    struct pins *p = ctx;
+    struct replica *r = p->shard->find(p->shard->ctx, group);
+
+    if (r == NULL || r->destroyed || index <= r->checkpoint_index)
+        return;
+    if (p->n == p->capacity) {
+        p->capacity = MAX(p->capacity * 2, (size_t)16);
+        p->all = xrealloc(p->all, p->capacity * sizeof(*p->all));
+    }
+    p->all[p->n++] = (struct pin){ r, index, replica_unstored_bytes(r) };
+}
+
+static int compare_bytes(const void *a, const void *b)
+{
+    const struct pin *x = a, *y = b;
+
+    return (x->bytes > y->bytes) - (x->bytes < y->bytes);
+}
+
+static uint64_t relocation_room(const struct replica_shard *shard)
+{
+    uint64_t room = journal_relocation_room(shard->journal);
+
+    return room - MIN(room, shard->loading_size);
+}
+
+/* A full journal may lack the room for copies. */
+static bool is_stuck(const struct replica *r)
+{
+    return r->shard->now_ns - r->relocated_ns > STUCK_NS;
+}
+
+/* The smallest first, so that as many as possible are relocated. False: it has to be checkpointed. */
+static bool relocate(struct replica_shard *shard, const struct pin *p)
+{
+    if (p->replica->relocation != NULL)
+        return !journal_is_full(shard->journal) || !is_stuck(p->replica);
+    if (p->bytes >= RELOCATE_BYTES || !replica_can_relocate(p->replica) ||
+        replica_relocation_size(p->replica) > relocation_room(shard))
+        return false;
+    if (shard->n_relocations >= MAX_RELOCATIONS)
+        shard->recycle_again = true;
+    else
+        replica_relocate(p->replica);
+    return true;
+}
+
+void replica_shard_recycle(struct replica_shard *shard)
+{
+    struct pins pins = { .shard = shard };
+
+    shard->recycle_again = false;
+    shard->recycled_ns = shard->now_ns;
+    if (shard->dead)
+        return;
+    journal_pins(shard->journal, note_pin, &pins);
+    if (pins.n > 0)
+        qsort(pins.all, pins.n, sizeof(pins.all[0]), compare_bytes);
+    for (size_t i = 0; i < pins.n; i++) {
+        if (relocate(shard, &pins.all[i]))
+            pins.all[i].replica = NULL;
+    }
+    for (size_t i = pins.n; i > 0; i--) {
+        if (pins.all[i - 1].replica != NULL)
+            replica_checkpoint(pins.all[i - 1].replica, pins.all[i - 1].index);
+    }
+    free(pins.all);
+}
+
+uint64_t replica_recycle_poll(struct replica_shard *shard)
+{
+    bool is_full = journal_is_full(shard->journal);
+
+    if ((shard->recycle_again && shard->n_relocations <= MAX_RELOCATIONS / 2) ||
+        (is_full && shard->now_ns - shard->recycled_ns >= FULL_INTERVAL_NS))
+        replica_shard_recycle(shard);
+    return is_full ? shard->recycled_ns + FULL_INTERVAL_NS : UINT64_MAX;
+}

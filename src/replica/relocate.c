@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "replica/internal.h"
+
+/* Entries above the checkpoint go to the journal once more, so that its old files can go although nothing was
+ * checkpointed. What isn't in the tail any more is read back from the segments. */
+
+struct copy {
+    struct journal_request request;
+    struct replica_relocation *relocation;
+    size_t at, size; /* in data */
+};
+
+struct replica_relocation {
+    struct lane_work work;
+    struct log_load load;
+    struct replica *replica;
+    bool loading;
+    int error;
+    uint64_t charged; /* the shard's part of it while it loads */
+    uint8_t *data;    /* the envelopes */
+    size_t size, capacity;
+    uint64_t first_index;
+    uint32_t prev_checksum; /* of the entry before the first */
+    uint32_t n, n_waiting;
+    struct copy copies[];
+};
+
+static uint8_t *data_add(struct replica_relocation *m, size_t size)
+{
+    if (m->size + size > m->capacity) {
+        m->capacity = MAX(m->capacity * 2, m->size + size);
+        m->data = xrealloc(m->data, m->capacity);
+    }
+    m->size += size;
+    return m->data + m->size - size;
+}
+
+static uint8_t *copy_new(struct replica_relocation *m, uint64_t index, uint64_t term, uint32_t checksum, size_t size)
+{
+    struct copy *c = &m->copies[index - m->first_index];
+
+    gq_assert(index >= m->first_index && index - m->first_index < m->n);
+    c->at = m->size;
+    c->size = size;
+    c->request.index = index;
+    c->request.term = term;
+    c->request.checksum = checksum;
+    return data_add(m, size);
+}
+
+static void copy_from_tail(struct replica_relocation *m, const struct replica_entry *e)
+{
+    uint8_t *to = copy_new(m, e->index, e->term, e->checksum, replica_entry_size(e));
+
+    memcpy(to, e->head.data, e->head.size);
+    if (e->batches.size > 0)
+        memcpy(to + e->head.size, e->batches.data, e->batches.size);
+}
+
+/* On the worker. */
+static int copy_from_segment(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, const void *data, size_t size)
+{
+    memcpy(copy_new(ctx, index, term, checksum, size), data, size);
+    return 0;
+}
+
+static void relocation_end(struct replica *r)
+{
+    struct replica_relocation *m = TAKE_PTR(r->relocation);
+
+    if (m->loading)
+        r->shard->loading_size -= m->charged;
+    r->shard->n_relocations--;
+    free(m->data);
+    free(m);
+}
+
+void replica_relocation_forget(struct replica *r)
+{
+    if (r->relocation != NULL)
+        relocation_end(r);
+}
+
+bool replica_is_loading(const struct replica *r)
+{
+    return r->relocation != NULL && r->relocation->loading;
+}
+
+static void copy_durable(struct journal_request *request)
+{
+    struct copy *c = container_of(request, struct copy, request);
+    struct replica *r = c->relocation->replica;
+
+    if (--c->relocation->n_waiting > 0)
+        return;
+    relocation_end(r);
+    replica_settle(r);
+}
+
+/* A checkpoint may have come meanwhile: what it covers needs no copy. */
+static void journal_copies(struct replica *r)
+{
+    struct replica_relocation *m = r->relocation;
+    uint32_t prev_checksum = m->prev_checksum;
+
+    for (uint32_t i = 0; i < m->n; i++)
+        m->n_waiting += m->copies[i].request.index > r->checkpoint_index;
+    for (uint32_t i = 0; i < m->n; i++) {
+        struct copy *c = &m->copies[i];
+
+        c->relocation = m;
+        c->request.kind = JOURNAL_RELOCATED;
+        c->request.group = r->group;
+        c->request.prev_checksum = prev_checksum;
+        c->request.data[0] = slice_make(m->data + c->at, c->size);
+        c->request.done = copy_durable;
+        prev_checksum = c->request.checksum;
+        if (c->request.index > r->checkpoint_index)
+            journal_append(r->shard->journal, &c->request);
+    }
+    if (m->n_waiting == 0)
+        relocation_end(r);
+}
+
+static void loaded(struct replica *r)
+{
+    struct replica_relocation *m = r->relocation;
+
+    m->loading = false;
+    r->shard->loading_size -= m->charged;
+    if (m->error != 0)
+        replica_fatal(r, m->error, "reading entries back from a segment");
+    if (m->error != 0 || r->destroyed || r->shard->dead)
+        relocation_end(r);
+    else
+        journal_copies(r);
+    replica_settle(r);
+}
+
+static void load_run(struct lane_work *work)
+{
+    struct replica_relocation *m = container_of(work, struct replica_relocation, work);
+
+    log_load_run(&m->load);
+}
+
+static void load_done(struct lane_work *work)
+{
+    struct replica_relocation *m = container_of(work, struct replica_relocation, work);
+    struct replica *r = m->replica;
+
+    m->error = m->load.error;
+    log_load_done(&m->load);
+    loaded(r);
+    if (!r->destroyed)
+        replica_store_continue(r); /* files may have waited for this reader to go */
+}
+
+static void load(struct replica *r, uint64_t first, uint64_t last)
+{
+    struct replica_relocation *m = r->relocation;
+
+    m->load.fn = copy_from_segment;
+    m->load.ctx = m;
+    log_load_prepare(r->log, &m->load, first, last);
+    m->work.run = load_run;
+    m->work.done = load_done;
+    lane_submit(r->shard->env->lane, LANE_POOL, r->shard->shard, &m->work);
+}
+
+bool replica_can_relocate(const struct replica *r)
+{
+    return r->relocation == NULL && !r->destroyed && !r->shard->dead && r->applied_index > r->checkpoint_index &&
+           r->checkpoint_index + 1 >= log_first_index(r->log);
+}
+
+uint64_t replica_relocation_size(const struct replica *r)
+{
+    return journal_relocation_size(r->applied_index - r->checkpoint_index, replica_unstored_bytes(r));
+}
+
+void replica_relocate(struct replica *r)
+{
+    uint64_t first = r->checkpoint_index + 1, stored = log_end(r->log).index;
+    uint32_t n = (uint32_t)(r->applied_index - r->checkpoint_index);
+    struct replica_relocation *m = xcalloc(1, sizeof(*m) + n * sizeof(m->copies[0]));
+
+    gq_assert(replica_can_relocate(r));
+    m->replica = r;
+    m->first_index = first;
+    m->prev_checksum = r->checkpoint_checksum;
+    m->n = n;
+    m->charged = replica_relocation_size(r);
+    m->loading = true;
+    r->relocation = m;
+    r->relocated_ns = r->shard->now_ns;
+    r->shard->loading_size += m->charged;
+    r->shard->n_relocations++;
+    for (uint64_t i = MAX(first, stored + 1); i <= r->applied_index; i++)
+        copy_from_tail(m, tail_by_index(&r->tail, i));
+    if (first <= stored)
+        load(r, first, stored);
+    else
+        loaded(r);
+}
