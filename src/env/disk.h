@@ -7,7 +7,7 @@
  * or a negative errno. Thread-safe; one file may be used by several threads at disjoint ranges.
  *
  * Durability is POSIX's: bytes are safe after disk_sync_data() on the file, a created, renamed or removed name is
- * safe after disk_sync_dir() on its directory. */
+ * safe after disk_sync_dir() on its directory; both after disk_sync_fs(). */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -51,6 +51,8 @@ struct env_disk_ops {
     /* Writes all of it, or fails; after a failure any part of it may have been written. */
     int (*pwritev)(struct disk_file *f, const struct iovec *iov, int n_iov, uint64_t offset);
     int (*sync_data)(struct disk_file *f); /* fdatasync */
+    /* Begins to write these bytes to the medium, so that a later sync has less to do. A hint that may be ignored. */
+    void (*write_back)(struct disk_file *f, uint64_t offset, uint64_t size);
     /* Reserves blocks without changing the size. -EOPNOTSUPP is normal on some file systems. */
     int (*allocate)(struct disk_file *f, uint64_t offset, uint64_t size);
     int (*truncate)(struct disk_file *f, uint64_t size);
@@ -58,6 +60,9 @@ struct env_disk_ops {
     int (*unlink)(struct env_disk *d, const char *path); /* a file or an empty directory */
     int (*mkdir)(struct env_disk *d, const char *path);  /* -EEXIST as in POSIX */
     int (*sync_dir)(struct env_disk *d, const char *path);
+    /* All bytes and names so far, of all files, in one go. -EOPNOTSUPP where that would sync what isn't ours, or where
+     * the system doesn't tell of everything that failed. */
+    int (*sync_fs)(struct env_disk *d);
     int (*list)(struct env_disk *d, const char *path, disk_list_fn fn, void *ctx);
     int (*space)(struct env_disk *d, struct disk_space *ret);
     /* Takes the exclusive lock of the data directory until the disk is closed; -EBUSY when another process has it. */
@@ -118,6 +123,11 @@ static inline int disk_sync_data(struct disk_file *f)
     return f->disk->ops->sync_data(f);
 }
 
+static inline void disk_write_back(struct disk_file *f, uint64_t offset, uint64_t size)
+{
+    f->disk->ops->write_back(f, offset, size);
+}
+
 static inline int disk_allocate(struct disk_file *f, uint64_t offset, uint64_t size)
 {
     return f->disk->ops->allocate(f, offset, size);
@@ -146,6 +156,11 @@ static inline int disk_mkdir(struct env_disk *d, const char *path)
 static inline int disk_sync_dir(struct env_disk *d, const char *path)
 {
     return d->ops->sync_dir(d, path);
+}
+
+static inline int disk_sync_fs(struct env_disk *d)
+{
+    return d->ops->sync_fs(d);
 }
 
 static inline int disk_list(struct env_disk *d, const char *path, disk_list_fn fn, void *ctx)

@@ -9,6 +9,7 @@
 #define APPEND_CHUNK 64 /* entries in one write */
 #define ALLOCATE_FROM (64u << 10)
 #define ALLOCATE_MAX (4u << 20)
+#define WRITE_BACK_STRIDE (UINT64_C(1) << 20)
 
 /* The part of a job that goes to one segment. */
 struct piece {
@@ -202,6 +203,15 @@ static int piece_open(const struct log *l, struct append_op *op, struct piece *p
     return disk_open(l->disk, path, DISK_WRITE | (create ? DISK_CREATE : 0), &p->files[part]);
 }
 
+/* Strides that are full begin their way to the medium now, so that a sync has little to wait for. */
+static void write_back_strides(struct disk_file *f, uint64_t position, uint64_t end)
+{
+    uint64_t from = position - position % WRITE_BACK_STRIDE, to = end - end % WRITE_BACK_STRIDE;
+
+    if (to > from)
+        disk_write_back(f, from, to - from);
+}
+
 static int piece_write(const struct log *l, struct append_op *op, struct piece *p, enum segment_file part,
                        const struct iovec *iov, int n_iov)
 {
@@ -219,6 +229,8 @@ static int piece_write(const struct log *l, struct append_op *op, struct piece *
         p->dirty |= (uint8_t)(1u << part);
         r = disk_pwritev(p->files[part], iov, n_iov, position);
     }
+    if (r == 0)
+        write_back_strides(p->files[part], position, end);
     return r;
 }
 
@@ -277,7 +289,7 @@ static int piece_begin(const struct log *l, struct append_op *op, struct piece *
     }
     op->named = true;
     if (r == 0 && snapshot.size > 0)
-        r = snapshot_write(l->disk, l->dir, ".roll.tmp", &op->at, snapshot);
+        r = snapshot_write(l->disk, l->dir, ".roll.tmp", &op->at, snapshot, true);
     if (r == 0)
         r = piece_open(l, op, p, SEGMENT_ENTRIES);
     if (r < 0)

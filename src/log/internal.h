@@ -149,9 +149,9 @@ int dir_make(struct env_disk *disk, const char *dir);
 /* Makes the names on the way to dir durable. */
 int dir_sync_path(struct env_disk *disk, const char *dir);
 
-/* snapshot.c; workers. */
+/* snapshot.c; workers. Without sync the file may have its name and be torn after a crash: its checksum tells. */
 int snapshot_write(struct env_disk *disk, const char *dir, const char *tmp_suffix, const struct log_position *at,
-                   struct slice body);
+                   struct slice body, bool sync);
 int snapshot_read(struct env_disk *disk, const char *dir, uint64_t index, uint8_t **ret_data, size_t *ret_size);
 
 /* table.c: reading a table; any thread. */

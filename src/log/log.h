@@ -123,6 +123,12 @@ struct log_sync {
 void log_sync_prepare(struct log *l, struct log_sync *job); /* owner: notes position and what is dirty */
 void log_sync_run(struct log_sync *job);                    /* blocking */
 void log_sync_done(struct log_sync *job);
+/* Instead of run, for many logs at a time: write, then one disk_sync_fs() for all of them, then finish for those whose
+ * write had no error. An error of disk_sync_fs() goes to their error. Blocking. */
+void log_sync_write(struct log_sync *job);
+void log_sync_finish(struct log_sync *job);
+/* Begins to write what run will sync, and doesn't wait for it. Blocking, before run. */
+void log_sync_write_back(const struct log_sync *job);
 bool log_is_dirty(const struct log *l);
 
 /* Blocking, at start: the newest intact partition snapshot at or below max_index (UINT64_MAX: any; those above the

@@ -94,21 +94,50 @@ static int unlink_kinds(struct log *l, uint64_t index, uint8_t kinds)
     return 0;
 }
 
-/* Snapshots are synced before they get their name, but the process may have died before the name was: then the newest
- * one can still be lost, and is no reason to remove older ones. */
+/* A name that isn't known to be durable, or a content. */
+static int sync_snapshot(struct log *l, uint64_t index)
+{
+    char path[LOG_PATH_SIZE];
+    struct disk_file *f;
+    int r;
+
+    segment_path(path, l->dir, index, SEGMENT_SNAPSHOT);
+    r = disk_open(l->disk, path, DISK_WRITE, &f);
+    if (r < 0)
+        return r;
+    r = disk_sync_data(f);
+    disk_close(f);
+    return r == 0 ? disk_sync_dir(l->disk, l->dir) : r;
+}
+
+/* The newest may be torn: it gets its name before both are durable. One that isn't is made durable, if it isn't yet,
+ * before older ones go. *ret_newest: of the file that stays, 0 none. */
 static int find_newest_snapshot(struct log *l, const struct scan *scan, uint64_t *ret_newest)
 {
+    uint64_t intact = 0, last = 0;
     unsigned count = 0;
 
-    *ret_newest = 0;
-    for (size_t i = 0; i < scan->n; i++) {
-        if ((scan->files[i].kinds & 1u << SEGMENT_SNAPSHOT) != 0) {
-            *ret_newest = scan->files[i].index;
-            count++;
-        }
+    for (size_t i = scan->n; i > 0; i--) {
+        uint64_t index = scan->files[i - 1].index;
+        _cleanup_(freep) uint8_t *data = NULL;
+        size_t size;
+        int r;
+
+        if ((scan->files[i - 1].kinds & 1u << SEGMENT_SNAPSHOT) == 0)
+            continue;
+        count++;
+        last = MAX(last, index);
+        if (intact != 0)
+            continue;
+        r = snapshot_read(l->disk, l->dir, index - 1, &data, &size);
+        if (r < 0 && r != -EBADMSG)
+            return r;
+        if (r != -EBADMSG)
+            intact = index;
     }
-    l->loose_snapshot = count > 0 ? *ret_newest - 1 : 0;
-    return count > 1 ? disk_sync_dir(l->disk, l->dir) : 0;
+    l->loose_snapshot = intact != 0 ? intact - 1 : 0;
+    *ret_newest = intact != 0 ? intact : last;
+    return intact != 0 && count > 1 ? sync_snapshot(l, intact) : 0;
 }
 
 /* Of the snapshots the newest stays, and those of live segments. */

@@ -3,7 +3,7 @@
 #include "base/crc32c.h"
 #include "log/internal.h"
 
-static int write_and_sync(struct env_disk *disk, const char *path, const struct iovec *iov, int n_iov)
+static int write_file(struct env_disk *disk, const char *path, const struct iovec *iov, int n_iov, bool sync)
 {
     struct disk_file *f;
     int r = disk_open(disk, path, DISK_WRITE | DISK_CREATE, &f);
@@ -13,7 +13,7 @@ static int write_and_sync(struct env_disk *disk, const char *path, const struct 
     r = disk_truncate(f, 0);
     if (r == 0)
         r = disk_pwritev(f, iov, n_iov, 0);
-    if (r == 0 && !GQ_BUG(SNAPSHOT_NOT_SYNCED)) {
+    if (r == 0 && sync && !GQ_BUG(SNAPSHOT_NOT_SYNCED)) {
         r = disk_sync_data(f);
         if (r == -ENOSPC || r == -EDQUOT)
             r = -EIO; /* a sync that failed is never tried again */
@@ -23,7 +23,7 @@ static int write_and_sync(struct env_disk *disk, const char *path, const struct 
 }
 
 int snapshot_write(struct env_disk *disk, const char *dir, const char *tmp_suffix, const struct log_position *at,
-                   struct slice body)
+                   struct slice body, bool sync)
 {
     const struct snapshot_header h = {
         .index = at->index,
@@ -42,7 +42,7 @@ int snapshot_write(struct env_disk *disk, const char *dir, const char *tmp_suffi
     segment_path(path, dir, at->index + 1, SEGMENT_SNAPSHOT);
     gq_assert(strlen(path) + strlen(tmp_suffix) < sizeof(tmp));
     strcpy(stpcpy(tmp, path), tmp_suffix);
-    r = write_and_sync(disk, tmp, iov, ARRAY_SIZE(iov));
+    r = write_file(disk, tmp, iov, ARRAY_SIZE(iov), sync);
     if (r == 0)
         r = disk_rename(disk, tmp, path);
     if (r < 0)

@@ -121,6 +121,19 @@ static int sync_items(const struct log *l, const struct sync_op *op)
     return 0;
 }
 
+/* The newer one is durable. */
+static int remove_old_snapshot(const struct log *l, const struct sync_op *op)
+{
+    char path[LOG_PATH_SIZE];
+    int r;
+
+    if (op->old_snapshot == 0)
+        return 0;
+    segment_path(path, l->dir, op->old_snapshot + 1, SEGMENT_SNAPSHOT);
+    r = disk_unlink(l->disk, path);
+    return r == -ENOENT ? 0 : r;
+}
+
 void log_sync_run(struct log_sync *job)
 {
     struct sync_op *op = job->result;
@@ -130,19 +143,43 @@ void log_sync_run(struct log_sync *job)
     close_list_run(&op->to_close);
     r = sync_items(l, op);
     if (r == 0 && op->write_snapshot)
-        r = snapshot_write(l->disk, l->dir, ".sync.tmp", &job->snapshot_at, job->snapshot);
+        r = snapshot_write(l->disk, l->dir, ".sync.tmp", &job->snapshot_at, job->snapshot, true);
     if (r == 0 && (op->names || op->write_snapshot) && !GQ_BUG(SEGMENT_NAME_NOT_SYNCED))
         r = disk_sync_dir(l->disk, l->dir);
     if (r == 0 && op->path && !GQ_BUG(LOG_DIR_NOT_SYNCED))
         r = dir_sync_path(l->disk, l->dir);
-    if (r == 0 && op->old_snapshot != 0) {
-        char path[LOG_PATH_SIZE];
-
-        segment_path(path, l->dir, op->old_snapshot + 1, SEGMENT_SNAPSHOT);
-        r = disk_unlink(l->disk, path);
-        r = r == -ENOENT ? 0 : r;
-    }
+    if (r == 0)
+        r = remove_old_snapshot(l, op);
     job->error = r;
+}
+
+void log_sync_write(struct log_sync *job)
+{
+    struct sync_op *op = job->result;
+    const struct log *l = job->log;
+
+    close_list_run(&op->to_close);
+    if (op->write_snapshot)
+        job->error = snapshot_write(l->disk, l->dir, ".sync.tmp", &job->snapshot_at, job->snapshot, false);
+}
+
+void log_sync_finish(struct log_sync *job)
+{
+    job->error = remove_old_snapshot(job->log, job->result);
+}
+
+void log_sync_write_back(const struct log_sync *job)
+{
+    const struct sync_op *op = job->result;
+
+    for (unsigned i = 0; i < op->n_items; i++) {
+        for (unsigned part = 0; part < SEGMENT_N_PARTS; part++) {
+            struct disk_file *f = op->items[i].files[part];
+
+            if (f != NULL && (op->items[i].parts & 1u << part) != 0)
+                disk_write_back(f, 0, 0);
+        }
+    }
 }
 
 void log_sync_done(struct log_sync *job)

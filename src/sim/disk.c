@@ -79,6 +79,11 @@ struct env_disk *sim_disk_env(struct sim_disk *d)
     return &d->env;
 }
 
+void sim_disk_set_sync_fs(struct sim_disk *d, bool supported)
+{
+    d->has_sync_fs = supported;
+}
+
 void sim_disk_set_capacity(struct sim_disk *d, uint64_t bytes)
 {
     d->tree.space.capacity_pages = bytes / PAGE_SIZE;

@@ -33,6 +33,8 @@ struct sim_disk;
     X(READ_CACHED) \
     X(WRITE) \
     X(SYNC_DATA) \
+    X(WRITE_BACK) \
+    X(SYNC_FS) \
     X(ALLOCATE) \
     X(TRUNCATE) \
     X(RENAME) \
@@ -58,6 +60,9 @@ struct sim_disk *sim_disk_new(struct sim_prng *prng);
 void sim_disk_free(struct sim_disk *d);
 
 struct env_disk *sim_disk_env(struct sim_disk *d);
+
+/* Whether sync_fs() is supported; it isn't at first. With a prng write_back() persists some. */
+void sim_disk_set_sync_fs(struct sim_disk *d, bool supported);
 
 /* Bytes for the contents of files, counted in blocks of 4 KiB; beyond it writes and allocations give -ENOSPC. */
 void sim_disk_set_capacity(struct sim_disk *d, uint64_t bytes);
@@ -105,7 +110,7 @@ uint64_t sim_disk_steps(const struct sim_disk *d);
 bool sim_disk_is_dead(const struct sim_disk *d);
 
 /* Of the calls of this kind from now on, lets `skip` pass, then fails `count` of them with the (negative) error.
- * At most 16 at a time. A failed sync_data does what Linux does: the bytes count as clean afterwards and are read
+ * At most 24 at a time. A failed sync_data does what Linux does: the bytes count as clean afterwards and are read
  * from the cache, the next sync succeeds, and the medium doesn't have them. */
 void sim_disk_fail(struct sim_disk *d, enum sim_disk_call call, uint64_t skip, uint64_t count, int err);
 

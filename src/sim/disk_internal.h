@@ -5,7 +5,7 @@
 
 #include "sim/disk_tree.h"
 
-#define MAX_FAULTS 16
+#define MAX_FAULTS 24
 
 struct fault {
     enum sim_disk_call call;
@@ -19,6 +19,7 @@ struct sim_disk {
     struct sim_prng *prng;
     struct list files; /* open handles of the process that lives now */
     bool locked, dead;
+    bool has_sync_fs;
     uint64_t steps, steps_left; /* left: UINT64_MAX while no crash is set */
     uint64_t calls[SIM_DISK_N_CALLS];
     struct fault faults[MAX_FAULTS];

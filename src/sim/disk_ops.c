@@ -204,6 +204,43 @@ static int do_sync_data(struct disk_file *file)
     return 0;
 }
 
+static void do_write_back(struct disk_file *file, uint64_t offset, uint64_t size)
+{
+    struct sim_file *f = file_of(file);
+    struct sim_disk *d = disk_of(file->disk);
+    struct draw half = { d->prng, 4, 4, 0 };
+
+    if (enter_file(f, SIM_DISK_WRITE_BACK) == 0 && d->prng != NULL)
+        content_writeback(&f->inode->content, &half);
+}
+
+static int do_sync_fs(struct env_disk *env)
+{
+    struct sim_disk *d = disk_of(env);
+    int fault = sim_disk_enter(d, SIM_DISK_SYNC_FS), r;
+    struct draw half = { d->prng, d->prng != NULL ? 4 : 0, d->prng != NULL ? 4 : 0, 0 };
+    struct inode *i;
+
+    if (d->dead)
+        return -EIO;
+    if (!d->has_sync_fs)
+        return -EOPNOTSUPP;
+    r = sim_disk_step(d);
+    if (r < 0)
+        return r;
+    list_foreach (&d->tree.inodes, i, link) {
+        if (!i->is_dir && fault == 0)
+            content_sync(&i->content);
+        else if (!i->is_dir)
+            content_sync_failed(&i->content, &half);
+    }
+    if (fault == 0) {
+        tree_writeback(&d->tree, SIZE_MAX);
+        tree_reap(&d->tree);
+    }
+    return fault;
+}
+
 static int do_allocate(struct disk_file *file, uint64_t offset, uint64_t size)
 {
     struct sim_file *f = file_of(file);
@@ -421,12 +458,14 @@ const struct env_disk_ops sim_disk_ops = {
     .pread_cached = do_pread_cached,
     .pwritev = do_pwritev,
     .sync_data = do_sync_data,
+    .write_back = do_write_back,
     .allocate = do_allocate,
     .truncate = do_truncate,
     .rename = do_rename,
     .unlink = do_unlink,
     .mkdir = do_mkdir,
     .sync_dir = do_sync_dir,
+    .sync_fs = do_sync_fs,
     .list = do_list,
     .space = do_space,
     .lock = do_lock,

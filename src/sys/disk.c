@@ -258,12 +258,14 @@ int sys_disk_new(const char *data_dir, struct env_disk **ret)
         .pread_cached = sys_file_pread_cached,
         .pwritev = sys_file_pwritev,
         .sync_data = sys_file_sync_data,
+        .write_back = sys_file_write_back,
         .allocate = sys_file_allocate,
         .truncate = sys_file_truncate,
         .rename = name_rename,
         .unlink = name_unlink,
         .mkdir = name_mkdir,
         .sync_dir = dir_sync,
+        .sync_fs = sys_disk_sync_fs,
         .list = dir_list,
         .space = space,
         .lock = lock,
@@ -285,6 +287,7 @@ int sys_disk_new(const char *data_dir, struct env_disk **ret)
     d->base.ops = &ops;
     d->dir_fd = fd;
     d->lock_fd = -1;
+    d->owns_fs = sys_disk_owns_fs(fd);
     atomic_init(&d->nowait_fails, false);
     *ret = &d->base;
     return 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Inside of the real disk: one open file, and the calls that move its bytes (disk_io.c). */
+/* Inside of the real disk: one open file, and the calls that move its bytes (disk_io.c) and sync all files at once
+ * (disk_sync.c). */
 
 #include <stdatomic.h>
 
@@ -11,6 +12,7 @@ struct sys_disk {
     struct env_disk base;
     int dir_fd;
     int lock_fd;              /* -1 while not locked */
+    bool owns_fs;             /* the file system holds the data directory only, and can be synced as a whole */
     atomic_bool nowait_fails; /* the file system doesn't know RWF_NOWAIT */
 };
 
@@ -34,5 +36,8 @@ ssize_t sys_file_pread(struct disk_file *f, void *to, size_t size, uint64_t offs
 ssize_t sys_file_pread_cached(struct disk_file *f, void *to, size_t size, uint64_t offset);
 int sys_file_pwritev(struct disk_file *f, const struct iovec *iov, int n_iov, uint64_t offset);
 int sys_file_sync_data(struct disk_file *f);
+void sys_file_write_back(struct disk_file *f, uint64_t offset, uint64_t size);
 int sys_file_allocate(struct disk_file *f, uint64_t offset, uint64_t size);
 int sys_file_truncate(struct disk_file *f, uint64_t size);
+bool sys_disk_owns_fs(int dir_fd);
+int sys_disk_sync_fs(struct env_disk *d);

@@ -140,6 +140,11 @@ int sys_file_sync_data(struct disk_file *f)
     return r < 0 ? -errno : 0;
 }
 
+void sys_file_write_back(struct disk_file *f, uint64_t offset, uint64_t size)
+{
+    (void)sync_file_range(to_sys_file(f)->fd, (off64_t)offset, (off64_t)size, SYNC_FILE_RANGE_WRITE);
+}
+
 int sys_file_allocate(struct disk_file *f, uint64_t offset, uint64_t size)
 {
     int r;

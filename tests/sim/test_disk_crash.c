@@ -62,6 +62,52 @@ START_TEST(unsynced_names_and_bytes_go)
 }
 END_TEST
 
+START_TEST(one_sync_for_all)
+{
+    put("a", "bytes", false);
+    disk_mkdir(env, "d");
+    put("d/b", "more", false);
+    ck_assert_int_eq(disk_sync_fs(env), -EOPNOTSUPP);
+    sim_disk_set_sync_fs(disk, true);
+    ck_assert_int_eq(disk_sync_fs(env), 0);
+    put("a", "later", false);
+    sim_disk_crash(disk, SIM_CRASH_NOTHING, NULL);
+    ck_assert_str_eq(get(env, "a"), "bytes");
+    ck_assert_str_eq(get(env, "d/b"), "more");
+    sim_disk_fail(disk, SIM_DISK_SYNC_FS, 0, 1, -EIO);
+    put("a", "again", false);
+    ck_assert_int_eq(disk_sync_fs(env), -EIO);
+    ck_assert_int_eq(disk_sync_fs(env), 0); /* which doesn't bring back what was lost */
+    ck_assert_str_eq(get(env, "a"), "again");
+    sim_disk_crash(disk, SIM_CRASH_NOTHING, NULL);
+    ck_assert_str_ne(get(env, "a"), "again");
+}
+END_TEST
+
+START_TEST(written_back_is_durable_in_part)
+{
+    bool any = false;
+
+    for (int i = 0; i < 40; i++) {
+        struct sim_prng p;
+        struct sim_disk *d;
+        struct disk_file *f;
+
+        sim_prng_init(&p, (uint64_t)i);
+        d = sim_disk_new(&p);
+        ck_assert_int_eq(disk_open(sim_disk_env(d), "f", DISK_WRITE | DISK_CREATE, &f), 0);
+        ck_assert_int_eq(disk_sync_dir(sim_disk_env(d), ""), 0);
+        ck_assert_int_eq(disk_pwrite(f, "x", 1, 0), 0);
+        disk_write_back(f, 0, 1);
+        disk_close(f);
+        sim_disk_crash(d, SIM_CRASH_NOTHING, NULL);
+        any = any || strcmp(get(sim_disk_env(d), "f"), "x") == 0;
+        sim_disk_free(d);
+    }
+    ck_assert(any);
+}
+END_TEST
+
 START_TEST(lucky_crash_keeps_all)
 {
     put("a", "bytes", false);
@@ -423,6 +469,8 @@ Suite *disk_crash_suite(void)
     Suite *s = suite_create("disk_crash");
 
     suite_add_with(s, unsynced_names_and_bytes_go, setup, teardown);
+    suite_add_with(s, one_sync_for_all, setup, teardown);
+    suite_add(s, written_back_is_durable_in_part);
     suite_add_with(s, lucky_crash_keeps_all, setup, teardown);
     suite_add_with(s, truncated_bytes_may_come_back, setup, teardown);
     suite_add_with(s, dead_handles_give_eio, setup, teardown);

@@ -60,6 +60,9 @@ START_TEST(each_kind_can_fail)
     ck_assert_int_eq(disk_pread_cached(file, &byte, 1, 0), -ENOMEM);
     ck_assert_int_eq(disk_pwrite(file, "x", 1, 0), -ENOMEM);
     ck_assert_int_eq(disk_sync_data(file), -ENOMEM);
+    disk_write_back(file, 0, 1);
+    sim_disk_set_sync_fs(disk, true);
+    ck_assert_int_eq(disk_sync_fs(env), -ENOMEM);
     ck_assert_int_eq(disk_allocate(file, 0, 1), -ENOMEM);
     ck_assert_int_eq(disk_truncate(file, 1), -ENOMEM);
     ck_assert_int_eq(disk_rename(env, "f", "g"), -ENOMEM);

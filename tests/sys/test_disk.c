@@ -311,6 +311,20 @@ START_TEST(one_lock_at_a_time)
 }
 END_TEST
 
+/* A directory of a file system that holds more than it is never synced as a whole. */
+START_TEST(a_part_of_a_file_system_is_not_synced_as_a_whole)
+{
+    FIXTURE;
+    struct disk_file *f = must_open(fx.disk, "f", DISK_WRITE | DISK_CREATE);
+
+    ck_assert_int_eq(disk_pwrite(f, "x", 1, 0), 0);
+    disk_write_back(f, 0, 1);
+    disk_write_back(f, 1 << 20, 1 << 20);
+    ck_assert_int_eq(disk_sync_fs(fx.disk), -EOPNOTSUPP);
+    disk_close(f);
+}
+END_TEST
+
 Suite *disk_suite(void)
 {
     Suite *s = suite_create("disk");
@@ -325,6 +339,7 @@ Suite *disk_suite(void)
     suite_add(s, direct_files_keep_to_blocks);
     suite_add(s, cached_reads_give_what_is_in_memory);
     suite_add(s, allocate_keeps_the_size);
+    suite_add(s, a_part_of_a_file_system_is_not_synced_as_a_whole);
     suite_add(s, directories);
     suite_add(s, space_is_told);
     suite_add(s, one_lock_at_a_time);
