@@ -227,24 +227,29 @@ static void take(struct journal *j, struct journal_request *r)
     apply(j, fl->file, r);
 }
 
-/* Whether live files may take so many bytes more for large records: one file of the budget is left to the small ones,
- * which let old files go. A single file can't go, so it is never waited for. */
-static bool has_budget(const struct journal *j, uint64_t more)
+/* Files of the budget that are kept from a request: the last two for what lets old files go, of these one for small
+ * records, CHECKPOINTs among them. */
+static unsigned kept_files(const struct journal_request *r)
 {
-    return list_first(&j->files, struct journal_file, link) == j->current ||
-           journal_live_bytes(j) + more + j->config.file_size_bytes <= j->config.size_bytes;
+    return is_small(r) ? 0 : r->kind == JOURNAL_RELOCATED ? 1 : 2;
+}
+
+/* Whether the request may go when live files take so many bytes. A single file can't go, so it is never waited for. */
+static bool has_budget(const struct journal *j, const struct journal_request *r, uint64_t live_bytes)
+{
+    return is_small(r) || list_first(&j->files, struct journal_file, link) == j->current ||
+           live_bytes + kept_files(r) * j->config.file_size_bytes <= j->config.size_bytes;
 }
 
 static void take_in_order(struct journal *j)
 {
     struct journal_flight *fl = &j->flight;
-    bool may_go = has_budget(j, 0);
+    uint64_t live = journal_live_bytes(j);
     struct journal_request *r;
 
     while ((r = list_first(&j->waiting, struct journal_request, link)) != NULL) {
-        if (!may_go && !is_small(r))
-            break;
-        if ((fl->n_records > 0 && fl->record_bytes + request_bytes(r) > JOURNAL_FLIGHT_MAX) || !fits(fl, r))
+        if ((fl->n_records > 0 && fl->record_bytes + request_bytes(r) > JOURNAL_FLIGHT_MAX) ||
+            !has_budget(j, r, live) || !fits(fl, r))
             break;
         take(j, r);
     }
@@ -257,6 +262,7 @@ static void take_in_order(struct journal *j)
 static struct journal_request *take_small(struct journal *j)
 {
     struct journal_request *r, *tmp, *left = NULL;
+    uint64_t live = journal_live_bytes(j);
     bool copies_stay = false;
 
     j->n_rounds++;
@@ -265,7 +271,7 @@ static struct journal_request *take_small(struct journal *j)
         bool may_pass = is_copy || r->kind == JOURNAL_CHECKPOINT || r->kind == JOURNAL_HARD_STATE;
         bool may_go = (is_small(r) || (is_copy && !copies_stay)) && (may_pass || r->owner->passed_by != j->n_rounds);
 
-        if (may_go && fits(&j->flight, r)) {
+        if (may_go && has_budget(j, r, live) && fits(&j->flight, r)) {
             take(j, r);
             continue;
         }
@@ -308,14 +314,6 @@ static void switch_file(struct journal *j)
     j->need_bytes = 0;
 }
 
-/* Whether the file of the budget that is kept may be begun for this one. Copies wait when there is none left; small
- * records never do. */
-static bool may_use_last(const struct journal *j, const struct journal_request *r)
-{
-    return is_small(r) ||
-           (j->next != NULL && journal_live_bytes(j) + j->next->header.file_size <= j->config.size_bytes);
-}
-
 /* Goes on with the next file when that is ready and large enough for the request. */
 static bool use_next(struct journal *j, const struct journal_request *r)
 {
@@ -329,6 +327,7 @@ static bool use_next(struct journal *j, const struct journal_request *r)
 /* False when nothing can be flushed now. */
 static bool flight_fill(struct journal *j)
 {
+    uint64_t live_then = journal_live_bytes(j) + (j->next != NULL ? j->next->header.file_size : 0);
     struct journal_request *first, *left;
 
     take_in_order(j);
@@ -336,7 +335,7 @@ static bool flight_fill(struct journal *j)
     j->full = false;
     if (j->flight.n_records > 0 || first == NULL)
         return j->flight.n_records > 0;
-    if (is_small(first) || has_budget(j, j->next != NULL ? j->next->header.file_size : 0)) {
+    if (has_budget(j, first, live_then)) {
         if (use_next(j, first)) {
             take_in_order(j);
             gq_assert(j->flight.n_records > 0);
@@ -348,7 +347,7 @@ static bool flight_fill(struct journal *j)
     if (j->space_error == 0 && !j->full)
         return false;
     left = take_small(j);
-    if (j->flight.n_records == 0 && left != NULL && j->full && may_use_last(j, left) && use_next(j, left))
+    if (j->flight.n_records == 0 && left != NULL && j->full && has_budget(j, left, live_then) && use_next(j, left))
         take_small(j);
     return j->flight.n_records > 0;
 }

@@ -27,8 +27,8 @@
 /* Room for a header, tables, a reserve and something to write. */
 #define JOURNAL_FILE_SIZE_MIN (64 * 1024)
 
-/* The current file, one that waits for a checkpoint, and one that is left to small records. */
-#define JOURNAL_FILES_MIN 3
+/* The current file, one that waits for a checkpoint, one that is left to copies, and one to small records. */
+#define JOURNAL_FILES_MIN 4
 
 /* Copies take at most this part of the budget. */
 #define JOURNAL_RELOCATED_PART 8

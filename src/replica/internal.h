@@ -41,8 +41,9 @@ struct replica_tail {
     uint32_t head, count;
 };
 
-/* The only changing job of the log that can be in flight: append, sync or cut. */
+/* An append or a cut of the log, at most one in flight; beside it a sync, which is part of a round. */
 struct replica_job;
+struct replica_sync;
 
 /* A partition snapshot can't outgrow this: producer ids per partition are capped. */
 #define REPLICA_SNAPSHOT_MAX (64u << 20)
@@ -92,6 +93,9 @@ struct replica {
     struct list cold;                 /* READ and LIST_OFFSETS ops at a worker */
 
     struct replica_job *job;
+    struct replica_sync *sync;
+    struct list round_link;  /* shard->checkpoints, or the members of the round */
+    uint64_t round_index;    /* in the round: up to where it has to be stored */
     uint64_t unstored_bytes; /* committed since the last append job was made */
     uint64_t dirty_since_ns;
     uint64_t retry_ns;         /* after ENOSPC; 0 none */
@@ -102,7 +106,6 @@ struct replica {
     /* Bytes of envelopes since the start: of all, of those in a segment, of those up to the checkpoint. */
     uint64_t proposed_bytes, stored_bytes, checkpoint_bytes;
     struct replica_relocation *relocation; /* under way, or NULL */
-    uint64_t relocated_ns;                 /* when the last one began */
     unsigned n_reads;                      /* READ ops that came home well and weren't released yet */
     bool replaying;                        /* at start: nothing goes to the lane */
     bool open;                             /* leads, and its own first entry of the term is applied */
@@ -200,6 +203,8 @@ void replica_requests_forget(struct replica *r);
 void replica_set_blocked(struct replica *r, bool blocked);
 void replica_store_kick(struct replica *r);
 void replica_store_continue(struct replica *r);
+/* A job met an error. */
+void replica_store_failed(struct replica *r, int err);
 /* Blocking, at start: appends the first entries of the tail. */
 int replica_store_blocking(struct replica *r);
 void replica_journal_state(struct replica *r, enum journal_request_kind kind, const struct journal_group_state *state);
@@ -222,6 +227,11 @@ void replica_relocate(struct replica *r);
 bool replica_is_loading(const struct replica *r);
 /* Frees what the journal will not answer any more. */
 void replica_relocation_forget(struct replica *r);
+
+/* round.c: begins a round, or goes on with it. */
+void replica_round_poll(struct replica_shard *shard);
+/* A replica that ends wants no checkpoint any more. */
+void replica_round_leave(struct replica *r);
 
 /* recycle.c: does what can't wait for replica_shard_recycle(). Returns when it wants to be called again. */
 uint64_t replica_recycle_poll(struct replica_shard *shard);

@@ -51,16 +51,19 @@ static uint64_t relocation_room(const struct replica_shard *shard)
 }
 
 /* A full journal may lack the room for copies. */
-static bool is_stuck(const struct replica *r)
+static bool is_stuck(const struct replica_shard *shard)
 {
-    return r->shard->now_ns - r->relocated_ns > STUCK_NS;
+    return journal_is_full(shard->journal) && shard->n_relocations > 0 &&
+           shard->now_ns - shard->relocated_ns > STUCK_NS;
 }
 
 /* The smallest first, so that as many as possible are relocated. False: it has to be checkpointed. */
 static bool relocate(struct replica_shard *shard, const struct pin *p)
 {
+    if (is_stuck(shard))
+        return false;
     if (p->replica->relocation != NULL)
-        return !journal_is_full(shard->journal) || !is_stuck(p->replica);
+        return true;
     if (p->bytes >= RELOCATE_BYTES || !replica_can_relocate(p->replica) ||
         replica_relocation_size(p->replica) > relocation_room(shard))
         return false;

@@ -71,6 +71,7 @@ static void relocation_end(struct replica *r)
     if (m->loading)
         r->shard->loading_size -= m->charged;
     r->shard->n_relocations--;
+    r->shard->relocated_ns = r->shard->now_ns;
     free(m->data);
     free(m);
 }
@@ -193,7 +194,8 @@ void replica_relocate(struct replica *r)
     m->charged = replica_relocation_size(r);
     m->loading = true;
     r->relocation = m;
-    r->relocated_ns = r->shard->now_ns;
+    if (r->shard->n_relocations == 0)
+        r->shard->relocated_ns = r->shard->now_ns;
     r->shard->loading_size += m->charged;
     r->shard->n_relocations++;
     for (uint64_t i = MAX(first, stored + 1); i <= r->applied_index; i++)

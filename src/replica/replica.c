@@ -33,6 +33,7 @@ static struct replica *replica_alloc(struct replica_shard *shard, const struct r
     list_init(&r->dirty_link);
     list_init(&r->held);
     list_init(&r->held_link);
+    list_init(&r->round_link);
     list_init(&r->watchers);
     list_init(&r->parked);
     list_init(&r->cold);
@@ -92,6 +93,7 @@ void replica_free(struct replica *r)
     replica_set_blocked(r, false);
     list_remove(&r->dirty_link);
     list_remove(&r->held_link);
+    list_remove(&r->round_link);
     producer_state_free(r->producers);
     log_free(r->log);
     if (r->destroy_job != NULL)
@@ -261,7 +263,7 @@ static bool is_removing(const struct replica *r)
 
 bool replica_is_quiet(const struct replica *r)
 {
-    return r->job == NULL && list_is_empty(&r->cold) && !replica_is_loading(r) && !is_removing(r);
+    return r->job == NULL && r->sync == NULL && list_is_empty(&r->cold) && !replica_is_loading(r) && !is_removing(r);
 }
 
 bool replica_is_idle(const struct replica *r)
@@ -332,6 +334,7 @@ void replica_destroy(struct replica *r, void (*done)(void *ctx), void *ctx)
     replica_set_blocked(r, false);
     replica_kept_drop_all(r);
     replica_unhold_all(r, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION);
+    replica_round_leave(r);
     fail_all(r, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION);
     replica_settle(r);
 }

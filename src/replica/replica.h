@@ -20,6 +20,21 @@
 
 struct replica;
 
+/* Of the checkpoints of a shard, one at a time; see round.c. */
+struct replica_round {
+    struct lane_work work;
+    struct list members;
+    enum {
+        REPLICA_ROUND_NONE,
+        REPLICA_ROUND_STORING, /* members append what is outstanding */
+        REPLICA_ROUND_SYNCING,
+    } phase;
+    struct replica_sync **syncs; /* one for each member */
+    size_t n_syncs, n_begun, n_running;
+    struct env_disk *disk;
+    bool no_sync_fs; /* the disk can't */
+};
+
 /* What all replicas of a shard share; made by the node, outlives them. */
 struct replica_shard {
     struct env *env; /* of the owner reactor */
@@ -42,19 +57,22 @@ struct replica_shard {
     /* Memory of entries that are proposed or committed and not yet in a segment. Producers wait beyond the budget, the
      * node's own entries don't. */
     size_t pending_bytes;
-    size_t replay_store_at;    /* at start: so many pending bytes go to segments before more is replayed */
-    size_t write_budget;       /* of pending_bytes */
-    size_t group_budget;       /* of one group's part of it */
-    struct list held;          /* replicas with PRODUCE ops that wait for room: whose turn is next comes first */
-    unsigned n_held;           /* such ops */
-    bool full;                 /* one of them waits for room in the shard: no other op passes it */
-    bool room_made;            /* since they were last looked at */
-    struct list kept;          /* entries of all replicas that are in segments and still in memory, oldest first */
-    size_t kept_bytes;         /* their memory */
-    size_t read_budget;        /* of kept_bytes */
-    unsigned n_blocked;        /* replicas whose segment met a full disk: Produce is refused until they got on */
+    size_t replay_store_at;  /* at start: so many pending bytes go to segments before more is replayed */
+    size_t write_budget;     /* of pending_bytes */
+    size_t group_budget;     /* of one group's part of it */
+    struct list held;        /* replicas with PRODUCE ops that wait for room: whose turn is next comes first */
+    unsigned n_held;         /* such ops */
+    bool full;               /* one of them waits for room in the shard: no other op passes it */
+    bool room_made;          /* since they were last looked at */
+    struct list kept;        /* entries of all replicas that are in segments and still in memory, oldest first */
+    size_t kept_bytes;       /* their memory */
+    size_t read_budget;      /* of kept_bytes */
+    unsigned n_blocked;      /* replicas whose segment met a full disk: Produce is refused until they got on */
+    struct list checkpoints; /* replicas that want one, for the next round */
+    struct replica_round round;
     unsigned n_relocations;    /* under way */
     uint64_t loading_size;     /* of entries that will be relocated and aren't with the journal yet */
+    uint64_t relocated_ns;     /* when the last one ended, or the first of them began */
     uint64_t recycled_ns;      /* last look at what holds the journal's files */
     bool recycle_again;        /* as soon as some of the relocations are done */
     bool dead;                 /* fatal() was called: nothing is written any more */
@@ -157,7 +175,8 @@ void replica_propose_command(struct replica *r, struct replica_command *c, struc
  * committed entries to workers. Returns when it wants to be
  * called again at the latest (ns, UINT64_MAX: not by itself). */
 uint64_t replica_shard_poll(struct replica_shard *shard);
-/* Makes everything up to at least index durable in segments and journals a checkpoint. */
+/* Makes everything up to at least index durable in segments and journals a checkpoint, with the next round: that is
+ * begun by the poll, so that those who want one at the same time go together. */
 void replica_checkpoint(struct replica *r, uint64_t index);
 /* Sees to it that what holds the journal's oldest files lets go of them, when the journal uses more than half of its
  * budget or lacks space: small partitions are relocated, others checkpointed. Call it now and then while the journal is

@@ -11,7 +11,6 @@
 
 enum job_kind {
     JOB_APPEND,
-    JOB_SYNC,
     JOB_CUT,
 };
 
@@ -21,12 +20,9 @@ struct replica_job {
     enum job_kind kind;
     union {
         struct log_append append;
-        struct log_sync sync;
         struct log_cut cut;
     };
-    uint8_t *snapshot;
     uint64_t first_index;
-    uint64_t stored_bytes; /* of entries up to what a sync makes durable */
     struct log_append_entry entries[];
 };
 
@@ -43,9 +39,6 @@ static void job_run(struct lane_work *work)
     switch (job->kind) {
     case JOB_APPEND:
         log_append_run(&job->append);
-        break;
-    case JOB_SYNC:
-        log_sync_run(&job->sync);
         break;
     case JOB_CUT:
         log_cut_run(&job->cut);
@@ -128,20 +121,6 @@ static void appended(struct replica *r, struct replica_job *job)
     }
 }
 
-static void synced(struct replica *r, const struct log_position *at, uint64_t bytes)
-{
-    r->checkpoint_index = at->index;
-    r->checkpoint_checksum = at->checksum;
-    r->checkpoint_bytes = bytes;
-    replica_journal_state(r, JOURNAL_CHECKPOINT,
-                          &(struct journal_group_state){
-                              .checkpoint_index = at->index,
-                              .checkpoint_term = at->term,
-                              .checkpoint_offset = at->next_offset,
-                              .checkpoint_checksum = at->checksum,
-                          });
-}
-
 static bool is_space_error(int err)
 {
     return err == -ENOSPC || err == -EDQUOT;
@@ -156,7 +135,7 @@ void replica_set_blocked(struct replica *r, bool blocked)
 }
 
 /* Tried again by the poll. A look-up that waits for the segment isn't kept for as long as that takes. */
-static void job_failed(struct replica *r, int err)
+void replica_store_failed(struct replica *r, int err)
 {
     struct list *link;
 
@@ -187,21 +166,14 @@ static void job_done(struct lane_work *work)
         if (err == 0)
             appended(r, job);
         break;
-    case JOB_SYNC:
-        err = job->sync.error;
-        log_sync_done(&job->sync);
-        if (err == 0 && !GQ_BUG(CHECKPOINT_BEFORE_SYNC))
-            synced(r, &job->sync.position, job->stored_bytes);
-        break;
     case JOB_CUT:
         err = job->cut.error;
         log_cut_done(&job->cut);
         break;
     }
-    free(job->snapshot);
     free(job);
     if (err != 0)
-        job_failed(r, err);
+        replica_store_failed(r, err);
     else
         replica_set_blocked(r, false);
     if (r->destroyed)
@@ -272,42 +244,6 @@ static void submit_append(struct replica *r)
     job_submit(r, append_job_new(r, MIN(n_unstored(r), STORE_JOB_ENTRIES)));
 }
 
-/* Applied entries are in the log or wait for it in the tail. */
-static struct log_position applied_position(const struct replica *r)
-{
-    const struct replica_entry *e = tail_by_index(&r->tail, r->applied_index);
-
-    if (e == NULL)
-        return log_end(r->log);
-    return (struct log_position){
-        .index = e->index,
-        .term = e->term,
-        .next_offset = r->applied_offset,
-        .checksum = e->checksum,
-    };
-}
-
-static void submit_sync(struct replica *r)
-{
-    struct replica_job *job = xcalloc(1, sizeof(*job));
-    struct wr w;
-    size_t size = 0;
-
-    wr_init_growing(&w, 256, REPLICA_SNAPSHOT_MAX);
-    replica_snapshot_write(r, &w);
-    job->snapshot = wr_take(&w, &size);
-    gq_assert(job->snapshot != NULL);
-    job->kind = JOB_SYNC;
-    job->stored_bytes = r->stored_bytes;
-    job->sync.log = r->log;
-    job->sync.snapshot = slice_make(job->snapshot, size);
-    job->sync.snapshot_at = applied_position(r);
-    log_sync_prepare(r->log, &job->sync);
-    job_submit(r, job);
-    if (GQ_BUG(CHECKPOINT_BEFORE_SYNC))
-        synced(r, &job->sync.position, job->stored_bytes);
-}
-
 static bool submit_cut(struct replica *r)
 {
     struct replica_job *job = xcalloc(1, sizeof(*job));
@@ -322,22 +258,20 @@ static bool submit_cut(struct replica *r)
     return true;
 }
 
-/* One changing job at a time: entries first, then what a checkpoint waits for, then files to remove. */
+/* One job of these at a time: entries first, then files to remove. Syncs go beside them. */
 void replica_store_kick(struct replica *r)
 {
     if (r->job != NULL || r->destroyed || r->shard->dead || r->retry_ns > r->shard->now_ns)
         return;
     if (n_unstored(r) > 0)
         submit_append(r);
-    else if (r->checkpoint_wanted > r->checkpoint_index && log_end(r->log).index > r->checkpoint_index)
-        submit_sync(r);
     else
         submit_cut(r);
 }
 
 static bool store_is_urgent(const struct replica *r)
 {
-    return r->unstored_bytes >= STORE_BATCH_BYTES || r->checkpoint_wanted > r->checkpoint_index ||
+    return r->unstored_bytes >= STORE_BATCH_BYTES || r->checkpoint_wanted > log_end(r->log).index ||
            !list_is_empty(&r->queries) || replica_shard_is_pressed(r->shard);
 }
 
@@ -357,6 +291,7 @@ void replica_store_continue(struct replica *r)
         list_dirty(r);
     if (n_unstored(r) == 0 || store_is_urgent(r))
         replica_store_kick(r);
+    replica_round_poll(r->shard);
 }
 
 void replica_mark_dirty(struct replica *r, size_t bytes)
@@ -371,14 +306,12 @@ void replica_mark_dirty(struct replica *r, size_t bytes)
 
 /* The list is in order of dirty_since, so the walk ends at the first that is not due. A replica whose job is in flight
  * or waits for a retry goes to the end. */
-uint64_t replica_shard_poll(struct replica_shard *shard)
+static uint64_t poll_dirty(struct replica_shard *shard)
 {
-    uint64_t next = replica_recycle_poll(shard);
+    bool pressure = replica_shard_is_pressed(shard);
+    uint64_t next = UINT64_MAX;
     struct replica *r, *tmp;
-    bool pressure;
 
-    replica_admit_held(shard);
-    pressure = replica_shard_is_pressed(shard);
     list_foreach_safe (&shard->dirty, r, tmp, dirty_link) {
         if (!pressure && r->dirty_since_ns + STORE_DELAY_NS > shard->now_ns)
             return MIN(next, r->dirty_since_ns + STORE_DELAY_NS);
@@ -392,10 +325,15 @@ uint64_t replica_shard_poll(struct replica_shard *shard)
     return next;
 }
 
-void replica_checkpoint(struct replica *r, uint64_t index)
+uint64_t replica_shard_poll(struct replica_shard *shard)
 {
-    r->checkpoint_wanted = MAX(r->checkpoint_wanted, MIN(index, r->applied_index));
-    replica_store_kick(r);
+    uint64_t next, due;
+
+    replica_admit_held(shard);
+    next = replica_recycle_poll(shard);
+    due = poll_dirty(shard);
+    replica_round_poll(shard);
+    return MIN(next, due);
 }
 
 bool replica_is_stored(const struct replica *r)

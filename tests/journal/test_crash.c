@@ -45,7 +45,7 @@ static struct rig *rig_small(uint64_t seed)
     struct rig *r = rig_new(seed);
 
     r->config.file_size_bytes = 128 * 1024;
-    r->config.size_bytes = 1024 * 1024;
+    r->config.size_bytes = 1280 * 1024;
     return r;
 }
 
