@@ -9,28 +9,6 @@
 
 /* ---- Append ---- */
 
-static size_t request_bytes(const struct journal_request *r)
-{
-    switch (r->kind) {
-    case JOURNAL_ENTRY:
-        return journal_record_size(sizeof(struct journal_disk_entry) + r->data[0].size + r->data[1].size) +
-               journal_direct_cost(r->data[1].size);
-    case JOURNAL_HARD_STATE:
-        return journal_record_size(sizeof(struct journal_disk_hard_state));
-    case JOURNAL_TRUNCATE:
-        return journal_record_size(sizeof(struct journal_disk_truncate));
-    case JOURNAL_CHECKPOINT: /* as if each were alone */
-        return journal_record_size(sizeof(struct journal_disk_checkpoints) + sizeof(struct journal_disk_checkpoint));
-    case JOURNAL_LOG_START:
-        return journal_record_size(sizeof(struct journal_disk_log_start));
-    case JOURNAL_IMAGE_INSTALLED:
-        return journal_record_size(sizeof(struct journal_disk_image));
-    case JOURNAL_FORGET:
-        return journal_record_size(sizeof(struct journal_disk_forget));
-    }
-    return 0;
-}
-
 static bool is_small(const struct journal_request *r)
 {
     return r->kind != JOURNAL_ENTRY && r->kind != JOURNAL_RELOCATED && r->kind != JOURNAL_TRUNCATE &&

@@ -110,12 +110,21 @@ static int sync_snapshot(struct log *l, uint64_t index)
     return r == 0 ? disk_sync_dir(l->disk, l->dir) : r;
 }
 
+static unsigned count_snapshots(const struct scan *scan)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < scan->n; i++)
+        n += (scan->files[i].kinds & 1u << SEGMENT_SNAPSHOT) != 0;
+    return n;
+}
+
 /* The newest may be torn: it gets its name before both are durable. One that isn't is made durable, if it isn't yet,
- * before older ones go. *ret_newest: of the file that stays, 0 none. */
+ * before older ones go; a single one is looked at when it is loaded. *ret_newest: of the file that stays, 0 none. */
 static int find_newest_snapshot(struct log *l, const struct scan *scan, uint64_t *ret_newest)
 {
+    unsigned count = count_snapshots(scan);
     uint64_t intact = 0, last = 0;
-    unsigned count = 0;
 
     for (size_t i = scan->n; i > 0; i--) {
         uint64_t index = scan->files[i - 1].index;
@@ -125,11 +134,10 @@ static int find_newest_snapshot(struct log *l, const struct scan *scan, uint64_t
 
         if ((scan->files[i - 1].kinds & 1u << SEGMENT_SNAPSHOT) == 0)
             continue;
-        count++;
         last = MAX(last, index);
         if (intact != 0)
             continue;
-        r = snapshot_read(l->disk, l->dir, index - 1, &data, &size);
+        r = count > 1 ? snapshot_read(l->disk, l->dir, index - 1, &data, &size) : 0;
         if (r < 0 && r != -EBADMSG)
             return r;
         if (r != -EBADMSG)
@@ -301,6 +309,8 @@ int log_load_snapshot(struct log *l, uint64_t max_index, uint64_t *ret_index, ui
         r = snapshot_read(l->disk, l->dir, newest, ret_data, ret_size);
         if (r == 0)
             *ret_index = newest;
+        if (r == -EBADMSG && newest == l->loose_snapshot)
+            l->loose_snapshot = 0; /* torn: the next sync writes it again */
         if (r != -ENOENT && r != -EBADMSG)
             return r;
     }

@@ -68,6 +68,6 @@ int log_rewrite_snapshot(struct env_disk *disk, const char *dir, const struct lo
     int r = dir_make(disk, dir);
 
     if (r == 0)
-        r = snapshot_write(disk, dir, ".tmp", at, body);
+        r = snapshot_write(disk, dir, ".tmp", at, body, true);
     return r == 0 ? disk_sync_dir(disk, dir) : r;
 }

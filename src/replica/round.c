@@ -6,7 +6,7 @@
  * are synced, by one call for all where the disk can do that, else file by file, few at a time and begun for all; then
  * all CHECKPOINTs go to the journal together. Appends to the segments go on meanwhile. */
 
-#define SYNC_FS_MEMBERS 3 /* fewer are synced file by file */
+#define SYNC_FS_MEMBERS 2 /* fewer are synced file by file */
 #define MAX_SYNCS 4       /* at a time, file by file */
 
 struct replica_sync {

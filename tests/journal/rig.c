@@ -321,7 +321,7 @@ void rig_run(struct rig *r)
             ;
         if (journal_is_full(r->j) && r->fatal_error == 0)
             rig_checkpoint_pins(r);
-        journal_poll(r->j);
+        journal_poll(r->j, r->clock.mono_ns);
     } while (sim_lane_step(r->lane, &r->prng));
 }
 

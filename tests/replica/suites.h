@@ -11,5 +11,6 @@ Suite *frame_suite(void);
 Suite *keep_suite(void);
 Suite *producers_suite(void);
 Suite *recycle_suite(void);
+Suite *round_suite(void);
 Suite *space_suite(void);
 Suite *store_suite(void);

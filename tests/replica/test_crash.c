@@ -70,6 +70,7 @@ static struct rig *rig_busy(uint64_t seed)
 
     r->limits.segment_bytes = 4096;
     r->journal_config.size_bytes = 512 * 1024;
+    sim_disk_set_sync_fs(r->disk, seed % 2 == 0);
     return r;
 }
 

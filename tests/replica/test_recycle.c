@@ -312,6 +312,7 @@ static struct rig *rig_tight(uint64_t seed)
     r->limits.segment_bytes = 64 * 1024;
     r->journal_config.file_size_bytes = 64 * 1024;
     r->journal_config.size_bytes = 320 * 1024;
+    sim_disk_set_sync_fs(r->disk, seed % 2 == 0);
     return r;
 }
 
