@@ -23,6 +23,8 @@
     X(read_cache_bytes, "Memory of messages that are kept for consumers near the end") \
     X(metadata_index, "Index of the last metadata entry that was applied") \
     X(ready, "1 when the node serves clients") \
+    X(disk_free_bytes, "Bytes that are free on the disk of the data directory") \
+    X(disk_reserve_bytes, "Bytes that are held back for what was acknowledged before the disk got full") \
     X(disk_full, "1 when nothing can be stored until the disk has space")
 
 /* X(member of struct node_partition_report, metric, help) */

@@ -9,6 +9,7 @@
  * Durability is POSIX's: bytes are safe after disk_sync_data() on the file, a created, renamed or removed name is
  * safe after disk_sync_dir() on its directory; both after disk_sync_fs(). */
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,6 +40,12 @@ struct disk_space {
 
 /* Return non-zero to end the walk with that value. */
 typedef int (*disk_list_fn)(void *ctx, const struct disk_dirent *ent);
+
+/* Errors that pass once something was freed: nothing is wrong with the disk. */
+static inline bool disk_is_shortage(int err)
+{
+    return err == -ENOSPC || err == -EDQUOT || err == -EMFILE || err == -ENFILE || err == -ENOMEM;
+}
 
 struct env_disk_ops {
     int (*open)(struct env_disk *d, const char *path, unsigned flags, struct disk_file **ret);

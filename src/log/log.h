@@ -102,7 +102,7 @@ struct log_append {
     struct log *log;
     const struct log_append_entry *entries;
     size_t n_entries;
-    int error;    /* after run: 0, -ENOSPC/-EDQUOT (retry later, nothing visible changed), other: fatal */
+    int error;    /* after run: 0, disk_is_shortage() (retry later, nothing visible changed), other: fatal */
     void *result; /* the log's */
 };
 
@@ -117,7 +117,7 @@ struct log_sync {
     struct slice snapshot;           /* partition snapshot; size 0: the group has none */
     struct log_position snapshot_at; /* as of where: applied state, so log_end() or later */
     struct log_position position;    /* log_end() when the job was made; the caller then journals a checkpoint of it */
-    int error; /* after run: 0, -ENOSPC/-EDQUOT (the snapshot didn't fit; try again), other: fatal */
+    int error; /* after run: 0, disk_is_shortage() (the snapshot didn't fit, say; try again), other: fatal */
     void *result;
 };
 void log_sync_prepare(struct log *l, struct log_sync *job); /* owner: notes position and what is dirty */

@@ -103,9 +103,11 @@ static int sync_part(const struct log *l, const struct sync_item *item, enum seg
             return r;
     }
     r = disk_sync_data(f);
+    if (disk_is_shortage(r))
+        r = -EIO; /* a sync that failed is never tried again */
     if (item->files[part] == NULL)
         disk_close(f);
-    return r == -ENOSPC || r == -EDQUOT ? -EIO : r; /* a sync that failed is never tried again */
+    return r;
 }
 
 static int sync_items(const struct log *l, const struct sync_op *op)

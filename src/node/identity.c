@@ -101,7 +101,7 @@ int node_identify(struct node *n, const struct node_options *options, struct err
     if (rc == 0)
         rc = superblock_write(disk, &n->superblock, err);
     /* A full disk is no reason not to serve what is there; the boot is counted next time. */
-    if (!is_new && (rc == -ENOSPC || rc == -EDQUOT))
+    if (!is_new && disk_is_shortage(rc))
         rc = 0;
     return rc;
 }
@@ -130,7 +130,7 @@ static void superblock_done(struct lane_work *work)
     n->superblock_job = NULL;
     if (job->error == 0)
         n->superblock.flags = job->superblock.flags;
-    else if (job->error != -ENOSPC && job->error != -EDQUOT) /* the next start tries again */
+    else if (!disk_is_shortage(job->error)) /* the next start tries again */
         n->host.fatal(n->host.ctx, job->error, "writing the superblock");
     free(job);
 }

@@ -44,6 +44,12 @@ enum node_phase {
     NODE_STOPPED,
 };
 
+/* Room on the disk as of the last look. */
+struct node_space_view {
+    bool closed; /* Produce is refused until so much is free */
+    uint64_t free_bytes, needed_bytes;
+};
+
 struct node_reactor {
     struct broker_backend backend; /* first: the broker's pointer leads here */
     struct node *node;
@@ -57,8 +63,10 @@ struct node_reactor {
     enum node_phase phase;
     uint64_t phase_deadline_ns; /* then what isn't done is left */
     uint64_t next_stop_ns;      /* between looks at the shards */
-    bool closed;                /* draining took too long: its groups let nobody wait any more */
-    bool phase_done;            /* told to reactor 0 */
+    struct node_space_view space;
+    uint64_t next_nudge_ns, looked_bytes;
+    bool closed;     /* draining took too long: its groups let nobody wait any more */
+    bool phase_done; /* told to reactor 0 */
     bool ready;
     bool trims; /* keeps buffers that may go */
 };
@@ -74,6 +82,16 @@ struct node_image {
     struct node_image_job *job;
 };
 
+/* Reactor 0 only: room on the disk, and the reserve. */
+struct node_space {
+    bool held;           /* the reserve is there */
+    bool closed;         /* Produce is refused */
+    bool nudged, wanted; /* a look was asked for; something met a full disk */
+    uint64_t free_bytes, needed_bytes, reserve_bytes;
+    uint64_t due_ns;
+    struct node_space_job *job;
+};
+
 struct node {
     const struct config *config;
     struct node_host host;
@@ -85,6 +103,7 @@ struct node {
     /* The rest: reactor 0 only, after start. */
     struct replica *metadata;
     struct node_image image;
+    struct node_space space;
     unsigned n_phase_done;
     unsigned n_starting; /* start-up commands under way */
     bool recovering;     /* in node_open() */
@@ -161,6 +180,13 @@ void node_forgets_fini(struct node_shard *s);
 
 /* housekeep.c */
 uint64_t node_housekeep(struct node_reactor *r);
+
+/* space.c */
+/* Blocking, before recovery, which gets the reserve when little else is free. */
+int node_space_open(struct node *n, struct env_disk *disk, struct error_text *err);
+/* Each turn. Returns when it wants to be called again. */
+uint64_t node_space_poll(struct node_reactor *r);
+bool node_space_is_idle(const struct node *n);
 
 /* stop.c */
 #define NODE_STOP_POLL_NS (10ull * 1000 * 1000)

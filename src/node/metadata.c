@@ -252,19 +252,14 @@ static void image_run(struct lane_work *work)
             state_write(job->node->image.db, META_GROUP_ID_DEFAULT, &job->applied, job->changes, job->n_changes);
 }
 
-static bool is_space_error(int err)
-{
-    return err == -ENOSPC || err == -EDQUOT;
-}
-
 static void image_done(struct lane_work *work)
 {
     struct node_image_job *job = container_of(work, struct node_image_job, work);
     struct node *n = job->node;
 
     n->image.job = NULL;
-    n->image.full = is_space_error(job->error);
-    if (is_space_error(job->error)) {
+    n->image.full = disk_is_shortage(job->error);
+    if (n->image.full) {
         /* It is derived: the log has it all. Tried again, in order before what came since. */
         list_splice(&job->records, &n->image.records);
         list_splice(&n->image.records, &job->records);

@@ -100,7 +100,9 @@ int node_open(const struct node_options *options, struct node **ret, struct erro
         n->shards = xcalloc(n->n_shards, sizeof(*n->shards));
         for (unsigned i = 0; i < n->n_shards; i++)
             shard_init(n, i, hash_seed);
-        rc = node_recover(n, options, err);
+        rc = node_space_open(n, options->envs[0]->disk, err);
+        if (rc == 0)
+            rc = node_recover(n, options, err);
     }
     if (rc != 0) {
         node_free(n);
@@ -243,6 +245,7 @@ uint64_t node_turn(struct node *n, unsigned reactor, uint64_t now_ns)
         look_for_readiness(r);
     deadline = broker_turn(r->broker, now_ns);
     deadline = MIN(deadline, node_housekeep(r));
+    deadline = MIN(deadline, node_space_poll(r));
     if (reactor == 0) {
         node_image_poll(n, false);
         if (n->image.dirty)
@@ -272,15 +275,4 @@ void node_reload(struct node *n, unsigned reactor, const struct config *config)
     buf_pool_set_max(&r->pool, pool_bytes(n));
     broker_reload(r->broker);
     node_refresh_limits(r);
-}
-
-bool node_disk_is_full(const struct node *n, unsigned reactor)
-{
-    for (unsigned s = reactor; s < n->n_shards; s += n->n_reactors) {
-        const struct node_shard *shard = &n->shards[s];
-
-        if (replica_shard_is_blocked(&shard->replicas) || journal_space_error(shard->journal) != 0)
-            return true;
-    }
-    return false;
 }

@@ -69,8 +69,14 @@ void node_abandon(struct node *n);
 /* Serves clients: every group of the node leads. Any thread may ask, on its own reactor. */
 bool node_is_ready(const struct node *n, unsigned reactor);
 
-/* A journal or a segment of this reactor waits for room on the disk; Produce is refused meanwhile. */
-bool node_disk_is_full(const struct node *n, unsigned reactor);
+/* Room on the disk, as this reactor knows it. */
+struct node_disk_state {
+    bool full;             /* Produce is refused: little is free, or a journal or a segment waits for room */
+    bool lacks_files;      /* what it waits for is file descriptors */
+    uint64_t free_bytes;   /* as of the last look */
+    uint64_t needed_bytes; /* so much has to be free before Produce opens again */
+};
+void node_disk_state(const struct node *n, unsigned reactor, struct node_disk_state *ret);
 
 /* The port that clients are told when the configuration says 0 or the advertised port is chosen by itself. Before
  * node_start(). */
@@ -117,6 +123,7 @@ struct node_report {
     uint64_t journal_flushes, journal_records, journal_bytes_written, journal_bytes_in_use, journal_files;
     uint64_t produced_batches, produced_records, produced_bytes, duplicate_batches, produce_waits, fetched_bytes;
     uint64_t pending_bytes, read_cache_bytes;
+    uint64_t disk_free_bytes, disk_reserve_bytes;
     bool disk_full;
     unsigned next_reactor; /* the node's */
     struct node *node;     /* the node's */

@@ -73,7 +73,7 @@ static void add_shard(const struct node_shard *s, struct node_report *report)
     report->fetched_bytes += rs->n_fetched_bytes;
     report->pending_bytes += rs->pending_bytes;
     report->read_cache_bytes += rs->kept_bytes;
-    report->disk_full = report->disk_full || replica_shard_is_blocked(rs) || journal_space_error(s->journal) != 0;
+    report->disk_full = report->disk_full || replica_shard_shortage(rs) != 0;
 }
 
 static void report_arrived(struct lane_mail *mail)
@@ -93,6 +93,10 @@ static void report_arrived(struct lane_mail *mail)
         add_partitions(r, report);
     for (unsigned s = r->index; s < n->n_shards; s += n->n_reactors)
         add_shard(&n->shards[s], report);
+    if (r->index == 0) {
+        report->disk_free_bytes = n->space.free_bytes;
+        report->disk_reserve_bytes = n->space.held ? n->space.reserve_bytes : 0;
+    }
     broker_add_stats(r->broker, &report->broker);
     report->ready = report->ready && r->ready;
     lane_post(r->env->lane, report->next_reactor % n->n_reactors, &report->mail);

@@ -155,7 +155,7 @@ static bool image_is_done(struct node_reactor *r)
 {
     struct node *n = r->node;
 
-    if (n->superblock_job != NULL)
+    if (n->superblock_job != NULL || !node_space_is_idle(n))
         return false;
     if (node_image_is_blocked(n))
         return true;

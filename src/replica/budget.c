@@ -97,7 +97,7 @@ static enum admission admit_first(struct replica *r)
     struct replica_op *op = list_first(&r->held, struct replica_op, link);
     size_t size = replica_produce_cost(op);
 
-    if (!replica_shard_refuses(r->shard)) {
+    if (replica_shard_shortage(r->shard) == 0) {
         if (!group_fits(r, size))
             return GROUP_IS_FULL;
         if (!shard_fits(r->shard, size))
@@ -113,7 +113,7 @@ void replica_admit_held(struct replica_shard *shard)
     struct list passed = LIST_INIT(passed);
     struct replica *r;
 
-    if (list_is_empty(&shard->held) || !(shard->room_made || replica_shard_refuses(shard)))
+    if (list_is_empty(&shard->held) || !(shard->room_made || replica_shard_shortage(shard) != 0))
         return;
     shard->room_made = shard->full = false;
     while (!shard->full && (r = list_first(&shard->held, struct replica, held_link)) != NULL) {

@@ -160,8 +160,6 @@ void replica_kept_drop_all(struct replica *r);
 void replica_produce(struct replica *r, struct replica_op *op);
 /* The same for an op that waited and has its room. */
 void replica_produce_held(struct replica *r, struct replica_op *op);
-/* Produce ops are refused, whatever room there is. */
-bool replica_shard_refuses(const struct replica_shard *shard);
 /* Memory that the entry of a PRODUCE op will take. */
 size_t replica_produce_cost(const struct replica_op *op);
 void replica_propose_noop(struct replica *r);

@@ -245,15 +245,12 @@ void replica_propose_command(struct replica *r, struct replica_command *c, struc
     e->command = c;
 }
 
-bool replica_shard_refuses(const struct replica_shard *shard)
-{
-    return replica_shard_is_blocked(shard) || journal_space_error(shard->journal) != 0;
-}
-
 /* What keeps a batch out before a sequence number is spent on it: 0 or a Kafka error code. */
 static int16_t produce_refusal(const struct replica *r, const struct replica_op *op, const struct batch_view *v,
                                const char **ret_message)
 {
+    int shortage;
+
     if (v->size > r->limits.max_message_bytes)
         return KAFKA_E_MESSAGE_TOO_LARGE;
     if (ENTRY_HEADER_SIZE + v->size > journal_max_entry(r->shard->journal))
@@ -263,8 +260,9 @@ static int16_t produce_refusal(const struct replica *r, const struct replica_op 
         return KAFKA_E_NOT_ENOUGH_REPLICAS;
     }
     /* Of the codes that every client's producer takes for retriable, librdkafka's too, the one that comes closest. */
-    if (replica_shard_refuses(r->shard)) {
-        *ret_message = "the disk is full";
+    shortage = replica_shard_shortage(r->shard);
+    if (shortage != 0) {
+        *ret_message = shortage == -ENOSPC || shortage == -EDQUOT ? "the disk is full" : "the broker lacks resources";
         return KAFKA_E_NOT_ENOUGH_REPLICAS;
     }
     return 0;

@@ -92,7 +92,7 @@ static int replay_store(struct replica *r, struct error_text *err)
     while (r->tail.count > 0) {
         int rc = replica_store_blocking(r);
 
-        if (rc == -ENOSPC || rc == -EDQUOT)
+        if (disk_is_shortage(rc))
             return 0; /* it stays in the tail and in the journal, and is tried again */
         if (rc != 0) {
             error_setf(err, "%s: writing the segment: %s", log_dir(r->log), strerror(-rc));

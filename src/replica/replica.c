@@ -278,7 +278,8 @@ static void destroy_finished(struct lane_work *work)
     struct replica_destroy_job *d = container_of(work, struct replica_destroy_job, work);
     struct replica *r = d->replica;
 
-    if (d->error != 0)
+    /* What can't be removed for lack of descriptors is removed by the next start. */
+    if (d->error != 0 && !disk_is_shortage(d->error))
         replica_fatal(r, d->error, "removing a deleted partition");
     d->removing = false;
     d->done(d->ctx);

@@ -68,6 +68,8 @@ struct replica_shard {
     size_t kept_bytes;       /* their memory */
     size_t read_budget;      /* of kept_bytes */
     unsigned n_blocked;      /* replicas whose segment met a full disk: Produce is refused until they got on */
+    int blocked_error;       /* of the last of them: -ENOSPC, or what else was short */
+    bool low_space;          /* set by the node: little room is left on the disk, Produce is refused */
     struct list checkpoints; /* replicas that want one, for the next round */
     struct replica_round round;
     unsigned n_relocations;    /* under way */
@@ -95,6 +97,20 @@ void replica_shard_set_read_budget(struct replica_shard *shard, uint64_t read_by
 static inline bool replica_shard_is_blocked(const struct replica_shard *shard)
 {
     return shard->n_blocked > 0;
+}
+
+/* Room on the disk is what they need, and not descriptors or memory. */
+static inline bool replica_shard_wants_space(const struct replica_shard *shard)
+{
+    return shard->n_blocked > 0 && (shard->blocked_error == -ENOSPC || shard->blocked_error == -EDQUOT);
+}
+
+/* Why Produce is refused, if it is: 0 or a negative errno. */
+static inline int replica_shard_shortage(const struct replica_shard *shard)
+{
+    if (shard->n_blocked > 0)
+        return shard->blocked_error;
+    return shard->low_space ? -ENOSPC : journal_space_error(shard->journal);
 }
 
 /* Settings of a partition; from topic and broker configs. */

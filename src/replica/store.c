@@ -121,11 +121,6 @@ static void appended(struct replica *r, struct replica_job *job)
     }
 }
 
-static bool is_space_error(int err)
-{
-    return err == -ENOSPC || err == -EDQUOT;
-}
-
 void replica_set_blocked(struct replica *r, bool blocked)
 {
     if (r->blocked == blocked)
@@ -139,13 +134,14 @@ void replica_store_failed(struct replica *r, int err)
 {
     struct list *link;
 
-    if (!is_space_error(err)) {
+    if (!disk_is_shortage(err)) {
         replica_fatal(r, err, "writing a segment");
         return;
     }
     if (r->destroyed)
         return;
     replica_set_blocked(r, true);
+    r->shard->blocked_error = err;
     r->retry_ns = r->shard->now_ns + STORE_RETRY_NS;
     while ((link = list_pop(&r->queries)) != NULL)
         replica_finish(r, list_entry(link, struct replica_op, link), KAFKA_E_KAFKA_STORAGE_ERROR, NULL);

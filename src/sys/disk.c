@@ -158,7 +158,7 @@ static int dir_sync(struct env_disk *d, const char *path)
         return fd;
     r = sync_fd(fd);
     close(fd);
-    return r;
+    return disk_is_shortage(r) ? -EIO : r; /* opening may be tried again, a sync that failed never is */
 }
 
 /* Not every file system tells the type with the name. */

@@ -63,6 +63,8 @@ void sample_report(struct node_report *r)
         .fetched_bytes = 20480,
         .pending_bytes = 64,
         .read_cache_bytes = 65,
+        .disk_free_bytes = 1000000,
+        .disk_reserve_bytes = 4096,
     };
     r->topics = xcalloc(2, sizeof(*r->topics));
     add_topic(r, "orders", "AAAAAAAAAAAAAAAAAAAAAQ", 2);

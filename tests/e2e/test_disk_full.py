@@ -3,11 +3,13 @@
 
 import os
 import subprocess
+import threading
 
 from confluent_kafka import KafkaError
 
 from e2elib.clients import Confluent, run
 from e2elib.harness import Skip, limit, wait_for
+from e2elib.http import metric_sum
 
 MB = 1000 * 1000
 # What a producer tries again, and what librdkafka says when it has tried for long enough.
@@ -32,6 +34,17 @@ def small_disk(t, size_mb):
         raise Skip(f"mount: {mounted.stderr.decode().strip()}")
     t.cleanups.append(lambda: run(["umount", "-l", str(mount)]))
     return mount
+
+
+def free_bytes(path):
+    space = os.statvfs(path)
+    return space.f_bavail * space.f_frsize
+
+
+def occupy(path, size_bytes):
+    """What another program's file would take."""
+    with open(path, "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, size_bytes)
 
 
 def fill(address, topic, size_bytes):
@@ -104,3 +117,81 @@ def test_full_by_others(t):
     broker.start()
     found = sum(1 for _ in Confluent.messages(broker.address, "t"))
     assert found >= 1 + len(acked) + len(more)
+
+
+SMALL_CACHE = "journal_size: 32MiB\nperformance:\n  shards: 1\n  write_cache_size: 4MiB\n"
+
+
+@limit(240)
+def test_closes_before_full(t):
+    """Produce is refused while there is room for what may wait, and deleting a topic opens it again."""
+    disk = small_disk(t, 250)
+    reserve = disk / "data" / "reserve"
+    broker = t.broker(data_dir=disk / "data", config=t.write("c.yaml", SMALL_CACHE))
+    wait_for("the reserve", lambda: reserve.exists() and reserve.stat().st_blocks * 512 >= 22 << 20, 20)
+    acked, refused = fill(broker.address, "big", 60 * MB)
+    assert len(acked) == 6000 and not refused, (len(acked), refused[:3])
+    Confluent.send(broker.address, "t", b"before")
+    occupy(disk / "other", free_bytes(disk) - 8 * MB)
+    wait_for("little room to be noticed", lambda: metric_sum(broker, "goqueue_disk_full") == 1, 20)
+    acked, refused = fill(broker.address, "t", MB)
+    assert not acked and {error.code() for error in refused} <= RETRIABLE, (len(acked), refused[:3])
+    assert reserve.exists() and free_bytes(disk) > 4 * MB, free_bytes(disk)
+    assert [message.value() for message in Confluent.messages(broker.address, "t")] == [b"before"]
+    assert b"messages are refused until" in broker.log()
+    Confluent.admin(broker.address).delete_topics(["big"])["big"].result(60)
+    wait_for("room to be noticed", lambda: fill(broker.address, "t", 10000)[0], 60)
+    wait_for("the log to say so", lambda: b"the disk has room again" in broker.log())
+
+
+@limit(240)
+def test_acknowledged_finds_room(t):
+    """The disk is full to the last block while messages wait for their segments: they get there all the same."""
+    disk = small_disk(t, 250)
+    reserve = disk / "data" / "reserve"
+    broker = t.broker(data_dir=disk / "data", config=t.write("c.yaml", SMALL_CACHE))
+    wait_for("the reserve", reserve.exists, 20)
+    results = []
+    sender = threading.Thread(target=lambda: results.append(fill(broker.address, "t", 1000 * MB)))
+    sender.start()
+    wait_for("messages", lambda: metric_sum(broker, "goqueue_produced_records_total") > 500)
+    with open(disk / "other", "wb", buffering=0) as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, free_bytes(disk) - 2 * MB)
+            file.seek(0, os.SEEK_END)
+            while True:
+                file.write(b"x" * 4096)
+        except OSError:
+            pass
+    sender.join()
+    acked, refused = results[0]
+    print(f"{len(acked)} acknowledged; reserve {metric_sum(broker, 'goqueue_disk_reserve_bytes')}")
+    assert refused
+    broker.check_alive()
+    wait_for("everything to be in its segment", lambda: metric_sum(broker, "goqueue_pending_bytes") == 0, 60)
+    found = sum(1 for _ in Confluent.messages(broker.address, "t"))
+    assert found >= len(acked), (found, len(acked))
+    os.unlink(disk / "other")
+    wait_for("room to be noticed", lambda: fill(broker.address, "t", 10000)[0], 60)
+    wait_for("the reserve", reserve.exists, 20)
+
+
+@limit(120)
+def test_no_room_for_the_reserve(t):
+    """A node without room for the reserve starts, serves readers, refuses producers and says so."""
+    disk = small_disk(t, 250)
+    config = t.write("c.yaml", SMALL_CACHE)
+    broker = t.broker(data_dir=disk / "data", config=config)
+    Confluent.send(broker.address, "t", b"before")
+    broker.stop()
+    os.unlink(disk / "data" / "reserve")
+    occupy(disk / "other", free_bytes(disk) - 20 * MB)
+    broker.start()
+    wait_for("the reserve to be missed", lambda: metric_sum(broker, "goqueue_disk_full") == 1, 20)
+    assert metric_sum(broker, "goqueue_disk_reserve_bytes") == 0
+    assert [message.value() for message in Confluent.messages(broker.address, "t")] == [b"before"]
+    acked, _ = fill(broker.address, "t", 100000)
+    assert not acked
+    os.unlink(disk / "other")
+    wait_for("room to be noticed", lambda: fill(broker.address, "t", 10000)[0], 60)
+    assert metric_sum(broker, "goqueue_disk_reserve_bytes") >= 22 << 20

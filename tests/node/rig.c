@@ -29,6 +29,7 @@ struct rig *rig_new(uint64_t seed, unsigned n_reactors)
     config_init(&r->config);
     r->config.node_id = xstrdup("n1");
     r->config.journal_size_bytes = 4 << 20;
+    r->config.performance.write_cache_size_bytes = 1 << 20;
     r->config.max_message_size_bytes = 200 * 1000;
     arena_init(&r->arena, 64 << 20);
     for (unsigned i = 0; i < RIG_MAX_CLIENTS; i++)

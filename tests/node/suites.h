@@ -7,5 +7,6 @@ Suite *budget_suite(void);
 Suite *crash_suite(void);
 Suite *life_suite(void);
 Suite *repair_suite(void);
+Suite *space_suite(void);
 Suite *start_suite(void);
 Suite *stop_suite(void);

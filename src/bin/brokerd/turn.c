@@ -30,14 +30,18 @@ static void ready_arrived(struct lane_mail *mail)
 
 static void tell_of_space(struct brokerd_reactor *r)
 {
-    bool full = node_disk_is_full(r->daemon->node, r->index);
+    struct node_disk_state disk;
 
-    if (full == r->told_full)
+    node_disk_state(r->daemon->node, r->index, &disk);
+    if (disk.full == r->told_full)
         return;
-    r->told_full = full;
-    if (full)
-        log_event(DISK_FULL, "%s: the disk is full: messages are refused until there is room again",
-                  r->config->data_dir);
+    r->told_full = disk.full;
+    if (disk.lacks_files)
+        log_event(TOO_MANY_FILES, "no file can be opened: messages are refused until descriptors are free");
+    else if (disk.full)
+        log_event(DISK_FULL, "%s: the disk is full: messages are refused until %llu MiB are free; %llu MiB are now",
+                  r->config->data_dir, (unsigned long long)(disk.needed_bytes >> 20),
+                  (unsigned long long)(disk.free_bytes >> 20));
     else
         log_event(DISK_SPACE, "%s: the disk has room again", r->config->data_dir);
 }
