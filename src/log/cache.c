@@ -4,6 +4,7 @@
 /* Segments with open files: those that may be closed now, least recently used first, and those that may not. */
 struct log_cache {
     struct list idle, busy;
+    struct list dirty; /* by dirty_link, those first that have been so longest */
     unsigned n_open, n_dirty;
     unsigned max_segments;
 };
@@ -14,6 +15,7 @@ struct log_cache *log_cache_new(unsigned max_segments)
 
     list_init(&c->idle);
     list_init(&c->busy);
+    list_init(&c->dirty);
     c->max_segments = MAX(1u, max_segments);
     return c;
 }
@@ -33,12 +35,18 @@ unsigned log_cache_open(const struct log_cache *c)
 
 unsigned log_cache_dirty(const struct log_cache *c)
 {
-    unsigned n = 0;
-    struct log_segment *s;
+    return c->n_dirty;
+}
 
-    list_foreach (&c->busy, s, cache_link)
-        n += (s->dirty | s->syncing) != 0;
-    return n;
+void log_cache_oldest_dirty(struct log_cache *c, unsigned n, void (*fn)(void *owner))
+{
+    struct log_segment *s, *tmp;
+
+    list_foreach_safe (&c->dirty, s, tmp, dirty_link) {
+        if (n-- == 0)
+            return;
+        fn(s->log->owner);
+    }
 }
 
 static bool segment_is_open(const struct log_segment *s)
@@ -50,7 +58,21 @@ static bool segment_is_open(const struct log_segment *s)
     return false;
 }
 
-void cache_forget(struct log_cache *c, struct log_segment *s)
+/* The order is that in which they became dirty, so who is in the list stays where it is. */
+static void note_dirty(struct log_cache *c, struct log_segment *s, bool dirty)
+{
+    if (list_is_linked(&s->dirty_link) == dirty)
+        return;
+    if (dirty) {
+        list_append(&c->dirty, &s->dirty_link);
+        c->n_dirty++;
+    } else {
+        list_remove(&s->dirty_link);
+        c->n_dirty--;
+    }
+}
+
+static void take_out(struct log_cache *c, struct log_segment *s)
 {
     if (!list_is_linked(&s->cache_link))
         return;
@@ -58,15 +80,40 @@ void cache_forget(struct log_cache *c, struct log_segment *s)
     c->n_open--;
 }
 
+void cache_forget(struct log_cache *c, struct log_segment *s)
+{
+    take_out(c, s);
+    note_dirty(c, s, false);
+}
+
 void cache_update(struct log_cache *c, struct log_segment *s)
 {
-    bool busy = s->refs > 0 || s->dirty != 0 || s->syncing != 0;
+    bool open = !s->dead && segment_is_open(s), dirty = s->dirty != 0 || s->syncing != 0;
 
-    cache_forget(c, s);
-    if (s->dead || !segment_is_open(s))
+    take_out(c, s);
+    note_dirty(c, s, open && dirty);
+    if (!open)
         return;
-    list_append(busy ? &c->busy : &c->idle, &s->cache_link);
+    list_append(s->refs > 0 || dirty ? &c->busy : &c->idle, &s->cache_link);
     c->n_open++;
+}
+
+void cache_synced(struct log_cache *c, struct log_segment *s)
+{
+    note_dirty(c, s, false);
+    cache_update(c, s);
+}
+
+static unsigned take_files(struct log_cache *c, struct log_segment *s, struct disk_file **to)
+{
+    unsigned n = 0;
+
+    for (unsigned part = 0; part < SEGMENT_N_PARTS; part++) {
+        if (s->files[part] != NULL)
+            to[n++] = TAKE_PTR(s->files[part]);
+    }
+    cache_forget(c, s);
+    return n;
 }
 
 void cache_make_room(struct log_cache *c, struct close_list *to_close)
@@ -74,17 +121,29 @@ void cache_make_room(struct log_cache *c, struct close_list *to_close)
     struct log_segment *s;
 
     while (c->n_open >= c->max_segments && to_close->count + SEGMENT_N_PARTS <= ARRAY_SIZE(to_close->files) &&
-           (s = list_first(&c->idle, struct log_segment, cache_link)) != NULL) {
-        for (unsigned part = 0; part < SEGMENT_N_PARTS; part++) {
-            if (s->files[part] != NULL)
-                to_close->files[to_close->count++] = TAKE_PTR(s->files[part]);
-        }
-        cache_forget(c, s);
-    }
+           (s = list_first(&c->idle, struct log_segment, cache_link)) != NULL)
+        to_close->count += take_files(c, s, to_close->files + to_close->count);
 }
 
 void close_list_run(struct close_list *c)
 {
     while (c->count > 0)
         disk_close(c->files[--c->count]);
+}
+
+bool log_trim_prepare(struct log_cache *c, struct log_trim *job)
+{
+    struct log_segment *s;
+
+    job->count = 0;
+    while (c->n_open > c->max_segments && job->count + SEGMENT_N_PARTS <= LOG_TRIM_FILES &&
+           (s = list_first(&c->idle, struct log_segment, cache_link)) != NULL)
+        job->count += take_files(c, s, job->files + job->count);
+    return job->count > 0;
+}
+
+void log_trim_run(struct log_trim *job)
+{
+    while (job->count > 0)
+        disk_close(job->files[--job->count]);
 }

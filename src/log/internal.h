@@ -39,6 +39,7 @@ struct log_segment {
     struct disk_file *files[SEGMENT_N_PARTS]; /* NULL: closed. For writing in the last segment. */
     uint64_t allocated[SEGMENT_N_PARTS];      /* preallocated up to here; the append side's */
     struct list cache_link;                   /* while a file is open */
+    struct list dirty_link;                   /* while a file is open that has unsynced bytes */
     struct list dead_link;
     uint32_t refs;
     uint8_t dirty, syncing; /* a bit per part: has unsynced bytes or size; of these, at a sync job */
@@ -76,6 +77,7 @@ struct append_op;
 struct log {
     struct env_disk *disk;
     struct log_cache *cache;
+    void *owner;
     uint64_t segment_bytes;
     int64_t segment_ms;
 
@@ -120,6 +122,8 @@ void segment_path(char to[LOG_PATH_SIZE], const char *dir, uint64_t index, enum 
 /* cache.c: call after refs, dirty, syncing or files of a segment changed. */
 void cache_update(struct log_cache *c, struct log_segment *s);
 void cache_forget(struct log_cache *c, struct log_segment *s);
+/* Its unsynced bytes of before are synced: with new ones it counts as dirty since now. */
+void cache_synced(struct log_cache *c, struct log_segment *s);
 
 /* Files that a job's worker closes, so that no reactor does. */
 struct close_list {

@@ -26,14 +26,25 @@
 struct log;
 struct log_segment;
 
-/* Open descriptors of all logs of one reactor. Beyond max_segments the least recently used segments are closed,
- * but for those with unsynced bytes, with a reader or with a job: dirty ones are a budget of the node's. */
+/* Open descriptors of all logs of one shard. Beyond max_segments the least recently used segments are closed, but for
+ * those with unsynced bytes, with a reader or with a job: dirty ones are a budget of the node's, which makes them clean
+ * by sync jobs, those first that have been dirty longest. */
 struct log_cache;
-#define LOG_CACHE_DEFAULT 64
 struct log_cache *log_cache_new(unsigned max_segments);
 void log_cache_free(struct log_cache *c);            /* after its logs; takes NULL */
 unsigned log_cache_open(const struct log_cache *c);  /* segments with open descriptors */
 unsigned log_cache_dirty(const struct log_cache *c); /* of these, with unsynced bytes */
+/* The owner of the log of each of the n segments that have been dirty longest; fn may make sync jobs. */
+void log_cache_oldest_dirty(struct log_cache *c, unsigned n, void (*fn)(void *owner));
+
+/* Trim job: closes what became idle when nobody opens anything. One at a time for a cache. */
+#define LOG_TRIM_FILES 192
+struct log_trim {
+    struct disk_file *files[LOG_TRIM_FILES];
+    unsigned count;
+};
+bool log_trim_prepare(struct log_cache *c, struct log_trim *job); /* false: nothing is to be closed */
+void log_trim_run(struct log_trim *job);                          /* blocking */
 
 struct log_config {
     struct env_disk *disk;
@@ -42,6 +53,7 @@ struct log_config {
     uint64_t segment_bytes;
     int64_t segment_ms;
     struct log_cache *cache; /* NULL: a small one of its own */
+    void *owner;             /* for log_cache_oldest_dirty() */
 };
 
 /* Where the log stands. index 0 = nothing yet. */

@@ -29,6 +29,7 @@ struct log_segment *segment_new(struct log *l, uint64_t base_index, int64_t base
     s->end.max_timestamp = TABLE_NO_TIMESTAMP;
     s->end.max_offset = -1;
     list_init(&s->cache_link);
+    list_init(&s->dirty_link);
     list_init(&s->dead_link);
     return s;
 }

@@ -196,6 +196,7 @@ void log_sync_done(struct log_sync *job)
         if (job->error < 0)
             s->dirty |= s->syncing;
         s->syncing = 0;
+        cache_synced(l->cache, s);
         segment_unref(s);
     }
     if (job->error < 0) {

@@ -87,7 +87,7 @@ struct node_space {
     bool held;           /* the reserve is there */
     bool closed;         /* Produce is refused */
     bool nudged, wanted; /* a look was asked for; something met a full disk */
-    uint64_t free_bytes, needed_bytes, reserve_bytes;
+    uint64_t total_bytes, free_bytes, needed_bytes, reserve_bytes;
     uint64_t due_ns;
     struct node_space_job *job;
 };

@@ -19,7 +19,7 @@ static void journal_failed(void *ctx, int err, const char *what)
     s->node->host.fatal(s->node->host.ctx, err, text.text);
 }
 
-static void shard_init(struct node *n, unsigned index, uint64_t hash_seed)
+static void shard_init(struct node *n, unsigned index, uint64_t hash_seed, const struct node_files *files)
 {
     struct node_shard *s = &n->shards[index];
     struct node_reactor *r = &n->reactors[index % n->n_reactors];
@@ -31,7 +31,8 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed)
     s->replicas = (struct replica_shard){
         .env = r->env,
         .shard = index,
-        .log_cache = log_cache_new(LOG_CACHE_DEFAULT),
+        .log_cache = log_cache_new(files->idle_segments + files->dirty_segments),
+        .max_dirty_segments = files->dirty_segments,
         .broker_id = n->superblock.broker_id,
         .hash_seed = hash_seed,
         .pool = &r->pool,
@@ -86,6 +87,7 @@ int node_open(const struct node_options *options, struct node **ret, struct erro
 {
     struct node *n = xcalloc(1, sizeof(*n));
     uint64_t hash_seed = prng_u64(options->envs[0]->prng);
+    struct node_files files;
     int rc;
 
     n->config = options->config;
@@ -97,9 +99,10 @@ int node_open(const struct node_options *options, struct node **ret, struct erro
         reactor_init(n, i, options, hash_seed);
     rc = node_identify(n, options, err);
     if (rc == 0) {
+        node_files_plan(options->config, n->n_reactors, n->n_shards, options->max_files, &files);
         n->shards = xcalloc(n->n_shards, sizeof(*n->shards));
         for (unsigned i = 0; i < n->n_shards; i++)
-            shard_init(n, i, hash_seed);
+            shard_init(n, i, hash_seed, &files);
         rc = node_space_open(n, options->envs[0]->disk, err);
         if (rc == 0)
             rc = node_recover(n, options, err);

@@ -39,11 +39,20 @@ struct node_options {
     const struct config *config; /* stays until node_free() or node_reload() */
     unsigned n_reactors;         /* one env each */
     struct env **envs;
-    unsigned n_shards; /* for a new data directory only */
+    unsigned n_shards;  /* for a new data directory only */
+    uint64_t max_files; /* descriptors that the process may have */
     struct node_host host;
     /* Told now and then during recovery; may be NULL. */
     void (*progress)(void *ctx, const char *status);
 };
+
+/* How many descriptors a node of this configuration wants, and what it makes of those that it is allowed. */
+struct node_files {
+    uint64_t allowed, wanted;
+    unsigned idle_segments, dirty_segments; /* of a shard, open beside each other */
+};
+void node_files_plan(const struct config *c, unsigned n_reactors, unsigned n_shards, uint64_t allowed,
+                     struct node_files *ret);
 
 /* The number of shards that the data directory was made with; changes nothing. Returns 0, -ENOENT when it is new, or
  * what node_open() will say better. */

@@ -19,17 +19,23 @@
 #define RESERVE_PATH "reserve"
 #define ZEROS_SIZE (64u << 10)
 
-/* All that may wait for a segment, and half as much for the tables, which take more than small entries do. */
-static uint64_t reserve_bytes(const struct config *c)
-{
-    uint64_t cache = (uint64_t)c->performance.write_cache_size_bytes;
+/* A small disk isn't kept for emergencies alone. */
+#define RESERVE_DIVISOR 8
+#define LOW_DIVISOR 16
 
-    return ALIGN_UP(cache + cache / 2 + SLACK_BYTES, (uint64_t)DISK_ALIGN);
+/* All that may wait for a segment, and half as much for the tables, which take more than small entries do. */
+static uint64_t reserve_bytes(const struct node *n)
+{
+    uint64_t cache = (uint64_t)n->config->performance.write_cache_size_bytes;
+
+    return ALIGN_UP(MIN(cache + cache / 2 + SLACK_BYTES, n->space.total_bytes / RESERVE_DIVISOR), (uint64_t)DISK_ALIGN);
 }
 
 static uint64_t low_bytes(const struct node *n)
 {
-    return SLACK_BYTES + MIN(n->reactors[0].meta.n_partitions * PARTITION_BYTES, (uint64_t)PARTITIONS_BYTES_MAX);
+    uint64_t partitions = MIN(n->reactors[0].meta.n_partitions * PARTITION_BYTES, (uint64_t)PARTITIONS_BYTES_MAX);
+
+    return MIN(SLACK_BYTES + partitions, n->space.total_bytes / LOW_DIVISOR);
 }
 
 /* --- the reserve; blocking --- */
@@ -94,6 +100,7 @@ int node_space_open(struct node *n, struct env_disk *disk, struct error_text *er
     struct disk_space space;
     int rc = disk_space(disk, &space);
 
+    s->total_bytes = rc == 0 ? space.total_bytes : 0;
     if (rc == 0 && space.free_bytes < low_bytes(n) && reserve_size(disk) > 0) {
         rc = reserve_drop(disk);
         if (rc == 0)
@@ -206,6 +213,7 @@ static void look_done(struct lane_work *work)
         return;
     }
     s->free_bytes = job->space.free_bytes;
+    s->total_bytes = job->space.total_bytes;
     s->reserve_bytes = job->reserve_bytes;
     s->needed_bytes = job->high_bytes + (s->held ? 0 : job->reserve_bytes);
     closed = !s->held || s->free_bytes < (s->closed ? job->high_bytes : low_bytes(n));
@@ -223,7 +231,7 @@ static void look(struct node *n)
 
     job->node = n;
     job->disk = n->reactors[0].env->disk;
-    job->reserve_bytes = reserve_bytes(n->config);
+    job->reserve_bytes = reserve_bytes(n);
     job->high_bytes = low_bytes(n) + low_bytes(n) / 2;
     job->held = s->held;
     job->release = s->wanted;

@@ -143,7 +143,7 @@ static bool shard_is_done(struct node_reactor *r, struct node_shard *s)
 {
     bool give_up = journal_space_error(s->journal) != 0 || r->now_ns >= r->phase_deadline_ns;
 
-    if (!groups_are_done(r, s, give_up))
+    if (!groups_are_done(r, s, give_up) || !replica_shard_is_quiet(&s->replicas))
         return false;
     if (give_up)
         return journal_is_quiet(s->journal);

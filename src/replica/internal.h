@@ -234,6 +234,9 @@ void replica_round_leave(struct replica *r);
 /* recycle.c: does what can't wait for replica_shard_recycle(). Returns when it wants to be called again. */
 uint64_t replica_recycle_poll(struct replica_shard *shard);
 
+/* files.c */
+void replica_shard_limit_files(struct replica_shard *shard);
+
 /* read.c */
 void replica_read(struct replica *r, struct replica_op *op);
 void replica_release(struct replica *r, struct replica_op *op);

@@ -55,6 +55,7 @@ int replica_alloc_open(struct replica_shard *shard, const struct replica_config 
         .segment_bytes = config->limits.segment_bytes,
         .segment_ms = config->limits.segment_ms,
         .cache = shard->log_cache,
+        .owner = r,
     };
     int rc = log_open(&log_config, checkpoint, log_start, &r->log, err);
 

@@ -35,6 +35,13 @@ struct replica_round {
     bool no_sync_fs; /* the disk can't */
 };
 
+/* Descriptors on their way to be closed; the shard's. */
+struct replica_trim {
+    struct lane_work work;
+    struct log_trim job;
+    bool busy;
+};
+
 /* What all replicas of a shard share; made by the node, outlives them. */
 struct replica_shard {
     struct env *env; /* of the owner reactor */
@@ -77,6 +84,10 @@ struct replica_shard {
     uint64_t relocated_ns;     /* when the last one ended, or the first of them began */
     uint64_t recycled_ns;      /* last look at what holds the journal's files */
     bool recycle_again;        /* as soon as some of the relocations are done */
+    unsigned max_dirty_segments; /* with unsynced bytes, whose files can't be closed; beyond it the oldest are
+                                  * checkpointed. 0: no limit */
+    uint64_t next_limit_ns;
+    struct replica_trim trim;
     bool dead;                 /* fatal() was called: nothing is written any more */
     bool ended;                /* the reactors have ended: no mail is delivered any more */
     uint32_t max_producer_ids; /* of one partition; decides what apply does, so equal on all nodes */
@@ -201,6 +212,12 @@ void replica_shard_recycle(struct replica_shard *shard);
 /* Retention: proposes a new log start when segments may go, and an entry that starts the next segment when nothing else
  * would free the bytes of the last one. Cheap when idle. */
 void replica_housekeep(struct replica *r);
+
+/* No descriptors are on their way to be closed. */
+static inline bool replica_shard_is_quiet(const struct replica_shard *shard)
+{
+    return !shard->trim.busy;
+}
 
 /* Everything is in segments and checkpointed. */
 bool replica_is_stored(const struct replica *r);

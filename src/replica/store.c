@@ -308,6 +308,7 @@ static uint64_t poll_dirty(struct replica_shard *shard)
     uint64_t next = UINT64_MAX;
     struct replica *r, *tmp;
 
+    replica_shard_limit_files(shard);
     list_foreach_safe (&shard->dirty, r, tmp, dirty_link) {
         if (!pressure && r->dirty_since_ns + STORE_DELAY_NS > shard->now_ns)
             return MIN(next, r->dirty_since_ns + STORE_DELAY_NS);

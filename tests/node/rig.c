@@ -101,6 +101,7 @@ int rig_start(struct rig *r)
         .n_reactors = r->n_reactors,
         .envs = envs,
         .n_shards = r->n_shards,
+        .max_files = 65536,
         .host = { .fatal = fatal, .http = http, .ctx = r },
     };
     int rc;

@@ -11,16 +11,29 @@
 #define MIB (UINT64_C(1) << 20)
 #define LOW (16 * MIB)         /* Produce closes below it; the partitions here add little */
 #define RESERVE (35 * MIB / 2) /* for a write cache of a MiB */
-#define PLENTY (UINT64_C(1) << 40)
+#define CAPACITY (512 * MIB)
 
-/* Leaves so much free, whatever is on the disk now. */
+/* Somebody else's file takes all but so much. */
 static void leave_free(struct rig *r, uint64_t bytes)
 {
+    struct env_disk *disk = sim_disk_env(r->disk);
     struct disk_space space;
+    struct disk_file *f;
 
-    sim_disk_set_capacity(r->disk, PLENTY);
-    ck_assert_int_eq(disk_space(sim_disk_env(r->disk), &space), 0);
-    sim_disk_set_capacity(r->disk, space.total_bytes - space.free_bytes + bytes);
+    ck_assert_int_eq(disk_open(disk, "other", DISK_WRITE | DISK_CREATE, &f), 0);
+    ck_assert_int_eq(disk_truncate(f, 0), 0);
+    ck_assert_int_eq(disk_space(disk, &space), 0);
+    ck_assert_uint_ge(space.free_bytes, bytes);
+    ck_assert_int_eq(disk_allocate(f, 0, space.free_bytes - bytes), 0);
+    disk_close(f);
+}
+
+static struct rig *rig_on_small_disk(uint64_t seed, int n_reactors)
+{
+    struct rig *r = rig_new(seed, (unsigned)n_reactors);
+
+    sim_disk_set_capacity(r->disk, CAPACITY);
+    return r;
 }
 
 static int note_name(void *ctx, const struct disk_dirent *ent)
@@ -47,7 +60,7 @@ static bool is_full(const struct rig *r)
 
 static struct rig *started(uint64_t seed, int i, struct client **ret)
 {
-    struct rig *r = rig_new(seed, (unsigned)i);
+    struct rig *r = rig_on_small_disk(seed, i);
 
     rig_start_ok(r);
     *ret = rig_connect(r, 0);
@@ -156,10 +169,10 @@ END_TEST
 
 START_TEST(a_start_without_room_for_the_reserve)
 {
-    struct rig *r = rig_new(52, (unsigned)_i);
+    struct rig *r = rig_on_small_disk(52, _i);
     struct client *c;
 
-    sim_disk_set_capacity(r->disk, RESERVE + LOW);
+    leave_free(r, RESERVE + LOW);
     rig_start_ok(r);
     c = rig_connect(r, 0);
     rig_run(r, 2000 * MS);
@@ -167,7 +180,7 @@ START_TEST(a_start_without_room_for_the_reserve)
     ck_assert(is_full(r));
     ck_assert_int_eq(ask_create(c, "a", 4), 0);
     ck_assert_int_eq(produce(c, 0, 1), KAFKA_E_NOT_ENOUGH_REPLICAS);
-    sim_disk_set_capacity(r->disk, RESERVE + 3 * LOW);
+    leave_free(r, RESERVE + 3 * LOW);
     rig_run(r, 3000 * MS);
     ck_assert(has_reserve(r));
     ck_assert_int_eq(produce(c, 0, 1), 0);
@@ -193,13 +206,13 @@ END_TEST
 
 START_TEST(a_reserve_that_cant_be_written_ends_the_process)
 {
-    struct rig *r = rig_new(53, (unsigned)_i);
+    struct rig *r = rig_on_small_disk(53, _i);
 
-    sim_disk_set_capacity(r->disk, RESERVE + LOW);
+    leave_free(r, RESERVE + LOW);
     rig_start_ok(r);
     rig_run(r, 2000 * MS);
     ck_assert_int_eq(r->fatal_error, 0);
-    sim_disk_set_capacity(r->disk, PLENTY);
+    leave_free(r, RESERVE + 3 * LOW);
     sim_disk_fail(r->disk, SIM_DISK_ALLOCATE, 0, 1, -EROFS);
     rig_run(r, 2000 * MS);
     ck_assert_int_eq(r->fatal_error, -EROFS);
@@ -210,7 +223,7 @@ END_TEST
 /* Where nothing can be allocated, zeros do it. */
 START_TEST(a_reserve_without_allocation)
 {
-    struct rig *r = rig_new(54, (unsigned)_i);
+    struct rig *r = rig_on_small_disk(54, _i);
     uint64_t size = 0;
     struct disk_file *f;
 

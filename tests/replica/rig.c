@@ -148,7 +148,8 @@ static void shard_init(struct rig *r)
     buf_pool_init(&r->pool, 1 << 20);
     r->shard = (struct replica_shard){
         .env = &r->env,
-        .log_cache = log_cache_new(LOG_CACHE_DEFAULT),
+        .log_cache = log_cache_new(r->max_segments > 0 ? r->max_segments : 64),
+        .max_dirty_segments = r->max_dirty_segments,
         .broker_id = 1,
         .hash_seed = 7,
         .pool = &r->pool,

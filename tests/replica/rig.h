@@ -73,6 +73,7 @@ struct rig {
     uint64_t write_budget, read_budget; /* nothing is kept if a test doesn't say so */
     struct rig_group groups[RIG_MAX_GROUPS];
     unsigned n_groups;
+    unsigned max_segments, max_dirty_segments; /* 0: many, no limit */
     uint64_t next_id;
     uint64_t next_tick_ns;
     struct rig_op *ops;

@@ -9,6 +9,7 @@ Suite *crash_suite(void);
 Suite *destroy_suite(void);
 Suite *frame_suite(void);
 Suite *keep_suite(void);
+Suite *files_suite(void);
 Suite *producers_suite(void);
 Suite *recycle_suite(void);
 Suite *round_suite(void);

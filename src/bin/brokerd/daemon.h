@@ -41,7 +41,7 @@ struct brokerd {
     struct env **envs; /* the runtime's */
     struct brokerd_reactor *reactors;
     unsigned n_ready; /* reactor 0 only */
-    uint64_t started_ns;
+    uint64_t started_ns, max_files;
     int exit_status;
 };
 

@@ -9,6 +9,7 @@
 #include "journal/journal.h"
 #include "log/log.h"
 #include "sys/disk.h"
+#include "sys/file_limit.h"
 #include "sys/log.h"
 #include "sys/notify.h"
 
@@ -168,6 +169,7 @@ static int open_node(struct brokerd *d, unsigned n_shards)
         .n_reactors = d->n_reactors,
         .envs = d->envs,
         .n_shards = n_shards,
+        .max_files = d->max_files,
         .host = { .fatal = fatal, .http = brokerd_http, .ctx = d },
         .progress = progress,
     };
@@ -224,6 +226,19 @@ static void warn_of_pacing(const struct brokerd *d)
             "connections over loopback use TCP congestion control %s, which holds large reads down to a quarter of "
             "what cubic lets through: set congestion_control to cubic to change that",
             d->listener.congestion_control);
+}
+
+static void warn_of_few_files(const struct brokerd *d, unsigned n_shards)
+{
+    struct node_files files;
+
+    node_files_plan(d->config, d->n_reactors, n_shards, d->max_files, &files);
+    if (files.allowed < files.wanted)
+        log_event(TOO_MANY_FILES,
+                  "%llu file descriptors are allowed, and %llu wanted for max_connections %lld and %u shards: raise "
+                  "LimitNOFILE= (ulimit -n), or lower max_connections",
+                  (unsigned long long)files.allowed, (unsigned long long)files.wanted,
+                  (long long)d->config->max_connections, n_shards);
 }
 
 static void attach_reactors(struct brokerd *d)
@@ -295,6 +310,7 @@ int brokerd_run(const struct cmdline *cmdline, const struct config_environment *
     }
     tune_allocator();
     log_event(START, "brokerd " PACKAGE_VERSION " starts: node=%s", config->node_id);
+    d.max_files = sys_raise_file_limit();
     d.n_reactors = config->performance.reactors != CONFIG_AUTO ? (unsigned)config->performance.reactors : n_cores();
     status = open_disk(&d);
     if (status == EX_OK) {
@@ -312,6 +328,7 @@ int brokerd_run(const struct cmdline *cmdline, const struct config_environment *
     if (status == EX_OK) {
         warn_of_exposure(&d);
         warn_of_pacing(&d);
+        warn_of_few_files(&d, n_shards);
         status = run(&d);
         log_event(STOPPED, "stopped");
     }

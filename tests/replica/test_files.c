@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Descriptors: those with unsynced bytes are a budget, idle ones are closed, and a lack of them is no damage. */
+
+#include "replica/rig.h"
+#include "replica/suites.h"
+
+#define MS UINT64_C(1000000)
+
+static void produce_to_all(struct rig *r)
+{
+    for (unsigned i = 0; i < r->n_groups; i++) {
+        rig_produce(r, i, 1, 500);
+        rig_run(r, 100 * MS);
+    }
+}
+
+START_TEST(dirty_segments_are_a_budget)
+{
+    struct rig *r = rig_new(70, 8);
+
+    r->max_dirty_segments = 4;
+    rig_start_ok(r);
+    produce_to_all(r);
+    rig_run(r, 1000 * MS);
+    ck_assert_uint_gt(log_cache_dirty(r->shard.log_cache), 0);
+    ck_assert_uint_le(log_cache_dirty(r->shard.log_cache), 4);
+    for (unsigned i = 0; i < 4; i++) /* those that were dirty longest are checkpointed */
+        ck_assert(replica_is_stored(r->groups[i].replica));
+    ck_assert(!replica_is_stored(r->groups[7].replica));
+    for (int round = 0; round < 20; round++) {
+        produce_to_all(r);
+        ck_assert_uint_le(log_cache_dirty(r->shard.log_cache), 5);
+    }
+    rig_check(r);
+    rig_crash(r, SIM_CRASH_DRAW);
+    rig_start_ok(r);
+    rig_check(r);
+    rig_free(r);
+}
+END_TEST
+
+START_TEST(what_gets_idle_is_closed)
+{
+    struct rig *r = rig_new(71, 8);
+
+    r->max_segments = 3;
+    rig_start_ok(r);
+    produce_to_all(r);
+    rig_run(r, 1000 * MS);
+    ck_assert_uint_eq(log_cache_open(r->shard.log_cache), 8); /* all dirty, and there is no budget */
+    for (unsigned i = 0; i < 8; i++)
+        replica_checkpoint(r->groups[i].replica, UINT64_MAX);
+    rig_run(r, 1000 * MS);
+    ck_assert_uint_eq(log_cache_dirty(r->shard.log_cache), 0);
+    ck_assert_uint_le(log_cache_open(r->shard.log_cache), 3);
+    produce_to_all(r);
+    rig_check(r);
+    rig_free(r);
+}
+END_TEST
+
+START_TEST(a_lack_of_descriptors_is_waited_out)
+{
+    static const int errors[] = { -EMFILE, -ENFILE, -ENOMEM };
+
+    for (uint64_t skip = 0; skip < 24; skip++) {
+        struct rig *r = rig_new(72 + skip % 3, 2);
+
+        r->max_segments = 1;
+        rig_start_ok(r);
+        produce_to_all(r);
+        sim_disk_fail(r->disk, SIM_DISK_OPEN, skip, 2, errors[skip % 3]);
+        for (int i = 0; i < 30; i++) {
+            rig_produce(r, (unsigned)i % 2, 1, 900);
+            if (i % 4 == 0)
+                replica_checkpoint(r->groups[i / 4 % 2].replica, UINT64_MAX);
+            rig_run(r, 30 * MS);
+        }
+        rig_run(r, 20000 * MS);
+        ck_assert_msg(r->fatal_error == 0, "skip %d", (int)skip);
+        ck_assert_int_eq(replica_shard_shortage(&r->shard), 0);
+        rig_crash(r, SIM_CRASH_ALL); /* forgets a fault that didn't come */
+        rig_start_ok(r);
+        rig_check(r);
+        rig_free(r);
+    }
+}
+END_TEST
+
+/* A sync that failed is never tried again, whatever the error says. */
+START_TEST(a_failed_sync_is_fatal)
+{
+    struct rig *r = rig_new(76, 1);
+
+    rig_start_ok(r);
+    rig_produce(r, 0, 1, 500);
+    rig_run(r, 500 * MS);
+    sim_disk_fail(r->disk, SIM_DISK_SYNC_DATA, 0, 1, -ENOMEM);
+    replica_checkpoint(r->groups[0].replica, UINT64_MAX);
+    rig_run(r, 100 * MS);
+    ck_assert_int_eq(r->fatal_error, -EIO);
+    rig_free(r);
+}
+END_TEST
+
+Suite *files_suite(void)
+{
+    Suite *s = suite_create("files");
+
+    suite_add(s, dirty_segments_are_a_budget);
+    suite_add(s, what_gets_idle_is_closed);
+    suite_add(s, a_lack_of_descriptors_is_waited_out);
+    suite_add(s, a_failed_sync_is_fatal);
+    return s;
+}
