@@ -14,7 +14,10 @@
     X(fetched_bytes, "Bytes of record batches sent to consumers") \
     X(journal_flushes, "Flushes of the journals to disk") \
     X(journal_records, "Records written to the journals") \
-    X(journal_bytes_written, "Bytes written to the journals")
+    X(journal_bytes_written, "Bytes written to the journals") \
+    X(scrub_bytes, "Bytes of segments that were read again to find damage") \
+    X(scrub_segments, "Segments that were read again") \
+    X(scrub_damaged, "Of these, segments that were damaged")
 
 #define NODE_GAUGES(X) \
     X(journal_bytes_in_use, "Bytes of the journals that recovery would read") \
@@ -32,6 +35,7 @@
     X(log_start, "log_start_offset", "First offset of a partition") \
     X(high_watermark, "high_watermark", "Offset behind the last committed record of a partition") \
     X(size_bytes, "size_bytes", "Bytes of a partition's segments") \
+    X(damaged_segments, "damaged_segments", "Segments of a partition that were found damaged") \
     X(epoch, "leader_epoch", "Leader epoch of a partition")
 
 static void put_node(struct exposition *e, const struct node_report *r)

@@ -92,6 +92,7 @@ static json_t *partition_of(const struct node_partition_report *p, int32_t leade
     put(o, "log_start", json_integer(p->log_start));
     put(o, "high_watermark", json_integer(p->high_watermark));
     put(o, "size_bytes", number(p->size_bytes));
+    put(o, "damaged_segments", number(p->damaged_segments));
     return o;
 }
 
@@ -136,12 +137,32 @@ static json_t *omitted(const struct figures *f)
     return o;
 }
 
+#define MAX_DAMAGE_WARNINGS 100
+
+static void add_damage(json_t *list, const struct node_report *r)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < r->n_partitions && n < MAX_DAMAGE_WARNINGS; i++) {
+        const struct node_partition_report *p = &r->partitions[i];
+        _cleanup_(freep) char *text = NULL;
+
+        if (p->damaged_segments == 0)
+            continue;
+        text = xasprintf("%s-%d: %llu damaged segments, see the log of the node", r->topics[p->topic].name,
+                         p->partition, (unsigned long long)p->damaged_segments);
+        add(list, json_string(text));
+        n++;
+    }
+}
+
 static json_t *warnings_of(const struct figures *f)
 {
     json_t *list = json_array();
 
     if (f->report->disk_full)
         add(list, json_string("the disk is full: nothing can be stored until there is space"));
+    add_damage(list, f->report);
     for (size_t i = 0; i < f->facts->warnings.n_warnings; i++)
         add(list, json_string(f->facts->warnings.warnings[i]));
     return list;

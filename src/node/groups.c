@@ -36,6 +36,7 @@ struct node_group *node_group_add(struct node_shard *s, uint64_t id, struct repl
 
 void node_group_free(struct node_group *g)
 {
+    node_scrub_forget(g);
     hash_remove(&g->shard->by_id, &g->by_id);
     list_remove(&g->link);
     free(g);

@@ -22,7 +22,19 @@ struct node_group {
     uint64_t id;
     struct replica *replica;
     struct node_shard *shard;
-    bool gone; /* its topic was deleted: only what must end is still routed to it */
+    unsigned n_damaged, n_found; /* segments that the scrubber found damaged: in the last pass, in this one */
+    bool gone;                   /* its topic was deleted: only what must end is still routed to it */
+};
+
+/* The scrubber of a shard. */
+struct node_scrub {
+    struct node_shard *shard;
+    struct node_group *at;
+    uint64_t n_left; /* groups of this pass; 0: none is under way */
+    uint64_t pass_ns, due_ns;
+    uint64_t begin_index; /* in the group that the pass began in */
+    struct replica_scrub replica;
+    uint64_t n_bytes, n_segments, n_damaged; /* since start */
 };
 
 struct node_shard {
@@ -34,6 +46,7 @@ struct node_shard {
     struct list groups;
     uint64_t checked_flushes; /* journal's count at the last look for pins */
     unsigned n_destroying;
+    struct node_scrub scrub;
     struct list forgets; /* requests about groups that no topic has any more */
 };
 
@@ -180,6 +193,13 @@ void node_forgets_fini(struct node_shard *s);
 
 /* housekeep.c */
 uint64_t node_housekeep(struct node_reactor *r);
+
+/* scrub.c */
+void node_scrub_init(struct node_shard *s, uint64_t now_ns);
+/* The group is about to go. */
+void node_scrub_forget(struct node_group *g);
+/* Each turn. Returns when it wants to be called again. */
+uint64_t node_scrub_poll(struct node_reactor *r);
 
 /* space.c */
 /* Blocking, before recovery, which gets the reserve when little else is free. */

@@ -51,6 +51,7 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed, const
     replica_shard_set_budget(&s->replicas, (uint64_t)n->config->performance.write_cache_size_bytes, n->n_shards);
     list_init(&s->replicas.checkpoints);
     list_init(&s->replicas.round.members);
+    node_scrub_init(s, s->replicas.now_ns);
 }
 
 /* Frames, entries that wait for their segment, and those kept for readers: each has a budget, and buffers within all of
@@ -249,6 +250,7 @@ uint64_t node_turn(struct node *n, unsigned reactor, uint64_t now_ns)
     deadline = broker_turn(r->broker, now_ns);
     deadline = MIN(deadline, node_housekeep(r));
     deadline = MIN(deadline, node_space_poll(r));
+    deadline = MIN(deadline, node_scrub_poll(r));
     if (reactor == 0) {
         node_image_poll(n, false);
         if (n->image.dirty)

@@ -32,6 +32,9 @@ struct node_host {
     /* A connection on the Kafka port that speaks HTTP; nothing was read from it yet. Its reactor's thread. The host
      * detaches or closes it. */
     void (*http)(void *ctx, unsigned reactor, struct net_conn *conn);
+    /* The scrubber found damage in a segment; text says where and what to do. topic NULL: the cluster's metadata. Any
+     * reactor's thread. May be NULL. */
+    void (*damaged)(void *ctx, const char *topic, int32_t partition, const char *text);
     void *ctx;
 };
 
@@ -110,6 +113,7 @@ struct node_partition_report {
     int32_t epoch;
     int64_t log_start, high_watermark;
     uint64_t size_bytes;
+    uint64_t damaged_segments; /* as the scrubber found */
 };
 
 struct node_report {
@@ -132,6 +136,7 @@ struct node_report {
     uint64_t journal_flushes, journal_records, journal_bytes_written, journal_bytes_in_use, journal_files;
     uint64_t produced_batches, produced_records, produced_bytes, duplicate_batches, produce_waits, fetched_bytes;
     uint64_t pending_bytes, read_cache_bytes;
+    uint64_t scrub_bytes, scrub_segments, scrub_damaged;
     uint64_t disk_free_bytes, disk_reserve_bytes;
     bool disk_full;
     unsigned next_reactor; /* the node's */

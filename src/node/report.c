@@ -22,8 +22,10 @@ static void add_topics(const struct node_reactor *r, struct node_report *report)
 }
 
 static void add_partition(struct node_report *report, uint32_t topic, const struct meta_topic *t, int32_t p,
-                          const struct replica *replica)
+                          const struct node_group *g)
 {
+    const struct replica *replica = g->replica;
+
     if (report->n_partitions == report->partitions_capacity) {
         report->partitions_capacity = MAX(report->partitions_capacity * 2, (size_t)64);
         report->partitions = xrealloc(report->partitions, report->partitions_capacity * sizeof(*report->partitions));
@@ -35,6 +37,7 @@ static void add_partition(struct node_report *report, uint32_t topic, const stru
         .log_start = replica_log_start(replica),
         .high_watermark = replica_high_watermark(replica),
         .size_bytes = replica_size_bytes(replica),
+        .damaged_segments = g->n_damaged,
     };
 }
 
@@ -49,7 +52,7 @@ static void add_partitions(const struct node_reactor *r, struct node_report *rep
             const struct node_group *g = node_owns(r, s) ? node_group_find(s, t->partitions[p].group) : NULL;
 
             if (g != NULL && !g->gone)
-                add_partition(report, i, t, p, g->replica);
+                add_partition(report, i, t, p, g);
         }
     }
 }
@@ -71,6 +74,9 @@ static void add_shard(const struct node_shard *s, struct node_report *report)
     report->duplicate_batches += rs->n_duplicates;
     report->produce_waits += rs->n_waits;
     report->fetched_bytes += rs->n_fetched_bytes;
+    report->scrub_bytes += s->scrub.n_bytes;
+    report->scrub_segments += s->scrub.n_segments;
+    report->scrub_damaged += s->scrub.n_damaged;
     report->pending_bytes += rs->pending_bytes;
     report->read_cache_bytes += rs->kept_bytes;
     report->disk_full = report->disk_full || replica_shard_shortage(rs) != 0;

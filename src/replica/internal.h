@@ -107,6 +107,7 @@ struct replica {
     uint64_t proposed_bytes, stored_bytes, checkpoint_bytes;
     struct replica_relocation *relocation; /* under way, or NULL */
     unsigned n_reads;                      /* READ ops that came home well and weren't released yet */
+    bool scrubbing;                        /* a worker reads its segments again */
     bool replaying;                        /* at start: nothing goes to the lane */
     bool open;                             /* leads, and its own first entry of the term is applied */
     bool start_in_flight;                  /* a LOG_START is on its way to the journal */

@@ -264,7 +264,8 @@ static bool is_removing(const struct replica *r)
 
 bool replica_is_quiet(const struct replica *r)
 {
-    return r->job == NULL && r->sync == NULL && list_is_empty(&r->cold) && !replica_is_loading(r) && !is_removing(r);
+    return r->job == NULL && r->sync == NULL && list_is_empty(&r->cold) && !r->scrubbing && !replica_is_loading(r) &&
+           !is_removing(r);
 }
 
 bool replica_is_idle(const struct replica *r)

@@ -16,6 +16,7 @@
 #include "env/env.h"
 #include "journal/journal.h"
 #include "log/log.h"
+#include "log/scrub.h"
 #include "replica/op.h"
 
 struct replica;
@@ -218,6 +219,19 @@ static inline bool replica_shard_is_quiet(const struct replica_shard *shard)
 {
     return !shard->trim.busy;
 }
+
+/* Reads a piece of the sealed segments again; log/scrub.h. The caller keeps it, with zeros in job at first, and goes on
+ * where it stopped by giving it again. done() on the owner, when replica is NULL again. */
+struct replica_scrub {
+    struct lane_work work;
+    struct log_scrub job;
+    struct replica *replica; /* while a worker has it */
+    void (*done)(struct replica_scrub *s, struct replica *r);
+};
+/* False: nothing is sealed from there on. */
+bool replica_scrub(struct replica *r, struct replica_scrub *s, size_t max_bytes);
+void replica_describe_damage(const struct replica *r, const struct log_scrub_damage *d, struct error_text *ret);
+uint64_t replica_last_index(const struct replica *r);
 
 /* Everything is in segments and checkpointed. */
 bool replica_is_stored(const struct replica *r);

@@ -26,7 +26,7 @@ MIB = 1024 * 1024
 # A value for every key that has no effect yet. The test below holds this against the table in the code.
 LATER = {
     "enable_follower_read": "true", "rack": "r1", "replica_lag_time": "20s",
-    "leader_balance": "false", "catch_up_rate": "1MiB", "scrub_rate": "1MiB", "compression_enabled": "true",
+    "leader_balance": "false", "catch_up_rate": "1MiB", "compression_enabled": "true",
     "compression_type": "lz4", "compression_threshold": "2048", "deduplication_enabled": "true",
     "deduplication_ttl": "12", "deduplication_max_size": "5000", "offsets_retention": "3d",
     "group_initial_rebalance_delay": "1s", "group_max_members": "50", "producer_id_expiration": "12h",

@@ -12,6 +12,7 @@ Suite *open_suite(void);
 Suite *read_suite(void);
 Suite *repair_suite(void);
 Suite *retention_suite(void);
+Suite *scrub_suite(void);
 Suite *sync_suite(void);
 Suite *term_suite(void);
 Suite *time_suite(void);

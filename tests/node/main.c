@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "node/suites.h"
 
-TEST_MAIN("node", life_suite, budget_suite, start_suite, stop_suite, space_suite, files_suite, crash_suite,
+TEST_MAIN("node", life_suite, budget_suite, start_suite, stop_suite, space_suite, files_suite, scrub_suite, crash_suite,
           repair_suite)

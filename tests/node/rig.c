@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "node/rig.h"
 
+#include <stdio.h>
+
 #include "base/util.h"
 #include "wire/frame.h"
 
@@ -15,6 +17,14 @@ static void fatal(void *ctx, int err, const char *what)
 static void http(void *ctx, unsigned reactor, struct net_conn *conn)
 {
     net_close(conn);
+}
+
+static void damaged(void *ctx, const char *topic, int32_t partition, const char *text)
+{
+    struct rig *r = ctx;
+
+    r->n_damaged++;
+    snprintf(r->damage, sizeof(r->damage), "%s-%d: %s", topic != NULL ? topic : "?", partition, text);
 }
 
 struct rig *rig_new(uint64_t seed, unsigned n_reactors)
@@ -102,7 +112,7 @@ int rig_start(struct rig *r)
         .envs = envs,
         .n_shards = r->n_shards,
         .max_files = 65536,
-        .host = { .fatal = fatal, .http = http, .ctx = r },
+        .host = { .fatal = fatal, .http = http, .damaged = damaged, .ctx = r },
     };
     int rc;
 

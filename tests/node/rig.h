@@ -49,6 +49,8 @@ struct rig {
     struct error_text err;
     uint64_t deadline_ns; /* of the last turns */
     int fatal_error;
+    unsigned n_damaged; /* segments that the node told of */
+    char damage[512];   /* the last text */
     uint64_t next_id;
 };
 

@@ -8,6 +8,7 @@ Suite *crash_suite(void);
 Suite *files_suite(void);
 Suite *life_suite(void);
 Suite *repair_suite(void);
+Suite *scrub_suite(void);
 Suite *space_suite(void);
 Suite *start_suite(void);
 Suite *stop_suite(void);

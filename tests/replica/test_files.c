@@ -104,6 +104,21 @@ START_TEST(a_failed_sync_is_fatal)
 }
 END_TEST
 
+START_TEST(a_disk_that_became_read_only_is_fatal)
+{
+    struct rig *r = rig_new(77, 1);
+
+    rig_start_ok(r);
+    rig_produce(r, 0, 1, 500);
+    rig_run(r, 500 * MS);
+    sim_disk_fail(r->disk, SIM_DISK_WRITE, 0, 1000, -EROFS);
+    rig_produce(r, 0, 1, 500);
+    rig_run(r, 500 * MS);
+    ck_assert_int_eq(r->fatal_error, -EROFS);
+    rig_free(r);
+}
+END_TEST
+
 Suite *files_suite(void)
 {
     Suite *s = suite_create("files");
@@ -112,5 +127,6 @@ Suite *files_suite(void)
     suite_add(s, what_gets_idle_is_closed);
     suite_add(s, a_lack_of_descriptors_is_waited_out);
     suite_add(s, a_failed_sync_is_fatal);
+    suite_add(s, a_disk_that_became_read_only_is_fatal);
     return s;
 }

@@ -49,6 +49,11 @@ static void fatal(void *ctx, int err, const char *what)
     _exit(EX_IOERR);
 }
 
+static void damaged(void *ctx, const char *topic, int32_t partition, const char *text)
+{
+    log_event_on(DAMAGED, topic, partition, "%s", text);
+}
+
 static void progress(void *ctx, const char *status)
 {
     log_debug("%s", status);
@@ -170,7 +175,7 @@ static int open_node(struct brokerd *d, unsigned n_shards)
         .envs = d->envs,
         .n_shards = n_shards,
         .max_files = d->max_files,
-        .host = { .fatal = fatal, .http = brokerd_http, .ctx = d },
+        .host = { .fatal = fatal, .http = brokerd_http, .damaged = damaged, .ctx = d },
         .progress = progress,
     };
     struct error_text err = { "" };
