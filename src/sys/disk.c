@@ -45,12 +45,12 @@ static int open_at(struct env_disk *d, const char *path, int flags)
 }
 
 /* Set afterwards instead of asked for at open, which can leave a created file behind although it fails. */
-static void try_direct(int fd)
+static void try_direct(struct sys_disk *d, int fd)
 {
     int flags = fcntl(fd, F_GETFL);
 
-    if (flags >= 0)
-        (void)fcntl(fd, F_SETFL, flags | O_DIRECT);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_DIRECT) < 0)
+        atomic_store_explicit(&d->direct_fails, true, memory_order_relaxed);
 }
 
 static int file_open(struct env_disk *d, const char *path, unsigned flags, struct disk_file **ret)
@@ -69,7 +69,7 @@ static int file_open(struct env_disk *d, const char *path, unsigned flags, struc
         return -ENOMEM;
     }
     if ((flags & DISK_DIRECT) != 0)
-        try_direct(fd);
+        try_direct(to_sys_disk(d), fd);
     *f = (struct sys_file){ .base.disk = d, .fd = fd, .aligned = (flags & DISK_DIRECT) != 0 };
     *ret = &f->base;
     return 0;
@@ -289,8 +289,14 @@ int sys_disk_new(const char *data_dir, struct env_disk **ret)
     d->lock_fd = -1;
     d->owns_fs = sys_disk_owns_fs(fd);
     atomic_init(&d->nowait_fails, false);
+    atomic_init(&d->direct_fails, false);
     *ret = &d->base;
     return 0;
+}
+
+bool sys_disk_lacks_direct(struct env_disk *d)
+{
+    return atomic_load_explicit(&to_sys_disk(d)->direct_fails, memory_order_relaxed);
 }
 
 void sys_disk_free(struct env_disk *d)

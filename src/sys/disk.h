@@ -18,5 +18,8 @@
  * after all of its files are closed. Errors: what mkdir(2) and open(2) say; -ENOTDIR when it is something else. */
 int sys_disk_new(const char *data_dir, struct env_disk **ret);
 
+/* A file was to be O_DIRECT and couldn't be. Any thread. */
+bool sys_disk_lacks_direct(struct env_disk *d);
+
 /* Drops the lock and frees the disk. Takes NULL. */
 void sys_disk_free(struct env_disk *d);

@@ -14,6 +14,7 @@ struct sys_disk {
     int lock_fd;              /* -1 while not locked */
     bool owns_fs;             /* the file system holds the data directory only, and can be synced as a whole */
     atomic_bool nowait_fails; /* the file system doesn't know RWF_NOWAIT */
+    atomic_bool direct_fails; /* nor O_DIRECT */
 };
 
 struct sys_file {

@@ -18,7 +18,10 @@ static bool leave_direct(struct sys_file *file)
 {
     int flags = fcntl(file->fd, F_GETFL);
 
-    return flags >= 0 && (flags & O_DIRECT) != 0 && fcntl(file->fd, F_SETFL, flags & ~O_DIRECT) == 0;
+    if (flags < 0 || (flags & O_DIRECT) == 0 || fcntl(file->fd, F_SETFL, flags & ~O_DIRECT) < 0)
+        return false;
+    atomic_store_explicit(&to_sys_disk(file->base.disk)->direct_fails, true, memory_order_relaxed);
+    return true;
 }
 
 ssize_t sys_file_pread(struct disk_file *f, void *to, size_t size, uint64_t offset)

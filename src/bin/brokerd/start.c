@@ -10,6 +10,7 @@
 #include "log/log.h"
 #include "sys/disk.h"
 #include "sys/file_limit.h"
+#include "sys/file_system.h"
 #include "sys/log.h"
 #include "sys/notify.h"
 
@@ -96,6 +97,26 @@ static int open_disk(struct brokerd *d)
         return EX_OK;
     log_error("%s: %s", d->config->data_dir, strerror(-rc));
     return EX_CANTCREAT;
+}
+
+static int check_place(const struct brokerd *d)
+{
+    const char *dir = d->config->data_dir, *concern;
+    struct sys_file_system fs;
+    int rc = sys_file_system_look(dir, &fs);
+
+    if (rc < 0) {
+        log_error("%s: %s", dir, strerror(-rc));
+        return EX_CANTCREAT;
+    }
+    if (fs.read_only) {
+        log_error("%s: the file system is mounted read-only: nothing can be stored there", dir);
+        return EX_CANTCREAT;
+    }
+    concern = sys_file_system_concern(&fs);
+    if (concern != NULL)
+        log_warn("data directory %s %s", dir, concern);
+    return EX_OK;
 }
 
 static int open_listener(struct brokerd *d)
@@ -318,6 +339,8 @@ int brokerd_run(const struct cmdline *cmdline, const struct config_environment *
     d.max_files = sys_raise_file_limit();
     d.n_reactors = config->performance.reactors != CONFIG_AUTO ? (unsigned)config->performance.reactors : n_cores();
     status = open_disk(&d);
+    if (status == EX_OK)
+        status = check_place(&d);
     if (status == EX_OK) {
         n_shards = choose_shards(&d);
         status = open_listener(&d);
@@ -334,6 +357,9 @@ int brokerd_run(const struct cmdline *cmdline, const struct config_environment *
         warn_of_exposure(&d);
         warn_of_pacing(&d);
         warn_of_few_files(&d, n_shards);
+        if (sys_disk_lacks_direct(d.disk))
+            log_warn("data directory %s refuses O_DIRECT: journals are written through the page cache",
+                     config->data_dir);
         status = run(&d);
         log_event(STOPPED, "stopped");
     }

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sys/file_system.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/sysmacros.h>
+
+#include "base/util.h"
+
+#define READ_ONLY 0x0001 /* ST_RDONLY of f_flags */
+
+#define IN_MEMORY "is in memory: what was acknowledged is lost when the machine stops"
+#define REMOTE \
+    "is on a network file system: whether fsync and locks keep their promise depends on the server; use a local disk"
+#define FOREIGN "is on a file system of a user program (FUSE): whether fsync keeps its promise depends on that program"
+#define JOURNALLED "is on ext4 with data=journal: all data are written twice, and O_DIRECT goes without effect"
+
+static const struct {
+    long magic;
+    const char *concern;
+} concerns[] = {
+    { 0x01021994, IN_MEMORY }, /* tmpfs */
+    { 0x858458f6, IN_MEMORY }, /* ramfs */
+    { 0x6969, REMOTE },        /* nfs */
+    { 0x517b, REMOTE },        /* smb */
+    { 0xff534d42, REMOTE },    /* cifs */
+    { 0xfe534d42, REMOTE },    /* smb2 */
+    { 0x01021997, REMOTE },    /* 9p */
+    { 0x00c36400, REMOTE },    /* ceph */
+    { 0x5346414f, REMOTE },    /* afs */
+    { 0x6b414653, REMOTE },    /* kafs */
+    { 0x73757245, REMOTE },    /* coda */
+    { 0x0bd00bd0, REMOTE },    /* lustre */
+    { 0x65735546, FOREIGN },   /* fuse */
+};
+
+const char *sys_file_system_concern(const struct sys_file_system *fs)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(concerns); i++) {
+        if (concerns[i].magic == fs->magic)
+            return concerns[i].concern;
+    }
+    return fs->journals_data ? JOURNALLED : NULL;
+}
+
+/* id, parent, major:minor, root, mount point, options, optional fields, "-", type, source, options of the file system
+ */
+bool sys_mountinfo_has(const char *line, dev_t device, const char *option)
+{
+    const char *end = strstr(line, " - "), *options;
+    size_t n = strlen(option);
+    unsigned major_, minor_;
+
+    if (end == NULL || sscanf(line, "%*u %*u %u:%u ", &major_, &minor_) != 2 || makedev(major_, minor_) != device)
+        return false;
+    options = strchr(end + 3, ' ');
+    if (options != NULL)
+        options = strchr(options + 1, ' ');
+    while (options != NULL) {
+        options++;
+        if (strncmp(options, option, n) == 0 && strchr(",\n", options[n]) != NULL)
+            return true;
+        options = strchr(options, ',');
+    }
+    return false;
+}
+
+static bool mounted_with(dev_t device, const char *option)
+{
+    FILE *f = fopen("/proc/self/mountinfo", "re");
+    char line[4096];
+    bool found = false;
+
+    if (f == NULL)
+        return false;
+    while (!found && fgets(line, sizeof(line), f) != NULL)
+        found = sys_mountinfo_has(line, device, option);
+    fclose(f);
+    return found;
+}
+
+int sys_file_system_look(const char *dir, struct sys_file_system *ret)
+{
+    struct statfs fs;
+    struct stat st;
+
+    if (statfs(dir, &fs) < 0 || stat(dir, &st) < 0)
+        return -errno;
+    *ret = (struct sys_file_system){
+        .magic = (long)(fs.f_type & 0xffffffff),
+        .read_only = (fs.f_flags & READ_ONLY) != 0,
+        .journals_data = mounted_with(st.st_dev, "data=journal"),
+    };
+    return 0;
+}

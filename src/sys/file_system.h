@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What lies under a data directory, and whether that is a good place. */
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct sys_file_system {
+    long magic; /* statfs(2)'s f_type */
+    bool read_only;
+    bool journals_data; /* ext4's data=journal */
+};
+
+/* Returns 0 or a negative errno. */
+int sys_file_system_look(const char *dir, struct sys_file_system *ret);
+
+/* What speaks against it, as the rest of a sentence about the directory, or NULL. Pure. */
+const char *sys_file_system_concern(const struct sys_file_system *fs);
+
+/* Whether this line of /proc/self/mountinfo is of the device and has the option of the file system. Pure. */
+bool sys_mountinfo_has(const char *line, dev_t device, const char *option);
