@@ -38,6 +38,13 @@ struct disk_space {
     uint64_t total_bytes, free_bytes;
 };
 
+/* A whole file in memory, read only. */
+struct disk_map {
+    const uint8_t *data;
+    size_t size;
+    struct env_disk *disk;
+};
+
 /* Return non-zero to end the walk with that value. */
 typedef int (*disk_list_fn)(void *ctx, const struct disk_dirent *ent);
 
@@ -63,6 +70,10 @@ struct env_disk_ops {
     /* Reserves blocks without changing the size. -EOPNOTSUPP is normal on some file systems. */
     int (*allocate)(struct disk_file *f, uint64_t offset, uint64_t size);
     int (*truncate)(struct disk_file *f, uint64_t size);
+    /* Maps the file as it is now. It may grow meanwhile, must not shrink, and may be closed. Few at a time. */
+    int (*map)(struct disk_file *f, struct disk_map **ret);
+    /* -EIO when some of what was looked at couldn't be read: it was zeros then. */
+    int (*unmap)(struct disk_map *m);
     int (*rename)(struct env_disk *d, const char *from, const char *to);
     int (*unlink)(struct env_disk *d, const char *path); /* a file or an empty directory */
     int (*mkdir)(struct env_disk *d, const char *path);  /* -EEXIST as in POSIX */
@@ -143,6 +154,17 @@ static inline int disk_allocate(struct disk_file *f, uint64_t offset, uint64_t s
 static inline int disk_truncate(struct disk_file *f, uint64_t size)
 {
     return f->disk->ops->truncate(f, size);
+}
+
+static inline int disk_map(struct disk_file *f, struct disk_map **ret)
+{
+    return f->disk->ops->map(f, ret);
+}
+
+/* Takes NULL. */
+static inline int disk_unmap(struct disk_map *m)
+{
+    return m != NULL ? m->disk->ops->unmap(m) : 0;
 }
 
 static inline int disk_rename(struct env_disk *d, const char *from, const char *to)

@@ -13,6 +13,7 @@
 struct candidate {
     struct log_segment *segment;
     uint64_t n_entries;
+    bool sealed;
 };
 
 struct time_op {
@@ -27,6 +28,9 @@ struct lookup {
     int64_t start;
     struct record_scratch *scratch;
     struct disk_file *table_file, *log_file;
+    struct disk_map *map; /* of .log, which never shrinks once the segment is sealed; NULL: it isn't */
+    uint8_t *buf;         /* else what was read of it */
+    size_t buf_size;
     struct table table;
     uint64_t first, end; /* records that hold offsets in range */
 };
@@ -41,7 +45,7 @@ static void candidate_add(struct time_op *op, struct log_segment *s)
     if (op->n > 0 && op->candidates[op->n - 1].segment == s)
         return;
     segment_ref(s);
-    op->candidates[op->n++] = (struct candidate){ s, s->end.n_entries };
+    op->candidates[op->n++] = (struct candidate){ s, s->end.n_entries, s != segment_last(s->log) };
 }
 
 /* By time: each segment that claims the time, since claims may be wrong. */
@@ -127,16 +131,50 @@ static int lookup_open(struct lookup *u, const struct candidate *c)
     if (r < 0)
         return r;
     u->table.file = u->table_file;
-    r = table_search(&u->table, 0, u->table.n, table_is_beyond_offset, &u->start, &u->first);
+    if (c->sealed)
+        r = disk_map(u->log_file, &u->map);
+    if (r == 0)
+        r = table_search(&u->table, 0, u->table.n, table_is_beyond_offset, &u->start, &u->first);
     if (r == 0)
         r = table_search(&u->table, u->first, u->table.n, begins_at_or_beyond, &u->job->max_offset, &u->end);
     return r;
 }
 
-static void lookup_close(struct lookup *u)
+/* What was found in bytes that couldn't be read is worth nothing. */
+static int lookup_close(struct lookup *u)
 {
+    int r = disk_unmap(TAKE_PTR(u->map));
+
     disk_close(TAKE_PTR(u->table_file));
     disk_close(TAKE_PTR(u->log_file));
+    free(TAKE_PTR(u->buf));
+    return r;
+}
+
+/* Bytes of .log; they hold until the next call. */
+static int lookup_bytes(struct lookup *u, uint64_t position, size_t size, const uint8_t **ret)
+{
+    ssize_t n;
+
+    if (u->map != NULL) {
+        if (position > u->map->size || size > u->map->size - position)
+            return -EBADMSG;
+        *ret = u->map->data + position;
+        return 0;
+    }
+    if (size > u->buf_size) {
+        uint8_t *larger = realloc(u->buf, size);
+
+        if (larger == NULL)
+            return -ENOMEM;
+        u->buf = larger;
+        u->buf_size = size;
+    }
+    n = disk_pread(u->log_file, u->buf, size, position);
+    if (n < (ssize_t)size)
+        return n < 0 ? (int)n : -EBADMSG;
+    *ret = u->buf;
+    return 0;
 }
 
 /* Takes the record when it is a better answer. True: there is no better one. */
@@ -178,24 +216,10 @@ static int look_into_batch(struct lookup *u, const struct batch_view *v)
     return found;
 }
 
-static int read_batch(struct lookup *u, uint64_t position, size_t size, uint8_t **ret)
-{
-    _cleanup_(freep) uint8_t *data = malloc(size);
-    ssize_t n;
-
-    if (data == NULL)
-        return -ENOMEM;
-    n = disk_pread(u->log_file, data, size, position);
-    if (n < (ssize_t)size)
-        return n < 0 ? (int)n : -EBADMSG;
-    *ret = TAKE_PTR(data);
-    return 0;
-}
-
 /* Opens a batch whose claim would be a better answer. */
 static int look_at_batch(struct lookup *u, uint64_t position, size_t size, const struct batch_header *h)
 {
-    _cleanup_(freep) uint8_t *data = NULL;
+    const uint8_t *data;
     int64_t claim = (int64_t)load_be64(h->max_timestamp);
     struct batch_view v;
     int r;
@@ -205,7 +229,7 @@ static int look_at_batch(struct lookup *u, uint64_t position, size_t size, const
     if (u->job->target_ms == LOG_TIME_MAX ? u->job->offset >= 0 && claim <= u->job->timestamp_ms
                                           : claim < u->job->target_ms)
         return 0;
-    r = read_batch(u, position, size, &data);
+    r = lookup_bytes(u, position, size, &data);
     if (r < 0)
         return r;
     if (batch_parse(data, size, &v) != BATCH_OK || v.size != size || !batch_crc_ok(&v))
@@ -220,12 +244,15 @@ static int look_into_entry(struct lookup *u, const struct table_record *rec)
     int r = 0;
 
     while (r == 0 && position < end) {
+        const uint8_t *data;
         struct batch_header h;
-        ssize_t n = disk_pread(u->log_file, &h, sizeof(h), position);
-        uint64_t size = BATCH_LENGTH_END + (uint64_t)load_be32(h.length);
+        uint64_t size;
 
-        if (n < (ssize_t)sizeof(h))
-            return n < 0 ? (int)n : -EBADMSG;
+        r = lookup_bytes(u, position, sizeof(h), &data);
+        if (r < 0)
+            return r;
+        memcpy(&h, data, sizeof(h));
+        size = BATCH_LENGTH_END + (uint64_t)load_be32(h.length);
         if (size > end - position)
             return -EBADMSG;
         r = look_at_batch(u, position, size, &h);
@@ -302,7 +329,7 @@ void log_time_run(struct log_time_query *job)
     static const struct inflate_limits limits = { TIME_INFLATE_BYTES, TIME_INFLATE_RATIO };
     const struct time_op *op = job->result;
     struct record_scratch scratch;
-    int r = 0;
+    int r = 0, rc;
 
     record_scratch_init(&scratch, &limits);
     for (size_t i = 0; r == 0 && i < op->n; i++) {
@@ -311,7 +338,9 @@ void log_time_run(struct log_time_query *job)
         r = lookup_open(&u, &op->candidates[i]);
         if (r == 0)
             r = job->target_ms == LOG_TIME_MAX ? search_max(&u) : search_time(&u);
-        lookup_close(&u);
+        rc = lookup_close(&u);
+        if (rc < 0)
+            r = rc;
     }
     record_scratch_fini(&scratch);
     job->error = MIN(r, 0);

@@ -37,6 +37,8 @@ struct sim_disk;
     X(SYNC_FS) \
     X(ALLOCATE) \
     X(TRUNCATE) \
+    X(MAP) \
+    X(UNMAP) \
     X(RENAME) \
     X(UNLINK) \
     X(MKDIR) \
@@ -111,7 +113,8 @@ bool sim_disk_is_dead(const struct sim_disk *d);
 
 /* Of the calls of this kind from now on, lets `skip` pass, then fails `count` of them with the (negative) error.
  * At most 24 at a time. A failed sync_data does what Linux does: the bytes count as clean afterwards and are read
- * from the cache, the next sync succeeds, and the medium doesn't have them. */
+ * from the cache, the next sync succeeds, and the medium doesn't have them. A fault of MAP fails the
+ * call; one of UNMAP stands for a page that couldn't be read. */
 void sim_disk_fail(struct sim_disk *d, enum sim_disk_call call, uint64_t skip, uint64_t count, int err);
 
 /* Calls of this kind so far, failed ones too. */

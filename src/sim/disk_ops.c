@@ -259,6 +259,35 @@ static int do_allocate(struct disk_file *file, uint64_t offset, uint64_t size)
     return r < 0 ? r : content_allocate(&f->inode->content, offset, size);
 }
 
+/* A copy: files here have no address of their own, and what may be mapped doesn't change. */
+static int do_map(struct disk_file *file, struct disk_map **ret)
+{
+    struct sim_file *f = file_of(file);
+    int r = enter_file(f, SIM_DISK_MAP);
+    struct disk_map *m;
+    uint8_t *data;
+
+    if (r < 0)
+        return r;
+    data = xcalloc(1, MAX(f->inode->content.size, 1));
+    m = xcalloc(1, sizeof(*m));
+    m->disk = file->disk;
+    m->data = data;
+    m->size = content_read(&f->inode->content, data, f->inode->content.size, 0, true);
+    *ret = m;
+    return 0;
+}
+
+/* A fault of this call stands for a page that couldn't be read. */
+static int do_unmap(struct disk_map *m)
+{
+    int r = sim_disk_enter(disk_of(m->disk), SIM_DISK_UNMAP);
+
+    free((void *)m->data);
+    free(m);
+    return r;
+}
+
 static int do_truncate(struct disk_file *file, uint64_t size)
 {
     struct sim_file *f = file_of(file);
@@ -461,6 +490,8 @@ const struct env_disk_ops sim_disk_ops = {
     .write_back = do_write_back,
     .allocate = do_allocate,
     .truncate = do_truncate,
+    .map = do_map,
+    .unmap = do_unmap,
     .rename = do_rename,
     .unlink = do_unlink,
     .mkdir = do_mkdir,

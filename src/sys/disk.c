@@ -261,6 +261,8 @@ int sys_disk_new(const char *data_dir, struct env_disk **ret)
         .write_back = sys_file_write_back,
         .allocate = sys_file_allocate,
         .truncate = sys_file_truncate,
+        .map = sys_file_map,
+        .unmap = sys_file_unmap,
         .rename = name_rename,
         .unlink = name_unlink,
         .mkdir = name_mkdir,

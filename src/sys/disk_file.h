@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Inside of the real disk: one open file, and the calls that move its bytes (disk_io.c) and sync all files at once
- * (disk_sync.c). */
+/* Inside of the real disk: one open file, the calls that move its bytes (disk_io.c) and sync all files at once
+ * (disk_sync.c), and mapped ones (disk_map.c). */
 
 #include <stdatomic.h>
 
@@ -42,3 +42,7 @@ int sys_file_allocate(struct disk_file *f, uint64_t offset, uint64_t size);
 int sys_file_truncate(struct disk_file *f, uint64_t size);
 bool sys_disk_owns_fs(int dir_fd);
 int sys_disk_sync_fs(struct env_disk *d);
+
+/* disk_map.c */
+int sys_file_map(struct disk_file *f, struct disk_map **ret);
+int sys_file_unmap(struct disk_map *map);

@@ -287,6 +287,24 @@ START_TEST(random_times_are_found_as_by_a_walk)
 }
 END_TEST
 
+/* Sealed segments are mapped, the last one isn't. What was found in bytes that couldn't be read doesn't count. */
+START_TEST(a_page_that_can_not_be_read_is_an_error)
+{
+    struct log_time_query job = { .target_ms = 200, .max_offset = INT64_MAX };
+
+    add_rising();
+    sim_disk_fail(fx.disk, SIM_DISK_UNMAP, 0, 1, -EIO);
+    assert_found(900, 32, 900);
+    ck_assert_uint_eq(sim_disk_calls(fx.disk, SIM_DISK_MAP), 0);
+    log_time_prepare(fx.log, &job);
+    log_time_run(&job);
+    log_time_done(&job);
+    ck_assert_int_eq(job.error, -EIO);
+    assert_found(200, 4, 200);
+    ck_assert_uint_gt(sim_disk_calls(fx.disk, SIM_DISK_MAP), 0);
+}
+END_TEST
+
 Suite *time_suite(void)
 {
     Suite *s = suite_create("time");
@@ -301,6 +319,7 @@ Suite *time_suite(void)
     suite_add_with(s, a_batch_that_can_not_be_opened_counts_as_a_whole, setup, teardown);
     suite_add_with(s, false_claims_are_seen_through, setup, teardown);
     suite_add_with(s, a_damaged_batch_is_an_error, setup, teardown);
+    suite_add_with(s, a_page_that_can_not_be_read_is_an_error, setup, teardown);
     suite_add_with(s, segments_stay_while_a_search_is_in_flight, setup, teardown);
     suite_add_with(s, random_times_are_found_as_by_a_walk, setup, teardown);
     return s;

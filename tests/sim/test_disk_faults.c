@@ -50,6 +50,7 @@ START_TEST(each_kind_can_fail)
     struct disk_space space;
     struct disk_file *f;
     uint64_t size;
+    struct disk_map *map;
     char byte;
 
     for (int call = 0; call < SIM_DISK_N_CALLS; call++)
@@ -58,6 +59,9 @@ START_TEST(each_kind_can_fail)
     ck_assert_int_eq(disk_size(file, &size), -ENOMEM);
     ck_assert_int_eq(disk_pread(file, &byte, 1, 0), -ENOMEM);
     ck_assert_int_eq(disk_pread_cached(file, &byte, 1, 0), -ENOMEM);
+    ck_assert_int_eq(disk_map(file, &map), -ENOMEM);
+    ck_assert_int_eq(disk_map(file, &map), 0);
+    ck_assert_int_eq(disk_unmap(map), -ENOMEM);
     ck_assert_int_eq(disk_pwrite(file, "x", 1, 0), -ENOMEM);
     ck_assert_int_eq(disk_sync_data(file), -ENOMEM);
     disk_write_back(file, 0, 1);
@@ -229,6 +233,24 @@ START_TEST(bit_rot_outlives_a_crash)
 }
 END_TEST
 
+START_TEST(a_map_is_the_file_as_it_is)
+{
+    struct disk_map *map;
+
+    ck_assert_int_eq(disk_map(file, &map), 0);
+    ck_assert_uint_eq(map->size, 0);
+    ck_assert_int_eq(disk_unmap(map), 0);
+    ck_assert_int_eq(disk_pwrite(file, "abc", 3, 5000), 0);
+    ck_assert_int_eq(sim_disk_flip(disk, "f", 5001, 1), 0);
+    ck_assert_int_eq(disk_map(file, &map), 0);
+    ck_assert_uint_eq(map->size, 5003);
+    ck_assert_uint_eq(map->data[0], 0);
+    ck_assert_mem_eq(map->data + 5000, "acc", 3);
+    ck_assert_int_eq(disk_unmap(map), 0);
+    ck_assert_int_eq(disk_unmap(NULL), 0);
+}
+END_TEST
+
 Suite *disk_faults_suite(void)
 {
     Suite *s = suite_create("disk_faults");
@@ -242,5 +264,6 @@ Suite *disk_faults_suite(void)
     suite_add_with(s, crash_point_stops_everything, setup, teardown);
     suite_add_with(s, faults_die_with_the_process, setup, teardown);
     suite_add_with(s, bit_rot_outlives_a_crash, setup, teardown);
+    suite_add_with(s, a_map_is_the_file_as_it_is, setup, teardown);
     return s;
 }
