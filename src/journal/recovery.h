@@ -28,8 +28,8 @@ struct journal_recovery {
     journal_replay_fn replay;
     void *replay_ctx;
     const struct journal_group *only; /* this group, or NULL: all */
-    struct journal_file *skipped_in; /* of this round: the first file with an entry that comes too early, or NULL */
-    size_t n_replayed;               /* entries of this round */
+    struct journal_file *skipped_in;  /* of this round: the first file with an entry that comes too early, or NULL */
+    size_t n_replayed;                /* entries of this round */
 };
 
 void journal_recovery_init(struct journal_recovery *rc, struct journal *j, struct error_text *err);

@@ -80,11 +80,11 @@ struct replica_shard {
     bool low_space;          /* set by the node: little room is left on the disk, Produce is refused */
     struct list checkpoints; /* replicas that want one, for the next round */
     struct replica_round round;
-    unsigned n_relocations;    /* under way */
-    uint64_t loading_size;     /* of entries that will be relocated and aren't with the journal yet */
-    uint64_t relocated_ns;     /* when the last one ended, or the first of them began */
-    uint64_t recycled_ns;      /* last look at what holds the journal's files */
-    bool recycle_again;        /* as soon as some of the relocations are done */
+    unsigned n_relocations;      /* under way */
+    uint64_t loading_size;       /* of entries that will be relocated and aren't with the journal yet */
+    uint64_t relocated_ns;       /* when the last one ended, or the first of them began */
+    uint64_t recycled_ns;        /* last look at what holds the journal's files */
+    bool recycle_again;          /* as soon as some of the relocations are done */
     unsigned max_dirty_segments; /* with unsynced bytes, whose files can't be closed; beyond it the oldest are
                                   * checkpointed. 0: no limit */
     uint64_t next_limit_ns;
