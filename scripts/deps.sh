@@ -11,7 +11,10 @@ packages_of() {
         ;;
     sanitizers) echo libasan8 libubsan1 libtsan2 ;;
     run) echo kcat ;;
-    test) echo kcat python3-venv default-jdk-headless maven strace prometheus systemd procps xz-utils e2fsprogs iproute2 ;;
+    test)
+        echo kcat python3-venv default-jdk-headless maven strace prometheus systemd procps xz-utils e2fsprogs
+        echo iproute2
+        ;;
     power) echo user-mode-linux dmsetup xfsprogs e2fsprogs mount strace ;;
     lint) echo clang-format clang-tidy shellcheck mandoc pyflakes3 ;;
     fuzz) echo clang llvm libclang-rt-14-dev ;;
