@@ -135,6 +135,32 @@ static void recycle_before(struct rig *r)
     recycle_run(r);
 }
 
+/* Another group's few old entries keep files from going out of use until the journal asks for it. */
+static void slow_group_configure(struct rig *r)
+{
+    r->limits.segment_bytes = 64 << 10;
+    r->journal_config.size_bytes = 320 << 10;
+}
+
+static void slow_group_before(struct rig *r)
+{
+    for (int i = 0; i < 3; i++)
+        produce_idempotent(r, 1, i, 300);
+    pause_ms(r, 1);
+    fill(r, 24, 6000);
+    checkpoint(r, 0);
+    fill(r, 4, 6000);
+}
+
+static void slow_group_run(struct rig *r)
+{
+    pause_ms(r, 2100); /* ticks */
+    checkpoint(r, 0);
+    produce_idempotent(r, 1, 0, 100);
+    fill(r, 2, 6000);
+    pause_ms(r, 1100);
+}
+
 static void hard_state_run(struct rig *r)
 {
     for (int life = 0; life < 3; life++) {
@@ -376,6 +402,11 @@ const struct crash_workload crash_workloads[] = {
     { .name = "span", .n_groups = 1, .configure = large_configure, .before = append_run, .run = span_run },
     { .name = "switch", .n_groups = 2, .before = before_switch, .run = switch_run, .n_seeds = 2 },
     { .name = "recycle", .n_groups = 2, .configure = recycle_configure, .before = recycle_before, .run = recycle_run },
+    { .name = "slow-group",
+      .n_groups = 2,
+      .configure = slow_group_configure,
+      .before = slow_group_before,
+      .run = slow_group_run },
     { .name = "hard-state", .n_groups = 2, .before = append_run, .run = hard_state_run },
     { .name = "checkpoint", .n_groups = 2, .before = checkpoint_before, .run = checkpoint_run },
     { .name = "roll", .n_groups = 1, .configure = segments_configure, .before = append_run, .run = roll_run },
