@@ -24,7 +24,7 @@ extern const unsigned crash_n_workloads;
 
 /* How much is tried at each crash point. */
 enum crash_depth {
-    CRASH_BRIEF, /* a few cases: to find a planted bug soon */
+    CRASH_BRIEF, /* a few cases: to find a planted bug soon, or under a sanitizer, which is ten times as slow */
     CRASH_USUAL, /* make check */
     CRASH_LONG,  /* CRASH_LONG=1 */
 };

@@ -15,7 +15,11 @@
 static struct crash_progress *progress[MAX_WORKLOADS];
 static const char *only; /* this workload, or NULL */
 static struct crash_choice choice = { UINT64_MAX, UINT64_MAX, UINT64_MAX };
+#ifdef __SANITIZE_ADDRESS__
+static enum crash_depth depth = CRASH_BRIEF;
+#else
 static enum crash_depth depth = CRASH_USUAL;
+#endif
 
 static uint64_t n_seeds(int i)
 {

@@ -19,6 +19,13 @@
 #define N_ROUNDS 12
 #define MAX_SECONDS 300
 
+/* A sanitizer is ten times as slow: there every fourth bug is enough. */
+#ifdef __SANITIZE_ADDRESS__
+#define STRIDE 4
+#else
+#define STRIDE 1
+#endif
+
 static const struct {
     const char *name, *text;
 } bugs[] = { [GQ_BUG_NONE] = { "NONE", "nothing is planted" },
@@ -129,7 +136,7 @@ int main(int argc, char **argv)
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
     progress = crash_progress_new();
     for (unsigned bug = 0; bug < GQ_N_BUGS; bug++) {
-        if (argc > 1 && strcmp(argv[1], bugs[bug].name) != 0)
+        if (argc > 1 ? strcmp(argv[1], bugs[bug].name) != 0 : bug % STRIDE != 0)
             continue;
         if (try_bug(bug))
             n_passed++;
