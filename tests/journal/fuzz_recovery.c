@@ -22,6 +22,7 @@
 #define MAX_ENTRIES 256
 #define MAX_DAMAGES 8
 #define FILE_SIZE ((uint64_t)64 * 1024)
+#define MAX_FILES 1024
 
 struct group {
     uint64_t n; /* entries: index 1 … n */
@@ -56,7 +57,7 @@ static int open_journal(struct run *r, struct error_text *err)
         .disk = sim_disk_env(r->disk),
         .prng = &r->prng.env,
         .dir = "journal/0",
-        .size_bytes = 4 * FILE_SIZE,
+        .size_bytes = MAX_FILES * FILE_SIZE, /* never full: nobody here makes room for what waits */
         .file_size_bytes = FILE_SIZE,
         .first_file_size_bytes = FILE_SIZE,
     };
