@@ -30,6 +30,8 @@
 /* The current file, one that waits for a checkpoint, one that is left to copies, and one to small records. */
 #define JOURNAL_FILES_MIN 4
 
+/* So many full-size files, at most half of the budget, are live before what holds the oldest is asked to let go. */
+#define JOURNAL_FILES_COMFORTABLE 4
 /* Copies take at most this part of the budget. */
 #define JOURNAL_RELOCATED_PART 8
 

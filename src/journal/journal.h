@@ -170,13 +170,14 @@ int journal_space_error(const struct journal *j);
  * small records alone, so CHECKPOINTs get through. A journal of one file is never full. */
 bool journal_is_full(const struct journal *j);
 
-/* Groups whose entries keep the oldest files from being recycled while more than half of the journal's budget is in
- * use, or space is short: the owner checkpoints or relocates them. index = up to where. Each group is reported once.
- * Returns how many were reported. */
+/* Groups whose entries keep the oldest files from being recycled while more than four full-size files (or half of
+ * size_bytes, if that is less) are live, or space is short: the owner checkpoints or relocates them. index = up to
+ * where. Each group is reported once. Returns how many were reported. */
 typedef void (*journal_pin_fn)(void *ctx, uint64_t group, uint64_t index);
 int journal_pins(struct journal *j, journal_pin_fn fn, void *ctx);
 /* Bytes of entries that may be relocated now: copies that still count, and those that wait, stay below an eighth of
- * size_bytes. 0 while the disk is full. Copies pass what waits in a full journal, as far as there is room at all. */
+ * size_bytes. 0 while the disk is full. Copies pass what waits in a full journal, as far as there
+ * is room at all. */
 uint64_t journal_relocation_room(const struct journal *j);
 /* What n entries with so many bytes of envelopes take of it at most. */
 uint64_t journal_relocation_size(uint64_t n, uint64_t bytes);

@@ -316,6 +316,13 @@ void journal_keep(struct journal *j)
 
 /* ---- For the owner ---- */
 
+/* Live files are let go of beyond this: what is recycled soon need not be filled with zeros first, and little is read
+ * at the next start. */
+static uint64_t comfortable_bytes(const struct journal *j)
+{
+    return MIN(j->config.size_bytes / 2, JOURNAL_FILES_COMFORTABLE * j->config.file_size_bytes);
+}
+
 int journal_pins(struct journal *j, journal_pin_fn fn, void *ctx)
 {
     uint64_t left = journal_live_bytes(j);
@@ -324,7 +331,7 @@ int journal_pins(struct journal *j, journal_pin_fn fn, void *ctx)
     int n = 0;
 
     list_foreach (&j->files, f, link) {
-        if (f == j->current || (left <= j->config.size_bytes / 2 && (!is_short || last != NULL)))
+        if (f == j->current || (left <= comfortable_bytes(j) && (!is_short || last != NULL)))
             break;
         left -= f->header.file_size;
         last = f;

@@ -206,9 +206,9 @@ uint64_t replica_shard_poll(struct replica_shard *shard);
 /* Makes everything up to at least index durable in segments and journals a checkpoint, with the next round: that is
  * begun by the poll, so that those who want one at the same time go together. */
 void replica_checkpoint(struct replica *r, uint64_t index);
-/* Sees to it that what holds the journal's oldest files lets go of them, when the journal uses more than half of its
- * budget or lacks space: small partitions are relocated, others checkpointed. Call it now and then while the journal is
- * written to; when that is full, the poll does. */
+/* Sees to it that what holds the journal's oldest files lets go of them, as journal_pins() tells: small partitions are
+ * relocated, others checkpointed. Call it now and then while the journal is written to; when that is full, the poll
+ * does. */
 void replica_shard_recycle(struct replica_shard *shard);
 /* Retention: proposes a new log start when segments may go, and an entry that starts the next segment when nothing else
  * would free the bytes of the last one. Cheap when idle. */
