@@ -12,6 +12,7 @@
  *
  *   input = flags u8 (1: the client closes its side when all is sent) | piece size u8 | bytes, sent in such pieces */
 
+#define SHORTEST_REQUEST 16
 #define SECOND_NS UINT64_C(1000000000)
 
 static struct admin_config config;
@@ -124,7 +125,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if ((data[0] & 1) != 0)
         shutdown(c.fd, SHUT_WR);
     turn(&c);
-    for (int i = 0; i < 10 && !c.ended; i++) {
+    /* Each of the requests that it may hold has its own time. */
+    for (size_t i = 0; i < 10 + size / SHORTEST_REQUEST && !c.ended; i++) {
         now_ns += 60 * SECOND_NS;
         turn(&c);
     }
