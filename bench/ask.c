@@ -15,6 +15,7 @@
 #define PRODUCE_VERSION 9
 #define METADATA_VERSION 9
 #define CREATE_VERSION 5
+#define DELETE_VERSION 5
 #define NO_ERROR 0
 
 static uint8_t *make_batch(const struct bench_options *o, size_t *ret_size)
@@ -177,5 +178,42 @@ int bench_topics(const struct bench_options *o)
     }
     close(fd);
     printf("{\"topics\": %d, \"partitions\": %lld}\n", n, (long long)n * o->partitions);
+    return 0;
+}
+
+int bench_drop(const struct bench_options *o)
+{
+    struct slice name = slice_str(o->topic);
+    struct wire_delete_topics_request m;
+    struct wire_delete_topics_response answer;
+    _cleanup_(freep) uint8_t *frame = NULL;
+    size_t capacity = 0, at, size;
+    int fd = bench_dial(o->broker);
+    struct arena a;
+    int32_t id;
+    struct rd r;
+    struct wr w;
+
+    wire_delete_topics_request_init(&m);
+    m.topic_names = &name;
+    m.n_topic_names = 1;
+    m.timeout_ms = 30000;
+    wr_init_growing(&w, 256, BENCH_FRAME_MAX);
+    at = wire_request_begin(&w, wire_api(WIRE_API_DELETE_TOPICS), DELETE_VERSION, 1, slice_str("bench"));
+    wire_delete_topics_request_encode(&m, &w, DELETE_VERSION);
+    wire_frame_end(&w, at, 0);
+    bench_send(fd, w.start, wr_size(&w));
+    wr_fini(&w);
+    size = ask_recv_frame(fd, &frame, &capacity);
+    close(fd);
+    arena_init(&a, 1 << 20);
+    rd_init(&r, frame, size);
+    if (wire_response_parse(&r, wire_api(WIRE_API_DELETE_TOPICS), DELETE_VERSION, &id) < 0 ||
+        wire_delete_topics_response_decode(&answer, &r, DELETE_VERSION, &a) < 0 || answer.n_responses != 1)
+        bench_refuse("an answer is malformed");
+    if (answer.responses[0].error_code != NO_ERROR)
+        bench_refuse("the topic can't be deleted");
+    arena_fini(&a);
+    printf("{\"topics\": 1}\n");
     return 0;
 }

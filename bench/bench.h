@@ -19,10 +19,12 @@ struct bench_options {
     int connections; /* load: each with one batch in flight */
     int rate;        /* rate: messages per second */
     int linger_ms;   /* librdkafka's */
+    int depth;       /* flow: messages in flight */
     double seconds;  /* how long, after a warm-up of a fifth of it */
     long long
         count; /* load, one: so many batches in place of a time; sendfile: bytes; topics: how many; fetch: rounds */
     const char *file; /* that a floor writes and flushes, or sends */
+    const char *peer; /* flow, start: what the other side speaks, redis or nats; NULL is Kafka */
     bool kafka;       /* load, one: the answers are a broker's and are checked */
     int server_core;  /* start: where the broker runs; −1 anywhere */
     char **command;   /* start: what comes after -- */
@@ -76,6 +78,7 @@ int16_t ask_produce_error(const uint8_t *frame, size_t size);
 void ask_write_metadata(const char *topic, struct wr *w);
 void ask_metadata(int fd, const char *topic);
 int bench_topics(const struct bench_options *o); /* makes count topics of so many partitions each */
+int bench_drop(const struct bench_options *o);   /* deletes a topic */
 
 /* --- kafka.c, rate.c: through librdkafka --- */
 
@@ -93,6 +96,11 @@ int bench_one(const struct bench_options *o);   /* one Produce request in flight
 int bench_load(const struct bench_options *o);  /* many connections, one in flight on each */
 int bench_fetch(const struct bench_options *o); /* from the beginning to the end */
 int bench_start(const struct bench_options *o); /* exec of a broker to its first acknowledgement */
+
+/* --- peer.c: what speaks no Kafka --- */
+
+int bench_flow(const struct bench_options *o); /* depth messages in flight on one connection */
+void peer_ping(int fd);                        /* until the answer is there */
 
 /* --- floor.c --- */
 

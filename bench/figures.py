@@ -14,16 +14,17 @@ class Target:
     bound: float
     unit: str = ""
 
-    def text(self):
+    def text(self, other="the floor"):
         sign = "≥" if self.least else "≤"
         if self.kind == "ratio":
-            return f"{sign} {self.bound:g} of the floor"
+            bound = f"1/{1 / self.bound:.4g}" if self.bound < 1 and (1 / self.bound).is_integer() else f"{self.bound:g}"
+            return f"{sign} {bound} of {other}"
         if self.kind == "above":
             return f"{sign} floor + {self.bound:g} {self.unit}"
         return f"{sign} {self.bound:,.4g} {self.unit}".rstrip()
 
     def verdict(self, ours, floor):
-        if self.kind != "value" and not floor:
+        if self.kind != "value" and not any(floor):
             return ""
         bound = self.bound + (statistics.median(floor) if self.kind == "above" else 0)
         value = ratio(ours, floor) if self.kind == "ratio" else statistics.median(ours)
@@ -84,9 +85,18 @@ def columns(figure, ours, floor):
             figure.target.verdict(ours, floor) if figure.target and ours else "–"]
 
 
+PEERS_HEAD = ["what", "unit", "target", "goqueue", "beside", "theirs", "ratio", "verdict"]
 HEAD = ["what", "unit", "target", "goqueue", "floor", "ratio", "verdict"]
 
 
-def table(lines):
-    rows = [HEAD, ["---"] * len(HEAD)] + lines
+def peer_columns(figure, ours, theirs, peer):
+    """The same for a table of other queues."""
+    return [figure.label, figure.unit, figure.target.text("theirs") if figure.target else "–", spread(ours), peer,
+            spread(theirs), f"{ratio(ours, theirs):.3g}" if any(theirs) else "–",
+            figure.target.verdict(ours, theirs) if figure.target and ours else "–"]
+
+
+def table(lines, head=None):
+    head = head or HEAD
+    rows = [head, ["---"] * len(head)] + lines
     return ["| " + " | ".join(row) + " |" for row in rows]

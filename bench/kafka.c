@@ -185,6 +185,7 @@ int bench_sync(const struct bench_options *o)
     struct samples latency_ns = { 0 };
     struct bench_window window = bench_window_now(o);
     struct delivery d = { 0 };
+    unsigned long long all = 0; /* with those of the warm-up */
     uint64_t start, now = 0;
     rd_kafka_topic_t *topic;
     rd_kafka_t *rk;
@@ -207,11 +208,12 @@ int bench_sync(const struct bench_options *o)
         if (d.failed)
             bench_refuse("a message was refused");
         now = bench_now_ns();
+        all++;
         if (start >= window.from_ns)
             samples_add(&latency_ns, now - start);
     }
-    printf("{\"count\": %zu, \"p50_us\": %.1f, \"p99_us\": %.1f}\n", latency_ns.n, samples_us(&latency_ns, 0.5),
-           samples_us(&latency_ns, 0.99));
+    printf("{\"all\": %llu, \"count\": %zu, \"p50_us\": %.1f, \"p99_us\": %.1f}\n", all, latency_ns.n,
+           samples_us(&latency_ns, 0.5), samples_us(&latency_ns, 0.99));
     rd_kafka_topic_destroy(topic);
     rd_kafka_destroy(rk);
     samples_fini(&latency_ns);

@@ -29,6 +29,7 @@ int bench_one(const struct bench_options *o)
     struct bench_window window;
     _cleanup_(freep) uint8_t *answer = NULL;
     size_t capacity = 0;
+    unsigned long long all = 0; /* with those of the warm-up */
     uint64_t now = 0;
     int fd = bench_dial(o->broker);
     struct wr w;
@@ -43,12 +44,13 @@ int bench_one(const struct bench_options *o)
         bench_send(fd, w.start, wr_size(&w));
         size = ask_recv_frame(fd, &answer, &capacity);
         now = bench_now_ns();
+        all++;
         if (o->kafka && ask_produce_error(answer, size) != 0)
             bench_refuse("a message was refused");
         if (start >= window.from_ns || o->count > 0)
             samples_add(&latency_ns, now - start);
     }
-    printf("{\"count\": %zu, ", latency_ns.n);
+    printf("{\"all\": %llu, \"count\": %zu, ", all, latency_ns.n);
     print_latency(&latency_ns);
     printf("}\n");
     wr_fini(&w);

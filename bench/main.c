@@ -16,7 +16,8 @@ static const struct {
     { "consume", bench_consume },   { "one", bench_one },         { "load", bench_load },
     { "fetch", bench_fetch },       { "start", bench_start },     { "topics", bench_topics },
     { "floor", bench_floor },       { "stream", bench_stream },   { "disk", bench_disk },
-    { "sendfile", bench_sendfile }, { "sync", bench_sync },
+    { "sendfile", bench_sendfile }, { "sync", bench_sync },       { "flow", bench_flow },
+    { "drop", bench_drop },
 };
 
 static int usage(void)
@@ -25,7 +26,7 @@ static int usage(void)
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
         fprintf(stderr, " %s", commands[i].name);
     fprintf(stderr, "\nnames: broker topic size records partitions connections rate linger_ms seconds count file kafka "
-                    "server_core\n");
+                    "peer depth server_core\n");
     return 64;
 }
 
@@ -35,13 +36,9 @@ static bool set_option(struct bench_options *o, char *arg)
         const char *name;
         int *to;
     } numbers[] = {
-        { "size", &o->size },
-        { "records", &o->records },
-        { "partitions", &o->partitions },
-        { "rate", &o->rate },
-        { "connections", &o->connections },
-        { "linger_ms", &o->linger_ms },
-        { "server_core", &o->server_core },
+        { "size", &o->size },   { "records", &o->records },         { "partitions", &o->partitions },
+        { "rate", &o->rate },   { "connections", &o->connections }, { "linger_ms", &o->linger_ms },
+        { "depth", &o->depth }, { "server_core", &o->server_core },
     };
     char *value = strchr(arg, '=');
 
@@ -58,6 +55,8 @@ static bool set_option(struct bench_options *o, char *arg)
         o->broker = value;
     else if (strcmp(arg, "topic") == 0)
         o->topic = value;
+    else if (strcmp(arg, "peer") == 0)
+        o->peer = value;
     else if (strcmp(arg, "seconds") == 0)
         o->seconds = atof(value);
     else if (strcmp(arg, "count") == 0)
@@ -74,7 +73,7 @@ static bool set_option(struct bench_options *o, char *arg)
 static bool sensible(const struct bench_options *o)
 {
     return o->size >= 1 && o->size <= MAX_MESSAGE && o->records >= 1 && o->partitions >= 1 && o->connections >= 1 &&
-           o->rate >= 1 && o->linger_ms >= 0 && o->seconds > 0 && o->count >= 0;
+           o->rate >= 1 && o->depth >= 1 && o->linger_ms >= 0 && o->seconds > 0 && o->count >= 0;
 }
 
 int main(int argc, char **argv)
@@ -87,6 +86,7 @@ int main(int argc, char **argv)
                                .connections = 1,
                                .rate = 1000,
                                .linger_ms = 5,
+                               .depth = 1,
                                .seconds = 2,
                                .file = "floor.tmp",
                                .kafka = true,

@@ -19,6 +19,7 @@ class Row:
     measure: typing.Callable  # (bench, pinned) -> context that yields a function without arguments
     cost: typing.Callable  # (bench) -> (seconds before the first pair, seconds of a pair)
     modes: tuple = MODES
+    peer: typing.Optional[type] = None  # what it is measured beside, in place of a floor
 
 
 def without_setup(pair):
@@ -36,3 +37,8 @@ def all_rows():
     import rows_read
     import rows_start
     return (rows_produce.rows() + rows_latency.rows() + rows_read.rows() + rows_memory.rows() + rows_start.rows())
+
+
+def peer_rows():
+    import rows_peers
+    return rows_peers.rows()

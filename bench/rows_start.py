@@ -22,7 +22,9 @@ class Started:
 
     def __init__(self, bench, broker, topic):
         core = machine.CORES[broker.core] if broker.core is not None else -1
-        arguments = bench.client_command("start", broker=broker.address, topic=topic, file=broker.log, server_core=core)
+        protocol = getattr(broker, "protocol", None)
+        arguments = bench.client_command("start", broker=broker.address, topic=topic, file=broker.log, server_core=core,
+                                         **({"peer": protocol} if protocol else {}))
         self.process = subprocess.Popen(arguments + ["--"] + broker.command, text=True, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, preexec_fn=bench.client_pin(broker.core is not None))
         line = self.process.stdout.readline()

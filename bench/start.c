@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,11 +26,12 @@ static pid_t start_broker(const struct bench_options *o)
     if (child == 0) {
         cpu_set_t set;
 
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* where it doesn't come up in time, it ends with us */
         CPU_ZERO(&set);
         CPU_SET((size_t)MAX(o->server_core, 0), &set);
         if (o->server_core >= 0 && sched_setaffinity(0, sizeof(set), &set) < 0)
             bench_die("sched_setaffinity");
-        if (dup2(log, STDERR_FILENO) < 0)
+        if (dup2(log, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0)
             bench_die("dup2");
         execv(o->command[0], o->command);
         bench_die(o->command[0]);
@@ -91,7 +93,10 @@ int bench_start(const struct bench_options *o)
     child = start_broker(o);
     fd = dial_until(o, limit, child);
     connected = bench_now_ns();
-    produce_until(o, fd, limit);
+    if (o->peer != NULL)
+        peer_ping(fd);
+    else
+        produce_until(o, fd, limit);
     end = bench_now_ns();
     printf("{\"pid\": %d, \"connected_ms\": %.3f, \"first_ms\": %.3f}\n", (int)child, (double)(connected - start) / 1e6,
            (double)(end - start) / 1e6);

@@ -19,6 +19,7 @@ packages_of() {
     lint) echo clang-format clang-tidy shellcheck mandoc pyflakes3 ;;
     fuzz) echo clang llvm libclang-rt-14-dev ;;
     bench) echo iproute2 linux-perf strace util-linux valgrind ;;
+    peers) echo default-jdk-headless maven redis-server ;;
     package) echo build-essential debhelper dpkg-dev fakeroot lintian rpm ;;
     *) die "no list of packages for '$1'" ;;
     esac
@@ -97,4 +98,32 @@ need_java() {
     quietly build/java.log mvn -q -B -f "$want" dependency:copy-dependencies \
         -DoutputDirectory="$PWD/build/java" || die "maven could not fetch them"
     cp "$want" "$have"
+}
+
+# Apache Kafka's broker and the NATS server in build/peers, at the versions of bench/kafka-pom.xml and below. What can't
+# be had is left out: the benchmark tells what it does without.
+need_peers() {
+    local want=bench/kafka-pom.xml have=build/peers/kafka-pom.xml nats=v2.15.2
+    need peers
+    mkdir -p build/peers
+    if ! cmp -s "$want" "$have"; then
+        say "fetching Apache Kafka's broker into build/peers/kafka"
+        rm -rf build/peers/kafka
+        if quietly build/peers/kafka.log mvn -q -B -f "$want" dependency:copy-dependencies \
+            -DincludeScope=runtime -DoutputDirectory="$PWD/build/peers/kafka"; then
+            cp "$want" "$have"
+        else
+            say "maven could not fetch it"
+        fi
+    fi
+    if [ "$(build/peers/nats-server --version 2>/dev/null)" != "nats-server: $nats" ]; then
+        rm -f build/peers/nats-server
+        if ! command -v go >/dev/null; then
+            say "there is no go to build the NATS server with"
+        else
+            say "building the NATS server in build/peers"
+            GOTOOLCHAIN=local GOBIN="$PWD/build/peers" quietly build/peers/nats.log \
+                go install "github.com/nats-io/nats-server/v2@$nats" || say "go could not build it"
+        fi
+    fi
 }

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The same work by another queue and by us, in turns: one row for each queue in each setting and each work. We flush
+before each acknowledgement, always; what the other one does is its row's durability."""
+
+import contextlib
+import signal
+import subprocess
+import time
+
+import peers
+import servers
+from figures import Figure, ratio_at_least, ratio_at_most
+from rows import Row
+from rows_read import fill
+from rows_start import Started
+from servers import Broker
+
+IN_FLIGHT = 1000  # messages, where the other one isn't asked through librdkafka
+RESTING_S = 1
+ATTACH_S = 0.5
+FLUSHES = ("fsync", "fdatasync", "msync", "sync_file_range")
+BEFORE_S = 12  # for Kafka: to start, to warm up, to end
+
+
+class Work:
+    """What is asked of both sides, and which figures of it are compared."""
+
+    def __init__(self, name, partitions=1, warm_up=1):
+        self.name = name
+        self.partitions = partitions
+        self.warm_up = warm_up  # times, where the other one stays
+        self.topics = 0
+
+    def ask(self, bench, pinned, server, topic):
+        raise NotImplementedError
+
+    def once(self, bench, pinned, server):
+        """On a topic of its own, which is deleted at the end where it would stay."""
+        self.topics += 1
+        topic = f"bench-{self.topics}"
+        if getattr(server, "protocol", None) is None:
+            bench.client(pinned, "topics", broker=server.address, topic=topic, partitions=self.partitions)
+        result = self.ask(bench, pinned, server, topic)
+        if getattr(server, "stays", False):
+            bench.client(pinned, "drop", broker=server.address, topic=topic)
+        return result
+
+
+class ClosedLoop(Work):
+    def __init__(self, size):
+        super().__init__(f"produce-{size}-1", warm_up=2)
+        self.size = size
+
+    def ask(self, bench, pinned, server, topic):
+        protocol = getattr(server, "protocol", None)
+        settings = {"broker": server.address, "topic": topic, "size": self.size, "seconds": bench.options.seconds}
+        before = server.cpu_s()
+        if protocol is None:
+            result = bench.client(pinned, "produce", partitions=1, **settings)
+        else:
+            result = bench.client(pinned, "flow", peer=protocol, depth=IN_FLIGHT, **settings)
+        bench.insist(result["failed"] == 0, "messages were refused")
+        return {"rate": result["messages_per_s" if self.size < 1000 else "mb_per_s"],
+                "cpu": (server.settled_cpu_s() - before) / (result["all_mb"] / 1000)}
+
+
+def flushes_per_message(bench, server, run):
+    """How often its process flushes files during run(), which gives how many messages that took."""
+    counts = bench.work / "flushes"
+    with subprocess.Popen(["strace", "-f", "-qq", "-c", "-e", f"trace={','.join(FLUSHES)}", "-o", str(counts), "-p",
+                           str(server.pid)], stderr=subprocess.DEVNULL) as trace:
+        try:
+            time.sleep(ATTACH_S)  # strace says nothing when it has attached
+            messages = run()
+        finally:
+            trace.send_signal(signal.SIGINT)
+            trace.wait(60)
+    lines = (line.split() for line in counts.read_text(encoding="utf-8").splitlines())
+    return sum(int(words[3]) for words in lines if words and words[-1] in FLUSHES) / messages
+
+
+class OneInFlight(Work):
+    def ask(self, bench, pinned, server, topic):
+        """Ours by the client that the other one has: librdkafka, or a raw one."""
+        protocol = getattr(server, "protocol", None)
+        settings = {"broker": server.address, "topic": topic, "size": 100, "seconds": bench.options.seconds}
+        command = self.name
+        if protocol is not None:
+            command, settings = "flow", {**settings, "peer": protocol, "depth": 1}
+        result = bench.client(pinned, command, **settings)
+        if protocol is not None:
+            settings["topic"] += "-traced"  # each run makes its own
+        flushes = flushes_per_message(bench, server, lambda: bench.client(pinned, command, **settings)["all"])
+        return {"flushes": flushes, "p50_us": result["p50_us"], "p99_us": result["p99_us"]}
+
+
+class FixedRate(Work):
+    def ask(self, bench, pinned, server, topic):
+        """What it hasn't acknowledged half a minute later is in no figure, which is to its advantage."""
+        result = bench.client(pinned, "rate", broker=server.address, topic=topic, rate=10000, size=100, linger_ms=1,
+                              partitions=self.partitions, seconds=bench.options.seconds)
+        return {key: result[key] for key in ("p50_ms", "p99_ms")}
+
+
+def both(ours, theirs):
+    return {key: (ours[key], theirs[key]) for key in theirs}
+
+
+def in_turns(kind, work):
+    @contextlib.contextmanager
+    def measure(bench, pinned):
+        with contextlib.ExitStack() as stack:
+            kept = stack.enter_context(kind(bench, pinned)) if kind.stays else None
+            for _ in range(work.warm_up if kept else 0):
+                work.once(bench, pinned, kept)
+
+            def pair():
+                with contextlib.nullcontext(kept) if kept else kind(bench, pinned) as peer:
+                    theirs = work.once(bench, pinned, peer)
+                flushed = theirs.get("flushes", 1) > 0.99
+                bench.insist(flushed or kind.durability != "D1", f"{kind.name} acknowledges before it flushes")
+                with kept.halted() if kept else contextlib.nullcontext(), Broker(bench, pinned) as broker:
+                    ours = work.once(bench, pinned, broker)
+                return both(ours, theirs)
+            yield pair
+    return measure
+
+
+def consume(kind):
+    @contextlib.contextmanager
+    def measure(bench, pinned):
+        def read(server):
+            before = server.cpu_s()
+            result = bench.client(pinned, "consume", broker=server.address)
+            return {"mb_per_s": result["mb_per_s"],
+                    "cpu": (server.cpu_s() - before) / (result["messages"] * 1024 / 1e9)}
+
+        with kind(bench, pinned) as peer, Broker(bench, pinned) as broker:
+            for server in (peer, broker):
+                fill(bench, pinned, server, "bench", 1, bench.options.read_mb)
+                read(server)
+
+            def pair():
+                theirs = read(peer)
+                with peer.halted():
+                    return both(read(broker), theirs)
+            yield pair
+    return measure
+
+
+def idle(kind):
+    @contextlib.contextmanager
+    def measure(bench, pinned):
+        def start(server):
+            started = Started(bench, server, "first")
+            try:
+                time.sleep(RESTING_S)
+                return {"first_ms": started.result["first_ms"],
+                        "rss": servers.memory_mb(started.result["pid"])["VmRSS"]}
+            finally:
+                started.close()
+                server.remove()
+
+        def pair():
+            theirs = start(kind(bench, pinned))
+            return both(start(Broker(bench, pinned)), theirs)
+        yield pair
+    return measure
+
+
+def produce_row(kind, name, size, least, cpu_most=None):
+    unit, work = "messages/s" if size < 1000 else "MB/s", ClosedLoop(size)
+    label = f"produce {size} B, 1 partition"
+    return Row(f"{name}-{work.name}", f"{label}, beside {kind.name}", [
+        Figure("rate", label, unit, ratio_at_least(least) if least else None),
+        Figure("cpu", f"{label}: CPU of the server", "s/GB", ratio_at_most(cpu_most) if cpu_most else None),
+    ], in_turns(kind, work), cost(kind), peer=kind)
+
+
+def one_row(kind, name, most=None):
+    label = "one message of 100 B in flight"
+    return Row(f"{name}-one", f"{label}, beside {kind.name}", [
+        Figure("p50_us", f"{label}: p50", "µs", ratio_at_most(most) if most else None),
+        Figure("p99_us", f"{label}: p99", "µs"),
+        Figure("flushes", f"{label}: fsyncs per acknowledgement", "–"),
+    ], in_turns(kind, OneInFlight("sync" if kind.protocol is None else "one")), cost(kind, traced=True), peer=kind)
+
+
+def rate_row(kind, name, p50, p99):
+    label = "10,000 messages/s over 100 partitions"
+    return Row(f"{name}-rate", f"{label}, linger 1 ms, beside {kind.name}", [
+        Figure("p50_ms", f"{label}: p50", "ms", ratio_at_most(p50)),
+        Figure("p99_ms", f"{label}: p99", "ms", ratio_at_most(p99)),
+    ], in_turns(kind, FixedRate("rate", partitions=100)), cost(kind), peer=kind)
+
+
+def consume_row(kind, name):
+    return Row(f"{name}-consume", f"consuming 1 KiB messages from the page cache, librdkafka, beside {kind.name}", [
+        Figure("mb_per_s", "consume, librdkafka", "MB/s"),
+        Figure("cpu", "consume, librdkafka: CPU of the server", "s/GB"),
+    ], consume(kind), lambda bench: (BEFORE_S + bench.options.read_mb / 100, bench.options.read_mb / 150 + 1),
+        peer=kind)
+
+
+def idle_row(kind, name):
+    first = "message acknowledged" if kind.protocol is None else "message acknowledged; theirs: to the first PONG"
+    return Row(f"{name}-idle", f"start on an empty directory, and memory then, beside {kind.name}", [
+        Figure("first_ms", f"exec to the first {first}", "ms"),
+        Figure("rss", "resident memory after that", "MB"),
+    ], idle(kind), lambda bench: (0, 2 * RESTING_S + (8 if kind.protocol is None else 1)), peer=kind)
+
+
+def cost(kind, traced=False):
+    return lambda bench: (BEFORE_S if kind.stays else 0, (2.4 * bench.options.seconds + 2.5) * (1 + traced))
+
+
+def rows():
+    kafka, flushing = peers.Kafka, peers.KafkaFlushing
+    return [
+        produce_row(kafka, "kafka", 100, 1.0, 1 / 3), produce_row(kafka, "kafka", 1024, 1.0, 1 / 3),
+        one_row(kafka, "kafka"), rate_row(kafka, "kafka", 1 / 2, 1 / 4), consume_row(kafka, "kafka"),
+        idle_row(kafka, "kafka"),
+        produce_row(flushing, "kafka-flush", 100, None), produce_row(flushing, "kafka-flush", 1024, None),
+        one_row(flushing, "kafka-flush", 1 / 4), rate_row(flushing, "kafka-flush", 1 / 500, 1 / 200),
+        produce_row(peers.Redis, "redis", 100, 4), produce_row(peers.Redis, "redis", 1024, None),
+        one_row(peers.Redis, "redis"), idle_row(peers.Redis, "redis"),
+        produce_row(peers.RedisAlways, "redis-always", 100, None),
+        produce_row(peers.RedisAlways, "redis-always", 1024, None), one_row(peers.RedisAlways, "redis-always"),
+        produce_row(peers.Nats, "nats", 100, 5), produce_row(peers.Nats, "nats", 1024, 2.5),
+        one_row(peers.Nats, "nats"), idle_row(peers.Nats, "nats"),
+        produce_row(peers.NatsAlways, "nats-always", 100, 200),
+        produce_row(peers.NatsAlways, "nats-always", 1024, None),
+        one_row(peers.NatsAlways, "nats-always"),
+    ]
