@@ -218,7 +218,7 @@ class Nats(Peer):
 
     @classmethod
     def absent(cls, build):
-        return None if cls.program(build).exists() else "build/peers/nats-server couldn't be built: that takes Go 1.25"
+        return None if cls.program(build).exists() else "build/peers/nats-server couldn't be built: that takes Go 1.26"
 
     @classmethod
     def version(cls, build):

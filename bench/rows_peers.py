@@ -19,13 +19,13 @@ IN_FLIGHT = 1000  # messages, where the other one isn't asked through librdkafka
 RESTING_S = 1
 ATTACH_S = 0.5
 FLUSHES = ("fsync", "fdatasync", "msync", "sync_file_range")
-BEFORE_S = 12  # for Kafka: to start, to warm up, to end
+BEFORE_S = 20  # for Kafka: to start, to warm up, to end
 
 
 class Work:
     """What is asked of both sides, and which figures of it are compared."""
 
-    def __init__(self, name, partitions=1, warm_up=1):
+    def __init__(self, name, partitions=1, warm_up=3):
         self.name = name
         self.partitions = partitions
         self.warm_up = warm_up  # times, where the other one stays
@@ -40,6 +40,8 @@ class Work:
         topic = f"bench-{self.topics}"
         if getattr(server, "protocol", None) is None:
             bench.client(pinned, "topics", broker=server.address, topic=topic, partitions=self.partitions)
+        if getattr(server, "stays", False):
+            time.sleep(RESTING_S)  # it makes and deletes partitions behind its answers
         result = self.ask(bench, pinned, server, topic)
         if getattr(server, "stays", False):
             bench.client(pinned, "drop", broker=server.address, topic=topic)
@@ -48,7 +50,7 @@ class Work:
 
 class ClosedLoop(Work):
     def __init__(self, size):
-        super().__init__(f"produce-{size}-1", warm_up=2)
+        super().__init__(f"produce-{size}-1")
         self.size = size
 
     def ask(self, bench, pinned, server, topic):
@@ -211,7 +213,7 @@ def idle_row(kind, name):
 
 
 def cost(kind, traced=False):
-    return lambda bench: (BEFORE_S if kind.stays else 0, (2.4 * bench.options.seconds + 2.5) * (1 + traced))
+    return lambda bench: (BEFORE_S if kind.stays else 0, (2.4 * bench.options.seconds + 2.5 + kind.stays) * (1 + traced))
 
 
 def rows():
