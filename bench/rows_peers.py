@@ -213,7 +213,8 @@ def idle_row(kind, name):
 
 
 def cost(kind, traced=False):
-    return lambda bench: (BEFORE_S if kind.stays else 0, (2.4 * bench.options.seconds + 2.5 + kind.stays) * (1 + traced))
+    return lambda bench: (
+        BEFORE_S if kind.stays else 0, (2.4 * bench.options.seconds + 2.5 + kind.stays) * (1 + traced))
 
 
 def rows():
