@@ -12,7 +12,7 @@
 struct journal_rewrite {
     struct env_lane lane;
     struct list work;
-    struct list requests; /* struct rewrite_request */
+    struct list requests; /* struct rewrite_request: those that aren't done */
     struct journal *j;
     size_t pending_bytes;
     int error;
@@ -20,6 +20,7 @@ struct journal_rewrite {
 
 struct rewrite_request {
     struct journal_request request;
+    struct list link;
     struct journal_rewrite *rewrite;
     uint8_t data[];
 };
@@ -58,13 +59,16 @@ static void run(struct journal_rewrite *w)
 int journal_rewrite_begin(const struct journal_config *config, struct journal_rewrite **ret, struct error_text *err)
 {
     static const struct env_lane_ops ops = { .submit = lane_take };
+    struct journal_config roomy = *config;
     struct journal_rewrite *w = xcalloc(1, sizeof(*w));
     int r;
+
+    roomy.size_bytes = UINT64_MAX / 2; /* never full: nothing in it is in a segment, so nothing can make room */
 
     w->lane.ops = &ops;
     list_init(&w->work);
     list_init(&w->requests);
-    r = journal_open(config, &w->j, err);
+    r = journal_open(&roomy, &w->j, err);
     if (r == 0) {
         journal_set_fatal(w->j, failed, w);
         r = journal_start(w->j, &w->lane, err);
@@ -83,6 +87,7 @@ static void request_done(struct journal_request *request)
     struct rewrite_request *q = container_of(request, struct rewrite_request, request);
 
     q->rewrite->pending_bytes -= request->data[0].size;
+    list_remove(&q->link);
     free(q);
 }
 
@@ -91,6 +96,7 @@ static void append(struct journal_rewrite *w, struct rewrite_request *q)
     q->rewrite = w;
     q->request.done = request_done;
     w->pending_bytes += q->request.data[0].size;
+    list_append(&w->requests, &q->link);
     journal_append(w->j, &q->request);
     if (w->pending_bytes > PENDING_MAX)
         run(w);
@@ -141,6 +147,7 @@ int journal_rewrite_entry(struct journal_rewrite *w, const struct journal_replay
 
 int journal_rewrite_end(struct journal_rewrite *w)
 {
+    struct list *link;
     int r;
 
     if (w->error == 0)
@@ -153,6 +160,8 @@ int journal_rewrite_end(struct journal_rewrite *w)
     if (r == 0 && !journal_is_idle(w->j))
         r = -EIO;
     journal_free(w->j);
+    while ((link = list_pop(&w->requests)) != NULL)
+        free(list_entry(link, struct rewrite_request, link));
     free(w);
     return r;
 }

@@ -313,7 +313,7 @@ START_TEST(the_pool_keeps_what_its_size_says)
     unsigned size = pool_sizes[_i];
     struct wire_api_versions_response answer;
 
-    sim_conn_close(rig.conn);
+    sim_conn_close(TAKE_PTR(rig.conn));
     broker_stop(rig.broker);
     rig_run(&rig);
     broker_free(rig.broker);

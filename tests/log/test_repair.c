@@ -22,6 +22,7 @@ static void fill(uint64_t seed)
 {
     sim_prng_init(&prng, seed);
     fx_init(&fx, &prng);
+    fx_close(&fx);
     fx.config.segment_bytes = 4096;
     ck_assert_int_eq(fx_open(&fx, NULL), 0);
     for (int i = 0; i < N_ENTRIES; i++) {
