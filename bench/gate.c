@@ -133,6 +133,7 @@ static void start(struct gate *g)
                                     .n_reactors = 1,
                                     .envs = g->envs,
                                     .n_shards = 1,
+                                    .max_files = 65536,
                                     .host = { .fatal = fatal, .http = http, .ctx = g } };
     struct error_text err;
 
