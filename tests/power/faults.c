@@ -2,7 +2,7 @@
 
 /* For LD_PRELOAD: lets calls on files fail or come up short.
  *
- * FAULT_CALLS  names with commas: open read write sync allocate truncate rename unlink mkdir
+ * FAULT_CALLS  names with commas: open read write sync allocate truncate rename unlink mkdir filesystem (its sync)
  * FAULT_PATHS  parts of paths, with commas; a call on another path isn't touched
  * FAULT_FIRST, FAULT_LAST  which of the calls that match, from 1
  * FAULT_ERROR  the errno that these get, of EINTR a drawn half of them. 0: a drawn half of them comes up short
@@ -203,6 +203,11 @@ int fdatasync(int fd)
 int fsync(int fd)
 {
     return fails(hit_fd("sync", fd)) ? -1 : REAL(fsync)(fd);
+}
+
+int syncfs(int fd)
+{
+    return fails(hit_fd("filesystem", fd)) ? -1 : REAL(syncfs)(fd);
 }
 
 int fallocate(int fd, int mode, off_t offset, off_t size)

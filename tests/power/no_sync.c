@@ -3,7 +3,8 @@
 /* For LD_PRELOAD: a daemon that forgets to sync some of its files. A test that can't tell it from a good one proves
  * nothing.
  *
- * NO_SYNC_PATH  a part of the paths of these files */
+ * NO_SYNC_PATH  a part of the paths of these files
+ * NO_SYNC_FS    set: nor does it sync a file system at once */
 
 #define _GNU_SOURCE
 #include <limits.h>
@@ -35,4 +36,9 @@ int fdatasync(int fd)
 int fsync(int fd)
 {
     return is_forgotten(fd) ? 0 : (int)syscall(SYS_fsync, fd);
+}
+
+int syncfs(int fd)
+{
+    return getenv("NO_SYNC_FS") != NULL ? 0 : (int)syscall(SYS_syncfs, fd);
 }

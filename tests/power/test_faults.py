@@ -13,6 +13,7 @@ from e2elib.harness import cases, limit
 from e2elib.http import get, get_json
 from e2elib.load import Load, check_acked, check_all
 
+from powerlib import disks
 from powerlib.build import preload
 
 CONFIG = "journal_size: 4MiB\nperformance:\n  shards: 2\n"
@@ -24,11 +25,11 @@ EVERY = 10**9
 class Faults:
     """A broker under load that is started with faults and, after them, without."""
 
-    def __init__(self, t):
+    def __init__(self, t, data_dir=None):
         self.faulty_env = preload(t, "faults")
         self.log = t.dir / "faults.txt"
         self.drawn = random.Random(t.name)
-        self.broker = t.broker(config=t.write("c.yaml", CONFIG))
+        self.broker = t.broker(config=t.write("c.yaml", CONFIG), data_dir=data_dir)
         self.clean_env = self.broker.env
         Confluent.create_topic(self.broker.address, "numbers", TOPICS["numbers"], segment_bytes=50000)
         Confluent.create_topic(self.broker.address, "tiny", TOPICS["tiny"], segment_bytes=10000, segment_ms=200,
@@ -134,6 +135,22 @@ def test_io_error(t, where):
             faults.recover()
     print(f"{reached} faults, {ended} of them ended the daemon")
     assert ended
+    faults.finish()
+
+
+@limit(180)
+def test_file_system_sync_fails(t):
+    """A data directory that is a file system of its own, whose sync fails: as with a file."""
+    disks.own_mounts()
+    disk = disks.LoopDisk(t.dir, "disk", "ext4", 512).mount()
+    t.cleanups.append(disk.unmount)
+    faults = Faults(t, disk.path)
+    for number in range(1, 6 if t.long else 3):
+        faults.launch("disk", "filesystem", errno.EIO, number, number)
+        status = faults.wait_for_end(20)
+        print(f"{number}: {faults.hits()} status {status}: {said(faults.broker)[-200:]}", flush=True)
+        assert faults.hits() and status == os.EX_IOERR, said(faults.broker)
+        faults.recover()
     faults.finish()
 
 

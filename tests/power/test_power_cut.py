@@ -20,11 +20,13 @@ TOPICS = {"numbers": 3, "tiny": 2, "short": 1}
 OVERLAP = 200  # records that are read back after two cuts
 
 
-def loaded_broker(t, kind, env=None):
+def loaded_broker(t, where, env=None):
+    """where: the file system, and whether all of it is the data directory. Such a one is synced at once."""
     disks.own_mounts()
-    disk = disks.LoopDisk(t.dir, "disk", kind, 512).mount()
+    disk = disks.LoopDisk(t.dir, "disk", where.split()[0], 512).mount()
     t.cleanups.append(disk.unmount)
-    broker = t.broker(data_dir=disk.path / "data", config=t.write("c.yaml", CONFIG), env=env)
+    data_dir = disk.path if where.endswith(" whole") else disk.path / "data"
+    broker = t.broker(data_dir=data_dir, config=t.write("c.yaml", CONFIG), env=env)
     Confluent.create_topic(broker.address, "numbers", TOPICS["numbers"], segment_bytes=200000,
                            retention_bytes=30000000)
     Confluent.create_topic(broker.address, "tiny", TOPICS["tiny"], segment_bytes=20000, segment_ms=500,
@@ -78,11 +80,11 @@ def cut(broker, disk, checked, drawn):
 
 
 @limit(180)
-@cases(kind=["ext4", "xfs"])
-def test_shut_down_under_load(t, kind):
-    rounds = 100 if t.long else 6
+@cases(where=["ext4", "ext4 whole", "xfs whole"])
+def test_shut_down_under_load(t, where):
+    rounds = 70 if t.long else 4
     drawn = random.Random(t.name)
-    disk, broker, load = loaded_broker(t, kind)
+    disk, broker, load = loaded_broker(t, where)
     checked = Checked(load)
     ends = {"killed": 0, "ended": 0}
     for number in range(rounds):
@@ -98,11 +100,12 @@ def test_shut_down_under_load(t, kind):
 
 
 @limit(180)
-def test_missing_sync_is_seen(t):
+@cases(where=["ext4", "ext4 whole"])
+def test_missing_sync_is_seen(t, where):
     """A daemon that doesn't sync its segments must lose records, or say at its start that they are damaged: else the
     test above shows nothing."""
     drawn = random.Random(t.name)
-    disk, broker, load = loaded_broker(t, "ext4", preload(t, "no_sync", NO_SYNC_PATH="topics/"))
+    disk, broker, load = loaded_broker(t, where, preload(t, "no_sync", NO_SYNC_PATH="topics/", NO_SYNC_FS="1"))
     checked = Checked(load)
     for number in range(50):
         try:

@@ -20,11 +20,11 @@ TOPICS = {"numbers": (2, {"segment_bytes": 100000}), "tiny": (1, {"segment_bytes
 class Cuts:
     """Starts a broker on what is left after a power cut."""
 
-    def __init__(self, t, box, log):
+    def __init__(self, t, box, log, data):
         self.replay = machine.Replay(box, log)
         self.image = t.dir / "cut.img"
         self.disk = disks.LoopDisk(t.dir, "cut", "ext4", image=self.image)
-        self.broker = t.broker(start=False, data_dir=self.disk.path / "data", config=t.dir / "c.yaml")
+        self.broker = t.broker(start=False, data_dir=self.disk.path / data, config=t.dir / "c.yaml")
         self.count = 0
 
     def check(self, index, drawn, check):
@@ -44,19 +44,21 @@ class Cuts:
         self.count += 1
 
 
-def machine_of(t, work, **job):
+def machine_of(t, work, data, **job):
+    """data: the data directory on the disk; "." is a file system of its own, which is synced at once."""
     disks.own_mounts()
     config = t.write("c.yaml", CONFIG)
-    box = machine.Machine(t, 256, work=work, config=str(config), max_value_bytes=VALUES.max_value_bytes, **job)
+    box = machine.Machine(t, 256, work=work, config=str(config), data=data,
+                           max_value_bytes=VALUES.max_value_bytes, **job)
     log, marks = box.run(600 if t.long else 150)
     assert len(log.marks()) == len(marks) > 0, f"{len(log.marks())} marks in the log, {len(marks)} were set"
-    return Cuts(t, box, log), log.marks(), marks
+    return Cuts(t, box, log, data), log.marks(), marks
 
 
 def records_after_cuts(t, may_refuse=False, **job):
     """(acknowledged, found) after cuts at marks that were set when a record had just been acknowledged: nothing that
     no flush covered is left. If the daemon is a bad one and may refuse to start, that counts as nothing found."""
-    cuts, at, marks = machine_of(t, "one by one", records=200 if t.long else 25, warm_up=10, **job)
+    cuts, at, marks = machine_of(t, "one by one", "data", records=200 if t.long else 25, warm_up=10, **job)
     chosen = sorted(random.Random(t.name).sample(range(len(marks)), len(marks) if t.long else 6))
     results = []
     for mark in chosen:
@@ -87,7 +89,7 @@ def test_missing_flush_is_seen(t):
 @limit(240)
 def test_any_moment_under_load(t):
     """Cuts anywhere, also amid rolls, checkpoints and new journal files. Of what was under way any part is there."""
-    cuts, at, marks = machine_of(t, "under load", topics=TOPICS, seconds=40 if t.long else 5)
+    cuts, at, marks = machine_of(t, "under load", ".", topics=TOPICS, seconds=40 if t.long else 5)
     mark_at = {index: marks[number] for number, index in at.items()}
     drawn = random.Random(t.name)
     first, last = min(mark_at), max(mark_at)

@@ -104,7 +104,7 @@ def main():
     # The file system's own commits flush too, and would hide a flush that is missing.
     mount("ext4", "/dev/dm-0", JOB["disk"], "commit=300")
     test = harness.Test("uml", pathlib.Path(JOB["dir"]), Options)
-    broker = test.broker(data_dir=pathlib.Path(JOB["disk"]) / "data", config=JOB["config"], env=JOB["env"])
+    broker = test.broker(data_dir=JOB["data_dir"], config=JOB["config"], env=JOB["env"])
     {"one by one": one_by_one, "under load": under_load}[JOB["work"]](broker, Marks())
     broker.process.send_signal(signal.SIGKILL)
     broker.process.wait()

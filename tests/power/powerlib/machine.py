@@ -20,7 +20,7 @@ MAGIC = 0x6A736677736872
 class Machine:
     """Runs uml_init.py with a broker on an empty disk. Keeps the disk as it was before, and the log."""
 
-    def __init__(self, t, disk_mb, **job):
+    def __init__(self, t, disk_mb, data, **job):
         if shutil.which("linux.uml") is None or not os.path.exists("/sbin/dmsetup"):
             raise Skip("user-mode-linux or dmsetup is not installed")
         self.dir = t.dir
@@ -31,7 +31,8 @@ class Machine:
         with open(self.log, "wb") as file:
             file.truncate(LOG_MB << 20)
         self.job = {"python_path": [str(TOP / "tests" / "e2e")], "build": str(t.options.build), "dir": str(t.dir),
-                    "disk": str(t.dir / "uml.disk"), "output": str(self.output), "done": str(self.done),
+                    "disk": str(t.dir / "uml.disk"), "data_dir": str(t.dir / "uml.disk" / data),
+                    "output": str(self.output), "done": str(self.done),
                     "marks": str(self.marks_path), "env": {}, **job}
         (t.dir / "uml.disk").mkdir()
 
