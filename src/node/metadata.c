@@ -266,7 +266,7 @@ static void image_done(struct lane_work *work)
         n->image.dirty = true;
         n->image.due_ns = n->reactors[0].now_ns + IMAGE_DELAY_NS;
     } else if (job->error != 0) {
-        n->host.fatal(n->host.ctx, job->error, "writing the metadata image");
+        n->host.fatal(n->host.ctx, job->error, NODE_STATE_PATH ": writing the metadata image");
     } else {
         node_identity_complete(n);
     }

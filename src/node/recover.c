@@ -171,6 +171,8 @@ static int load_image(struct recovery *rec)
         rc = state_applied(n->image.db, META_GROUP_ID_DEFAULT, &n->image.applied);
     if (rc == 0)
         rc = state_load(n->image.db, META_GROUP_ID_DEFAULT, load_record, n);
+    if (rc < 0 && rec->err->text[0] == '\0')
+        error_setf(rec->err, "%s: %s", NODE_STATE_PATH, strerror(-rc));
     for (unsigned i = 0; rc == 0 && i < n->n_reactors; i++)
         rc = meta_load_finish(&n->reactors[i].meta, n->image.applied.index);
     return rc;
