@@ -15,6 +15,7 @@
 
 #define DIR_MODE 0750
 #define FILE_MODE 0640
+#define SPARE_TRIES 1000
 
 static int check_path(const char *path)
 {
@@ -150,15 +151,48 @@ static int open_dir(struct env_disk *d, const char *path)
     return fd < 0 ? -errno : fd;
 }
 
+/* In place of the spare one. Another thread may be faster for it, but not for ever. */
+static int open_dir_for_spare(struct sys_disk *d, const char *path)
+{
+    int fd = -EMFILE;
+
+    for (int i = 0; i < SPARE_TRIES && fd == -EMFILE; i++) {
+        if (d->spare_fd >= 0)
+            close(d->spare_fd);
+        d->spare_fd = -1;
+        fd = open_dir(&d->base, path);
+        if (fd == -EMFILE)
+            usleep(1000);
+    }
+    return fd;
+}
+
+/* After a name changed its directory has to be synced, however short descriptors are: one is kept for that. */
+static int sync_with_spare(struct sys_disk *d, const char *path)
+{
+    int fd, r;
+
+    pthread_mutex_lock(&d->spare_lock);
+    fd = open_dir_for_spare(d, path);
+    r = fd < 0 ? fd : sync_fd(fd);
+    d->spare_fd = fd >= 0 ? fd : dup(d->dir_fd); /* the next spare one */
+    pthread_mutex_unlock(&d->spare_lock);
+    return r;
+}
+
 static int dir_sync(struct env_disk *d, const char *path)
 {
     int fd = open_dir(d, path), r;
 
-    if (fd < 0)
+    if (fd == -EMFILE) {
+        r = sync_with_spare(to_sys_disk(d), path);
+    } else if (fd < 0) {
         return fd;
-    r = sync_fd(fd);
-    close(fd);
-    return disk_is_shortage(r) ? -EIO : r; /* opening may be tried again, a sync that failed never is */
+    } else {
+        r = sync_fd(fd);
+        close(fd);
+    }
+    return disk_is_shortage(r) ? -EIO : r; /* a sync that failed is never tried again */
 }
 
 /* Not every file system tells the type with the name. */
@@ -289,6 +323,8 @@ int sys_disk_new(const char *data_dir, struct env_disk **ret)
     d->base.ops = &ops;
     d->dir_fd = fd;
     d->lock_fd = -1;
+    pthread_mutex_init(&d->spare_lock, NULL);
+    d->spare_fd = dup(fd);
     d->owns_fs = sys_disk_owns_fs(fd);
     atomic_init(&d->nowait_fails, false);
     atomic_init(&d->direct_fails, false);
@@ -308,5 +344,8 @@ void sys_disk_free(struct env_disk *d)
     if (to_sys_disk(d)->lock_fd >= 0)
         close(to_sys_disk(d)->lock_fd);
     close(to_sys_disk(d)->dir_fd);
+    if (to_sys_disk(d)->spare_fd >= 0)
+        close(to_sys_disk(d)->spare_fd);
+    pthread_mutex_destroy(&to_sys_disk(d)->spare_lock);
     free(d);
 }

@@ -4,6 +4,7 @@
 /* Inside of the real disk: one open file, the calls that move its bytes (disk_io.c) and sync all files at once
  * (disk_sync.c), and mapped ones (disk_map.c). */
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "env/disk.h"
@@ -12,6 +13,8 @@ struct sys_disk {
     struct env_disk base;
     int dir_fd;
     int lock_fd;              /* -1 while not locked */
+    int spare_fd;             /* given up to sync a directory when there are no more descriptors */
+    pthread_mutex_t spare_lock;
     bool owns_fs;             /* the file system holds the data directory only, and can be synced as a whole */
     atomic_bool nowait_fails; /* the file system doesn't know RWF_NOWAIT */
     atomic_bool direct_fails; /* nor O_DIRECT */

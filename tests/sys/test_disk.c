@@ -286,6 +286,27 @@ START_TEST(directories)
 }
 END_TEST
 
+/* In a process of its own, as each test. */
+START_TEST(a_directory_is_synced_without_descriptors)
+{
+    struct disk_file *f;
+    int n = 0;
+    FIXTURE;
+
+    ck_assert_int_eq(disk_mkdir(fx.disk, "sub"), 0);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 128, 128 }), 0);
+    f = must_open(fx.disk, "f", DISK_WRITE | DISK_CREATE);
+    disk_close(f);
+    while (disk_open(fx.disk, "f", DISK_READ, &f) == 0)
+        ck_assert_int_lt(++n, 128);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(disk_sync_dir(fx.disk, "sub"), 0);
+    ck_assert_int_eq(disk_open(fx.disk, "f", DISK_READ, &f), -EMFILE);
+    ck_assert_int_eq(disk_sync_dir(fx.disk, "missing"), -ENOENT);
+    ck_assert_int_eq(disk_sync_dir(fx.disk, "sub"), 0);
+}
+END_TEST
+
 START_TEST(space_is_told)
 {
     struct disk_space space = { 0 };
@@ -341,6 +362,7 @@ Suite *disk_suite(void)
     suite_add(s, allocate_keeps_the_size);
     suite_add(s, a_part_of_a_file_system_is_not_synced_as_a_whole);
     suite_add(s, directories);
+    suite_add(s, a_directory_is_synced_without_descriptors);
     suite_add(s, space_is_told);
     suite_add(s, one_lock_at_a_time);
     tcase_add_test_raise_signal(bugs, misaligned_direct_io_is_a_bug, SIGABRT);
