@@ -289,21 +289,22 @@ END_TEST
 /* In a process of its own, as each test. */
 START_TEST(a_directory_is_synced_without_descriptors)
 {
-    struct disk_file *f;
+    struct disk_file *files[128];
     int n = 0;
     FIXTURE;
 
     ck_assert_int_eq(disk_mkdir(fx.disk, "sub"), 0);
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 128, 128 }), 0);
-    f = must_open(fx.disk, "f", DISK_WRITE | DISK_CREATE);
-    disk_close(f);
-    while (disk_open(fx.disk, "f", DISK_READ, &f) == 0)
+    disk_close(must_open(fx.disk, "f", DISK_WRITE | DISK_CREATE));
+    while (disk_open(fx.disk, "f", DISK_READ, &files[n]) == 0)
         ck_assert_int_lt(++n, 128);
     for (int i = 0; i < 3; i++)
         ck_assert_int_eq(disk_sync_dir(fx.disk, "sub"), 0);
-    ck_assert_int_eq(disk_open(fx.disk, "f", DISK_READ, &f), -EMFILE);
+    ck_assert_int_eq(disk_open(fx.disk, "f", DISK_READ, &files[n]), -EMFILE);
     ck_assert_int_eq(disk_sync_dir(fx.disk, "missing"), -ENOENT);
     ck_assert_int_eq(disk_sync_dir(fx.disk, "sub"), 0);
+    while (n > 0)
+        disk_close(files[--n]);
 }
 END_TEST
 

@@ -150,6 +150,7 @@ START_TEST(another_bus_error_is_fatal)
     ck_assert_ptr_ne(other, MAP_FAILED);
     ck_assert_int_eq(disk_truncate(fx.file, 0), 0);
     ck_assert_int_eq(disk_unmap(m), 0);
+    temp_dir_remove(&fx.dir);
     (void)*(volatile uint8_t *)other;
     ck_abort_msg("alive");
 }
@@ -163,6 +164,7 @@ START_TEST(a_signal_that_is_sent_is_fatal)
     signal(SIGBUS, SIG_DFL); /* a sanitizer's handler would end it in another way */
     setup(&fx);
     ck_assert_int_eq(disk_map(fx.file, &m), 0);
+    temp_dir_remove(&fx.dir);
     raise(SIGBUS);
     ck_abort_msg("alive");
 }
