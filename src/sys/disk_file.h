@@ -12,8 +12,8 @@
 struct sys_disk {
     struct env_disk base;
     int dir_fd;
-    int lock_fd;              /* -1 while not locked */
-    int spare_fd;             /* given up to sync a directory when there are no more descriptors */
+    int lock_fd;  /* -1 while not locked */
+    int spare_fd; /* given up to sync a directory when there are no more descriptors */
     pthread_mutex_t spare_lock;
     bool owns_fs;             /* the file system holds the data directory only, and can be synced as a whole */
     atomic_bool nowait_fails; /* the file system doesn't know RWF_NOWAIT */
