@@ -9,7 +9,7 @@
 
 bool journal_is_space_error(int err, const struct journal_fault *fault)
 {
-    return !fault->sync && (err == -ENOSPC || err == -EDQUOT || err == -EMFILE || err == -ENFILE || err == -ENOMEM);
+    return !fault->sync && disk_is_shortage(err);
 }
 
 uint64_t journal_live_bytes(const struct journal *j)
