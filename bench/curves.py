@@ -135,6 +135,7 @@ def measure(bench, stamp, chosen, repeat):
             runs = kept["points"].setdefault(str(x), [])
             try:
                 while len(runs) < repeat:
+                    bench.rest()
                     runs.append(curve.measure(bench, x))
                     path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
             except bench.Failed as failed:
