@@ -81,10 +81,12 @@ stage_schemas() {
 
 # The committed vectors are what Kafka's encoders write.
 stage_golden() {
+    need_java
     tests/golden/make-vectors --check
 }
 
 stage_units() {
+    need test
     tests/systemd/units.sh
 }
 
@@ -125,6 +127,7 @@ stage_power() {
 }
 
 stage_distcheck() {
+    need test
     make_tree plain distcheck DISTCHECK_CONFIGURE_FLAGS="CC='ccache gcc' CFLAGS=-O1"
 }
 
