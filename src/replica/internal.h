@@ -25,6 +25,7 @@ struct replica_entry {
     size_t cost;           /* memory, as it is charged to the budget */
     struct list kept_link; /* shard->kept, once it is in a segment */
     bool flushed;
+    bool lent; /* only readers hold it any more; counted in the shard */
     bool roll; /* starts a new segment, with this snapshot as of index − 1 */
     uint8_t *snapshot;
     size_t snapshot_size;
@@ -166,6 +167,8 @@ size_t replica_produce_cost(const struct replica_op *op);
 void replica_propose_noop(struct replica *r);
 void replica_propose_log_start(struct replica *r, int64_t offset);
 void replica_entry_free(struct replica_entry *e);
+/* Gives up the replica's reference, and counts what stays with readers. */
+void replica_entry_let_go(struct replica_entry *e);
 /* An entry that the journal has already; its envelope is copied. */
 struct replica_entry *replica_entry_restore(struct replica *r, const struct journal_replay_record *rec);
 

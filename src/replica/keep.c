@@ -4,7 +4,8 @@
 /* The shard's part of performance.read_cache_size: entries that went to their segment stay in memory behind it, so that
  * consumers near the end need no file. A group's kept entries are the newest of its segments, without a gap. The
  * shard's list has those of all groups in the order in which they were stored; room is made at its front, which is
- * always the oldest of its group. Readers hold references on the buffers, so an entry may go at any time. */
+ * always the oldest of its group. Readers hold references on the buffers, so an entry may go at any time; what slow
+ * ones hold takes of the same budget. */
 
 void replica_shard_set_read_budget(struct replica_shard *shard, uint64_t read_bytes, unsigned n_shards)
 {
@@ -17,12 +18,12 @@ static void drop_oldest(struct replica *r)
 
     list_remove(&e->kept_link);
     r->shard->kept_bytes -= e->cost;
-    buf_unref(e->buf);
+    replica_entry_let_go(e);
 }
 
 static void make_room(struct replica_shard *shard)
 {
-    while (shard->kept_bytes > shard->read_budget) {
+    while (shard->kept_bytes > 0 && shard->kept_bytes + shard->lent_bytes > shard->read_budget) {
         struct replica_entry *e = list_first(&shard->kept, struct replica_entry, kept_link);
 
         gq_assert(e == tail_at(&e->replica->kept, 0));

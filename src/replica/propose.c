@@ -55,6 +55,10 @@ static void entry_released(struct buf *b)
     struct replica_shard *shard = e->shard;
     struct frame_return *f;
 
+    if (e->lent)
+        shard->lent_bytes -= e->cost;
+    if (e->frame == NULL)
+        return;
     if (e->frame_home == shard->env->lane->reactor || shard->ended) {
         buf_unref(e->frame);
         return;
@@ -74,6 +78,7 @@ static struct replica_entry *entry_new(struct replica *r, size_t size)
     if (b == NULL)
         return NULL;
     b->size = ENTRY_ROOM + size;
+    b->release = entry_released;
     e = (struct replica_entry *)b->data;
     *e = (struct replica_entry){
         .buf = b,
@@ -87,14 +92,21 @@ static struct replica_entry *entry_new(struct replica *r, size_t size)
     return e;
 }
 
+void replica_entry_let_go(struct replica_entry *e)
+{
+    if (e->buf->refs > 1) {
+        e->lent = true;
+        e->shard->lent_bytes += e->cost;
+    }
+    buf_unref(e->buf);
+}
+
 void replica_entry_free(struct replica_entry *e)
 {
-    struct buf *b = e->buf;
-
     replica_uncharge(e);
     free(e->snapshot);
     e->snapshot = NULL;
-    buf_unref(b);
+    replica_entry_let_go(e);
 }
 
 /* Takes its place at the end of the log as proposed. */
@@ -172,7 +184,6 @@ static struct replica_entry *entry_with_batch(struct replica *r, struct replica_
     if (keep) {
         e->frame = TAKE_PTR(op->produce.frame);
         e->frame_home = op->home_reactor;
-        e->buf->release = entry_released;
         e->batches = slice_make(v->data, v->size);
     } else {
         e->head.size = ENTRY_HEADER_SIZE;

@@ -5,6 +5,7 @@
  * the end an error that the client retries. */
 #define READ_MAX_WARM_ROUNDS 8
 #define READ_LARGE (64u << 10) /* from here on a file range is cheaper than memory */
+#define LENT_MIN (4u << 20)    /* readers may hold so much, however small the budget */
 
 static void cold_run(struct lane_work *work)
 {
@@ -139,9 +140,26 @@ static void read_from_kept(struct replica *r, struct replica_op *op)
         read_from_memory(r, op);
 }
 
-static void read_records(struct replica *r, struct replica_op *op)
+/* Readers that don't take their answers hold so much memory that nobody gets more of it. */
+static bool is_lent_out(const struct replica_shard *shard)
+{
+    return shard->lent_bytes > MAX(shard->read_budget, (size_t)LENT_MIN);
+}
+
+/* What isn't stored yet is then there for readers as soon as it is; the answer until then is that there is nothing. */
+static void read_stored(struct replica *r, struct replica_op *op)
 {
     if (tail_covers(&r->tail, op->read.offset))
+        read_finish(r, op);
+    else
+        read_from_log(r, op);
+}
+
+static void read_records(struct replica *r, struct replica_op *op)
+{
+    if (is_lent_out(r->shard))
+        read_stored(r, op);
+    else if (tail_covers(&r->tail, op->read.offset))
         read_from_memory(r, op);
     else if (tail_covers(&r->kept, op->read.offset))
         read_from_kept(r, op);
