@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The machine that is measured on: its cores, its network, what it is, and what it did meanwhile."""
 
+import ctypes
 import os
 import pathlib
 import platform
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -15,9 +17,17 @@ IN_NAMESPACE = "GOQUEUE_BENCH_NAMESPACE"
 CONGESTION_CONTROL = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control")
 
 
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
 def pin(core):
-    """For preexec_fn: the process and its threads stay on one core. None: anywhere."""
-    return None if core is None else lambda: os.sched_setaffinity(0, {CORES[core % len(CORES)]})
+    """For preexec_fn: the process and its threads stay on one core, or anywhere without one. It doesn't outlive us."""
+    def in_child():
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if core is not None:
+            os.sched_setaffinity(0, {CORES[core % len(CORES)]})
+    return in_child
 
 
 def text_of(path):
