@@ -183,13 +183,58 @@ static bool is_direct(struct slice data, size_t before)
            ((uintptr_t)data.data | before) % JOURNAL_RECORD_ALIGN == 0;
 }
 
-/* The data's place in the block has the alignment of the memory, and there is room for a page of it. */
-static void put_direct(struct journal_block_writer *w, struct slice data)
+/* CRC of the bytes behind the first ones of a whole. */
+static uint32_t crc_behind(uint32_t crc_whole, uint32_t crc_first, uint64_t size_behind)
+{
+    return crc_whole ^ crc32c_combine(crc_first, 0, size_behind);
+}
+
+/* Pages of others' memory, behind which `rest` bytes of the same piece come. Counts their CRC into the block's, and out
+ * of *crc, which is that of all that is left of the piece. */
+static void add_pages(struct journal_block_writer *w, const uint8_t *data, size_t size, size_t rest, uint32_t *crc)
+{
+    uint32_t part;
+
+    hash_staged(w);
+    end_run(w);
+    w->pieces[w->n_pieces++] = (struct iovec){ (void *)data, size };
+    w->used += size;
+    if (crc == NULL) {
+        w->crc = crc32c(w->crc, data, size);
+        return;
+    }
+    part = crc32c(0, data, size);
+    w->crc = crc32c_combine(w->crc, part, size);
+    *crc = crc_behind(*crc, part, rest);
+}
+
+/* The last pages of a piece and what is behind them, if all of it fits in the block: its CRC is known. */
+static bool add_last_pages(struct journal_block_writer *w, struct slice data, size_t whole, uint32_t crc)
+{
+    size_t tail = data.size - whole;
+
+    if (block_end(w) + data.size > JOURNAL_BLOCK_MAX || w->staged + tail > w->staging->capacity)
+        return false;
+    hash_staged(w);
+    end_run(w);
+    w->pieces[w->n_pieces++] = (struct iovec){ (void *)data.data, whole };
+    w->used += whole;
+    put(w, data.data + whole, tail);
+    w->hashed = w->staged;
+    w->crc = crc32c_combine(w->crc, crc, data.size);
+    return true;
+}
+
+/* The data's place in the block has the alignment of the memory, and there is room for a page of it. crc: of the data,
+ * which then needs no pass over what ends in one block; or NULL. */
+static void put_direct(struct journal_block_writer *w, struct slice data, uint32_t *crc)
 {
     size_t head = (JOURNAL_BLOCK_ALIGN - page_phase((uintptr_t)data.data)) % JOURNAL_BLOCK_ALIGN;
     size_t whole = ALIGN_DOWN(data.size - head, (size_t)JOURNAL_BLOCK_ALIGN);
 
     put(w, data.data, head);
+    if (crc != NULL)
+        *crc = crc_behind(*crc, crc32c(0, data.data, head), data.size - head);
     data.data += head;
     data.size -= head;
     while (whole > 0) {
@@ -200,11 +245,9 @@ static void put_direct(struct journal_block_writer *w, struct slice data)
             continue;
         }
         gq_assert(page_phase(block_end(w)) == 0 && page_phase(w->staged) == 0);
-        hash_staged(w);
-        end_run(w);
-        w->crc = crc32c(w->crc, data.data, n);
-        w->pieces[w->n_pieces++] = (struct iovec){ (void *)data.data, n };
-        w->used += n;
+        if (n == whole && crc != NULL && add_last_pages(w, data, whole, *crc))
+            return;
+        add_pages(w, data.data, n, data.size - n, crc);
         data.data += n;
         data.size -= n;
         whole -= n;
@@ -213,13 +256,16 @@ static void put_direct(struct journal_block_writer *w, struct slice data)
 }
 
 /* Sees to it that the payload's byte behind `before` more ones gets this phase in its page, if need be in a block that
- * starts accordingly. */
-static void align_for(struct journal_block_writer *w, size_t before, size_t phase)
+ * starts accordingly; also that the data which begins there, of size bytes, isn't cut if it fits in one block. */
+static void align_for(struct journal_block_writer *w, size_t before, size_t phase, size_t size)
 {
     size_t offset = (phase + JOURNAL_BLOCK_ALIGN - before % JOURNAL_BLOCK_ALIGN) % JOURNAL_BLOCK_ALIGN;
 
+    bool fits = block_end(w) + before + size <= JOURNAL_BLOCK_MAX;
+    bool would_fit = 2 * JOURNAL_BLOCK_ALIGN + before + size <= JOURNAL_BLOCK_MAX;
+
     /* What is copied up to the first whole page must fit too. */
-    if (page_phase(block_end(w) + before) == phase && before + JOURNAL_BLOCK_ALIGN <= room(w))
+    if (page_phase(block_end(w) + before) == phase && before + JOURNAL_BLOCK_ALIGN <= room(w) && (fits || !would_fit))
         return;
     if (offset < JOURNAL_BLOCK_HEADER_SIZE)
         offset += JOURNAL_BLOCK_ALIGN;
@@ -240,12 +286,13 @@ static void mark_record(struct journal_block_writer *w)
 }
 
 void journal_block_writer_record(struct journal_block_writer *w, enum journal_record_kind kind,
-                                 const struct slice *pieces, int n_pieces)
+                                 const struct slice *pieces, int n_pieces, const uint32_t *last_crc)
 {
     static const uint8_t zeros[JOURNAL_RECORD_ALIGN];
     struct journal_disk_record head = { .kind = (uint8_t)kind };
     const struct slice *last = &pieces[n_pieces - 1];
     size_t size = 0, before;
+    uint32_t crc = last_crc != NULL ? *last_crc : 0;
     bool direct;
 
     for (int i = 0; i < n_pieces; i++)
@@ -255,13 +302,13 @@ void journal_block_writer_record(struct journal_block_writer *w, enum journal_re
     before = sizeof(head) + size - last->size;
     direct = is_direct(*last, before);
     if (direct)
-        align_for(w, before, page_phase((uintptr_t)last->data));
+        align_for(w, before, page_phase((uintptr_t)last->data), last->size);
     mark_record(w);
     put(w, &head, sizeof(head));
     for (int i = 0; i < n_pieces - direct; i++)
         put(w, pieces[i].data, pieces[i].size);
     if (direct)
-        put_direct(w, *last);
+        put_direct(w, *last, last_crc != NULL ? &crc : NULL);
     put(w, zeros, journal_record_size(size) - sizeof(head) - size);
 }
 

@@ -61,9 +61,10 @@ struct journal_block_writer {
 /* flushed_lsn: what the blocks will tell. position: where the first goes. */
 void journal_block_writer_init(struct journal_block_writer *w, struct disk_file *io, struct journal_staging *staging,
                                const struct journal_file_header *h, uint64_t position, uint64_t flushed_lsn);
-/* A record whose body is the pieces joined. They must stay until the writer has finished. */
+/* A record whose body is the pieces joined. They must stay until the writer has finished. last_crc: CRC32C of the last
+ * piece if that is known, which spares a pass over it; or NULL. */
 void journal_block_writer_record(struct journal_block_writer *w, enum journal_record_kind kind,
-                                 const struct slice *pieces, int n_pieces);
+                                 const struct slice *pieces, int n_pieces, const uint32_t *last_crc);
 /* Ready-made records. */
 void journal_block_writer_records(struct journal_block_writer *w, struct slice records);
 /* Writes what is gathered. Returns 0 or the first error; *ret_position is behind the last block. No sync. */

@@ -4,6 +4,7 @@
  * that failed for want of space is run again and writes the same bytes to the same places. */
 
 #include "base/bug.h"
+#include "base/crc32c.h"
 #include "base/util.h"
 #include "journal/internal.h"
 
@@ -15,7 +16,7 @@ static void write_checkpoint_rows(struct journal_block_writer *w, const struct j
     journal_swap_checkpoints(&head);
     journal_block_writer_record(
         w, JOURNAL_RECORD_CHECKPOINT,
-        (struct slice[]){ slice_make(&head, sizeof(head)), slice_make(rows, n * sizeof(*rows)) }, 2);
+        (struct slice[]){ slice_make(&head, sizeof(head)), slice_make(rows, n * sizeof(*rows)) }, 2, NULL);
 }
 
 /* All checkpoints of the flight in one record, ahead of the rest: they tell of entries that earlier flights wrote. */
@@ -51,7 +52,13 @@ static void write_checkpoints(struct journal_block_writer *w, const struct journ
 
 static void write_one(struct journal_block_writer *w, enum journal_record_kind kind, const void *body, size_t size)
 {
-    journal_block_writer_record(w, kind, &(struct slice){ body, size }, 1);
+    journal_block_writer_record(w, kind, &(struct slice){ body, size }, 1, NULL);
+}
+
+/* Of the envelope's second piece, which the checksum of all of it gives without a look at it. */
+static uint32_t second_crc(const struct journal_request *r)
+{
+    return r->checksum ^ crc32c_combine(crc32c(0, r->data[0].data, r->data[0].size), 0, r->data[1].size);
 }
 
 static void write_entry(struct journal_block_writer *w, const struct journal_request *r)
@@ -63,10 +70,13 @@ static void write_entry(struct journal_block_writer *w, const struct journal_req
         .checksum = r->checksum,
         .prev_checksum = r->prev_checksum,
     };
+    bool is_large = r->data[1].size >= JOURNAL_DIRECT_MIN;
+    uint32_t last_crc = is_large ? second_crc(r) : 0;
 
     journal_swap_entry(&e);
     journal_block_writer_record(w, r->kind == JOURNAL_ENTRY ? JOURNAL_RECORD_ENTRY : JOURNAL_RECORD_RELOCATED,
-                                (struct slice[]){ slice_make(&e, sizeof(e)), r->data[0], r->data[1] }, 3);
+                                (struct slice[]){ slice_make(&e, sizeof(e)), r->data[0], r->data[1] }, 3,
+                                is_large ? &last_crc : NULL);
 }
 
 static void write_image(struct journal_block_writer *w, const struct journal_request *r)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Records into blocks and back, wherever their data lies. */
+#include "base/crc32c.h"
 #include "base/util.h"
 #include "journal/block_reader.h"
 #include "journal/internal.h"
@@ -23,6 +24,7 @@ struct blocks {
     struct written records[MAX_RECORDS];
     int n, n_read;
     uint64_t need; /* upper bound of what they take */
+    bool lies;     /* about the data's CRC */
 };
 
 static void blocks_init(struct blocks *b)
@@ -54,6 +56,7 @@ static void put(struct blocks *b, struct journal_block_writer *w, struct rand *r
 {
     struct written *rec = &b->records[b->n++];
     size_t head = 8 * rand_below(r, 9);
+    uint32_t crc;
 
     rec->memory = aligned_alloc(DISK_ALIGN, ALIGN_UP(at + head + 8 + size, (size_t)DISK_ALIGN));
     rand_fill(r, rec->memory, at + head + 8 + size);
@@ -61,7 +64,9 @@ static void put(struct blocks *b, struct journal_block_writer *w, struct rand *r
     rec->pieces[1] = slice_make(rec->memory + at + size + 8, head);
     rec->pieces[2] = slice_make(rec->memory + at, size);
     b->need += journal_record_size(8 + head + size) + journal_direct_cost(size);
-    journal_block_writer_record(w, JOURNAL_RECORD_ENTRY, rec->pieces, 3);
+    crc = crc32c(0, rec->pieces[2].data, size) ^ (b->lies ? 1 : 0);
+    journal_block_writer_record(w, JOURNAL_RECORD_ENTRY, rec->pieces, 3,
+                                rand_below(r, 2) == 0 || b->lies ? &crc : NULL);
 }
 
 static int check_record(void *ctx, uint64_t lsn, const struct journal_record *record)
@@ -185,6 +190,49 @@ START_TEST(large_data_is_not_copied)
 }
 END_TEST
 
+/* A CRC that is known isn't computed again, so that a wrong one spoils the block. */
+START_TEST(known_crcs_are_taken)
+{
+    struct journal_block_reader reader;
+    struct journal_block_writer w;
+    enum journal_header_verdict verdict;
+    struct journal_block block;
+    const uint8_t *payload;
+    struct blocks b;
+    struct rand r;
+    uint64_t end;
+
+    rand_init(&r);
+    begin(&b, &w);
+    b.lies = true;
+    put(&b, &w, &r, 1000000, 64);
+    ck_assert_int_eq(journal_block_writer_finish(&w, 0, &end), 0);
+    journal_block_reader_init(&reader);
+    ck_assert_int_eq(journal_block_reader_open(&reader, sim_disk_env(b.disk), "f", &verdict), 0);
+    ck_assert_int_ne(journal_block_reader_at(&reader, JOURNAL_FILE_HEADER_SIZE, &block, &payload), JOURNAL_BLOCK_GOOD);
+    journal_block_reader_fini(&reader);
+    blocks_fini(&b);
+}
+END_TEST
+
+/* Data that fits in a block isn't spread over two. */
+START_TEST(large_data_begins_a_block)
+{
+    struct journal_block_writer w;
+    struct blocks b;
+    struct rand r;
+
+    rand_init(&r);
+    begin(&b, &w);
+    for (int i = 1; i <= 3; i++) {
+        put(&b, &w, &r, 1000000, 64);
+        ck_assert_uint_gt(w.used, 1000000);
+        ck_assert_uint_lt(w.used, 1000200);
+    }
+    finish(&b, &w);
+}
+END_TEST
+
 Suite *blocks_suite(void)
 {
     Suite *s = suite_create("blocks");
@@ -192,5 +240,7 @@ Suite *blocks_suite(void)
     suite_add(s, data_of_any_alignment_comes_back);
     suite_add(s, data_around_the_limits_comes_back);
     suite_add(s, large_data_is_not_copied);
+    suite_add(s, known_crcs_are_taken);
+    suite_add(s, large_data_begins_a_block);
     return s;
 }
