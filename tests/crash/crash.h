@@ -15,6 +15,7 @@ struct crash_workload {
     void (*run)(struct rig *r);        /* what is crashed in */
     void (*spoil)(struct rig *twin);   /* damages what the crash left, or NULL: recovery may refuse it then */
     void (*restart)(struct rig *twin); /* settings that changed over the crash, or NULL */
+    bool copies;                       /* some crash leaves entries that are read from relocated copies */
     unsigned n_seeds;                  /* in a usual run; 0: one */
     unsigned one_in;                   /* large ones: of so many crash points one is drawn; 0: all */
 };
@@ -40,6 +41,7 @@ struct crash_progress {
     char workload[32];
     uint64_t seed, step, subset;
     uint64_t n_points, n_cases, n_nested; /* nested: crashes in recovery */
+    uint64_t n_copies;                    /* entries that a recovery read from relocated copies */
     bool busy;                            /* a case is being tried */
     char message[512];
 };

@@ -178,6 +178,7 @@ void crash_explore(const struct crash_workload *w, const struct crash_choice *ch
         .seed = choice->seed,
     };
 
+    progress->n_copies = 0;
     snprintf(progress->workload, sizeof(progress->workload), "%s", w->name);
     progress->seed = choice->seed;
     progress->step = 0;
@@ -189,5 +190,6 @@ void crash_explore(const struct crash_workload *w, const struct crash_choice *ch
     w->run(r);
     crash_here(&x);
     sim_disk_watch(r->disk, NULL, NULL);
+    ck_assert(!w->copies || choice->step != UINT64_MAX || progress->n_copies > 0);
     rig_free(r);
 }

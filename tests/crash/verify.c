@@ -192,6 +192,7 @@ void crash_verify(const struct rig *from, const struct crash_workload *w, struct
         rig_wait_open(r);
         sim_disk_watch(image, NULL, NULL);
         check(from, r);
+        progress->n_copies += r->n_replayed_copies;
         outcome_note(r, &outcome);
         for (size_t i = 0; i < n.n; i++)
             check_same(&outcome, &n.outcomes[i]);

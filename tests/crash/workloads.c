@@ -161,6 +161,48 @@ static void slow_group_run(struct rig *r)
     pause_ms(r, 1100);
 }
 
+static uint64_t relocated_bytes(const struct rig *r)
+{
+    struct journal_stats s;
+
+    journal_stats(r->journal, &s);
+    return s.relocated_bytes;
+}
+
+/* Three files, and the last has room for one more entry and a part of the copies of those in the first. */
+static void relocation_configure(struct rig *r)
+{
+    r->limits.segment_bytes = 64 << 10;
+    r->journal_config.size_bytes = 320 << 10;
+    r->journal_config.file_size_bytes = 64 << 10;
+}
+
+static void relocation_before(struct rig *r)
+{
+    for (int i = 0; i < 3; i++)
+        produce_idempotent(r, 1, i, 5000);
+    pause_ms(r, 1);
+    fill(r, 13, 6000);
+    pause_ms(r, 200);
+    checkpoint(r, 0);
+    pause_ms(r, 200);
+    ck_assert_uint_eq(relocated_bytes(r), 0);
+}
+
+/* The entries are read back from their segment, and one that comes meanwhile goes ahead of the copies. */
+static void relocation_run(struct rig *r)
+{
+    replica_shard_recycle(&r->shard);
+    ck_assert(replica_is_loading(r->groups[1].replica));
+    produce_idempotent(r, 1, 0, 100);
+    pause_ms(r, 1);
+    ck_assert_uint_gt(relocated_bytes(r), 0);
+    produce_idempotent(r, 1, 1, 100);
+    pause_ms(r, 1);
+    checkpoint(r, 1);
+    pause_ms(r, 1);
+}
+
 static void hard_state_run(struct rig *r)
 {
     for (int life = 0; life < 3; life++) {
@@ -401,12 +443,19 @@ const struct crash_workload crash_workloads[] = {
     { .name = "rot", .n_groups = 1, .before = rot_before, .run = rot_run, .spoil = rot_spoil, .n_seeds = 12 },
     { .name = "span", .n_groups = 1, .configure = large_configure, .before = append_run, .run = span_run },
     { .name = "switch", .n_groups = 2, .before = before_switch, .run = switch_run, .n_seeds = 2 },
-    { .name = "recycle", .n_groups = 2, .configure = recycle_configure, .before = recycle_before, .run = recycle_run },
     { .name = "slow-group",
       .n_groups = 2,
       .configure = slow_group_configure,
       .before = slow_group_before,
-      .run = slow_group_run },
+      .run = slow_group_run,
+      .copies = true },
+    { .name = "relocation",
+      .n_groups = 2,
+      .configure = relocation_configure,
+      .before = relocation_before,
+      .run = relocation_run,
+      .copies = true },
+    { .name = "recycle", .n_groups = 2, .configure = recycle_configure, .before = recycle_before, .run = recycle_run },
     { .name = "hard-state", .n_groups = 2, .before = append_run, .run = hard_state_run },
     { .name = "checkpoint", .n_groups = 2, .before = checkpoint_before, .run = checkpoint_run },
     { .name = "roll", .n_groups = 1, .configure = segments_configure, .before = append_run, .run = roll_run },

@@ -194,6 +194,7 @@ static int replay(void *ctx, const struct journal_replay_record *rec)
 
     int rc = g->destroyed ? 0 : replica_replay(g->replica, rec, &r->err);
 
+    r->n_replayed_copies += rec->relocated;
     r->max_replay_bytes = MAX(r->max_replay_bytes, r->shard.pending_bytes);
     return rc;
 }

@@ -80,7 +80,8 @@ struct rig {
     struct error_text err;
     int fatal_error;
     char fatal_text[256];
-    size_t max_replay_bytes; /* in memory while the journal was replayed */
+    size_t max_replay_bytes;    /* in memory while the journal was replayed */
+    uint64_t n_replayed_copies; /* entries that replay read from relocated copies */
 };
 
 /* A new disk; n groups, which are numbered from 0. Nothing is opened. */
