@@ -18,6 +18,12 @@
     X(FLUSHED_LSN_TOO_HIGH, "journal: the next file tells that the end of a full one is flushed, which isn't synced") \
     X(RECYCLED_TOO_EARLY, "journal: a file goes out of use before a later STATE_TABLE is flushed") \
     X(TAIL_NOT_SETTLED, "journal: a tail that recovery accepted isn't written again") \
+    X(RELOCATED_TRUNCATES, \
+      "journal: recovery takes a relocated entry for a new one, which voids those from its index on") \
+    X(COPY_TRUSTED_EARLY, "journal: a file goes out of use while the copies of its entries are being flushed") \
+    X(ROUND_TRUSTED_EARLY, "journal: the first copy of a round counts for all of its entries") \
+    X(COPY_PINS_NOTHING, "journal: the file with the copies counts as one of those that they let go") \
+    X(REPLAYED_IN_ONE_PASS, "journal: replay doesn't go back for entries that lie before the copies they follow") \
     X(FAILED_SYNC_RETRIED, "journal: a sync that failed is called again, and then trusted") \
     X(FILE_NAME_NOT_SYNCED, "journal: the directory isn't synced after a file got its name") \
     X(TABLE_WITHOUT_TERM, "journal: a STATE_TABLE forgets term and vote") \

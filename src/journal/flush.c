@@ -4,6 +4,7 @@
  * done. What a request does to its group is applied when it goes into a flush, so a STATE_TABLE says what the records
  * before it say; files are released when the flush is durable. */
 
+#include "base/bug.h"
 #include "base/util.h"
 #include "journal/internal.h"
 
@@ -164,6 +165,8 @@ static void apply(struct journal *j, struct journal_file *f, struct journal_requ
         break;
     case JOURNAL_RELOCATED:
         journal_effect_relocated(f, r->owner, &e, request_bytes(r));
+        if (GQ_BUG(COPY_TRUSTED_EARLY))
+            journal_group_move(r->owner);
         break;
     case JOURNAL_HARD_STATE:
         journal_effect_hard_state(f, r->owner, r->state.term, r->state.vote);

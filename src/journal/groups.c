@@ -167,7 +167,7 @@ void journal_effect_relocated(struct journal_file *f, struct journal_group *g, c
         f->relocated_bytes += bytes;
     if (e->index <= g->state.checkpoint_index + 1) {
         g->moved_generation = f->header.generation;
-        g->moved_index = e->index;
+        g->moved_index = GQ_BUG(ROUND_TRUSTED_EARLY) ? g->last_index : e->index;
     } else if (g->moved_generation != 0 && e->index == g->moved_index + 1) {
         g->moved_index = e->index;
     }
@@ -178,7 +178,7 @@ void journal_group_move(struct journal_group *g)
     struct journal_usage *u;
 
     list_foreach (&g->usages, u, in_group) {
-        if (u->file->header.generation >= g->moved_generation)
+        if (u->file->header.generation >= g->moved_generation + GQ_BUG(COPY_PINS_NOTHING))
             break;
         u->moved_index = MAX(u->moved_index, g->moved_index);
         usage_update_pin(u, g);

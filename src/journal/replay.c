@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 
+#include "base/bug.h"
 #include "base/crc32c.h"
 #include "base/util.h"
 #include "journal/chain.h"
@@ -147,7 +148,7 @@ static int replay(struct journal *j, const struct journal_group *only, journal_r
     }
     while (from != NULL && r == 0) {
         r = replay_round(&rc, from);
-        from = rc.n_replayed > 0 ? rc.skipped_in : NULL;
+        from = rc.n_replayed > 0 && !GQ_BUG(REPLAYED_IN_ONE_PASS) ? rc.skipped_in : NULL;
     }
     if (r == 0)
         r = check_ends(&rc);

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 
+#include "base/bug.h"
 #include "base/crc32c.h"
 #include "base/util.h"
 #include "journal/chain.h"
@@ -87,6 +88,14 @@ static int scan_list(struct journal_recovery *rc, const struct journal_record *r
     return 0;
 }
 
+/* Voids the entries from t->index on. */
+static void truncate_group(struct journal_recovery *rc, struct journal_group *g, const struct journal_disk_truncate *t)
+{
+    journal_chain_cut(g->chain, rc->ordinal, t->index, t->prev_checksum);
+    journal_effect_truncate(rc->file, g, t);
+    journal_group_void(g, t->index - 1, rc->file);
+}
+
 static int scan_entry(struct journal_recovery *rc, const struct journal_record *record)
 {
     bool relocated = record->kind == JOURNAL_RECORD_RELOCATED;
@@ -102,6 +111,10 @@ static int scan_entry(struct journal_recovery *rc, const struct journal_record *
     if (relocated && journal_group_find(&rc->j->groups, e.group) == NULL)
         return 0; /* of a group that was destroyed */
     g = group_get(rc, e.group);
+    if (relocated && GQ_BUG(RELOCATED_TRUNCATES)) {
+        truncate_group(rc, g, &(struct journal_disk_truncate){ .index = e.index, .prev_checksum = e.prev_checksum });
+        relocated = false;
+    }
     if (!relocated && (e.index != g->last_index + 1 || e.prev_checksum != g->last_checksum))
         return journal_corrupt_here(rc, "entry %" PRIu64 " of group %" PRIu64 ", which doesn't follow entry %" PRIu64,
                                     e.index, e.group, g->last_index);
@@ -142,9 +155,7 @@ static int scan_truncate(struct journal_recovery *rc, const struct journal_recor
         return journal_corrupt_here(
             rc, "a truncation of group %" PRIu64 " from entry %" PRIu64 ", outside %" PRIu64 "..%" PRIu64, t.group,
             t.index, g->state.checkpoint_index + 1, g->last_index + 1);
-    journal_chain_cut(g->chain, rc->ordinal, t.index, t.prev_checksum);
-    journal_effect_truncate(rc->file, g, &t);
-    journal_group_void(g, t.index - 1, rc->file);
+    truncate_group(rc, g, &t);
     return 0;
 }
 
