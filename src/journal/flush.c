@@ -219,7 +219,7 @@ static unsigned kept_files(const struct journal_request *r)
 static bool has_budget(const struct journal *j, const struct journal_request *r, uint64_t live_bytes)
 {
     return is_small(r) || list_first(&j->files, struct journal_file, link) == j->current ||
-           live_bytes + kept_files(r) * j->config.file_size_bytes <= j->config.size_bytes;
+           live_bytes + kept_files(r) * j->config.file_size_bytes <= journal_live_budget(j);
 }
 
 static void take_in_order(struct journal *j)

@@ -141,6 +141,8 @@ uint64_t journal_file_need(const struct journal *j, uint64_t record_bytes, size_
 
 /* Bytes of the live files. */
 uint64_t journal_live_bytes(const struct journal *j);
+/* What they and the next one may take: size_bytes without the reserve. */
+uint64_t journal_live_budget(const struct journal *j);
 /* A flushed LSN that is itself on disk tells of a STATE_TABLE in a later file. */
 bool journal_has_known_table_after(const struct journal *j, const struct journal_file *f);
 

@@ -14,7 +14,8 @@ struct journal *journal_new(const struct journal_config *config)
     j->config = *config;
     j->config.file_size_bytes = ALIGN_UP(config->file_size_bytes, (uint64_t)JOURNAL_BLOCK_ALIGN);
     j->config.first_file_size_bytes = ALIGN_UP(config->first_file_size_bytes, (uint64_t)JOURNAL_BLOCK_ALIGN);
-    j->config.size_bytes = MAX(config->size_bytes, JOURNAL_FILES_MIN * j->config.file_size_bytes);
+    j->config.size_bytes =
+        MAX(config->size_bytes, JOURNAL_FILES_MIN * j->config.file_size_bytes + j->config.first_file_size_bytes);
     j->dir = (struct journal_dir){ config->disk, xstrdup(config->dir) };
     j->config.dir = j->dir.path;
     j->next_generation = MAX(config->first_generation, UINT64_C(1));

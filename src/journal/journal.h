@@ -37,7 +37,7 @@ struct journal_config {
     unsigned shard;
     struct uuid incarnation;  /* the superblock's: files of another directory are refused */
     bool must_exist;          /* the superblock says that it was started before: no file at all is a loss */
-    uint64_t size_bytes;      /* journal_size: live files take no more, see journal_is_full(); at least four files */
+    uint64_t size_bytes;      /* journal_size: all files take no more; at least four and a first one */
     uint64_t file_size_bytes; /* of a full-size file */
     uint64_t first_file_size_bytes;
     /* Of an empty directory: where the journal begins when it takes the place of another. 0: at the beginning. */
@@ -165,9 +165,10 @@ void journal_set_fatal(struct journal *j, journal_fatal_fn fn, void *ctx);
  * journal_tick() and when a file went out of use. */
 int journal_space_error(const struct journal *j);
 
-/* Large records wait because the live files would outgrow size_bytes. They go on when old files went out of use: the
- * owner acts on journal_pins(). Of the budget two full-size files are left to what lets old files go, one of them to
- * small records alone, so CHECKPOINTs get through. A journal of one file is never full. */
+/* Large records wait because the files would outgrow size_bytes. They go on when old files went out of use: the
+ * owner acts on journal_pins(). Of the budget a small file is left to the next start, and two full-size files are left
+ * to what lets old files go, one of them to small records alone, so CHECKPOINTs get through. A journal of one file is
+ * never full. */
 bool journal_is_full(const struct journal *j);
 
 /* Groups whose entries keep the oldest files from being recycled while more than four full-size files (or half of

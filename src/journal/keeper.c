@@ -34,17 +34,47 @@ static uint64_t spare_bytes(const struct journal *j)
     return sum;
 }
 
-struct journal_spare *journal_spare_take(struct journal *j, uint64_t size)
+/* Of the reserve that there is, or else of the one that has to be made. */
+static uint64_t reserve_size(const struct journal *j)
+{
+    uint64_t need;
+
+    if (j->reserve != NULL)
+        return j->reserve->size;
+    need = journal_file_need(j, 0, j->groups.count);
+    return MAX(j->config.first_file_size_bytes, ALIGN_UP(need + need / 4, (uint64_t)JOURNAL_BLOCK_ALIGN));
+}
+
+/* Of all files; there is room for the reserve also while there is none. */
+static uint64_t disk_bytes(const struct journal *j)
+{
+    return journal_live_bytes(j) + spare_bytes(j) + (j->reserve == NULL ? reserve_size(j) : 0);
+}
+
+uint64_t journal_live_budget(const struct journal *j)
+{
+    return MAX(j->config.size_bytes - MIN(reserve_size(j), j->config.size_bytes),
+               JOURNAL_FILES_MIN * j->config.file_size_bytes);
+}
+
+static struct journal_spare *find_spare(const struct journal *j, uint64_t size)
 {
     struct journal_spare *s;
 
     list_foreach (&j->spares, s, link) {
-        if (s->size >= size) {
-            list_remove(&s->link);
+        if (s->size >= size)
             return s;
-        }
     }
     return NULL;
+}
+
+struct journal_spare *journal_spare_take(struct journal *j, uint64_t size)
+{
+    struct journal_spare *s = find_spare(j, size);
+
+    if (s != NULL)
+        list_remove(&s->link);
+    return s;
 }
 
 /* ---- On a worker ---- */
@@ -209,11 +239,35 @@ static bool retire_oldest(struct journal *j)
     if (f == j->current || f->n_pins > 0 || !journal_has_known_table_after(j, f))
         return false;
     k->file = f;
-    k->keep = f->header.file_size >= j->config.file_size_bytes &&
-              journal_live_bytes(j) + spare_bytes(j) <= j->config.size_bytes;
+    k->keep = f->header.file_size >= j->config.file_size_bytes && disk_bytes(j) <= j->config.size_bytes;
     list_remove(&f->link);
     keeper_submit(j, JOURNAL_KEEP_RETIRE);
     return true;
+}
+
+/* An idle new journal makes no files ahead. */
+static bool is_used(const struct journal *j)
+{
+    return j->need_bytes != 0 || j->current->end != j->start_end;
+}
+
+/* Files grow step by step up to the full size, so that little use takes little space and the first ones are ready
+ * soon. When space is short a small one will do. */
+static uint64_t next_size(const struct journal *j)
+{
+    uint64_t size = MIN(j->current->header.file_size * JOURNAL_GROWTH, j->config.file_size_bytes);
+
+    if (j->space_error != 0)
+        size = j->config.first_file_size_bytes;
+    return MAX(size, ALIGN_UP(j->need_bytes + j->need_bytes / 4, (uint64_t)JOURNAL_BLOCK_ALIGN));
+}
+
+/* Bytes that the next file takes in addition to what there is. */
+static uint64_t next_growth(const struct journal *j)
+{
+    uint64_t size = next_size(j);
+
+    return j->next != NULL || !is_used(j) || find_spare(j, size) != NULL ? 0 : size;
 }
 
 /* Spares are within the budget, or they go; so does a reserve that is too small for the groups that there are. */
@@ -221,7 +275,7 @@ static bool drop_spare(struct journal *j)
 {
     struct journal_spare *s = list_first(&j->spares, struct journal_spare, link);
 
-    if (s != NULL && journal_live_bytes(j) + spare_bytes(j) > j->config.size_bytes) {
+    if (s != NULL && disk_bytes(j) + next_growth(j) > j->config.size_bytes) {
         list_remove(&s->link);
         j->keeper.spare = s;
     } else if (j->reserve != NULL && j->reserve->size < journal_file_need(j, 0, j->groups.count)) {
@@ -245,46 +299,30 @@ static bool replace_small_next(struct journal *j)
     return true;
 }
 
-/* An idle new journal makes no files ahead. */
-static bool is_used(const struct journal *j)
-{
-    return j->need_bytes != 0 || j->current->end != j->start_end;
-}
-
 /* A start needs a new file, and CHECKPOINTs to free space need a start: so there is one for that before the disk is
  * full. */
 static bool make_reserve(struct journal *j)
 {
-    uint64_t need = journal_file_need(j, 0, j->groups.count);
     struct journal_spare *s;
 
-    if (j->reserve != NULL || !is_used(j))
+    if (j->reserve != NULL || !is_used(j) || disk_bytes(j) > j->config.size_bytes)
         return false;
     s = xcalloc(1, sizeof(*s));
     s->generation = j->next_generation++;
-    s->size = MAX(j->config.first_file_size_bytes, ALIGN_UP(need + need / 4, (uint64_t)JOURNAL_BLOCK_ALIGN));
+    s->size = reserve_size(j);
     j->keeper.spare = s;
     keeper_submit(j, JOURNAL_KEEP_RESERVE);
     return true;
 }
 
-/* Files grow step by step up to the full size, so that little use takes little space and the first ones are ready
- * soon. When space is short a small one will do. */
-static uint64_t next_size(const struct journal *j)
-{
-    uint64_t size = MIN(j->current->header.file_size * JOURNAL_GROWTH, j->config.file_size_bytes);
-
-    if (j->space_error != 0)
-        size = j->config.first_file_size_bytes;
-    return MAX(size, ALIGN_UP(j->need_bytes + j->need_bytes / 4, (uint64_t)JOURNAL_BLOCK_ALIGN));
-}
-
+/* Beyond the budget only what is waited for: the small records that make old files go must get on. */
 static bool prepare_next(struct journal *j)
 {
     uint64_t size = next_size(j);
     struct journal_keeper *k = &j->keeper;
 
-    if (j->next != NULL || !is_used(j))
+    if (j->next != NULL || !is_used(j) ||
+        (j->need_bytes == 0 && next_growth(j) > 0 && disk_bytes(j) + next_growth(j) > j->config.size_bytes))
         return false;
     k->spare = journal_spare_take(j, size);
     if (k->spare != NULL)
