@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Each flag and each key of the configuration that is due shows its effect, every other its warning or refusal."""
+"""Each flag and each key of the configuration that is due shows its effect, every other its warning or refusal.
+journal_size has a file of its own, test_journal.py."""
 
 import os
 import pathlib
@@ -325,18 +326,6 @@ def test_reactors_and_shards(t):
     broker.start()
     assert len(list((broker.data_dir / "journal").iterdir())) == 5, "shards are fixed when the directory is made"
     assert len(partitions(broker, "t")) == 10
-
-
-def test_journal_size(t):
-    """The journal is recycled within its size."""
-    broker = broker_with(t, "journal_size: 64MiB\nperformance:\n  shards: 1\n")
-    data = text(120 * 1000 * 1000)
-    Confluent.send(broker.address, "t", data)
-    used = sum(path.stat().st_size for path in (broker.data_dir / "journal").rglob("*") if path.is_file())
-    assert used <= 80 * MIB, f"the journal has {used} bytes"
-    broker.kill()
-    broker.start()
-    assert Confluent.read(broker.address, "t") == data
 
 
 def congestion_control(broker):

@@ -25,12 +25,12 @@ class Load(Numbered):
     topics: name -> number of partitions. A place is (topic, partition); record n of a place has the key n, and the
     offset n, since nobody else writes there."""
 
-    def __init__(self, address, topics, max_value_bytes=300):
+    def __init__(self, address, topics, max_value_bytes=300, **config):
         super().__init__(max_value_bytes)
         self.places = [(topic, partition) for topic, count in topics.items() for partition in range(count)]
-        self.producer = Confluent.producer(address, linger_ms=2, message_timeout_ms=300000, retry_backoff_ms=20,
-                                           reconnect_backoff_ms=10, reconnect_backoff_max_ms=200,
-                                           queue_buffering_max_messages=2000)
+        self.producer = Confluent.producer(address, **{
+            "linger_ms": 2, "message_timeout_ms": 300000, "retry_backoff_ms": 20, "reconnect_backoff_ms": 10,
+            "reconnect_backoff_max_ms": 200, "queue_buffering_max_messages": 2000, **config})
         self.sent = dict.fromkeys(self.places, 0)
         self.acked = dict.fromkeys(self.places, 0)
         self.errors = []
