@@ -18,8 +18,9 @@ from confluent_kafka.admin import ConfigResource, NewTopic
 from e2elib.batches import bytes_now, partition_dirs
 from e2elib.clients import Confluent, Kcat
 from e2elib.frames import frame, request
-from e2elib.harness import TOP, Skip, cases, wait_for
+from e2elib.harness import TOP, Skip, cases, limit, wait_for
 from e2elib.http import get_json, metric_sum
+from e2elib.load import Load, check_acked, check_places
 from e2elib.text import text
 
 MIB = 1024 * 1024
@@ -316,16 +317,45 @@ def test_max_message_size(t):
     assert refusal(broker.address, "t", b"x" * 2000) is None
 
 
-def test_reactors_and_shards(t):
-    broker = broker_with(t, "performance:\n  reactors: 3\n  shards: 5\n")
-    assert b"reactors=3" in broker.log()
-    assert len(list((broker.data_dir / "journal").iterdir())) == 5
-    Confluent.create_topic(broker.address, "t", 10)
-    broker.stop()
-    broker.config.write_text("performance:\n  reactors: 1\n  shards: 2\n")
-    broker.start()
+def check_life(broker, load, acked, reactors):
+    """It runs as told, but for its shards, and has everything."""
+    assert f"reactors={reactors}" in broker.log().decode()
     assert len(list((broker.data_dir / "journal").iterdir())) == 5, "shards are fixed when the directory is made"
-    assert len(partitions(broker, "t")) == 10
+    found = check_acked(broker.address, acked)
+    check_places(broker.address, load, {place: end for place, (_, end) in found.items()})
+
+
+@limit(240)
+def test_reactors_and_shards(t):
+    """Lives with other numbers of reactors on the same data, ended under load: partitions go to other threads whole."""
+    broker = broker_with(t, "performance:\n  reactors: 1\n  shards: 5\n")
+    topics = {"single": 1, "some": 8, "many": 24}
+    for topic, count in topics.items():
+        Confluent.create_topic(broker.address, topic, count)
+    load = Load(broker.address, topics)
+    n_records = 50000 if t.long else 5000
+    try:
+        check_life(broker, load, dict(load.acked), 1)
+        for reactors, end in (2, broker.stop), (4, broker.kill), (1, broker.stop):
+            load.paused = False
+            load.wait_for_progress(load.total() + n_records, 300)
+            end()
+            acked = dict(load.acked)
+            broker.config.write_text(f"performance:\n  reactors: {reactors}\n  shards: 2\n")
+            broker.start()
+            load.paused = True
+            check_life(broker, load, acked, reactors)
+        load.paused = False
+        load.wait_for_progress(load.total() + n_records, 300)
+    finally:
+        load.stop()
+    load.finish()
+    assert not load.errors, load.errors[:5]
+    assert load.acked == load.sent
+    check_places(broker.address, load, load.sent)
+    broker.kill()
+    broker.start()
+    check_life(broker, load, load.sent, 1)
 
 
 def congestion_control(broker):

@@ -160,7 +160,7 @@ def check_bound(t, name, size, rounds):
 @limit(240)
 def test_size_is_kept(t):
     """Many times its size goes through the journal, and partitions that hardly write don't hold it."""
-    check_bound(t, "small", "8MiB", 1000 if t.long else 30)
+    check_bound(t, "small", "8MiB", 300 if t.long else 30)
     if t.long:
-        check_bound(t, "middle", "64MiB", 150)
+        check_bound(t, "middle", "64MiB", 100)
         check_bound(t, "default", None, 30)

@@ -113,6 +113,28 @@ def check_records(address, numbered, place, start, end):
     assert number == end, f"{place}: {number} records where there should be {end}"
 
 
+def check_places(address, numbered, ends):
+    """The records of many places at once, each from offset 0 to its end: those that were sent, in order, once."""
+    consumer = Confluent.consumer(address)
+    numbers, heard = dict.fromkeys(ends, 0), time.monotonic()
+    try:
+        consumer.assign([confluent_kafka.TopicPartition(*place, 0) for place in ends])
+        while any(numbers[place] < end for place, end in ends.items()):
+            assert time.monotonic() < heard + 30, f"30 s without a message at {numbers}, which should get to {ends}"
+            for message in consumer.consume(1000, 0.1):
+                if message.error() is None:
+                    place, heard = (message.topic(), message.partition()), time.monotonic()
+                    number = numbers[place]
+                    assert int(message.key()) == number == message.offset(), \
+                        f"{place}: {message.key()} at offset {message.offset()} where {number} was due"
+                    assert message.value() == numbered.value(number), f"{place}: another value at {number}"
+                    numbers[place] += 1
+                elif message.error().code() != confluent_kafka.KafkaError._PARTITION_EOF:
+                    raise confluent_kafka.KafkaException(message.error())
+    finally:
+        consumer.close()
+
+
 def check_kept(address, numbered, place, since=0):
     """The records of a place from an offset on, as far as retention has left them. Returns the end."""
     while True:
