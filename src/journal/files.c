@@ -203,6 +203,8 @@ int journal_file_make(const struct journal_dir *d, struct journal_make *m, struc
     }
     fault->what = "renaming a new journal file";
     r = disk_rename(d->disk, from, to);
+    if (r < 0 && m->spare == 0)
+        (void)disk_unlink(d->disk, from);
     if (r == 0 && !GQ_BUG(FILE_NAME_NOT_SYNCED))
         r = sync_dir(d, fault);
     if (r < 0) {

@@ -114,6 +114,19 @@ size_t journal_max_entry(const struct journal *j)
     return (size_t)MIN(j->config.file_size_bytes / 4, (uint64_t)UINT32_MAX / 2);
 }
 
+bool journal_has_room(const struct journal *j, size_t size)
+{
+    const struct journal_flight *fl = &j->flight;
+    const struct journal_file *f = j->current;
+    uint64_t bytes = journal_record_size(sizeof(struct journal_disk_entry) + size) + journal_direct_cost(size);
+
+    if (f == NULL || fl->failed)
+        return false;
+    return f->end + (fl->busy ? journal_disk_need(fl->record_bytes) : 0) + journal_disk_need(j->waiting_bytes + bytes) +
+               journal_end_need(f->n_usages + j->n_waiting + 1) + journal_small_reserve(f->header.file_size) <=
+           f->header.file_size;
+}
+
 /* ---- What a flush takes ---- */
 
 static bool fits(const struct journal_flight *fl, const struct journal_request *r)
@@ -446,7 +459,7 @@ static bool wants_witness(const struct journal *j)
 
 void journal_flush(struct journal *j)
 {
-    if (j->dead || j->lane == NULL || j->flight.busy)
+    if (j->dead || j->lane == NULL || j->current == NULL || j->flight.busy)
         return;
     if (list_is_empty(&j->waiting)) {
         j->full = false;
@@ -463,7 +476,7 @@ void journal_seal(struct journal *j)
 {
     struct journal_flight *fl = &j->flight;
 
-    if (j->dead || j->lane == NULL || fl->busy || !list_is_empty(&j->waiting) || j->sealed)
+    if (j->dead || j->lane == NULL || j->current == NULL || fl->busy || !list_is_empty(&j->waiting) || j->sealed)
         return;
     flight_reset(j);
     submit_seal(j);

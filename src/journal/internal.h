@@ -66,6 +66,7 @@ struct journal_flight {
 
 /* In the order in which they are considered. */
 enum journal_keeper_op {
+    JOURNAL_KEEP_FIRST,   /* the file that a start begins with is made, for which it found no room */
     JOURNAL_KEEP_RETIRE,  /* the oldest file becomes a spare or goes */
     JOURNAL_KEEP_DROP,    /* a spare goes */
     JOURNAL_KEEP_UNREADY, /* the prepared file is too small: it becomes a spare */
@@ -79,11 +80,12 @@ struct journal_keeper {
     struct journal *journal;
     bool busy;
     enum journal_keeper_op op;
-    struct journal_file *file;   /* RETIRE, UNREADY, PREPARE */
-    struct journal_spare *spare; /* DROP: this one; RESERVE: what it will be; PREPARE: taken for it, or NULL */
+    struct journal_file *file;   /* RETIRE, UNREADY, PREPARE, FIRST */
+    struct journal_spare *spare; /* DROP: this one; RESERVE: what it will be; PREPARE, FIRST: taken for it, or NULL */
     bool keep;                   /* RETIRE, UNREADY: as a spare */
     unsigned stuck;              /* bits of the ops that found no space, until the next tick */
-    struct journal_make make;    /* PREPARE */
+    struct journal_make make;    /* PREPARE, FIRST */
+    struct journal_bytes head;   /* FIRST */
     int error;
     struct journal_fault fault;
 };
@@ -99,7 +101,7 @@ struct journal {
     struct journal_group_table groups;
     struct list leaving;          /* groups whose FORGET is in a flush */
     struct list files;            /* live ones, oldest first; the last is the current one */
-    struct journal_file *current; /* NULL until journal_start() */
+    struct journal_file *current; /* NULL until journal_start(), and then until there is room for it */
     struct journal_file *next;    /* prepared, or NULL */
     struct list spares;
     struct journal_spare *reserve; /* a small spare for the next start, also on a full disk */
@@ -163,6 +165,11 @@ void journal_flight_run(struct lane_work *work);
 void journal_flush(struct journal *j);
 /* Submits the keeper's next step when there is one and it is free. */
 void journal_keep(struct journal *j);
+/* start.c: the file that a start begins with, in three steps: what it will be, set aside in the keeper; making it,
+ * blocking; and what came of it, in keeper.error and space_error. */
+void journal_first_prepare(struct journal *j);
+void journal_first_run(struct journal *j);
+void journal_first_done(struct journal *j);
 /* Calls the fatal handler. */
 void journal_die(struct journal *j, int err, const char *what);
 /* Whether trying again later makes sense: something was short, and it was no sync that failed. */

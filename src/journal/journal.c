@@ -58,6 +58,7 @@ void journal_free(struct journal *j)
     journal_group_table_fini(&j->groups);
     journal_bytes_fini(&j->flight.head);
     journal_bytes_fini(&j->flight.tail);
+    journal_bytes_fini(&j->keeper.head);
     journal_staging_fini(&j->staging);
     free(j->dir.path);
     free(j);
@@ -95,6 +96,11 @@ bool journal_needs_tick(const struct journal *j)
 bool journal_is_full(const struct journal *j)
 {
     return j->full;
+}
+
+bool journal_lacks_file(const struct journal *j)
+{
+    return j->lane != NULL && j->current == NULL;
 }
 
 int journal_space_error(const struct journal *j)

@@ -87,7 +87,8 @@ int journal_replay(struct journal *j, journal_replay_fn fn, void *ctx, struct er
 /* The same of one group alone: files without an entry of it that counts aren't read. */
 int journal_replay_group(struct journal *j, uint64_t group, journal_replay_fn fn, void *ctx, struct error_text *err);
 /* Blocking: makes durable what was recovered and opens a fresh file whose STATE_TABLE is flushed. Nothing that
- * replay told may be acted upon towards others before. lane belongs to the owner reactor. */
+ * replay told may be acted upon towards others before. lane belongs to the owner reactor. Where something is short for
+ * that file and there are others, it succeeds: see journal_lacks_file(). */
 int journal_start(struct journal *j, struct env_lane *lane, struct error_text *err);
 /* No work may be on its way through the lane: see journal_is_idle(). Requests that wait are forgotten. Takes NULL. */
 void journal_free(struct journal *j);
@@ -164,6 +165,10 @@ void journal_set_fatal(struct journal *j, journal_fatal_fn fn, void *ctx);
  * is well. Requests wait meanwhile, nothing is lost; the node answers Produce with a retriable error. Tried again by
  * journal_tick() and when a file went out of use. */
 int journal_space_error(const struct journal *j);
+/* Nothing can be written yet: the start found no room for its file. journal_space_error() says why. */
+bool journal_lacks_file(const struct journal *j);
+/* An ENTRY with an envelope of so many bytes fits the current file, behind what waits: it needs no further one. */
+bool journal_has_room(const struct journal *j, size_t size);
 
 /* Large records wait because the files would outgrow size_bytes. They go on when old files went out of use: the
  * owner acts on journal_pins(). Of the budget a small file is left to the next start, and two full-size files are left

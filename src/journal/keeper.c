@@ -85,6 +85,9 @@ static void keeper_run(struct lane_work *work)
     const struct journal_dir *d = &k->journal->dir;
 
     switch (k->op) {
+    case JOURNAL_KEEP_FIRST:
+        journal_first_run(k->journal);
+        break;
     case JOURNAL_KEEP_UNREADY:
         disk_close(TAKE_PTR(k->file->io));
         k->error = journal_file_retire(d, k->file->header.generation, k->keep, &k->fault);
@@ -184,6 +187,9 @@ static void keeper_done(struct lane_work *work)
         return;
     }
     switch (k->op) {
+    case JOURNAL_KEEP_FIRST:
+        journal_first_done(j);
+        break;
     case JOURNAL_KEEP_RETIRE:
         retire_done(j);
         break;
@@ -217,6 +223,15 @@ static void keeper_submit(struct journal *j, enum journal_keeper_op op)
     k->work.run = keeper_run;
     k->work.done = keeper_done;
     lane_submit(j->lane, LANE_POOL, j->config.shard, &k->work);
+}
+
+static bool make_first(struct journal *j)
+{
+    if (j->current != NULL)
+        return false;
+    journal_first_prepare(j);
+    keeper_submit(j, JOURNAL_KEEP_FIRST);
+    return true;
 }
 
 bool journal_has_known_table_after(const struct journal *j, const struct journal_file *f)
@@ -339,9 +354,9 @@ static bool prepare_next(struct journal *j)
 void journal_keep(struct journal *j)
 {
     static bool (*const steps[])(struct journal *) = {
-        [JOURNAL_KEEP_RETIRE] = retire_oldest,       [JOURNAL_KEEP_DROP] = drop_spare,
-        [JOURNAL_KEEP_UNREADY] = replace_small_next, [JOURNAL_KEEP_RESERVE] = make_reserve,
-        [JOURNAL_KEEP_PREPARE] = prepare_next,
+        [JOURNAL_KEEP_FIRST] = make_first,     [JOURNAL_KEEP_RETIRE] = retire_oldest,
+        [JOURNAL_KEEP_DROP] = drop_spare,      [JOURNAL_KEEP_UNREADY] = replace_small_next,
+        [JOURNAL_KEEP_RESERVE] = make_reserve, [JOURNAL_KEEP_PREPARE] = prepare_next,
     };
 
     if (j->dead || j->lane == NULL || j->keeper.busy)
@@ -349,6 +364,8 @@ void journal_keep(struct journal *j)
     for (size_t op = 0; op < ARRAY_SIZE(steps); op++) {
         if ((j->keeper.stuck & (1u << op)) == 0 && steps[op](j))
             return;
+        if (j->current == NULL)
+            return; /* the first step comes first */
     }
 }
 

@@ -6,7 +6,8 @@
  * 1. what was accepted above the durable frontier is written again, byte for byte, and synced: the sync that it waited
  *    for may have failed, and then the page cache shows what the disk doesn't have;
  * 2. files that hold nothing that counts leave the chain, newest first;
- * 3. a new file is made whole, with its STATE_TABLE, and gets its name. Its header tells where the file before ends. */
+ * 3. a new file is made whole, with its STATE_TABLE, and gets its name. Its header tells where the file before ends. A
+ *    disk without room for it doesn't prevent the start: the keeper makes it later, and all requests wait for that. */
 
 #include "base/bug.h"
 #include "base/util.h"
@@ -154,71 +155,83 @@ static int find_unused(struct starter *s)
     return r;
 }
 
-static int make_file(struct starter *s, struct journal_spare *spare, uint64_t size, struct journal_file **ret)
+/* A small file, so that the next recovery has little to read: the reserve if there is one, else a new one, else, where
+ * that found no room, whatever is large enough. */
+void journal_first_prepare(struct journal *j)
 {
-    struct journal *j = s->j;
-    struct journal_file *last = list_last(&j->files, struct journal_file, link), *f;
-    struct journal_bytes head = { 0 };
-    struct journal_make m;
-    int r;
-
-    f = journal_file_next(j, spare != NULL ? spare->size : size, last != NULL ? journal_file_end_lsn(last) : 0);
-    journal_head_write(j, last, &head);
-    m = (struct journal_make){
-        .header = f->header,
-        .spare = spare != NULL ? spare->generation : 0,
-        .head = slice_make(head.data, head.size),
-        .staging = &j->staging,
-    };
-    r = journal_file_make(&j->dir, &m, &s->fault);
-    journal_bytes_fini(&head);
-    if (r < 0) {
-        journal_file_free(f);
-        return r;
-    }
-    f->header = m.header;
-    f->io = m.io;
-    f->end = m.end;
-    *ret = f;
-    return 0;
-}
-
-/* A small file, so that the next recovery has little to read: the reserve if there is one, else a new one, else
- * whatever is large enough. */
-static int make_small(struct starter *s, struct journal_file **ret)
-{
-    struct journal *j = s->j;
+    struct journal_file *last = list_last(&j->files, struct journal_file, link);
     uint64_t need = journal_file_need(j, 0, j->groups.count);
     uint64_t size = MAX(ALIGN_UP(need, (uint64_t)JOURNAL_BLOCK_ALIGN), j->config.first_file_size_bytes);
-    struct journal_spare *spare = NULL;
-    int r;
+    struct journal_keeper *k = &j->keeper;
 
     if (j->reserve != NULL && j->reserve->size >= need)
-        spare = TAKE_PTR(j->reserve);
-    r = make_file(s, spare, size, ret);
-    if (r < 0 && spare == NULL && journal_is_space_error(r, &s->fault)) {
-        spare = journal_spare_take(j, need);
-        if (spare != NULL)
-            r = make_file(s, spare, size, ret);
-    }
-    free(spare);
-    return r;
+        k->spare = TAKE_PTR(j->reserve);
+    else if (j->space_error != 0)
+        k->spare = journal_spare_take(j, need);
+    if (k->spare != NULL)
+        size = k->spare->size;
+    k->file = journal_file_next(j, size, last != NULL ? journal_file_end_lsn(last) : 0);
+    journal_head_write(j, last, &k->head);
+    k->make = (struct journal_make){
+        .header = k->file->header,
+        .spare = k->spare != NULL ? k->spare->generation : 0,
+        .head = slice_make(k->head.data, k->head.size),
+        .staging = &j->staging,
+    };
 }
 
-static int make_first(struct starter *s)
+void journal_first_run(struct journal *j)
 {
-    struct journal *j = s->j;
-    struct journal_file *f;
-    int r = make_small(s, &f);
+    struct journal_keeper *k = &j->keeper;
 
-    if (r < 0)
-        return r;
+    k->error = journal_file_make(&j->dir, &k->make, &k->fault);
+}
+
+void journal_first_done(struct journal *j)
+{
+    struct journal_keeper *k = &j->keeper;
+    struct journal_spare *s = TAKE_PTR(k->spare);
+    struct journal_file *f = TAKE_PTR(k->file);
+
+    journal_bytes_fini(&k->head);
+    j->space_error = k->error;
+    if (k->error != 0) {
+        if (s != NULL)
+            list_append(&j->spares, &s->link);
+        journal_file_free(f);
+        return;
+    }
+    free(s);
+    f->header = k->make.header;
+    f->io = k->make.io;
+    f->end = k->make.end;
     f->table_lsn = j->flushed_lsn = j->known_lsn = f->header.flushed_lsn;
     list_append(&j->files, &f->link);
     j->current = f;
     j->start_end = f->end;
     j->sealed = true; /* by its header */
-    return 0;
+}
+
+static int try_first(struct starter *s)
+{
+    struct journal *j = s->j;
+
+    journal_first_prepare(j);
+    journal_first_run(j);
+    journal_first_done(j);
+    s->fault = j->keeper.fault;
+    return j->keeper.error;
+}
+
+/* What is there can be read on a full disk, too: a journal that has files does without another until there is room. */
+static int make_first(struct starter *s)
+{
+    struct journal *j = s->j;
+    int r = try_first(s);
+
+    if (r < 0 && journal_is_space_error(r, &s->fault) && !list_is_empty(&j->spares))
+        r = try_first(s);
+    return r < 0 && journal_is_space_error(r, &s->fault) && !list_is_empty(&j->files) ? 0 : r;
 }
 
 int journal_start(struct journal *j, struct env_lane *lane, struct error_text *err)

@@ -123,7 +123,7 @@ static int16_t propose_refusal(const struct node *n, struct slice command)
     if (n->reactors[0].closed || n->reactors[0].phase >= NODE_CHECKPOINTING)
         return KAFKA_E_NOT_CONTROLLER;
     /* While the journal has room, metadata goes on with a full disk: deleting topics is what makes room. */
-    if (journal_space_error(s->journal) != 0)
+    if (journal_space_error(s->journal) != 0 && !journal_has_room(s->journal, command.size + COMMAND_OVERHEAD))
         return KAFKA_E_KAFKA_STORAGE_ERROR;
     return 0;
 }

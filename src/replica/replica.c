@@ -111,6 +111,8 @@ void replica_lead(struct replica *r)
     if (r->last_index > 0) {
         r->term_start_index++;
         replica_propose_noop(r);
+        if (journal_lacks_file(r->shard->journal)) /* readers needn't wait for room: with one voter all is committed */
+            replica_opened(r);
     } else {
         replica_opened(r); /* an empty log has nothing of older terms to commit */
     }

@@ -166,7 +166,8 @@ int replica_open(struct replica_shard *shard, const struct replica_config *confi
 int replica_replay(struct replica *r, const struct journal_replay_record *rec, struct error_text *err);
 int replica_replay_end(struct replica *r, struct error_text *err);
 /* After journal_start(): takes the next term and leads; Produce opens when its own first entry is applied. An empty log
- * opens at once and writes nothing; its term goes to the journal ahead of its first entry. */
+ * opens at once and writes nothing; its term goes to the journal ahead of its first entry. Where the journal has no
+ * file to write to, all open at once, for readers: Produce is refused meanwhile. */
 void replica_lead(struct replica *r);
 
 /* For repair: the body of a partition snapshot that knows of no producer. */

@@ -195,3 +195,46 @@ def test_no_room_for_the_reserve(t):
     os.unlink(disk / "other")
     wait_for("room to be noticed", lambda: fill(broker.address, "t", 10000)[0], 60)
     assert metric_sum(broker, "goqueue_disk_reserve_bytes") >= 22 << 20
+
+
+def occupy_all(path):
+    """To the last block, those that are for root only among them."""
+    with open(path, "ab", buffering=0) as file:
+        for size in (1 << 20, 4096, 512):
+            try:
+                while True:
+                    file.write(b"x" * size)
+            except OSError:
+                pass
+        os.fsync(file.fileno())
+
+
+@limit(240)
+def test_starts_without_any_room(t):
+    """Start after start on a disk without a free block, until the journal has none left for a file: topics are deleted
+    as long as it has one, reads go on all the time, and all the rest without a restart once there is room."""
+    disk = small_disk(t, 120)
+    broker = t.broker(data_dir=disk / "data", config=t.write("c.yaml", SMALL_CACHE))
+    Confluent.send(broker.address, "t", b"before")
+    Confluent.send(broker.address, "deleted", os.urandom(10 * MB))
+    for number in range(8):
+        if number % 2 == 0:
+            broker.stop()
+        else:
+            broker.kill()
+        (disk / "data" / "reserve").unlink(missing_ok=True)
+        occupy_all(disk / "other")
+        broker.start()
+        wait_for("the disk to be full", lambda: metric_sum(broker, "goqueue_disk_full") == 1, 20)
+        assert [message.value() for message in Confluent.messages(broker.address, "t")] == [b"before"]
+        acked, refused = fill(broker.address, "t", 50000)
+        assert not acked and {error.code() for error in refused} <= RETRIABLE, (len(acked), refused[:3])
+        if number == 0:
+            Confluent.admin(broker.address).delete_topics(["deleted"])["deleted"].result(60)
+        assert broker.log().count(b"messages are refused until") == 1, broker.log()
+    os.unlink(disk / "other")
+    wait_for("room to be noticed", lambda: fill(broker.address, "t", 10000)[0], 60)
+    broker.restart()
+    Confluent.send(broker.address, "t", b"after")
+    values = [message.value() for message in Confluent.messages(broker.address, "t")]
+    assert values[0] == b"before" and values[-1] == b"after"

@@ -124,6 +124,64 @@ START_TEST(start_on_a_full_disk)
 }
 END_TEST
 
+/* Until there is none for the file that a start begins with: what is there can be read all the same, and the file is
+ * made when there is room. */
+START_TEST(start_without_any_room)
+{
+    static const enum sim_disk_crash crashes[] = { SIM_CRASH_NOTHING, SIM_CRASH_ALL, SIM_CRASH_DRAW };
+    struct journal_stats st;
+
+    for (int i = 0; i < 20; i++) {
+        rig_entry(r, 1, 9000);
+        rig_settle(r);
+    }
+    for (int i = 0; i < 12; i++) {
+        fill_disk();
+        rig_recover(r, crashes[i % 3]);
+        rig_entry(r, 1, 100);
+        rig_hard_state(r, 2, (uint64_t)i + 1, 1);
+        rig_run(r);
+        ck_assert_int_eq(journal_has_room(r->j, 100), !journal_lacks_file(r->j));
+        if (!journal_lacks_file(r->j))
+            ck_assert_uint_eq(rig_group(r, 2)->n_done, (uint64_t)i + 1);
+    }
+    ck_assert(journal_lacks_file(r->j));
+    ck_assert_int_eq(journal_space_error(r->j), -ENOSPC);
+    ck_assert(!journal_is_idle(r->j));
+    journal_seal(r->j);
+    journal_tick(r->j); /* in vain */
+    rig_run(r);
+    ck_assert(journal_lacks_file(r->j));
+    ck_assert(journal_needs_tick(r->j));
+    journal_stats(r->j, &st);
+    ck_assert_uint_gt(st.n_files, 0);
+    sim_disk_set_capacity(r->disk, 1 << 30);
+    journal_tick(r->j);
+    rig_settle(r);
+    ck_assert(!journal_lacks_file(r->j));
+    ck_assert_int_eq(journal_space_error(r->j), 0);
+    ck_assert_uint_eq(rig_group(r, 1)->n_done, rig_group(r, 1)->n);
+    rig_entry(r, 1, 9000);
+    rig_settle(r);
+    ck_assert_uint_eq(rig_count(r, JOURNAL_SUFFIX_NEW), 0);
+    rig_recover(r, SIM_CRASH_NOTHING);
+}
+END_TEST
+
+/* A journal without a file must get its first one: from then on a missing one is a loss. */
+START_TEST(first_start_without_any_room)
+{
+    rig_free(r);
+    r = rig_new(1);
+    sim_disk_set_capacity(r->disk, 4096);
+    ck_assert_int_eq(rig_start(r), -ENOSPC);
+    sim_disk_set_capacity(r->disk, 1 << 30);
+    ck_assert_int_eq(rig_start(r), 0);
+    rig_entry(r, 1, 100);
+    rig_settle(r);
+}
+END_TEST
+
 START_TEST(no_descriptors_then_some)
 {
     sim_disk_fail(r->disk, SIM_DISK_OPEN, 0, 2, -EMFILE); /* the reserve, the next file */
@@ -296,6 +354,8 @@ Suite *faults_suite(void)
     suite_add_with(s, full_disk_heals_by_checkpoints, setup, teardown);
     suite_add_with(s, full_disk_keeps_the_order_of_a_group, setup, teardown);
     suite_add_with(s, start_on_a_full_disk, setup, teardown);
+    suite_add_with(s, start_without_any_room, setup, teardown);
+    suite_add_with(s, first_start_without_any_room, setup, teardown);
     suite_add_with(s, no_descriptors_then_some, setup, teardown);
     suite_add_with(s, flush_without_space, setup, teardown);
     suite_add_with(s, file_switch_without_space, setup, teardown);

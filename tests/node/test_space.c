@@ -204,6 +204,56 @@ START_TEST(a_start_without_room_for_the_reserve)
 }
 END_TEST
 
+/* Start after start on a full disk, until the journals have no file left to begin with. */
+START_TEST(starts_without_any_room)
+{
+    struct client *c;
+    static const char *const names[] = { "b", "c", "d", "e", "f", "g", "h", "i" };
+    struct rig *r = started(55, _i, &c);
+    int n_deleted = 0;
+    uint64_t ids[4];
+    int64_t offsets[4], next;
+
+    for (int i = 0; i < 8; i++)
+        ck_assert_int_eq(ask_create(c, names[i], 1), 0);
+    for (int32_t p = 0; p < 4; p++)
+        ck_assert_int_eq(produce(c, p, 7), 0);
+    for (int i = 0; i < 8; i++) {
+        if (i % 2 == 1)
+            ck_assert(rig_stop(r, 1000 * MS, 20000 * MS));
+        else /* the first time with records that aren't in a segment, so no journal file can go */
+            rig_crash(r, SIM_CRASH_NOTHING);
+        (void)disk_unlink(sim_disk_env(r->disk), "reserve");
+        leave_free(r, 0);
+        rig_start_ok(r);
+        c = rig_connect(r, 0);
+        rig_run(r, 2000 * MS);
+        ck_assert(is_full(r));
+        for (int32_t p = 0; p < 4; p++) {
+            ck_assert_int_eq(produce(c, p, 8), KAFKA_E_NOT_ENOUGH_REPLICAS);
+            ck_assert_int_eq(ask_fetch(c, "a", p, 0, ids, offsets, 4, &next), 1);
+            ck_assert_uint_eq(ids[0], 7);
+        }
+        n_deleted += ask_delete(c, names[i]) == 0;
+    }
+    ck_assert_int_ge(n_deleted, 7); /* also where the journal has a file and room for no further one */
+    if (_i == 1)                    /* with several shards that of the metadata keeps room for longer */
+        ck_assert_int_eq(ask_delete(c, "a"), KAFKA_E_KAFKA_STORAGE_ERROR);
+    leave_free(r, RESERVE + 3 * LOW);
+    rig_run(r, 5000 * MS);
+    ck_assert(!is_full(r));
+    for (int32_t p = 0; p < 4; p++)
+        ck_assert_int_eq(produce(c, p, 9), 0);
+    rig_crash(r, SIM_CRASH_NOTHING);
+    rig_start_ok(r);
+    c = rig_connect(r, 0);
+    for (int32_t p = 0; p < 4; p++)
+        ck_assert_int_eq(ask_fetch(c, "a", p, 0, ids, offsets, 4, &next), 2);
+    ck_assert_int_eq(r->fatal_error, 0);
+    rig_free(r);
+}
+END_TEST
+
 START_TEST(a_reserve_that_cant_be_written_ends_the_process)
 {
     struct rig *r = rig_on_small_disk(53, _i);
@@ -253,6 +303,7 @@ Suite *space_suite(void)
     add(s, produce_closes_before_the_disk_is_full, 3);
     add(s, the_reserve_takes_what_was_acknowledged, 3);
     add(s, a_start_without_room_for_the_reserve, 3);
+    add(s, starts_without_any_room, 3);
     add(s, a_reserve_that_cant_be_written_ends_the_process, 1);
     add(s, a_reserve_without_allocation, 1);
     return s;
