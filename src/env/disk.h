@@ -48,10 +48,24 @@ struct disk_map {
 /* Return non-zero to end the walk with that value. */
 typedef int (*disk_list_fn)(void *ctx, const struct disk_dirent *ent);
 
-/* Errors that pass once something was freed: nothing is wrong with the disk. */
+/* Errors for want of room on the disk. */
+static inline bool disk_lacks_room(int err)
+{
+    return err == -ENOSPC || err == -EDQUOT;
+}
+
+/* Errors that pass once something was freed: nothing is wrong with the disk. No sync gives one, see disk_sync_error().
+ */
 static inline bool disk_is_shortage(int err)
 {
-    return err == -ENOSPC || err == -EDQUOT || err == -EMFILE || err == -ENFILE || err == -ENOMEM;
+    return disk_lacks_room(err) || err == -EMFILE || err == -ENFILE || err == -ENOMEM;
+}
+
+/* A sync that failed is never tried again, whatever it says: what it didn't write may be gone from memory, and the next
+ * one would succeed without it. */
+static inline int disk_sync_error(int err)
+{
+    return disk_is_shortage(err) ? -EIO : err;
 }
 
 struct env_disk_ops {
@@ -138,7 +152,7 @@ static inline int disk_pwrite(struct disk_file *f, const void *data, size_t size
 
 static inline int disk_sync_data(struct disk_file *f)
 {
-    return f->disk->ops->sync_data(f);
+    return disk_sync_error(f->disk->ops->sync_data(f));
 }
 
 static inline void disk_write_back(struct disk_file *f, uint64_t offset, uint64_t size)
@@ -184,12 +198,12 @@ static inline int disk_mkdir(struct env_disk *d, const char *path)
 
 static inline int disk_sync_dir(struct env_disk *d, const char *path)
 {
-    return d->ops->sync_dir(d, path);
+    return disk_sync_error(d->ops->sync_dir(d, path));
 }
 
 static inline int disk_sync_fs(struct env_disk *d)
 {
-    return d->ops->sync_fs(d);
+    return disk_sync_error(d->ops->sync_fs(d));
 }
 
 static inline int disk_list(struct env_disk *d, const char *path, disk_list_fn fn, void *ctx)

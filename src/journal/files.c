@@ -141,19 +141,19 @@ static int write_header(struct disk_file *io, const struct journal_file_header *
     return r;
 }
 
-static int write_contents(struct journal_make *m, struct journal_fault *fault)
+static int write_contents(struct journal_make *m, const char **what)
 {
     struct journal_file_header *h = &m->header;
     int r = 0;
 
     m->end = JOURNAL_FILE_HEADER_SIZE;
-    fault->what = "filling a journal file with zeros";
+    *what = "filling a journal file with zeros";
     if (m->spare == 0)
         r = fill_with_zeros(m->io, h->file_size);
     if (r == 0 && m->head.size > 0) {
         struct journal_block_writer w;
 
-        fault->what = "writing the start of a journal file";
+        *what = "writing the start of a journal file";
         journal_staging_grow(m->staging, m->head.size);
         journal_block_writer_init(&w, m->io, m->staging, h, m->end, h->flushed_lsn);
         journal_block_writer_records(&w, m->head);
@@ -161,26 +161,17 @@ static int write_contents(struct journal_make *m, struct journal_fault *fault)
         h->flushed_lsn = h->base_lsn + m->end;
     }
     if (r == 0) {
-        fault->what = "writing a journal file's header";
+        *what = "writing a journal file's header";
         r = write_header(m->io, h);
     }
     if (r == 0) {
-        fault->what = "syncing a new journal file";
+        *what = "syncing a new journal file";
         r = disk_sync_data(m->io);
-        fault->sync = r < 0;
     }
     return r;
 }
 
-static int sync_dir(const struct journal_dir *d, struct journal_fault *fault)
-{
-    int r = disk_sync_dir(d->disk, d->path);
-
-    fault->sync = r < 0;
-    return r;
-}
-
-int journal_file_make(const struct journal_dir *d, struct journal_make *m, struct journal_fault *fault)
+int journal_file_make(const struct journal_dir *d, struct journal_make *m, const char **what)
 {
     uint64_t from_generation = m->spare != 0 ? m->spare : m->header.generation;
     _cleanup_(freep) char *from =
@@ -188,12 +179,12 @@ int journal_file_make(const struct journal_dir *d, struct journal_make *m, struc
     _cleanup_(freep) char *to = journal_path(d, m->header.generation, JOURNAL_NAME_LIVE);
     int r;
 
-    *fault = (struct journal_fault){ "opening a new journal file", false };
+    *what = "opening a new journal file";
     m->io = NULL;
     r = disk_open(d->disk, from, DISK_WRITE | DISK_DIRECT | (m->spare == 0 ? DISK_CREATE : 0), &m->io);
     if (r < 0)
         return r;
-    r = write_contents(m, fault);
+    r = write_contents(m, what);
     if (r < 0) {
         disk_close(m->io);
         m->io = NULL;
@@ -201,12 +192,12 @@ int journal_file_make(const struct journal_dir *d, struct journal_make *m, struc
             (void)disk_unlink(d->disk, from);
         return r;
     }
-    fault->what = "renaming a new journal file";
+    *what = "renaming a new journal file";
     r = disk_rename(d->disk, from, to);
     if (r < 0 && m->spare == 0)
         (void)disk_unlink(d->disk, from);
     if (r == 0 && !GQ_BUG(FILE_NAME_NOT_SYNCED))
-        r = sync_dir(d, fault);
+        r = disk_sync_dir(d->disk, d->path);
     if (r < 0) {
         disk_close(m->io);
         m->io = NULL;
@@ -214,21 +205,19 @@ int journal_file_make(const struct journal_dir *d, struct journal_make *m, struc
     return r;
 }
 
-int journal_file_reserve(const struct journal_dir *d, uint64_t generation, uint64_t size, struct journal_fault *fault)
+int journal_file_reserve(const struct journal_dir *d, uint64_t generation, uint64_t size, const char **what)
 {
     _cleanup_(freep) char *from = journal_path(d, generation, JOURNAL_NAME_NEW);
     _cleanup_(freep) char *to = journal_path(d, generation, JOURNAL_NAME_SPARE);
     struct disk_file *io = NULL;
     int r = disk_open(d->disk, from, DISK_WRITE | DISK_DIRECT | DISK_CREATE, &io);
 
-    *fault = (struct journal_fault){ "making a reserve file for the journal", false };
+    *what = "making a reserve file for the journal";
     if (r < 0)
         return r;
     r = fill_with_zeros(io, size);
-    if (r == 0) {
+    if (r == 0)
         r = disk_sync_data(io);
-        fault->sync = r < 0;
-    }
     disk_close(io);
     if (r == 0)
         r = disk_rename(d->disk, from, to);
@@ -236,26 +225,25 @@ int journal_file_reserve(const struct journal_dir *d, uint64_t generation, uint6
         (void)disk_unlink(d->disk, from);
         return r;
     }
-    return sync_dir(d, fault);
+    return disk_sync_dir(d->disk, d->path);
 }
 
-int journal_file_retire(const struct journal_dir *d, uint64_t generation, bool keep, struct journal_fault *fault)
+int journal_file_retire(const struct journal_dir *d, uint64_t generation, bool keep, const char **what)
 {
     _cleanup_(freep) char *from = journal_path(d, generation, JOURNAL_NAME_LIVE);
     _cleanup_(freep) char *to = journal_path(d, generation, JOURNAL_NAME_SPARE);
     int r = keep ? disk_rename(d->disk, from, to) : disk_unlink(d->disk, from);
 
-    *fault = (struct journal_fault){ "taking a journal file out of use", false };
-    return r < 0 ? r : sync_dir(d, fault);
+    *what = "taking a journal file out of use";
+    return r < 0 ? r : disk_sync_dir(d->disk, d->path);
 }
 
-int journal_file_drop(const struct journal_dir *d, uint64_t generation, enum journal_name_kind kind,
-                      struct journal_fault *fault)
+int journal_file_drop(const struct journal_dir *d, uint64_t generation, enum journal_name_kind kind, const char **what)
 {
     _cleanup_(freep) char *path = journal_path(d, generation, kind);
     int r = disk_unlink(d->disk, path);
 
     gq_assert(kind != JOURNAL_NAME_LIVE);
-    *fault = (struct journal_fault){ "removing an unused journal file", false };
-    return r < 0 ? r : sync_dir(d, fault);
+    *what = "removing an unused journal file";
+    return r < 0 ? r : disk_sync_dir(d->disk, d->path);
 }

@@ -55,12 +55,6 @@ char *journal_path(const struct journal_dir *d, uint64_t generation, enum journa
 /* False when it is no name of ours. */
 bool journal_name_parse(const char *name, uint64_t *ret_generation, enum journal_name_kind *ret_kind);
 
-/* What was being done when it failed. */
-struct journal_fault {
-    const char *what;
-    bool sync; /* a sync failed: never tried again */
-};
-
 /* Makes the directory and its parents. */
 int journal_dir_make(const struct journal_dir *d);
 
@@ -76,14 +70,13 @@ struct journal_make {
     struct disk_file *io;
     uint64_t end; /* of the blocks with head */
 };
-/* Returns 0, or a negative errno with *fault set; a spare that was to be used may then have any contents, but it is
- * still a spare, and a new file is gone if that was possible. */
-int journal_file_make(const struct journal_dir *d, struct journal_make *m, struct journal_fault *fault);
+/* Returns 0, or a negative errno with *what set to what was being done; a spare that was to be used may then have any
+ * contents, but it is still a spare, and a new file is gone if that was possible. */
+int journal_file_make(const struct journal_dir *d, struct journal_make *m, const char **what);
 
 /* A spare of zeros. The same errors. */
-int journal_file_reserve(const struct journal_dir *d, uint64_t generation, uint64_t size, struct journal_fault *fault);
+int journal_file_reserve(const struct journal_dir *d, uint64_t generation, uint64_t size, const char **what);
 
 /* From live to spare, or away. */
-int journal_file_retire(const struct journal_dir *d, uint64_t generation, bool keep, struct journal_fault *fault);
-int journal_file_drop(const struct journal_dir *d, uint64_t generation, enum journal_name_kind kind,
-                      struct journal_fault *fault);
+int journal_file_retire(const struct journal_dir *d, uint64_t generation, bool keep, const char **what);
+int journal_file_drop(const struct journal_dir *d, uint64_t generation, enum journal_name_kind kind, const char **what);

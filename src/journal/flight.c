@@ -155,17 +155,16 @@ static int end_file(struct journal_flight *fl)
     struct journal_block_writer w;
     int r;
 
-    fl->fault.what = "writing the end of a journal file";
+    fl->what = "writing the end of a journal file";
     journal_staging_grow(&fl->journal->staging, fl->tail.size);
     journal_block_writer_init(&w, f->io, &fl->journal->staging, &f->header, f->end, fl->flushed_lsn);
     journal_block_writer_records(&w, slice_make(fl->tail.data, fl->tail.size));
     r = journal_block_writer_finish(&w, JOURNAL_BLOCK_LAST, &fl->ending_end);
     if (r < 0)
         return r;
-    fl->fault.what = "syncing the end of a journal file";
+    fl->what = "syncing the end of a journal file";
     if (!GQ_BUG(FLUSHED_LSN_TOO_HIGH))
         r = disk_sync_data(f->io);
-    fl->fault.sync = r < 0;
     if (r < 0)
         return r;
     fl->ended = true;
@@ -181,7 +180,7 @@ static int write_file(struct journal_flight *fl)
     struct journal_block_writer w;
     int r;
 
-    fl->fault.what = "writing the journal";
+    fl->what = "writing the journal";
     journal_staging_grow(&fl->journal->staging, fl->record_bytes);
     journal_block_writer_init(&w, f->io, &fl->journal->staging, &f->header, f->end, fl->flushed_lsn);
     journal_block_writer_records(&w, slice_make(fl->head.data, fl->head.size));
@@ -189,12 +188,11 @@ static int write_file(struct journal_flight *fl)
     r = journal_block_writer_finish(&w, 0, &fl->end);
     if (r < 0)
         return r;
-    fl->fault.what = "syncing the journal";
+    fl->what = "syncing the journal";
     if (!GQ_BUG(JOURNAL_SYNC_SKIPPED))
         r = disk_sync_data(f->io);
     if (GQ_BUG(FAILED_SYNC_RETRIED) && r < 0)
         r = disk_sync_data(f->io);
-    fl->fault.sync = r < 0;
     return r;
 }
 

@@ -407,10 +407,10 @@ static void flight_done(struct lane_work *work)
     struct journal_request *r;
 
     if (fl->error != 0) {
-        if (journal_is_space_error(fl->error, &fl->fault))
+        if (disk_is_shortage(fl->error))
             fl->failed = true;
         else
-            journal_die(j, fl->error, fl->fault.what);
+            journal_die(j, fl->error, fl->what);
         return;
     }
     flight_landed(j);

@@ -58,7 +58,7 @@ struct journal_flight {
 
     /* Results. */
     int error;
-    struct journal_fault fault;
+    const char *what;    /* was being done when it failed */
     uint64_t end;        /* of file */
     uint64_t ending_end; /* of ending */
     uint64_t duration_ns;
@@ -87,7 +87,7 @@ struct journal_keeper {
     struct journal_make make;    /* PREPARE, FIRST */
     struct journal_bytes head;   /* FIRST */
     int error;
-    struct journal_fault fault;
+    const char *what; /* was being done when it failed */
 };
 
 struct journal {
@@ -172,5 +172,3 @@ void journal_first_run(struct journal *j);
 void journal_first_done(struct journal *j);
 /* Calls the fatal handler. */
 void journal_die(struct journal *j, int err, const char *what);
-/* Whether trying again later makes sense: something was short, and it was no sync that failed. */
-bool journal_is_space_error(int err, const struct journal_fault *fault);

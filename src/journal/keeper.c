@@ -7,11 +7,6 @@
 #include "base/util.h"
 #include "journal/internal.h"
 
-bool journal_is_space_error(int err, const struct journal_fault *fault)
-{
-    return !fault->sync && disk_is_shortage(err);
-}
-
 uint64_t journal_live_bytes(const struct journal *j)
 {
     const struct journal_file *f;
@@ -90,19 +85,19 @@ static void keeper_run(struct lane_work *work)
         break;
     case JOURNAL_KEEP_UNREADY:
         disk_close(TAKE_PTR(k->file->io));
-        k->error = journal_file_retire(d, k->file->header.generation, k->keep, &k->fault);
+        k->error = journal_file_retire(d, k->file->header.generation, k->keep, &k->what);
         break;
     case JOURNAL_KEEP_RETIRE:
-        k->error = journal_file_retire(d, k->file->header.generation, k->keep, &k->fault);
+        k->error = journal_file_retire(d, k->file->header.generation, k->keep, &k->what);
         break;
     case JOURNAL_KEEP_DROP:
-        k->error = journal_file_drop(d, k->spare->generation, JOURNAL_NAME_SPARE, &k->fault);
+        k->error = journal_file_drop(d, k->spare->generation, JOURNAL_NAME_SPARE, &k->what);
         break;
     case JOURNAL_KEEP_RESERVE:
-        k->error = journal_file_reserve(d, k->spare->generation, k->spare->size, &k->fault);
+        k->error = journal_file_reserve(d, k->spare->generation, k->spare->size, &k->what);
         break;
     case JOURNAL_KEEP_PREPARE:
-        k->error = journal_file_make(d, &k->make, &k->fault);
+        k->error = journal_file_make(d, &k->make, &k->what);
         break;
     }
 }
@@ -182,8 +177,8 @@ static void keeper_done(struct lane_work *work)
     struct journal *j = k->journal;
 
     k->busy = false;
-    if (k->error != 0 && !journal_is_space_error(k->error, &k->fault)) {
-        journal_die(j, k->error, k->fault.what);
+    if (k->error != 0 && !disk_is_shortage(k->error)) {
+        journal_die(j, k->error, k->what);
         return;
     }
     switch (k->op) {

@@ -15,7 +15,7 @@
 
 struct starter {
     struct journal *j;
-    struct journal_fault fault;
+    const char *what; /* was being done when it failed */
 };
 
 /* Writes the blocks of f from offset on again. */
@@ -54,7 +54,7 @@ static int settle_tail(struct starter *s)
 
     if (f == NULL || journal_file_end_lsn(f) <= j->flushed_lsn || GQ_BUG(TAIL_NOT_SETTLED))
         return 0;
-    s->fault.what = "writing the tail of the journal again";
+    s->what = "writing the tail of the journal again";
     from = j->flushed_lsn > f->header.base_lsn ? j->flushed_lsn - f->header.base_lsn : 0;
     from = MAX(from, (uint64_t)JOURNAL_FILE_HEADER_SIZE);
     path = journal_path(&j->dir, f->header.generation, JOURNAL_NAME_LIVE);
@@ -74,7 +74,7 @@ static int retire_voids(struct starter *s)
     struct journal_file *f;
 
     while ((f = list_last(&s->j->voids, struct journal_file, link)) != NULL) {
-        int r = journal_file_retire(&s->j->dir, f->header.generation, true, &s->fault);
+        int r = journal_file_retire(&s->j->dir, f->header.generation, true, &s->what);
 
         if (r < 0)
             return r;
@@ -121,7 +121,7 @@ static int sort_unused(struct starter *s, struct journal_spare *spare)
     bool was_new = spare->size == 0;
     int r = was_new ? 0 : spare_size(j, spare);
 
-    s->fault.what = "looking at unused journal files";
+    s->what = "looking at unused journal files";
     if (r == 0 && !was_new && spare->size >= j->config.file_size_bytes) {
         list_append(&j->spares, &spare->link);
         return 0;
@@ -131,7 +131,7 @@ static int sort_unused(struct starter *s, struct journal_spare *spare)
         return 0;
     }
     if (r == 0)
-        r = journal_file_drop(&j->dir, spare->generation, was_new ? JOURNAL_NAME_NEW : JOURNAL_NAME_SPARE, &s->fault);
+        r = journal_file_drop(&j->dir, spare->generation, was_new ? JOURNAL_NAME_NEW : JOURNAL_NAME_SPARE, &s->what);
     free(spare);
     return r;
 }
@@ -142,7 +142,7 @@ static int find_unused(struct starter *s)
     struct list found = LIST_INIT(found), *link;
     int r;
 
-    s->fault.what = "listing the journal's directory";
+    s->what = "listing the journal's directory";
     r = disk_list(j->dir.disk, j->dir.path, note_unused, &found);
     while ((link = list_pop(&found)) != NULL) {
         struct journal_spare *spare = list_entry(link, struct journal_spare, link);
@@ -184,7 +184,7 @@ void journal_first_run(struct journal *j)
 {
     struct journal_keeper *k = &j->keeper;
 
-    k->error = journal_file_make(&j->dir, &k->make, &k->fault);
+    k->error = journal_file_make(&j->dir, &k->make, &k->what);
 }
 
 void journal_first_done(struct journal *j)
@@ -219,7 +219,7 @@ static int try_first(struct starter *s)
     journal_first_prepare(j);
     journal_first_run(j);
     journal_first_done(j);
-    s->fault = j->keeper.fault;
+    s->what = j->keeper.what;
     return j->keeper.error;
 }
 
@@ -229,14 +229,14 @@ static int make_first(struct starter *s)
     struct journal *j = s->j;
     int r = try_first(s);
 
-    if (r < 0 && journal_is_space_error(r, &s->fault) && !list_is_empty(&j->spares))
+    if (disk_is_shortage(r) && !list_is_empty(&j->spares))
         r = try_first(s);
-    return r < 0 && journal_is_space_error(r, &s->fault) && !list_is_empty(&j->files) ? 0 : r;
+    return disk_is_shortage(r) && !list_is_empty(&j->files) ? 0 : r;
 }
 
 int journal_start(struct journal *j, struct env_lane *lane, struct error_text *err)
 {
-    struct starter s = { .j = j, .fault.what = "making the journal's directory" };
+    struct starter s = { .j = j, .what = "making the journal's directory" };
     int r;
 
     gq_assert(j->lane == NULL && lane != NULL);
@@ -250,7 +250,7 @@ int journal_start(struct journal *j, struct env_lane *lane, struct error_text *e
     if (r == 0)
         r = make_first(&s);
     if (r < 0) {
-        error_setf(err, "%s: %s: %s", j->dir.path, s.fault.what, error_text(r));
+        error_setf(err, "%s: %s: %s", j->dir.path, s.what, error_text(r));
         return r;
     }
     journal_chains_drop(j);

@@ -186,7 +186,7 @@ static int preallocate(const struct append_op *op, struct piece *p, enum segment
         *allocated = UINT64_MAX; /* never asked again */
     else if (r == 0)
         *allocated = to;
-    else if (r != -ENOSPC && r != -EDQUOT)
+    else if (!disk_lacks_room(r))
         return r; /* whether what is needed now fits, the write tells */
     return 0;
 }

@@ -13,11 +13,8 @@ static int write_file(struct env_disk *disk, const char *path, const struct iove
     r = disk_truncate(f, 0);
     if (r == 0)
         r = disk_pwritev(f, iov, n_iov, 0);
-    if (r == 0 && sync && !GQ_BUG(SNAPSHOT_NOT_SYNCED)) {
+    if (r == 0 && sync && !GQ_BUG(SNAPSHOT_NOT_SYNCED))
         r = disk_sync_data(f);
-        if (disk_is_shortage(r))
-            r = -EIO; /* a sync that failed is never tried again */
-    }
     disk_close(f);
     return r;
 }

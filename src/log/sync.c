@@ -103,8 +103,6 @@ static int sync_part(const struct log *l, const struct sync_item *item, enum seg
             return r;
     }
     r = disk_sync_data(f);
-    if (disk_is_shortage(r))
-        r = -EIO; /* a sync that failed is never tried again */
     if (item->files[part] == NULL)
         disk_close(f);
     return r;

@@ -264,7 +264,7 @@ static bool is_full(const struct node_shard *s)
 {
     int err = journal_space_error(s->journal);
 
-    return err == -ENOSPC || err == -EDQUOT || replica_shard_wants_space(&s->replicas);
+    return disk_lacks_room(err) || replica_shard_wants_space(&s->replicas);
 }
 
 /* Tells reactor 0 of a shard that met a full disk, and of much that was produced. */

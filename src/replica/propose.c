@@ -273,7 +273,7 @@ static int16_t produce_refusal(const struct replica *r, const struct replica_op 
     /* Of the codes that every client's producer takes for retriable, librdkafka's too, the one that comes closest. */
     shortage = replica_shard_shortage(r->shard);
     if (shortage != 0) {
-        *ret_message = shortage == -ENOSPC || shortage == -EDQUOT ? "the disk is full" : "the broker lacks resources";
+        *ret_message = disk_lacks_room(shortage) ? "the disk is full" : "the broker lacks resources";
         return KAFKA_E_NOT_ENOUGH_REPLICAS;
     }
     return 0;

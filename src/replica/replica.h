@@ -115,7 +115,7 @@ static inline bool replica_shard_is_blocked(const struct replica_shard *shard)
 /* Room on the disk is what they need, and not descriptors or memory. */
 static inline bool replica_shard_wants_space(const struct replica_shard *shard)
 {
-    return shard->n_blocked > 0 && (shard->blocked_error == -ENOSPC || shard->blocked_error == -EDQUOT);
+    return shard->n_blocked > 0 && disk_lacks_room(shard->blocked_error);
 }
 
 /* Why Produce is refused, if it is: 0 or a negative errno. */

@@ -184,7 +184,7 @@ static void finish_all(struct replica_round *round, int err)
         if (err == -EOPNOTSUPP)
             log_sync_run(s);
         else if (err < 0)
-            s->error = err == -ENOSPC || err == -EDQUOT ? -EIO : err; /* a sync that failed is never tried again */
+            s->error = err;
         else
             log_sync_finish(s);
     }

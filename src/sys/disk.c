@@ -156,12 +156,12 @@ static int open_dir_for_spare(struct sys_disk *d, const char *path)
 {
     int fd = -EMFILE;
 
-    for (int i = 0; i < SPARE_TRIES && fd == -EMFILE; i++) {
+    for (int i = 0; i < SPARE_TRIES && (fd == -EMFILE || fd == -ENFILE); i++) {
         if (d->spare_fd >= 0)
             close(d->spare_fd);
         d->spare_fd = -1;
         fd = open_dir(&d->base, path);
-        if (fd == -EMFILE)
+        if (fd < 0)
             usleep(1000);
     }
     return fd;
@@ -184,15 +184,13 @@ static int dir_sync(struct env_disk *d, const char *path)
 {
     int fd = open_dir(d, path), r;
 
-    if (fd == -EMFILE) {
-        r = sync_with_spare(to_sys_disk(d), path);
-    } else if (fd < 0) {
+    if (fd == -EMFILE || fd == -ENFILE)
+        return sync_with_spare(to_sys_disk(d), path);
+    if (fd < 0)
         return fd;
-    } else {
-        r = sync_fd(fd);
-        close(fd);
-    }
-    return disk_is_shortage(r) ? -EIO : r; /* a sync that failed is never tried again */
+    r = sync_fd(fd);
+    close(fd);
+    return r;
 }
 
 /* Not every file system tells the type with the name. */

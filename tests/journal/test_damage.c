@@ -439,7 +439,7 @@ static void craft_file(uint64_t prev)
 {
     struct journal_dir d = { r->config.disk, (char *)r->config.dir };
     struct journal_staging staging = { 0 };
-    struct journal_fault fault;
+    const char *what;
     struct journal_make m = {
         .header = { .version = JOURNAL_FORMAT_VERSION,
                     .generation = prev + 1,
@@ -451,7 +451,7 @@ static void craft_file(uint64_t prev)
     };
 
     ck_assert_int_eq(journal_dir_make(&d), 0);
-    ck_assert_int_eq(journal_file_make(&d, &m, &fault), 0);
+    ck_assert_int_eq(journal_file_make(&d, &m, &what), 0);
     disk_close(m.io);
     journal_staging_fini(&staging);
     journal_bytes_fini(&craft);

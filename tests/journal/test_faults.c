@@ -286,7 +286,7 @@ START_TEST(sync_error_is_fatal)
     sim_lane_hold(r->lane, LANE_POOL, 0, true);
     sim_disk_fail(r->disk, SIM_DISK_SYNC_DATA, 0, 1, -ENOSPC);
     rig_entry(r, 1, 100);
-    expect_death(-ENOSPC);
+    expect_death(-EIO);
     ck_assert_ptr_nonnull(strstr(r->fatal_what, "syncing"));
     rig_recover(r, SIM_CRASH_NOTHING);
 }

@@ -209,7 +209,7 @@ START_TEST(a_sync_that_failed_is_fatal_and_changes_nothing)
     sim_disk_fail(fx.disk, SIM_DISK_SYNC_DATA, 0, 1, -ENOSPC);
     ck_assert_int_eq(fx_sync(&fx, 0), -EIO); /* never to be mistaken for a full disk */
     ck_assert(log_is_dirty(fx.log));
-    sim_disk_fail(fx.disk, SIM_DISK_SYNC_DIR, 0, 1, -EIO);
+    sim_disk_fail(fx.disk, SIM_DISK_SYNC_DIR, 0, 1, -ENOMEM);
     ck_assert_int_eq(fx_sync(&fx, 0), -EIO);
 }
 END_TEST

@@ -116,9 +116,11 @@ END_TEST
 
 START_TEST(a_failed_sync_is_fatal)
 {
-    for (int err = 0; err < 2; err++) {
+    static const int errors[] = { -EIO, -ENOSPC, -EDQUOT, -ENOMEM };
+
+    for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
         make(true);
-        sim_disk_fail(r->disk, SIM_DISK_SYNC_FS, 0, 1, err == 0 ? -EIO : -ENOSPC);
+        sim_disk_fail(r->disk, SIM_DISK_SYNC_FS, 0, 1, errors[i]);
         checkpoint_all();
         ck_assert_int_eq(r->fatal_error, -EIO);
         ck_assert_uint_eq(r->groups[0].replica->checkpoint_index, 0);

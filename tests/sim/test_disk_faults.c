@@ -54,28 +54,28 @@ START_TEST(each_kind_can_fail)
     char byte;
 
     for (int call = 0; call < SIM_DISK_N_CALLS; call++)
-        sim_disk_fail(disk, (enum sim_disk_call)call, 0, 1, -ENOMEM);
-    ck_assert_int_eq(disk_open(env, "g", DISK_WRITE | DISK_CREATE, &f), -ENOMEM);
-    ck_assert_int_eq(disk_size(file, &size), -ENOMEM);
-    ck_assert_int_eq(disk_pread(file, &byte, 1, 0), -ENOMEM);
-    ck_assert_int_eq(disk_pread_cached(file, &byte, 1, 0), -ENOMEM);
-    ck_assert_int_eq(disk_map(file, &map), -ENOMEM);
+        sim_disk_fail(disk, (enum sim_disk_call)call, 0, 1, -EPERM);
+    ck_assert_int_eq(disk_open(env, "g", DISK_WRITE | DISK_CREATE, &f), -EPERM);
+    ck_assert_int_eq(disk_size(file, &size), -EPERM);
+    ck_assert_int_eq(disk_pread(file, &byte, 1, 0), -EPERM);
+    ck_assert_int_eq(disk_pread_cached(file, &byte, 1, 0), -EPERM);
+    ck_assert_int_eq(disk_map(file, &map), -EPERM);
     ck_assert_int_eq(disk_map(file, &map), 0);
-    ck_assert_int_eq(disk_unmap(map), -ENOMEM);
-    ck_assert_int_eq(disk_pwrite(file, "x", 1, 0), -ENOMEM);
-    ck_assert_int_eq(disk_sync_data(file), -ENOMEM);
+    ck_assert_int_eq(disk_unmap(map), -EPERM);
+    ck_assert_int_eq(disk_pwrite(file, "x", 1, 0), -EPERM);
+    ck_assert_int_eq(disk_sync_data(file), -EPERM);
     disk_write_back(file, 0, 1);
     sim_disk_set_sync_fs(disk, true);
-    ck_assert_int_eq(disk_sync_fs(env), -ENOMEM);
-    ck_assert_int_eq(disk_allocate(file, 0, 1), -ENOMEM);
-    ck_assert_int_eq(disk_truncate(file, 1), -ENOMEM);
-    ck_assert_int_eq(disk_rename(env, "f", "g"), -ENOMEM);
-    ck_assert_int_eq(disk_unlink(env, "f"), -ENOMEM);
-    ck_assert_int_eq(disk_mkdir(env, "d"), -ENOMEM);
-    ck_assert_int_eq(disk_sync_dir(env, ""), -ENOMEM);
-    ck_assert_int_eq(disk_list(env, "", NULL, NULL), -ENOMEM);
-    ck_assert_int_eq(disk_space(env, &space), -ENOMEM);
-    ck_assert_int_eq(disk_lock(env, "lock"), -ENOMEM);
+    ck_assert_int_eq(disk_sync_fs(env), -EPERM);
+    ck_assert_int_eq(disk_allocate(file, 0, 1), -EPERM);
+    ck_assert_int_eq(disk_truncate(file, 1), -EPERM);
+    ck_assert_int_eq(disk_rename(env, "f", "g"), -EPERM);
+    ck_assert_int_eq(disk_unlink(env, "f"), -EPERM);
+    ck_assert_int_eq(disk_mkdir(env, "d"), -EPERM);
+    ck_assert_int_eq(disk_sync_dir(env, ""), -EPERM);
+    ck_assert_int_eq(disk_list(env, "", NULL, NULL), -EPERM);
+    ck_assert_int_eq(disk_space(env, &space), -EPERM);
+    ck_assert_int_eq(disk_lock(env, "lock"), -EPERM);
     /* None of them did anything. */
     disk_size(file, &size);
     ck_assert_uint_eq(size, 0);
