@@ -2,11 +2,13 @@
 #include "sys/file_system.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "base/util.h"
 
@@ -17,6 +19,9 @@
     "is on a network file system: whether fsync and locks keep their promise depends on the server; use a local disk"
 #define FOREIGN "is on a file system of a user program (FUSE): whether fsync keeps its promise depends on that program"
 #define JOURNALLED "is on ext4 with data=journal: all data are written twice, and O_DIRECT goes without effect"
+#define NO_BARRIERS "is mounted without barriers: what was acknowledged may be lost when the power fails"
+#define NO_JOURNAL \
+    "is on ext4 without a journal: when the power fails, files and what was acknowledged in them may be lost"
 
 static const struct {
     long magic;
@@ -43,7 +48,17 @@ const char *sys_file_system_concern(const struct sys_file_system *fs)
         if (concerns[i].magic == fs->magic)
             return concerns[i].concern;
     }
+    if (fs->no_barriers)
+        return NO_BARRIERS;
+    if (fs->no_journal)
+        return NO_JOURNAL;
     return fs->journals_data ? JOURNALLED : NULL;
+}
+
+/* Else it has the process id of the journal's thread. */
+bool sys_ext4_lacks_journal(const char *journal_task)
+{
+    return strncmp(journal_task, "<none>", strlen("<none>")) == 0;
 }
 
 /* id, parent, major:minor, root, mount point, options, optional fields, "-", type, source, options of the file system
@@ -82,6 +97,31 @@ static bool mounted_with(dev_t device, const char *option)
     return found;
 }
 
+/* The mount options say nothing of the journal, and the superblock is for root to read. Where sysfs doesn't tell,
+ * nothing is known. */
+static bool ext4_lacks_journal(dev_t device)
+{
+    char link[64], target[PATH_MAX], path[PATH_MAX + 64], text[32] = "";
+    const char *name;
+    ssize_t n;
+    FILE *f;
+
+    snprintf(link, sizeof(link), "/sys/dev/block/%u:%u", major(device), minor(device));
+    n = readlink(link, target, sizeof(target) - 1);
+    if (n < 0)
+        return false;
+    target[n] = '\0';
+    name = strrchr(target, '/');
+    snprintf(path, sizeof(path), "/sys/fs/ext4/%s/journal_task", name != NULL ? name + 1 : target);
+    f = fopen(path, "re");
+    if (f == NULL)
+        return false;
+    if (fgets(text, sizeof(text), f) == NULL)
+        text[0] = '\0';
+    fclose(f);
+    return sys_ext4_lacks_journal(text);
+}
+
 int sys_file_system_look(const char *dir, struct sys_file_system *ret)
 {
     struct statfs fs;
@@ -93,6 +133,8 @@ int sys_file_system_look(const char *dir, struct sys_file_system *ret)
         .magic = (long)(fs.f_type & 0xffffffff),
         .read_only = (fs.f_flags & READ_ONLY) != 0,
         .journals_data = mounted_with(st.st_dev, "data=journal"),
+        .no_barriers = mounted_with(st.st_dev, "nobarrier") || mounted_with(st.st_dev, "barrier=0"),
+        .no_journal = ext4_lacks_journal(st.st_dev),
     };
     return 0;
 }

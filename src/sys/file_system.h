@@ -10,6 +10,8 @@ struct sys_file_system {
     long magic; /* statfs(2)'s f_type */
     bool read_only;
     bool journals_data; /* ext4's data=journal */
+    bool no_barriers;   /* nobarrier, barrier=0 */
+    bool no_journal;    /* of its metadata: ext4 that is known to have none */
 };
 
 /* Returns 0 or a negative errno. */
@@ -17,6 +19,9 @@ int sys_file_system_look(const char *dir, struct sys_file_system *ret);
 
 /* What speaks against it, as the rest of a sentence about the directory, or NULL. Pure. */
 const char *sys_file_system_concern(const struct sys_file_system *fs);
+
+/* Whether this text of /sys/fs/ext4/DEVICE/journal_task says that there is no journal. Pure. */
+bool sys_ext4_lacks_journal(const char *journal_task);
 
 /* Whether this line of /proc/self/mountinfo is of the device and has the option of the file system. Pure. */
 bool sys_mountinfo_has(const char *line, dev_t device, const char *option);

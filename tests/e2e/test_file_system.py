@@ -47,13 +47,34 @@ def test_read_only(t):
         assert str(place / name).encode() in broker.log() and b"read-only" in broker.log().lower(), broker.log()
 
 
-@limit(60)
-def test_journalled_data(t):
+def ext4(t, options, *features):
     image = t.dir / "disk.img"
     with open(image, "wb") as file:
         file.truncate(300 * MB)
-    run(["mkfs.ext4", "-q", "-F", str(image)])
-    place = mount(t, "-o", "loop,data=journal", image)
-    broker = t.broker(data_dir=place / "data")
+    run(["mkfs.ext4", "-q", "-F", *features, str(image)])
+    return mount(t, "-o", options, image)
+
+
+@limit(60)
+def test_journalled_data(t):
+    broker = t.broker(data_dir=ext4(t, "loop,data=journal") / "data")
     assert b"data=journal" in broker.log()
     Confluent.send(broker.address, "t", os.urandom(MB))
+
+
+@limit(60)
+def test_without_journal(t):
+    broker = t.broker(data_dir=ext4(t, "loop", "-O", "^has_journal") / "data")
+    assert b"without a journal" in broker.log()
+
+
+@limit(60)
+def test_without_barriers(t):
+    broker = t.broker(data_dir=ext4(t, "loop,nobarrier") / "data")
+    assert b"without barriers" in broker.log()
+
+
+@limit(60)
+def test_good_place(t):
+    broker = t.broker(data_dir=ext4(t, "loop") / "data")
+    assert b"warn  data directory" not in broker.log()

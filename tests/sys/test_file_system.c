@@ -35,6 +35,22 @@ START_TEST(good_places)
 }
 END_TEST
 
+START_TEST(places_that_lose_at_a_power_cut)
+{
+    struct sys_file_system fs = { .magic = 0xef53, .no_journal = true };
+
+    ck_assert_ptr_nonnull(strstr(sys_file_system_concern(&fs), "without a journal"));
+    fs.no_barriers = true;
+    ck_assert_ptr_nonnull(strstr(sys_file_system_concern(&fs), "without barriers"));
+    ck_assert(sys_ext4_lacks_journal("<none>\n"));
+    ck_assert(!sys_ext4_lacks_journal("8884\n"));
+    ck_assert(!sys_ext4_lacks_journal(""));
+    ck_assert(sys_mountinfo_has("47 27 7:0 / /m rw - ext4 /dev/loop0 rw,nobarrier\n", makedev(7, 0), "nobarrier"));
+    ck_assert(sys_mountinfo_has("47 27 7:0 / /m rw - ext3 /dev/a rw,barrier=0,x\n", makedev(7, 0), "barrier=0"));
+    ck_assert(!sys_mountinfo_has("47 27 7:0 / /m rw - ext3 /dev/a rw,barrier=1\n", makedev(7, 0), "barrier=0"));
+}
+END_TEST
+
 START_TEST(lines_of_mountinfo)
 {
     static const char line[] = "36 35 98:12 /mnt1 /a - b rw,noatime master:1 - ext4 /dev/root rw,data=journal,x=1\n";
@@ -68,6 +84,7 @@ Suite *file_system_suite(void)
 
     suite_add(s, places_that_keep_nothing);
     suite_add(s, good_places);
+    suite_add(s, places_that_lose_at_a_power_cut);
     suite_add(s, lines_of_mountinfo);
     suite_add(s, a_look);
     return s;
