@@ -14,6 +14,7 @@ Suite *hash_suite(void);
 Suite *heap_suite(void);
 Suite *histogram_suite(void);
 Suite *list_suite(void);
+Suite *mem_pool_suite(void);
 Suite *ring_suite(void);
 Suite *slice_suite(void);
 Suite *textbuf_suite(void);
