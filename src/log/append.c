@@ -27,9 +27,14 @@ struct append_op {
     struct log_position at; /* behind what was written so far */
     bool named;             /* names changed in the directory */
     bool dir_made;          /* by this job */
-    unsigned n_pieces;
+    unsigned n_pieces, max_pieces;
     struct piece pieces[];
 };
+
+static size_t op_size(unsigned max_pieces)
+{
+    return sizeof(struct append_op) + max_pieces * sizeof(struct piece);
+}
 
 static unsigned count_new_segments(const struct log *l, const struct log_append *job)
 {
@@ -74,7 +79,7 @@ static void prepare_new(struct log *l, struct append_op *op, const struct log_ap
 void log_append_prepare(struct log *l, struct log_append *job)
 {
     unsigned n_new = count_new_segments(l, job);
-    struct append_op *op = xcalloc(1, sizeof(*op) + (n_new + 1) * sizeof(op->pieces[0]));
+    struct append_op *op = mem_pool_calloc(cache_pool(l->cache), op_size(n_new + 1));
     struct log_segment *active = segment_last(l);
 
     gq_assert(l->append == NULL && job->n_entries > 0);
@@ -85,6 +90,7 @@ void log_append_prepare(struct log *l, struct log_append *job)
         if (job->entries[i].roll || op->n_pieces == 0)
             prepare_new(l, op, &job->entries[i]);
     }
+    op->max_pieces = n_new + 1;
     op->at = l->end;
     op->segment_bytes = l->segment_bytes;
     if (active == NULL || active->files[SEGMENT_ENTRIES] == NULL)
@@ -427,5 +433,5 @@ void log_append_done(struct log_append *job)
                 install(l, &op->pieces[k]);
         }
     }
-    free(op);
+    mem_pool_free(cache_pool(l->cache), op, op_size(op->max_pieces));
 }

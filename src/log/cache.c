@@ -7,9 +7,10 @@ struct log_cache {
     struct list dirty; /* by dirty_link, those first that have been so longest */
     unsigned n_open, n_dirty;
     unsigned max_segments;
+    struct mem_pool *pool;
 };
 
-struct log_cache *log_cache_new(unsigned max_segments)
+struct log_cache *log_cache_new(unsigned max_segments, struct mem_pool *pool)
 {
     struct log_cache *c = xcalloc(1, sizeof(*c));
 
@@ -17,6 +18,7 @@ struct log_cache *log_cache_new(unsigned max_segments)
     list_init(&c->busy);
     list_init(&c->dirty);
     c->max_segments = MAX(1u, max_segments);
+    c->pool = pool;
     return c;
 }
 
@@ -47,6 +49,11 @@ void log_cache_oldest_dirty(struct log_cache *c, unsigned n, void (*fn)(void *ow
             return;
         fn(s->log->owner);
     }
+}
+
+struct mem_pool *cache_pool(const struct log_cache *c)
+{
+    return c->pool;
 }
 
 static bool segment_is_open(const struct log_segment *s)

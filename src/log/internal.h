@@ -125,6 +125,9 @@ void cache_forget(struct log_cache *c, struct log_segment *s);
 /* Its unsynced bytes of before are synced: with new ones it counts as dirty since now. */
 void cache_synced(struct log_cache *c, struct log_segment *s);
 
+/* For what belongs to a job; the owner reactor's. */
+struct mem_pool *cache_pool(const struct log_cache *c);
+
 /* Files that a job's worker closes, so that no reactor does. */
 struct close_list {
     struct disk_file *files[2 * SEGMENT_N_PARTS];

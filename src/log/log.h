@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "base/mem_pool.h"
 #include "base/slice.h"
 #include "base/textbuf.h"
 #include "env/disk.h"
@@ -30,10 +31,10 @@ struct log_segment;
  * those with unsynced bytes, with a reader or with a job: dirty ones are a budget of the node's, which makes them clean
  * by sync jobs, those first that have been dirty longest. */
 struct log_cache;
-struct log_cache *log_cache_new(unsigned max_segments);
-void log_cache_free(struct log_cache *c);            /* after its logs; takes NULL */
-unsigned log_cache_open(const struct log_cache *c);  /* segments with open descriptors */
-unsigned log_cache_dirty(const struct log_cache *c); /* of these, with unsynced bytes */
+struct log_cache *log_cache_new(unsigned max_segments, struct mem_pool *pool); /* of the owner's thread, or NULL */
+void log_cache_free(struct log_cache *c);                                      /* after its logs; takes NULL */
+unsigned log_cache_open(const struct log_cache *c);                            /* segments with open descriptors */
+unsigned log_cache_dirty(const struct log_cache *c);                           /* of these, with unsynced bytes */
 /* The owner of the log of each of the n segments that have been dirty longest; fn may make sync jobs. */
 void log_cache_oldest_dirty(struct log_cache *c, unsigned n, void (*fn)(void *owner));
 

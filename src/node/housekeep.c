@@ -33,6 +33,14 @@ static void retain(struct node_shard *s)
     }
 }
 
+/* True: there is more to give back by and by. */
+static bool trim(struct node_reactor *r)
+{
+    bool buffers = buf_pool_trim(&r->pool), blocks = mem_pool_trim(&r->blocks);
+
+    return buffers || blocks;
+}
+
 static bool is_due(uint64_t *next_ns, uint64_t now_ns, uint64_t interval_ns)
 {
     if (now_ns < *next_ns)
@@ -50,7 +58,7 @@ uint64_t node_housekeep(struct node_reactor *r)
     uint64_t deadline = r->next_housekeep_ns;
 
     if (tick)
-        r->trims = buf_pool_trim(&r->pool);
+        r->trims = trim(r);
     if (r->trims)
         deadline = MIN(deadline, r->next_tick_ns);
     for (unsigned i = r->index; i < n->n_shards; i += n->n_reactors) {

@@ -71,6 +71,7 @@ struct node_reactor {
     struct broker *broker;
     struct meta meta;
     struct buf_pool pool;
+    struct mem_pool blocks;
     uint64_t now_ns;
     uint64_t next_housekeep_ns, next_pins_ns, next_tick_ns;
     enum node_phase phase;

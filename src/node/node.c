@@ -3,6 +3,9 @@
 
 #define MAX_PRODUCER_IDS 10000
 
+/* What jobs and tails of a reactor have given back and nobody has asked for since. */
+#define MAX_SPARE_BLOCK_BYTES (256u << 10)
+
 static void replica_failed(void *ctx, int err, const char *what)
 {
     struct node_shard *s = ctx;
@@ -31,11 +34,12 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed, const
     s->replicas = (struct replica_shard){
         .env = r->env,
         .shard = index,
-        .log_cache = log_cache_new(files->idle_segments + files->dirty_segments),
+        .log_cache = log_cache_new(files->idle_segments + files->dirty_segments, &r->blocks),
         .max_dirty_segments = files->dirty_segments,
         .broker_id = n->superblock.broker_id,
         .hash_seed = hash_seed,
         .pool = &r->pool,
+        .blocks = &r->blocks,
         .complete = node_complete,
         .fatal = replica_failed,
         .find = node_find_replica,
@@ -74,6 +78,7 @@ static void reactor_init(struct node *n, unsigned index, const struct node_optio
     r->env = options->envs[index];
     meta_init(&r->meta, hash_seed);
     buf_pool_init(&r->pool, pool_bytes(n));
+    mem_pool_init(&r->blocks, MAX_SPARE_BLOCK_BYTES);
     r->backend = (struct broker_backend){
         .ops = &node_backend_ops,
         .env = r->env,
@@ -142,6 +147,7 @@ void node_free(struct node *n)
     for (unsigned i = 0; i < n->n_reactors; i++) {
         meta_fini(&n->reactors[i].meta);
         buf_pool_fini(&n->reactors[i].pool);
+        mem_pool_fini(&n->reactors[i].blocks);
     }
     meta_records_fini(&n->image.records);
     state_close(n->image.db);

@@ -35,11 +35,11 @@ struct replica_entry {
 };
 
 /* Entries in index order. Grows by doubling and shrinks again, down to nothing when empty, since idle replicas are
- * many. A replica's tail has those from the first that isn't in a segment to the last proposed. */
+ * many; what it gives back goes to the shard's blocks, where the next one finds it. A replica's tail has those from the
+ * first that isn't in a segment to the last proposed. */
+struct replica_slots;
 struct replica_tail {
-    struct replica_entry **slots;
-    uint32_t capacity; /* a power of two, or 0 */
-    uint32_t head, count;
+    struct replica_slots *slots; /* NULL when empty */
 };
 
 /* An append or a cut of the log, at most one in flight; beside it a sync, which is part of a round. */
@@ -127,14 +127,14 @@ static inline size_t replica_entry_size(const struct replica_entry *e)
     return e->head.size + e->batches.size;
 }
 
-/* tail.c */
+/* tail.c: the entries are of one shard. */
+uint32_t tail_count(const struct replica_tail *t);
 void tail_push(struct replica_tail *t, struct replica_entry *e);
 struct replica_entry *tail_at(const struct replica_tail *t, uint32_t i);
 struct replica_entry *tail_by_index(const struct replica_tail *t, uint64_t index);
 /* Position of the entry that holds offset or the first behind it; count when there is none. */
 uint32_t tail_find_offset(const struct replica_tail *t, int64_t offset);
 struct replica_entry *tail_pop(struct replica_tail *t);
-void tail_fini(struct replica_tail *t);
 
 /* budget.c */
 /* Whether an entry that takes so much memory may be proposed now. False: the op has to be held. */

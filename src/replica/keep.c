@@ -50,7 +50,7 @@ void replica_keep(struct replica *r, struct replica_entry *e)
 
 void replica_kept_drop_below(struct replica *r, int64_t offset)
 {
-    while (r->kept.count > 0) {
+    while (tail_count(&r->kept) > 0) {
         const struct entry_header *h = &tail_at(&r->kept, 0)->header;
 
         if (h->first_offset + (int64_t)h->offset_count > offset)
@@ -61,6 +61,6 @@ void replica_kept_drop_below(struct replica *r, int64_t offset)
 
 void replica_kept_drop_all(struct replica *r)
 {
-    while (r->kept.count > 0)
+    while (tail_count(&r->kept) > 0)
         drop_oldest(r);
 }

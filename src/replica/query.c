@@ -7,7 +7,7 @@ int replica_find_epoch(const struct replica *r, uint64_t epoch, uint64_t *ret_ep
 {
     int64_t end = r->applied_offset;
 
-    for (uint32_t i = r->tail.count; i > 0; i--) {
+    for (uint32_t i = tail_count(&r->tail); i > 0; i--) {
         const struct replica_entry *e = tail_at(&r->tail, i - 1);
 
         if (e->index > r->applied_index)
@@ -26,10 +26,10 @@ int32_t replica_epoch_of_offset(const struct replica *r, int64_t offset)
 {
     uint32_t i;
 
-    if (r->tail.count == 0 || offset < tail_at(&r->tail, 0)->header.first_offset)
+    if (tail_count(&r->tail) == 0 || offset < tail_at(&r->tail, 0)->header.first_offset)
         return log_epoch_at(r->log, offset);
     i = tail_find_offset(&r->tail, offset);
-    return (int32_t)(i < r->tail.count ? tail_at(&r->tail, i)->term : r->term);
+    return (int32_t)(i < tail_count(&r->tail) ? tail_at(&r->tail, i)->term : r->term);
 }
 
 static void query_run(struct lane_work *work)

@@ -94,7 +94,7 @@ static bool read_entry(const struct replica *r, struct replica_op *op, const str
 
 static bool read_tail(const struct replica *r, struct replica_op *op, const struct replica_tail *t)
 {
-    for (uint32_t i = tail_find_offset(t, op->read.offset); i < t->count; i++) {
+    for (uint32_t i = tail_find_offset(t, op->read.offset); i < tail_count(t); i++) {
         if (!read_entry(r, op, tail_at(t, i)))
             return false;
     }
@@ -112,7 +112,7 @@ static void read_from_memory(struct replica *r, struct replica_op *op)
 
 static bool tail_covers(const struct replica_tail *t, int64_t offset)
 {
-    return t->count > 0 && tail_at(t, 0)->header.first_offset <= offset;
+    return tail_count(t) > 0 && tail_at(t, 0)->header.first_offset <= offset;
 }
 
 /* Whether the segment has as much for this read as makes sendfile worth its while. */
@@ -120,7 +120,7 @@ static bool is_large_read(const struct replica *r, const struct replica_op *op)
 {
     size_t size = 0;
 
-    for (uint32_t i = tail_find_offset(&r->kept, op->read.offset); i < r->kept.count && size < READ_LARGE; i++) {
+    for (uint32_t i = tail_find_offset(&r->kept, op->read.offset); i < tail_count(&r->kept) && size < READ_LARGE; i++) {
         const struct entry_header *h = &tail_at(&r->kept, i)->header;
 
         if (size + h->batches_size > op->read.max_bytes && size > 0)

@@ -89,7 +89,7 @@ int replica_open(struct replica_shard *shard, const struct replica_config *confi
 /* Appends what replay gathered. */
 static int replay_store(struct replica *r, struct error_text *err)
 {
-    while (r->tail.count > 0) {
+    while (tail_count(&r->tail) > 0) {
         int rc = replica_store_blocking(r);
 
         if (disk_is_shortage(rc))
@@ -160,7 +160,7 @@ int replica_replay_end(struct replica *r, struct error_text *err)
     r->state_index = 0;
     r->replaying = false;
     list_remove(&r->dirty_link);
-    if (rc == 0 && r->tail.count > 0)
+    if (rc == 0 && tail_count(&r->tail) > 0)
         replica_mark_dirty(r, 0);
     return rc;
 }

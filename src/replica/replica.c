@@ -85,9 +85,8 @@ void replica_free(struct replica *r)
     if (r == NULL)
         return;
     gq_assert(replica_is_quiet(r));
-    while (r->tail.count > 0)
+    while (tail_count(&r->tail) > 0)
         replica_entry_free(tail_pop(&r->tail));
-    tail_fini(&r->tail);
     replica_kept_drop_all(r);
     replica_requests_forget(r);
     replica_relocation_forget(r);
@@ -228,7 +227,7 @@ static void fail_list(struct replica *r, struct list *ops, int16_t error)
 
 static void fail_proposers(struct replica *r, int16_t error)
 {
-    for (uint32_t i = 0; i < r->tail.count; i++) {
+    for (uint32_t i = 0; i < tail_count(&r->tail); i++) {
         struct replica_entry *e = tail_at(&r->tail, i);
         struct replica_op *op = TAKE_PTR(e->op);
         struct replica_command *command = TAKE_PTR(e->command);
@@ -274,7 +273,7 @@ bool replica_is_idle(const struct replica *r)
 {
     if (!replica_is_quiet(r) || !list_is_empty(&r->requests) || r->relocation != NULL || r->n_reads > 0)
         return false;
-    return r->tail.count == 0 || tail_at(&r->tail, r->tail.count - 1)->flushed;
+    return tail_count(&r->tail) == 0 || tail_at(&r->tail, tail_count(&r->tail) - 1)->flushed;
 }
 
 static void destroy_finished(struct lane_work *work)
@@ -373,7 +372,7 @@ uint64_t replica_size_bytes(const struct replica *r)
 {
     uint64_t size = log_size_bytes(r->log);
 
-    for (uint32_t i = 0; i < r->tail.count; i++)
+    for (uint32_t i = 0; i < tail_count(&r->tail); i++)
         size += tail_at(&r->tail, i)->header.batches_size;
     return size;
 }

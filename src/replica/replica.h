@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/mem_pool.h"
 #include "base/slice.h"
 #include "base/textbuf.h"
 #include "env/env.h"
@@ -51,7 +52,8 @@ struct replica_shard {
     unsigned shard;
     int32_t broker_id;
     uint64_t hash_seed;
-    struct buf_pool *pool; /* of the owner reactor */
+    struct buf_pool *pool;   /* of the owner reactor */
+    struct mem_pool *blocks; /* likewise */
 
     /* Called on the owner: sends a finished op home. */
     void (*complete)(void *ctx, struct replica_op *op);

@@ -23,8 +23,19 @@ struct replica_job {
         struct log_cut cut;
     };
     uint64_t first_index;
+    uint32_t n_entries;
     struct log_append_entry entries[];
 };
+
+static size_t job_size(uint32_t n_entries)
+{
+    return sizeof(struct replica_job) + n_entries * sizeof(struct log_append_entry);
+}
+
+static void job_free(struct replica *r, struct replica_job *job)
+{
+    mem_pool_free(r->shard->blocks, job, job_size(job->n_entries));
+}
 
 struct state_request {
     struct journal_request request;
@@ -56,13 +67,13 @@ static void state_request_done(struct journal_request *request)
         r->start_in_flight = false;
         replica_start_durable(r, request->state.log_start);
     }
-    free(s);
+    mem_pool_free(r->shard->blocks, s, sizeof(*s));
     replica_settle(r);
 }
 
 void replica_journal_state(struct replica *r, enum journal_request_kind kind, const struct journal_group_state *state)
 {
-    struct state_request *s = xcalloc(1, sizeof(*s));
+    struct state_request *s = mem_pool_calloc(r->shard->blocks, sizeof(*s));
 
     s->replica = r;
     s->request.kind = kind;
@@ -79,7 +90,7 @@ void replica_requests_forget(struct replica *r)
     struct list *link;
 
     while ((link = list_pop(&r->requests)) != NULL)
-        free(list_entry(link, struct state_request, link));
+        mem_pool_free(r->shard->blocks, list_entry(link, struct state_request, link), sizeof(struct state_request));
 }
 
 void replica_journal_start(struct replica *r)
@@ -115,7 +126,7 @@ static void appended(struct replica *r, struct replica_job *job)
 {
     uint64_t last = job->first_index + job->append.n_entries - 1;
 
-    while (r->tail.count > 0 && tail_at(&r->tail, 0)->index <= last) {
+    while (tail_count(&r->tail) > 0 && tail_at(&r->tail, 0)->index <= last) {
         r->stored_bytes += replica_entry_size(tail_at(&r->tail, 0));
         replica_keep(r, tail_pop(&r->tail));
     }
@@ -167,7 +178,7 @@ static void job_done(struct lane_work *work)
         log_cut_done(&job->cut);
         break;
     }
-    free(job);
+    job_free(r, job);
     if (err != 0)
         replica_store_failed(r, err);
     else
@@ -194,12 +205,13 @@ static uint32_t n_unstored(const struct replica *r)
 
 static struct replica_job *append_job_new(struct replica *r, uint32_t n)
 {
-    struct replica_job *job = xcalloc(1, sizeof(*job) + n * sizeof(job->entries[0]));
+    struct replica_job *job = mem_pool_alloc(r->shard->blocks, job_size(n));
 
-    job->kind = JOB_APPEND;
-    job->append.log = r->log;
-    job->append.entries = job->entries;
-    job->append.n_entries = n;
+    *job = (struct replica_job){
+        .n_entries = n,
+        .kind = JOB_APPEND,
+        .append = { .log = r->log, .entries = job->entries, .n_entries = n },
+    };
     for (uint32_t i = 0; i < n; i++) {
         const struct replica_entry *e = tail_at(&r->tail, i);
 
@@ -221,7 +233,7 @@ static struct replica_job *append_job_new(struct replica *r, uint32_t n)
 
 int replica_store_blocking(struct replica *r)
 {
-    struct replica_job *job = append_job_new(r, MIN(r->tail.count, STORE_JOB_ENTRIES));
+    struct replica_job *job = append_job_new(r, MIN(tail_count(&r->tail), STORE_JOB_ENTRIES));
     int err;
 
     r->unstored_bytes = 0;
@@ -230,7 +242,7 @@ int replica_store_blocking(struct replica *r)
     log_append_done(&job->append);
     if (err == 0)
         appended(r, job);
-    free(job);
+    job_free(r, job);
     return err;
 }
 
@@ -242,14 +254,13 @@ static void submit_append(struct replica *r)
 
 static bool submit_cut(struct replica *r)
 {
-    struct replica_job *job = xcalloc(1, sizeof(*job));
+    struct log_cut cut = { .log = r->log };
+    struct replica_job *job;
 
-    job->kind = JOB_CUT;
-    job->cut.log = r->log;
-    if (!log_cut_prepare(r->log, &job->cut)) {
-        free(job);
+    if (!log_cut_prepare(r->log, &cut))
         return false;
-    }
+    job = mem_pool_alloc(r->shard->blocks, job_size(0));
+    *job = (struct replica_job){ .kind = JOB_CUT, .cut = cut };
     job_submit(r, job);
     return true;
 }
@@ -335,7 +346,7 @@ uint64_t replica_shard_poll(struct replica_shard *shard)
 
 bool replica_is_stored(const struct replica *r)
 {
-    return replica_is_idle(r) && r->tail.count == 0 && r->checkpoint_index == log_end(r->log).index;
+    return replica_is_idle(r) && tail_count(&r->tail) == 0 && r->checkpoint_index == log_end(r->log).index;
 }
 
 bool replica_is_blocked(const struct replica *r)

@@ -1,47 +1,79 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "replica/internal.h"
 
-#define TAIL_MIN_CAPACITY 8
+/* A ring that fills its block: 6, 14, 30, … places. */
+struct replica_slots {
+    uint32_t capacity, head, count;
+    struct replica_entry *entries[];
+};
 
-static void tail_resize(struct replica_tail *t, uint32_t capacity)
+#define TAIL_MIN_SIZE ((size_t)1 << MEM_POOL_MIN_SHIFT)
+
+static size_t slots_size(uint32_t capacity)
 {
-    struct replica_entry **slots = xmalloc(capacity * sizeof(*slots));
+    return sizeof(struct replica_slots) + capacity * sizeof(struct replica_entry *);
+}
 
-    for (uint32_t i = 0; i < t->count; i++)
-        slots[i] = tail_at(t, i);
-    free(t->slots);
-    t->slots = slots;
-    t->capacity = capacity;
-    t->head = 0;
+static uint32_t position(const struct replica_slots *s, uint32_t i)
+{
+    uint32_t at = s->head + i;
+
+    return at < s->capacity ? at : at - s->capacity;
+}
+
+uint32_t tail_count(const struct replica_tail *t)
+{
+    return t->slots != NULL ? t->slots->count : 0;
+}
+
+/* size: of the block. */
+static void resize(struct replica_tail *t, struct mem_pool *pool, size_t size)
+{
+    struct replica_slots *old = t->slots, *s = mem_pool_alloc(pool, size);
+
+    s->capacity = (uint32_t)((size - sizeof(*s)) / sizeof(struct replica_entry *));
+    s->head = 0;
+    s->count = tail_count(t);
+    for (uint32_t i = 0; i < s->count; i++)
+        s->entries[i] = tail_at(t, i);
+    if (old != NULL)
+        mem_pool_free(pool, old, slots_size(old->capacity));
+    t->slots = s;
 }
 
 void tail_push(struct replica_tail *t, struct replica_entry *e)
 {
-    gq_assert(t->count == 0 || tail_at(t, t->count - 1)->index + 1 == e->index);
-    if (t->count == t->capacity)
-        tail_resize(t, MAX(t->capacity * 2, (uint32_t)TAIL_MIN_CAPACITY));
-    t->slots[(t->head + t->count++) & (t->capacity - 1)] = e;
+    struct replica_slots *s = t->slots;
+
+    gq_assert(s == NULL || tail_at(t, s->count - 1)->index + 1 == e->index);
+    if (s == NULL)
+        resize(t, e->shard->blocks, TAIL_MIN_SIZE);
+    else if (s->count == s->capacity)
+        resize(t, e->shard->blocks, slots_size(s->capacity) * 2);
+    s = t->slots;
+    s->entries[position(s, s->count++)] = e;
 }
 
 struct replica_entry *tail_at(const struct replica_tail *t, uint32_t i)
 {
-    gq_assert(i < t->count);
-    return t->slots[(t->head + i) & (t->capacity - 1)];
+    gq_assert(i < tail_count(t));
+    return t->slots->entries[position(t->slots, i)];
 }
 
 struct replica_entry *tail_by_index(const struct replica_tail *t, uint64_t index)
 {
+    uint32_t count = tail_count(t);
     uint64_t first;
 
-    if (t->count == 0)
+    if (count == 0)
         return NULL;
     first = tail_at(t, 0)->index;
-    return index >= first && index - first < t->count ? tail_at(t, (uint32_t)(index - first)) : NULL;
+    return index >= first && index - first < count ? tail_at(t, (uint32_t)(index - first)) : NULL;
 }
 
 uint32_t tail_find_offset(const struct replica_tail *t, int64_t offset)
 {
-    uint32_t low = 0, high = t->count;
+    uint32_t low = 0, high = tail_count(t);
 
     while (low < high) {
         uint32_t mid = low + (high - low) / 2;
@@ -58,17 +90,13 @@ uint32_t tail_find_offset(const struct replica_tail *t, int64_t offset)
 struct replica_entry *tail_pop(struct replica_tail *t)
 {
     struct replica_entry *e = tail_at(t, 0);
+    struct replica_slots *s = t->slots;
+    size_t size = slots_size(s->capacity);
 
-    t->head = (t->head + 1) & (t->capacity - 1);
-    if (--t->count == 0)
-        tail_fini(t);
-    else if (t->count < t->capacity / 4 && t->capacity > TAIL_MIN_CAPACITY)
-        tail_resize(t, t->capacity / 2);
+    s->head = position(s, 1);
+    if (--s->count == 0)
+        mem_pool_free(e->shard->blocks, TAKE_PTR(t->slots), size);
+    else if (s->count < s->capacity / 4 && size > TAIL_MIN_SIZE)
+        resize(t, e->shard->blocks, size / 2);
     return e;
-}
-
-void tail_fini(struct replica_tail *t)
-{
-    free(t->slots);
-    *t = (struct replica_tail){ 0 };
 }

@@ -304,7 +304,7 @@ END_TEST
 /* Idle partitions hold no descriptors beyond the limit, whatever was done with them. */
 START_TEST(descriptors_are_bounded)
 {
-    struct log_cache *cache = log_cache_new(2);
+    struct log_cache *cache = log_cache_new(2, NULL);
     struct log_range range[3];
     struct fx many[6];
 

@@ -146,13 +146,15 @@ static void shard_init(struct rig *r)
         .lane = sim_lane_env(r->lane, 0),
     };
     buf_pool_init(&r->pool, 1 << 20);
+    mem_pool_init(&r->blocks, 1 << 16);
     r->shard = (struct replica_shard){
         .env = &r->env,
-        .log_cache = log_cache_new(r->max_segments > 0 ? r->max_segments : 64),
+        .log_cache = log_cache_new(r->max_segments > 0 ? r->max_segments : 64, &r->blocks),
         .max_dirty_segments = r->max_dirty_segments,
         .broker_id = 1,
         .hash_seed = 7,
         .pool = &r->pool,
+        .blocks = &r->blocks,
         .complete = complete,
         .fatal = fatal,
         .find = find,
@@ -296,6 +298,7 @@ void rig_stop(struct rig *r)
     r->journal = NULL;
     log_cache_free(r->shard.log_cache);
     buf_pool_fini(&r->pool);
+    mem_pool_fini(&r->blocks);
     sim_lane_free(r->lane);
     r->lane = NULL;
     free_ops(r, true);
@@ -331,7 +334,7 @@ static void note_admitted(struct rig *r)
     for (unsigned g = 0; g < r->n_groups; g++) {
         const struct replica *replica = r->groups[g].replica;
 
-        for (uint32_t i = 0; replica != NULL && i < replica->tail.count; i++) {
+        for (uint32_t i = 0; replica != NULL && i < tail_count(&replica->tail); i++) {
             const struct replica_entry *e = tail_at(&replica->tail, i);
             struct rig_op *o = e->op != NULL ? container_of(e->op, struct rig_op, op) : NULL;
 

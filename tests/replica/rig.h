@@ -66,6 +66,7 @@ struct rig {
     struct sim_lane *lane;
     struct env env;
     struct buf_pool pool;
+    struct mem_pool blocks;
     struct journal_config journal_config;
     struct journal *journal;
     struct replica_shard shard;

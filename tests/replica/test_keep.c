@@ -65,7 +65,7 @@ START_TEST(near_the_end_no_file_is_needed)
 
     produce(r, 0, 20, 1000);
     rig_settle(r);
-    ck_assert_uint_eq(r->groups[0].replica->tail.count, 0);
+    ck_assert_uint_eq(tail_count(&r->groups[0].replica->tail), 0);
     sim_disk_drop_caches(r->disk);
     for (int64_t at = 0; at < 20; at++)
         ck_assert(!comes_from_file(r, 0, at, 4000));
@@ -113,8 +113,8 @@ START_TEST(a_read_goes_on_into_the_tail)
     rig_settle(r);
     sim_lane_hold(r->lane, LANE_POOL, 0, true);
     produce(r, 0, 10, 1000);
-    ck_assert_uint_eq(r->groups[0].replica->kept.count, 10);
-    ck_assert_uint_eq(r->groups[0].replica->tail.count, 10);
+    ck_assert_uint_eq(tail_count(&r->groups[0].replica->kept), 10);
+    ck_assert_uint_eq(tail_count(&r->groups[0].replica->tail), 10);
     op = read_at(r, 0, 5, 50000);
     ck_assert(!op->op.read.has_range);
     ck_assert_uint_gt(op->op.read.ret_size, 15 * 1000);
@@ -135,17 +135,17 @@ START_TEST(the_oldest_make_room)
     rig_settle(r);
     produce(r, 1, 20, 1000);
     rig_settle(r);
-    ck_assert_uint_eq(r->groups[0].replica->kept.count, 10);
+    ck_assert_uint_eq(tail_count(&r->groups[0].replica->kept), 10);
     for (int i = 0; i < 100; i++) {
         produce(r, 2, 1, 1000);
         rig_run(r, 100 * MS);
         ck_assert_uint_le(r->shard.kept_bytes, 64 * 1024);
-        if (r->groups[0].replica->kept.count > 0)
-            ck_assert_uint_eq(r->groups[1].replica->kept.count, 20);
+        if (tail_count(&r->groups[0].replica->kept) > 0)
+            ck_assert_uint_eq(tail_count(&r->groups[1].replica->kept), 20);
     }
-    ck_assert_uint_eq(r->groups[0].replica->kept.count, 0);
+    ck_assert_uint_eq(tail_count(&r->groups[0].replica->kept), 0);
     ck_assert_ptr_null(r->groups[0].replica->kept.slots);
-    ck_assert_uint_eq(r->groups[1].replica->kept.count, 0);
+    ck_assert_uint_eq(tail_count(&r->groups[1].replica->kept), 0);
     ck_assert_uint_gt(r->shard.kept_bytes, 56 * 1024);
     ck_assert(comes_from_file(r, 0, 5, 1000));
     ck_assert(!comes_from_file(r, 2, 99, 1000));
@@ -164,7 +164,7 @@ START_TEST(what_is_larger_than_all_of_it_isn_t_kept)
     ck_assert_uint_eq(r->shard.kept_bytes, 0);
     produce(r, 0, 1, 1000);
     rig_settle(r);
-    ck_assert_uint_eq(r->groups[0].replica->kept.count, 1);
+    ck_assert_uint_eq(tail_count(&r->groups[0].replica->kept), 1);
     rig_check(r);
     rig_free(r);
 }
@@ -185,7 +185,7 @@ START_TEST(readers_keep_what_they_got)
     before = rig_read_bytes(r, op, &size);
     produce(r, 1, 40, 1000);
     rig_settle(r);
-    ck_assert_uint_eq(r->groups[0].replica->kept.count, 0);
+    ck_assert_uint_eq(tail_count(&r->groups[0].replica->kept), 0);
     after = rig_read_bytes(r, op, &size);
     ck_assert_mem_eq(before, after, size);
     rig_release(r, op);
@@ -299,23 +299,59 @@ START_TEST(reads_hold_over_crashes)
 }
 END_TEST
 
-/* A burst's slots don't stay. */
+/* A burst's slots don't stay, and the next burst needs no new ones. */
 START_TEST(slots_shrink)
 {
     static struct replica_entry entries[1000];
+    struct mem_pool blocks;
+    struct replica_shard shard = { .blocks = &blocks };
     struct replica_tail t = { 0 };
 
+    mem_pool_init(&blocks, 1 << 20);
     for (uint32_t i = 0; i < 1000; i++) {
+        entries[i].shard = &shard;
         entries[i].index = i + 1;
         tail_push(&t, &entries[i]);
     }
     for (uint32_t i = 0; i < 1000; i++) {
         ck_assert_uint_eq(tail_at(&t, 0)->index, i + 1);
-        ck_assert_uint_eq(tail_at(&t, t.count - 1)->index, 1000);
+        ck_assert_uint_eq(tail_at(&t, tail_count(&t) - 1)->index, 1000);
+        ck_assert_ptr_eq(tail_by_index(&t, 1000), &entries[999]);
+        ck_assert_ptr_null(tail_by_index(&t, i));
+        if (i == 996)
+            ck_assert_uint_ge(blocks.free_bytes, 1000 * sizeof(void *));
         ck_assert_ptr_eq(tail_pop(&t), &entries[i]);
-        ck_assert_uint_le(t.capacity, MAX(t.count * 4 + 4, 8u));
     }
     ck_assert_ptr_null(t.slots);
+    ck_assert_uint_eq(tail_count(&t), 0);
+    mem_pool_fini(&blocks);
+}
+END_TEST
+
+/* The ring goes round in the block that it has. */
+START_TEST(slots_go_round)
+{
+    static struct replica_entry entries[1000];
+    struct mem_pool blocks;
+    struct replica_shard shard = { .blocks = &blocks };
+    struct replica_tail t = { 0 };
+
+    mem_pool_init(&blocks, 1 << 20);
+    for (uint32_t i = 0; i < 1000; i++) {
+        entries[i].shard = &shard;
+        entries[i].index = i + 1;
+        tail_push(&t, &entries[i]);
+        if (i < 5)
+            continue;
+        for (uint32_t k = 0; k < 6; k++)
+            ck_assert_ptr_eq(tail_at(&t, k), &entries[i - 5 + k]);
+        ck_assert_uint_eq(blocks.free_bytes, 0);
+        ck_assert_ptr_eq(tail_pop(&t), &entries[i - 5]);
+    }
+    while (tail_count(&t) > 0)
+        tail_pop(&t);
+    ck_assert_uint_eq(blocks.free_bytes, 64);
+    mem_pool_fini(&blocks);
 }
 END_TEST
 
@@ -335,5 +371,6 @@ Suite *keep_suite(void)
     suite_add(s, deleted_groups_leave_memory);
     suite_add(s, reads_hold_over_crashes);
     suite_add(s, slots_shrink);
+    suite_add(s, slots_go_round);
     return s;
 }

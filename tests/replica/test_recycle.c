@@ -222,7 +222,7 @@ START_TEST(entries_that_are_damaged_in_a_segment_are_fatal)
     rig_start_ok(r);
     rig_wait(r, rig_produce(r, 1, 1, 500));
     rig_run(r, 200 * MS);
-    ck_assert_uint_eq(r->groups[1].replica->tail.count, 0);
+    ck_assert_uint_eq(tail_count(&r->groups[1].replica->tail), 0);
     press(r);
     ck_assert_int_eq(sim_disk_flip(r->disk, "topics/g-1/00000000000000000001.log", 200, 1), 0);
     replica_shard_recycle(&r->shard);

@@ -153,7 +153,7 @@ START_TEST(a_start_on_a_full_disk_keeps_the_tail)
     sim_disk_set_capacity(r->disk, 1ull << 40);
     sim_disk_crash(r->disk, SIM_CRASH_ALL, NULL); /* forgets the faults */
     rig_start_ok(r);
-    waiting = r->groups[0].replica->tail.count;
+    waiting = tail_count(&r->groups[0].replica->tail);
     ck_assert_uint_gt(waiting, 0); /* the new term's entry at least */
     ck_assert_int_eq(produced(r, 0), 0);
     rig_check(r);

@@ -14,11 +14,31 @@ START_TEST(entries_go_to_segments_by_themselves)
 
     rig_start_ok(r);
     rig_wait(r, rig_produce(r, 0, 1, 100));
-    ck_assert_uint_gt(r->groups[0].replica->tail.count, 0);
+    ck_assert_uint_gt(tail_count(&r->groups[0].replica->tail), 0);
     rig_run(r, 200 * MS);
-    ck_assert_uint_eq(r->groups[0].replica->tail.count, 0);
+    ck_assert_uint_eq(tail_count(&r->groups[0].replica->tail), 0);
     ck_assert_uint_eq(r->shard.pending_bytes, 0);
     ck_assert_ptr_null(r->groups[0].replica->tail.slots); /* idle replicas are many */
+    rig_free(r);
+}
+END_TEST
+
+/* Slots and jobs are those of the time before. */
+START_TEST(a_steady_load_uses_its_blocks_again)
+{
+    struct rig *r = rig_new(3, 1);
+    size_t spare = 0;
+
+    rig_start_ok(r);
+    for (int i = 0; i < 6; i++) {
+        rig_wait(r, rig_produce(r, 0, 10, 100));
+        if (i >= 2)
+            ck_assert_uint_lt(r->blocks.free_bytes, spare);
+        rig_run(r, 200 * MS);
+        if (i >= 2) /* the first makes the segment, the second goes on with it */
+            ck_assert_uint_eq(r->blocks.free_bytes, spare);
+        spare = r->blocks.free_bytes;
+    }
     rig_free(r);
 }
 END_TEST
@@ -74,7 +94,7 @@ START_TEST(nobody_starves)
         rig_forget_done(r);
     }
     for (unsigned g = 1; g < 4; g++)
-        ck_assert_uint_eq(r->groups[g].replica->tail.count, 0);
+        ck_assert_uint_eq(tail_count(&r->groups[g].replica->tail), 0);
     rig_check(r);
     rig_free(r);
 }
@@ -223,6 +243,7 @@ Suite *store_suite(void)
 
     suite_add(s, replay_keeps_memory_bounded);
     suite_add(s, entries_go_to_segments_by_themselves);
+    suite_add(s, a_steady_load_uses_its_blocks_again);
     suite_add(s, an_idle_shard_sleeps);
     suite_add(s, nobody_starves);
     suite_add(s, segments_roll_and_retention_takes_them);
