@@ -3,7 +3,7 @@
 
 import re
 
-ALLOCATORS = {"malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc"}
+ALLOCATORS = {"malloc", "calloc", "realloc", "posix_memalign", "memalign"}  # aligned_alloc is memalign there
 WRAPPERS = "src/base/util.c"  # xcalloc and the like: their callers are what counts
 
 
