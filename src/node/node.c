@@ -53,6 +53,7 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed, const
     list_init(&s->replicas.kept);
     replica_shard_set_read_budget(&s->replicas, (uint64_t)n->config->performance.read_cache_size_bytes, n->n_shards);
     replica_shard_set_budget(&s->replicas, (uint64_t)n->config->performance.write_cache_size_bytes, n->n_shards);
+    list_init(&s->replicas.rested);
     list_init(&s->replicas.checkpoints);
     list_init(&s->replicas.round.members);
     node_scrub_init(s, s->replicas.now_ns);

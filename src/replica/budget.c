@@ -44,7 +44,7 @@ static bool shard_fits(const struct replica_shard *shard, size_t size)
 
 bool replica_has_room(struct replica *r, size_t size)
 {
-    if (!list_is_empty(&r->held) || r->shard->full || !group_fits(r, size))
+    if (!list_is_empty(&r->waiters->held) || r->shard->full || !group_fits(r, size))
         return false;
     r->shard->full = !shard_fits(r->shard, size);
     return !r->shard->full;
@@ -53,11 +53,11 @@ bool replica_has_room(struct replica *r, size_t size)
 void replica_hold(struct replica *r, struct replica_op *op)
 {
     op->produce.held = true;
-    list_append(&r->held, &op->link);
+    list_append(&wait_on(r)->held, &op->link);
     r->shard->n_held++;
     r->shard->n_waits++;
-    if (!list_is_linked(&r->held_link))
-        list_append(&r->shard->held, &r->held_link);
+    if (!list_is_linked(&r->waiters->held_link))
+        list_append(&r->shard->held, &r->waiters->held_link);
 }
 
 static void take_out(struct replica *r, struct replica_op *op)
@@ -65,8 +65,8 @@ static void take_out(struct replica *r, struct replica_op *op)
     op->produce.held = false;
     list_remove(&op->link);
     r->shard->n_held--;
-    if (list_is_empty(&r->held))
-        list_remove(&r->held_link);
+    if (list_is_empty(&r->waiters->held))
+        list_remove(&r->waiters->held_link);
 }
 
 void replica_unhold(struct replica *r, struct replica_op *op, int16_t error, const char *message)
@@ -82,7 +82,7 @@ void replica_unhold_all(struct replica *r, int16_t error)
 {
     struct replica_op *op;
 
-    while ((op = list_first(&r->held, struct replica_op, link)) != NULL)
+    while ((op = list_first(&r->waiters->held, struct replica_op, link)) != NULL)
         replica_unhold(r, op, error, NULL);
 }
 
@@ -94,7 +94,7 @@ enum admission {
 
 static enum admission admit_first(struct replica *r)
 {
-    struct replica_op *op = list_first(&r->held, struct replica_op, link);
+    struct replica_op *op = list_first(&r->waiters->held, struct replica_op, link);
     size_t size = replica_produce_cost(op);
 
     if (replica_shard_shortage(r->shard) == 0) {
@@ -111,22 +111,22 @@ static enum admission admit_first(struct replica *r)
 void replica_admit_held(struct replica_shard *shard)
 {
     struct list passed = LIST_INIT(passed);
-    struct replica *r;
+    struct replica_waiters *w;
 
     if (list_is_empty(&shard->held) || !(shard->room_made || replica_shard_shortage(shard) != 0))
         return;
     shard->room_made = shard->full = false;
-    while (!shard->full && (r = list_first(&shard->held, struct replica, held_link)) != NULL) {
-        switch (admit_first(r)) {
+    while (!shard->full && (w = list_first(&shard->held, struct replica_waiters, held_link)) != NULL) {
+        switch (admit_first(w->replica)) {
         case ADMITTED:
-            if (list_is_linked(&r->held_link)) { /* has more: behind the others */
-                list_remove(&r->held_link);
-                list_append(&shard->held, &r->held_link);
+            if (list_is_linked(&w->held_link)) { /* has more: behind the others */
+                list_remove(&w->held_link);
+                list_append(&shard->held, &w->held_link);
             }
             break;
         case GROUP_IS_FULL:
-            list_remove(&r->held_link);
-            list_append(&passed, &r->held_link);
+            list_remove(&w->held_link);
+            list_append(&passed, &w->held_link);
             break;
         case SHARD_IS_FULL:
             shard->full = true;

@@ -131,7 +131,7 @@ void replica_wake(struct replica *r)
 {
     struct replica_op *op, *tmp;
 
-    list_foreach_safe (&r->watchers, op, tmp, link) {
+    list_foreach_safe (&r->waiters->watchers, op, tmp, link) {
         if (op->watch.offset < r->applied_offset)
             replica_finish(r, op, 0, NULL);
     }
@@ -147,7 +147,7 @@ void replica_commit(struct replica *r, uint64_t index)
         gq_assert(replica_apply(r, tail_by_index(&r->tail, r->applied_index + 1)) == 0);
     if (!r->open && r->applied_index >= r->term_start_index)
         replica_opened(r);
-    if (r->applied_offset > before && !list_is_empty(&r->watchers))
+    if (r->applied_offset > before && !list_is_empty(&r->waiters->watchers))
         replica_wake(r);
     if (r->log_start > r->durable_start && !r->start_in_flight)
         replica_journal_start(r);

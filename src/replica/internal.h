@@ -58,6 +58,21 @@ struct replica_machine {
     uint32_t apply_after_checksum;
 };
 
+/* Who waits for a replica. It has these lists while somebody does, and then till the next poll; in between, empty ones
+ * that are everybody's. */
+struct replica_waiters {
+    struct replica *replica;
+    struct list link;      /* shard->rested: nobody waits any more */
+    struct list held;      /* PRODUCE ops that wait for room, in order of arrival */
+    struct list held_link; /* shard->held while there are some */
+    struct list watchers;  /* WATCH ops */
+    struct list parked;    /* ops that wait for open */
+    struct list queries;   /* LIST_OFFSETS by time that wait for segments */
+    struct list deletes;   /* DELETE_RECORDS that wait for a durable log start */
+    struct list cold;      /* READ and LIST_OFFSETS ops at a worker */
+    struct list requests;  /* journal requests in flight that aren't entries */
+};
+
 /* Thousands of these are idle: what few of them need hangs off a pointer. */
 struct replica {
     struct replica_shard *shard;
@@ -65,33 +80,28 @@ struct replica {
     struct log *log; /* NULL once a destroyed replica has settled */
     struct replica_limits limits;
     struct list dirty_link;
-    size_t pending_bytes;  /* its part of the shard's */
-    struct list held;      /* PRODUCE ops that wait for room, in order of arrival */
-    struct list held_link; /* shard->held while there are some */
+    size_t pending_bytes; /* its part of the shard's */
 
     uint64_t term;
     uint64_t term_start_index; /* open when this is applied */
     uint64_t last_index;       /* last proposed */
     int64_t proposed_offset;   /* next offset to give */
     int64_t last_append_time;  /* of the last proposed */
-    uint32_t last_checksum;
     uint64_t commit_index;
     uint64_t applied_index, applied_term;
-    uint32_t applied_checksum;
     int64_t applied_offset; /* the high watermark */
     int64_t log_start;      /* applied */
     int64_t durable_start;  /* journalled: what readers see and files follow */
     int64_t start_proposed; /* largest log start proposed so far */
 
+    uint32_t last_checksum, applied_checksum, checkpoint_checksum; /* of the entries at these indexes */
+    unsigned n_reads; /* READ ops that came home well and weren't released yet */
+
     struct replica_tail tail;
     struct replica_tail kept;         /* stored entries before it */
     struct producer_state *producers; /* NULL until the first idempotent batch */
+    struct replica_waiters *waiters;  /* never NULL */
     uint64_t state_index;             /* at start: the producer state has everything up to here already */
-    struct list watchers;             /* WATCH ops */
-    struct list parked;               /* ops that wait for open */
-    struct list queries;              /* LIST_OFFSETS by time that wait for segments */
-    struct list deletes;              /* DELETE_RECORDS that wait for a durable log start */
-    struct list cold;                 /* READ and LIST_OFFSETS ops at a worker */
 
     struct replica_job *job;
     struct replica_sync *sync;
@@ -99,24 +109,21 @@ struct replica {
     uint64_t round_index;    /* in the round: up to where it has to be stored */
     uint64_t unstored_bytes; /* committed since the last append job was made */
     uint64_t dirty_since_ns;
-    uint64_t retry_ns;         /* after ENOSPC; 0 none */
-    uint64_t checkpoint_index; /* journalled, or on its way to the journal */
-    uint32_t checkpoint_checksum;
+    uint64_t retry_ns;          /* after ENOSPC; 0 none */
+    uint64_t checkpoint_index;  /* journalled, or on its way to the journal */
     uint64_t checkpoint_wanted; /* 0: none */
-    struct list requests;       /* journal requests in flight that aren't entries */
     /* Bytes of envelopes since the start: of all, of those in a segment, of those up to the checkpoint. */
     uint64_t proposed_bytes, stored_bytes, checkpoint_bytes;
     struct replica_relocation *relocation; /* under way, or NULL */
-    unsigned n_reads;                      /* READ ops that came home well and weren't released yet */
-    bool scrubbing;                        /* a worker reads its segments again */
-    bool replaying;                        /* at start: nothing goes to the lane */
-    bool open;                             /* leads, and its own first entry of the term is applied */
-    bool start_in_flight;                  /* a LOG_START is on its way to the journal */
-    bool blocked;                          /* its last job met a full disk; counted in the shard */
-    bool closing;                          /* the node stops: no op may wait */
-    bool destroyed;
-    bool known;           /* the journal has records of the group, or will have: it has to forget it at the end */
-    bool term_journalled; /* or on its way to the journal */
+    bool scrubbing : 1;                    /* a worker reads its segments again */
+    bool replaying : 1;                    /* at start: nothing goes to the lane */
+    bool open : 1;                         /* leads, and its own first entry of the term is applied */
+    bool start_in_flight : 1;              /* a LOG_START is on its way to the journal */
+    bool blocked : 1;                      /* its last job met a full disk; counted in the shard */
+    bool closing : 1;                      /* the node stops: no op may wait */
+    bool destroyed : 1;
+    bool known : 1;           /* the journal has records of the group, or will have: it has to forget it at the end */
+    bool term_journalled : 1; /* or on its way to the journal */
 
     struct replica_machine *machine; /* NULL: a partition */
     struct replica_destroy_job *destroy_job;
@@ -135,6 +142,15 @@ struct replica_entry *tail_by_index(const struct replica_tail *t, uint64_t index
 /* Position of the entry that holds offset or the first behind it; count when there is none. */
 uint32_t tail_find_offset(const struct replica_tail *t, int64_t offset);
 struct replica_entry *tail_pop(struct replica_tail *t);
+
+/* waiters.c: whoever adds somebody takes the lists from wait_on(), whoever may have taken the last one out calls
+ * wait_over(); all others look at r->waiters and change nothing there but by taking out. */
+void wait_init(struct replica *r);
+void wait_fini(struct replica *r);
+struct replica_waiters *wait_on(struct replica *r);
+void wait_over(struct replica *r);
+/* Gives back what nobody waits in. */
+void wait_poll(struct replica_shard *shard);
 
 /* budget.c */
 /* Whether an entry that takes so much memory may be proposed now. False: the op has to be held. */

@@ -358,7 +358,7 @@ void replica_produce(struct replica *r, struct replica_op *op)
     struct batch_view v;
 
     op->produce.held = false;
-    if (produce_refused(r, op, &v) || (list_is_empty(&r->held) && produce_settled(r, op, &v)))
+    if (produce_refused(r, op, &v) || (list_is_empty(&r->waiters->held) && produce_settled(r, op, &v)))
         return;
     if (replica_has_room(r, replica_produce_cost(op)))
         produce_new(r, op, &v);

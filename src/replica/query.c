@@ -67,7 +67,7 @@ static void query_start(struct replica *r, struct replica_op *op)
     log_time_prepare(r->log, query);
     op->list_offsets.work.run = query_run;
     op->list_offsets.work.done = query_done;
-    list_append(&r->cold, &op->link);
+    list_append(&wait_on(r)->cold, &op->link);
     lane_submit(r->shard->env->lane, LANE_POOL, r->shard->shard, &op->list_offsets.work);
 }
 
@@ -77,7 +77,7 @@ void replica_queries_run(struct replica *r)
 {
     struct replica_op *op, *tmp;
 
-    list_foreach_safe (&r->queries, op, tmp, link) {
+    list_foreach_safe (&r->waiters->queries, op, tmp, link) {
         if (log_end(r->log).next_offset < op->list_offsets.ret_offset)
             continue;
         list_remove(&op->link);
@@ -114,7 +114,7 @@ void replica_list_offsets(struct replica *r, struct replica_op *op)
             return;
         }
         op->list_offsets.ret_offset = r->applied_offset;
-        list_append(&r->queries, &op->link);
+        list_append(&wait_on(r)->queries, &op->link);
         replica_store_continue(r);
     }
 }
@@ -144,7 +144,7 @@ void replica_delete_records(struct replica *r, struct replica_op *op)
         replica_finish(r, op, 0, NULL);
         return;
     }
-    list_append(&r->deletes, &op->link);
+    list_append(&wait_on(r)->deletes, &op->link);
     if (op->delete_records.offset > r->start_proposed)
         replica_propose_log_start(r, op->delete_records.offset);
     if (GQ_BUG(DELETE_TOLD_EARLY)) {

@@ -51,7 +51,7 @@ static void read_cold(struct replica *r, struct replica_op *op)
     log_warm_prepare(r->log, &op->read.warm, op->read.offset, op->read.max_bytes);
     op->read.work.run = cold_run;
     op->read.work.done = cold_done;
-    list_append(&r->cold, &op->link);
+    list_append(&wait_on(r)->cold, &op->link);
     lane_submit(r->shard->env->lane, LANE_POOL, r->shard->shard, &op->read.work);
 }
 
@@ -225,7 +225,7 @@ void replica_watch(struct replica *r, struct replica_op *op)
     if (op->watch.offset < r->applied_offset)
         replica_finish(r, op, 0, NULL);
     else
-        list_append(&r->watchers, &op->link);
+        list_append(&wait_on(r)->watchers, &op->link);
 }
 
 void replica_cancel(struct replica *r, struct replica_op *op)

@@ -30,16 +30,9 @@ static struct replica *replica_alloc(struct replica_shard *shard, const struct r
             .apply_after_checksum = config->applied_checksum,
         };
     }
+    wait_init(r);
     list_init(&r->dirty_link);
-    list_init(&r->held);
-    list_init(&r->held_link);
     list_init(&r->round_link);
-    list_init(&r->watchers);
-    list_init(&r->parked);
-    list_init(&r->cold);
-    list_init(&r->requests);
-    list_init(&r->queries);
-    list_init(&r->deletes);
     return r;
 }
 
@@ -89,10 +82,10 @@ void replica_free(struct replica *r)
         replica_entry_free(tail_pop(&r->tail));
     replica_kept_drop_all(r);
     replica_requests_forget(r);
+    wait_fini(r);
     replica_relocation_forget(r);
     replica_set_blocked(r, false);
     list_remove(&r->dirty_link);
-    list_remove(&r->held_link);
     list_remove(&r->round_link);
     producer_state_free(r->producers);
     log_free(r->log);
@@ -124,7 +117,7 @@ void replica_opened(struct replica *r)
     r->open = true;
     if (r->log_start > r->durable_start && !r->start_in_flight)
         replica_journal_start(r);
-    while ((link = list_pop(&r->parked)) != NULL)
+    while ((link = list_pop(&r->waiters->parked)) != NULL)
         replica_submit(r, list_entry(link, struct replica_op, link));
 }
 
@@ -141,6 +134,7 @@ void replica_fatal(struct replica *r, int err, const char *what)
 void replica_finish(struct replica *r, struct replica_op *op, int16_t error, const char *message)
 {
     list_remove(&op->link);
+    wait_over(r);
     op->error = error;
     op->error_message = message;
     r->shard->complete(r->shard->ctx, op);
@@ -204,7 +198,7 @@ void replica_submit(struct replica *r, struct replica_op *op)
     else if (r->closing)
         replica_finish(r, op, KAFKA_E_NOT_LEADER_OR_FOLLOWER, NULL);
     else if (!r->open)
-        list_append(&r->parked, &op->link);
+        list_append(&wait_on(r)->parked, &op->link);
     else
         submit_open(r, op);
 }
@@ -242,10 +236,10 @@ static void fail_proposers(struct replica *r, int16_t error)
 
 static void fail_all(struct replica *r, int16_t error)
 {
-    fail_list(r, &r->watchers, error);
-    fail_list(r, &r->parked, error);
-    fail_list(r, &r->queries, error);
-    fail_list(r, &r->deletes, error);
+    fail_list(r, &r->waiters->watchers, error);
+    fail_list(r, &r->waiters->parked, error);
+    fail_list(r, &r->waiters->queries, error);
+    fail_list(r, &r->waiters->deletes, error);
     fail_proposers(r, error);
 }
 
@@ -265,13 +259,13 @@ static bool is_removing(const struct replica *r)
 
 bool replica_is_quiet(const struct replica *r)
 {
-    return r->job == NULL && r->sync == NULL && list_is_empty(&r->cold) && !r->scrubbing && !replica_is_loading(r) &&
-           !is_removing(r);
+    return r->job == NULL && r->sync == NULL && list_is_empty(&r->waiters->cold) && !r->scrubbing &&
+           !replica_is_loading(r) && !is_removing(r);
 }
 
 bool replica_is_idle(const struct replica *r)
 {
-    if (!replica_is_quiet(r) || !list_is_empty(&r->requests) || r->relocation != NULL || r->n_reads > 0)
+    if (!replica_is_quiet(r) || !list_is_empty(&r->waiters->requests) || r->relocation != NULL || r->n_reads > 0)
         return false;
     return tail_count(&r->tail) == 0 || tail_at(&r->tail, tail_count(&r->tail) - 1)->flushed;
 }

@@ -81,6 +81,7 @@ struct replica_shard {
     unsigned n_blocked;      /* replicas whose segment met a full disk: Produce is refused until they got on */
     int blocked_error;       /* of the last of them: -ENOSPC, or what else was short */
     bool low_space;          /* set by the node: little room is left on the disk, Produce is refused */
+    struct list rested;      /* see replica_waiters */
     struct list checkpoints; /* replicas that want one, for the next round */
     struct replica_round round;
     unsigned n_relocations;      /* under way */

@@ -68,6 +68,7 @@ static void state_request_done(struct journal_request *request)
         replica_start_durable(r, request->state.log_start);
     }
     mem_pool_free(r->shard->blocks, s, sizeof(*s));
+    wait_over(r);
     replica_settle(r);
 }
 
@@ -81,7 +82,7 @@ void replica_journal_state(struct replica *r, enum journal_request_kind kind, co
     s->request.state = *state;
     s->request.state.group = r->group;
     s->request.done = state_request_done;
-    list_append(&r->requests, &s->link);
+    list_append(&wait_on(r)->requests, &s->link);
     journal_append(r->shard->journal, &s->request);
 }
 
@@ -89,7 +90,7 @@ void replica_requests_forget(struct replica *r)
 {
     struct list *link;
 
-    while ((link = list_pop(&r->requests)) != NULL)
+    while ((link = list_pop(&r->waiters->requests)) != NULL)
         mem_pool_free(r->shard->blocks, list_entry(link, struct state_request, link), sizeof(struct state_request));
 }
 
@@ -110,7 +111,7 @@ void replica_start_durable(struct replica *r, int64_t offset)
     r->durable_start = MAX(r->durable_start, offset);
     log_set_start(r->log, r->durable_start);
     replica_kept_drop_below(r, r->durable_start);
-    list_foreach_safe (&r->deletes, op, tmp, link) {
+    list_foreach_safe (&r->waiters->deletes, op, tmp, link) {
         if (op->delete_records.offset <= r->durable_start) {
             op->delete_records.ret_low_watermark = r->durable_start;
             replica_finish(r, op, 0, NULL);
@@ -154,7 +155,7 @@ void replica_store_failed(struct replica *r, int err)
     replica_set_blocked(r, true);
     r->shard->blocked_error = err;
     r->retry_ns = r->shard->now_ns + STORE_RETRY_NS;
-    while ((link = list_pop(&r->queries)) != NULL)
+    while ((link = list_pop(&r->waiters->queries)) != NULL)
         replica_finish(r, list_entry(link, struct replica_op, link), KAFKA_E_KAFKA_STORAGE_ERROR, NULL);
 }
 
@@ -279,7 +280,7 @@ void replica_store_kick(struct replica *r)
 static bool store_is_urgent(const struct replica *r)
 {
     return r->unstored_bytes >= STORE_BATCH_BYTES || r->checkpoint_wanted > log_end(r->log).index ||
-           !list_is_empty(&r->queries) || replica_shard_is_pressed(r->shard);
+           !list_is_empty(&r->waiters->queries) || replica_shard_is_pressed(r->shard);
 }
 
 static void list_dirty(struct replica *r)
@@ -341,6 +342,7 @@ uint64_t replica_shard_poll(struct replica_shard *shard)
     next = replica_recycle_poll(shard);
     due = poll_dirty(shard);
     replica_round_poll(shard);
+    wait_poll(shard);
     return MIN(next, due);
 }
 

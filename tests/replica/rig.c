@@ -168,6 +168,7 @@ static void shard_init(struct rig *r)
     list_init(&r->shard.kept);
     replica_shard_set_read_budget(&r->shard, r->read_budget, 1);
     replica_shard_set_budget(&r->shard, r->write_budget, 1);
+    list_init(&r->shard.rested);
     list_init(&r->shard.checkpoints);
     list_init(&r->shard.round.members);
     r->fatal_error = 0;

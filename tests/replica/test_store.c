@@ -23,6 +23,23 @@ START_TEST(entries_go_to_segments_by_themselves)
 }
 END_TEST
 
+/* Nor do they keep lists of who waits. */
+START_TEST(lists_of_waiters_go_when_nobody_waits)
+{
+    struct rig *r = rig_new(3, 2);
+    struct replica *busy;
+
+    rig_start_ok(r);
+    busy = r->groups[0].replica;
+    ck_assert_ptr_eq(busy->waiters, r->groups[1].replica->waiters); /* everybody's */
+    rig_produce(r, 0, 1, 100);
+    ck_assert_ptr_ne(busy->waiters, r->groups[1].replica->waiters); /* its term is on the way to the journal */
+    rig_run(r, 200 * MS);
+    ck_assert_ptr_eq(busy->waiters, r->groups[1].replica->waiters);
+    rig_free(r);
+}
+END_TEST
+
 /* Slots and jobs are those of the time before. */
 START_TEST(a_steady_load_uses_its_blocks_again)
 {
@@ -243,6 +260,7 @@ Suite *store_suite(void)
 
     suite_add(s, replay_keeps_memory_bounded);
     suite_add(s, entries_go_to_segments_by_themselves);
+    suite_add(s, lists_of_waiters_go_when_nobody_waits);
     suite_add(s, a_steady_load_uses_its_blocks_again);
     suite_add(s, an_idle_shard_sleeps);
     suite_add(s, nobody_starves);
