@@ -38,7 +38,17 @@
     X(START_NOT_DURABLE, "replica: segments below a log start go before it is journalled") \
     X(FILES_BEFORE_FORGET, "replica: the files of a deleted group go before the journal has forgotten it") \
     X(PRODUCERS_NOT_RESTORED, "replica: the producer state of a snapshot isn't read") \
-    X(DELETE_TOLD_EARLY, "replica: DeleteRecords is answered when the new log start is proposed")
+    X(DELETE_TOLD_EARLY, "replica: DeleteRecords is answered when the new log start is proposed") \
+    X(RAFT_OLD_TERM_COUNTED, "raft: entries of earlier terms are committed by counting") \
+    X(RAFT_UNFLUSHED_COUNTED, "raft: a leader counts itself before its flush") \
+    X(RAFT_ACK_UNFLUSHED, "raft: a follower acknowledges what it hasn't flushed") \
+    X(RAFT_VOTE_NOT_DURABLE, "raft: a vote is given before it is durable") \
+    X(RAFT_VOTE_FOR_SHORTER_LOG, "raft: a vote looks at the last term alone") \
+    X(RAFT_STALE_COMPLETION, "raft: a completion from before a truncation counts") \
+    X(RAFT_JOINT_HALF_ASKED, "raft: in a joint configuration the new half decides alone") \
+    X(RAFT_CONFIG_NOT_REVERTED, "raft: a truncation leaves the configuration that it cut in force") \
+    X(RAFT_REMOVED_TOO_EARLY, "raft: a node that an uncommitted configuration removes doesn't campaign") \
+    X(RAFT_READ_WITHOUT_ROUND, "raft: a leader answers reads without asking the others")
 
 enum gq_bug {
     GQ_BUG_NONE,

@@ -19,7 +19,8 @@
     X(TXN, 1500, "transaction") \
     X(WIRE, 1600, "wire") \
     X(CONFIG, 1700, "configuration") \
-    X(NODE, 1800, "node")
+    X(NODE, 1800, "node") \
+    X(RAFT, 1900, "raft")
 
 #define ERROR_BLOCK_SIZE 100
 

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <assert.h>
+
+#include "raft/internal.h"
+
+static_assert(sizeof(struct raft) + 3 * sizeof(struct raft_member) + 2 * sizeof(struct raft_run) <= 512, "idle group");
+
+struct raft *raft_new(const struct raft_limits *limits, const struct raft_ops *ops, void *ctx,
+                      const struct raft_start *start)
+{
+    struct raft *raft = xcalloc(1, sizeof(*raft));
+
+    gq_assert(limits->inflight_messages >= 1 && limits->inflight_messages <= RAFT_WINDOW);
+    gq_assert(limits->election_timeout > 0 && limits->heartbeat_interval > 0);
+    raft->limits = limits;
+    raft->ops = ops;
+    raft->ctx = ctx;
+    raft->id = start->id;
+    raft->seed = start->seed;
+    raft->now = start->now;
+    raft->role = RAFT_FOLLOWER;
+    raft->leader = raft->transferee = RAFT_NONE;
+    raft->term = raft->durable_term = start->term;
+    raft->vote = raft->durable_vote = start->vote;
+    raft->no_vote = start->no_vote;
+    raft->no_lead = start->no_lead || start->no_vote;
+    raft_log_init(&raft->log, start);
+    gq_assert(raft_log_last_term(&raft->log) <= raft->term);
+    raft->commit = MAX(start->commit, start->start_index);
+    gq_assert(raft->commit <= raft->log.last);
+    raft->matched = raft->commit;
+    raft_config_set(raft, start->config, start->config_index);
+    if (start->config_index > raft->commit && start->previous != NULL) {
+        raft->previous = xcalloc(1, sizeof(*raft->previous));
+        raft->previous->index = start->previous_index;
+        raft->previous->config = *start->previous;
+    }
+    raft_arm_election(raft);
+    return raft;
+}
+
+void raft_free(struct raft *raft)
+{
+    if (raft == NULL)
+        return;
+    raft_log_fini(&raft->log);
+    free(raft->members);
+    free(raft->previous);
+    free(raft);
+}
+
+struct raft_member *raft_member(struct raft *raft, int32_t id)
+{
+    for (uint8_t i = 0; i < raft->n_members; i++)
+        if (raft->members[i].id == id)
+            return &raft->members[i];
+    return NULL;
+}
+
+/* Steele, Lea, Flood: splitmix64. */
+uint64_t raft_draw(struct raft *raft, uint64_t n)
+{
+    uint64_t z = raft->seed += 0x9e3779b97f4a7c15;
+
+    if (n == 0)
+        return 0;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return (z ^ (z >> 31)) % n;
+}
+
+uint32_t raft_entry_size(struct raft *raft, uint64_t index)
+{
+    return index == raft->noop_index ? RAFT_NOOP_SIZE : raft->ops->entry_size(raft->ctx, index);
+}
+
+enum raft_role raft_role(const struct raft *raft)
+{
+    return raft->role;
+}
+
+int32_t raft_leader(const struct raft *raft)
+{
+    return raft->leader;
+}
+
+uint64_t raft_term(const struct raft *raft)
+{
+    return raft->term;
+}
+
+int32_t raft_vote(const struct raft *raft)
+{
+    return raft->vote;
+}
+
+uint64_t raft_start_index(const struct raft *raft)
+{
+    return raft->log.start;
+}
+
+uint64_t raft_last_index(const struct raft *raft)
+{
+    return raft->log.last;
+}
+
+uint64_t raft_flushed_index(const struct raft *raft)
+{
+    return raft->log.flushed;
+}
+
+uint64_t raft_commit_index(const struct raft *raft)
+{
+    return raft->commit;
+}
+
+uint64_t raft_term_at(const struct raft *raft, uint64_t index)
+{
+    return raft_log_term(&raft->log, index);
+}
+
+uint64_t raft_uncommitted_bytes(const struct raft *raft)
+{
+    return raft->uncommitted_bytes;
+}
+
+uint64_t raft_next_tick(const struct raft *raft)
+{
+    if (raft->role != RAFT_LEADER)
+        return raft->deadline;
+    return MIN(MIN(raft->deadline, raft->heartbeat_at),
+               raft->transferee == RAFT_NONE ? UINT64_MAX : raft->transfer_deadline);
+}
+
+size_t raft_memory(const struct raft *raft)
+{
+    return sizeof(*raft) + raft->n_members * sizeof(*raft->members) + raft->log.capacity * sizeof(*raft->log.runs) +
+           (raft->previous != NULL ? sizeof(*raft->previous) : 0);
+}
+
+bool raft_progress(const struct raft *raft, uint32_t i, struct raft_progress *ret_progress)
+{
+    const struct raft_member *m = &raft->members[i];
+
+    if (i >= raft->n_members)
+        return false;
+    *ret_progress = (struct raft_progress){
+        .id = m->id,
+        .roles = m->roles,
+        .state = m->state,
+        .match = m->match,
+        .next = m->next,
+        .inflight_messages = m->count,
+        .inflight_bytes = m->inflight_bytes,
+        .settled = m->settled,
+    };
+    return true;
+}

@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "support/suite.h"
+
+Suite *raft_random_suite(void);
