@@ -154,6 +154,7 @@ void cluster_step(struct cluster *c, int32_t id, const struct raft_event *event,
     if (event->kind == RAFT_RECEIVE && c->update.append_first != 0 && entries != NULL)
         entries += c->update.append_first - event->message->index - 1;
     take_effects(c, n, entries);
+    story_update(c, n);
     check_update(c, n);
 }
 

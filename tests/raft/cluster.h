@@ -95,6 +95,7 @@ struct cluster {
     struct raft_update update;
     uint64_t n_events, n_elections, n_reads, n_configs, n_images, n_transfers, n_truncations;
     FILE *story; /* what happens, for traces; or NULL */
+    bool quiet;  /* the story leaves out the messages */
     char failure[256];
 };
 
@@ -126,6 +127,12 @@ void disk_restart(struct node *n);
 void check_update(struct cluster *c, struct node *n);
 void check_message(struct cluster *c, const struct raft_message *m);
 void check_logs(struct cluster *c);
+
+/* story.c; fate: what becomes of the message */
+void story_message(struct cluster *c, const struct packet *p, const char *fate);
+void story_update(struct cluster *c, const struct node *n);
+void story_show(struct cluster *c, int32_t id);
+void story_progress(struct cluster *c, int32_t id);
 
 /* schedule.c: one random run. What a schedule may do beside elections, proposals, crashes and a bad network. */
 enum {

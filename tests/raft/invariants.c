@@ -85,7 +85,7 @@ static void check_commit(struct cluster *c, struct node *n)
     }
     n->commit = MAX(n->commit, commit);
     /* Now and then a checkpoint: what is committed and on the disk is remembered. */
-    if (rand_chance(&c->rand, 1, 16)) {
+    if (c->story == NULL && rand_chance(&c->rand, 1, 16)) {
         uint64_t stored = MIN(n->commit, MIN(n->disk.last, raft_flushed_index(n->raft)));
 
         n->stored_commit = MAX(n->stored_commit, stored);

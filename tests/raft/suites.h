@@ -3,4 +3,5 @@
 
 #include "support/suite.h"
 
+Suite *raft_log_suite(void);
 Suite *raft_random_suite(void);

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "raft/internal.h"
+#include "raft/suites.h"
+
+/* Terms 1 1 1 3 3 7 at 1 .. 6. */
+static void make_log(struct raft_log *log)
+{
+    static const struct raft_run runs[] = { { 1, 1 }, { 4, 3 }, { 6, 7 } };
+
+    raft_log_init(log, &(struct raft_start){ .last_index = 6, .runs = runs, .n_runs = ARRAY_SIZE(runs) });
+}
+
+START_TEST(terms_are_known_from_start_to_last)
+{
+    static const uint64_t terms[] = { 0, 1, 1, 1, 3, 3, 7, 0 };
+    struct raft_log log;
+
+    make_log(&log);
+    for (uint64_t i = 0; i < ARRAY_SIZE(terms); i++)
+        ck_assert_uint_eq(raft_log_term(&log, i), terms[i]);
+    ck_assert_uint_eq(raft_log_last_term(&log), 7);
+    raft_log_append(&log, 7);
+    raft_log_append(&log, 8);
+    ck_assert_uint_eq(raft_log_term(&log, 7), 7);
+    ck_assert_uint_eq(raft_log_term(&log, 8), 8);
+    raft_log_fini(&log);
+}
+END_TEST
+
+START_TEST(a_hint_skips_whole_terms)
+{
+    struct raft_log log;
+
+    make_log(&log);
+    ck_assert_uint_eq(raft_log_find(&log, 6, 7), 6);
+    ck_assert_uint_eq(raft_log_find(&log, 6, 6), 5);
+    ck_assert_uint_eq(raft_log_find(&log, 6, 2), 3);
+    ck_assert_uint_eq(raft_log_find(&log, 100, 3), 5);
+    ck_assert_uint_eq(raft_log_find(&log, 2, 3), 2);
+    ck_assert_uint_eq(raft_log_find(&log, 6, 0), 0);
+    raft_log_compact(&log, 4);
+    ck_assert_uint_eq(raft_log_find(&log, 6, 2), 4);
+    raft_log_fini(&log);
+}
+END_TEST
+
+START_TEST(a_cut_takes_back_what_was_flushed)
+{
+    struct raft_log log;
+    uint32_t epoch;
+
+    make_log(&log);
+    epoch = log.epoch;
+    raft_log_truncate(&log, 5);
+    ck_assert_uint_eq(log.last, 4);
+    ck_assert_uint_eq(log.flushed, 4);
+    ck_assert_uint_ne(log.epoch, epoch);
+    ck_assert_uint_eq(raft_log_last_term(&log), 3);
+    raft_log_truncate(&log, 1);
+    ck_assert_uint_eq(raft_log_last_term(&log), 0);
+    raft_log_append(&log, 2);
+    ck_assert_uint_eq(raft_log_term(&log, 1), 2);
+    raft_log_fini(&log);
+}
+END_TEST
+
+START_TEST(compaction_keeps_the_term_at_the_start)
+{
+    for (uint64_t start = 0; start <= 6; start++) {
+        struct raft_log log;
+        uint64_t terms[] = { 0, 1, 1, 1, 3, 3, 7 };
+
+        make_log(&log);
+        raft_log_compact(&log, start);
+        for (uint64_t i = 0; i <= 6; i++)
+            ck_assert_uint_eq(raft_log_term(&log, i), i < start ? 0 : terms[i]);
+        raft_log_append(&log, 9);
+        ck_assert_uint_eq(raft_log_term(&log, 7), 9);
+        raft_log_fini(&log);
+    }
+}
+END_TEST
+
+static uint32_t entry_size(void *ctx, uint64_t index)
+{
+    (void)ctx;
+    (void)index;
+    return 10;
+}
+
+static struct raft_update update;
+
+static void step(struct raft *raft, struct raft_event event)
+{
+    raft_step(raft, &event, &update);
+}
+
+/* The same term and index twice: only the epoch tells the first write from the second. */
+START_TEST(a_completion_of_an_earlier_epoch_is_dropped)
+{
+    static const struct raft_limits limits = { 100, 20, 10, 1000, 4, 1000, 1000 };
+    static const struct raft_ops ops = { .entry_size = entry_size };
+    struct raft_config config = { 3, { { 1, RAFT_VOTER }, { 2, RAFT_VOTER }, { 3, RAFT_VOTER } } };
+    struct raft *raft =
+        raft_new(&limits, &ops, NULL, &(struct raft_start){ .id = 1, .term = 4, .vote = RAFT_NONE, .config = &config });
+    struct raft_entry a = { .term = 2, .size = 10 }, b = { .term = 3, .size = 10 };
+    struct raft_message m = { .kind = RAFT_APPEND, .from = 2, .to = 1, .term = 4, .n_entries = 1, .entries = &a };
+    uint32_t first;
+
+    ck_assert_uint_le(raft_memory(raft), 512);
+    step(raft, (struct raft_event){ .kind = RAFT_RECEIVE, .message = &m });
+    ck_assert_uint_eq(update.append_first, 1);
+    ck_assert_uint_eq(update.append_term, 2);
+    first = update.epoch;
+    /* Leaders of later terms replace it, and bring it back. */
+    m.from = 3;
+    m.term = 5;
+    m.entries = &b;
+    step(raft, (struct raft_event){ .kind = RAFT_RECEIVE, .message = &m });
+    ck_assert_uint_eq(update.truncate_from, 1);
+    m.from = 2;
+    m.term = 6;
+    m.entries = &a;
+    step(raft, (struct raft_event){ .kind = RAFT_RECEIVE, .message = &m });
+    ck_assert_uint_eq(update.truncate_from, 1);
+    step(raft, (struct raft_event){ .kind = RAFT_STATE_FLUSHED, .term = 6, .vote = RAFT_NONE });
+    step(raft, (struct raft_event){ .kind = RAFT_LOG_FLUSHED, .index = 1, .term = 2, .epoch = first });
+    ck_assert_uint_eq(raft_flushed_index(raft), 0);
+    ck_assert_uint_eq(update.n_messages, 0);
+    step(raft, (struct raft_event){ .kind = RAFT_LOG_FLUSHED, .index = 1, .term = 2, .epoch = first + 2 });
+    ck_assert_uint_eq(raft_flushed_index(raft), 1);
+    ck_assert_uint_eq(update.n_messages, 1);
+    ck_assert_uint_eq(update.messages[0].index, 1);
+    raft_free(raft);
+}
+END_TEST
+
+static uint64_t session;
+
+static uint64_t heard(void *ctx, int32_t peer)
+{
+    (void)ctx;
+    (void)peer;
+    return session;
+}
+
+/* A follower in a session campaigns only when the session falls silent, and has one tick per timeout. */
+START_TEST(a_session_speaks_for_a_quiet_leader)
+{
+    static const struct raft_limits limits = { 100, 20, 10, 1000, 4, 1000, 1000 };
+    static const struct raft_ops ops = { .entry_size = entry_size, .heard = heard };
+    struct raft_config config = { 3, { { 1, RAFT_VOTER }, { 2, RAFT_VOTER }, { 3, RAFT_VOTER } } };
+    struct raft *raft =
+        raft_new(&limits, &ops, NULL, &(struct raft_start){ .id = 1, .term = 4, .vote = RAFT_NONE, .config = &config });
+    struct raft_message m = { .kind = RAFT_HEARTBEAT, .from = 2, .to = 1, .term = 4 };
+    unsigned n_ticks = 0;
+    uint64_t now;
+
+    step(raft, (struct raft_event){ .kind = RAFT_RECEIVE, .message = &m });
+    for (now = 0; now < 10000; now++) {
+        session = now;
+        if (raft_next_tick(raft) > now)
+            continue;
+        n_ticks++;
+        step(raft, (struct raft_event){ .kind = RAFT_TICK, .now = now });
+        ck_assert_int_eq(raft_leader(raft), 2);
+        ck_assert_uint_eq(update.n_messages, 0);
+    }
+    ck_assert_uint_le(n_ticks, 100);
+    step(raft, (struct raft_event){ .kind = RAFT_TICK, .now = now + 200 });
+    ck_assert_int_eq(raft_role(raft), RAFT_PRE_CANDIDATE);
+    raft_free(raft);
+}
+END_TEST
+
+Suite *raft_log_suite(void)
+{
+    Suite *s = suite_create("raft_log");
+
+    suite_add(s, terms_are_known_from_start_to_last);
+    suite_add(s, a_hint_skips_whole_terms);
+    suite_add(s, a_cut_takes_back_what_was_flushed);
+    suite_add(s, compaction_keeps_the_term_at_the_start);
+    suite_add(s, a_completion_of_an_earlier_epoch_is_dropped);
+    suite_add(s, a_session_speaks_for_a_quiet_leader);
+    return s;
+}
