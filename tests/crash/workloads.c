@@ -169,11 +169,11 @@ static uint64_t relocated_bytes(const struct rig *r)
     return s.relocated_bytes;
 }
 
-/* Three files, and the last has room for one more entry and a part of the copies of those in the first. */
+/* Four files, and the last has room for one more entry and a part of the copies of those in the first. */
 static void relocation_configure(struct rig *r)
 {
     r->limits.segment_bytes = 64 << 10;
-    r->journal_config.size_bytes = 320 << 10;
+    r->journal_config.size_bytes = 448 << 10;
     r->journal_config.file_size_bytes = 64 << 10;
 }
 
@@ -182,7 +182,7 @@ static void relocation_before(struct rig *r)
     for (int i = 0; i < 3; i++)
         produce_idempotent(r, 1, i, 5000);
     pause_ms(r, 1);
-    fill(r, 13, 6000);
+    fill(r, 19, 6000);
     pause_ms(r, 200);
     checkpoint(r, 0);
     pause_ms(r, 200);
