@@ -20,7 +20,7 @@ START_TEST(module_codes_name_their_module)
     ck_assert_str_eq(error_text(ERROR_BASE_JOURNAL + 2), "journal error 1002");
     ck_assert_str_eq(error_text(1099), "journal error 1099");
     ck_assert_str_eq(error_text(ERROR_BASE_LOG), "log error 1100");
-    ck_assert_str_eq(error_text(ERROR_BASE_NODE + 99), "node error 1899");
+    ck_assert_str_eq(error_text(ERROR_BASE_RAFT + 99), "raft error 1999");
 }
 END_TEST
 
@@ -28,7 +28,7 @@ START_TEST(others_fall_back_to_the_number)
 {
     ck_assert_str_eq(error_text(ENOSPC), "error 28"); /* positive: no errno */
     ck_assert_str_eq(error_text(999), "error 999");
-    ck_assert_str_eq(error_text(1900), "error 1900");
+    ck_assert_str_eq(error_text(2000), "error 2000");
     ck_assert_str_eq(error_text(-4000), "error -4000");
     ck_assert_str_eq(error_text(INT_MIN), "error -2147483648");
     ck_assert_str_eq(error_text(INT_MAX), "error 2147483647");
