@@ -17,7 +17,7 @@ count_check() {
     local trs log line passed=0 failed=0 skipped=0 p f
     while IFS= read -r trs; do
         log=${trs%.trs}.log
-        line=$(grep -E "$COUNT_LINE" "$log" | tail -n 1 | sed 's/^[^ ]*: //')
+        line=$(grep -aE "$COUNT_LINE" "$log" | tail -n 1 | sed 's/^[^ ]*: //') || true
         read -r p _ f _ <<<"${line:-0 passed, 0 failed}"
         if grep -q '^:test-result: SKIP' "$trs"; then
             echo "SKIP $log"

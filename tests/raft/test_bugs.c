@@ -87,6 +87,6 @@ int main(int argc, char **argv)
         else
             n_failed++;
     }
-    printf("raft bugs: %u passed, %u failed\n", n_passed, n_failed);
+    printf("raft-bugs: %u passed, %u failed\n", n_passed, n_failed);
     return n_failed == 0 && n_passed > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

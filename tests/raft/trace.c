@@ -384,6 +384,6 @@ int main(int argc, char **argv)
         free(names[i]);
     }
     free(names);
-    printf("raft traces: %u passed, %u failed\n", n_passed, n_failed);
+    printf("raft-traces: %u passed, %u failed\n", n_passed, n_failed);
     return n_failed == 0 && n_passed > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
