@@ -10,6 +10,7 @@
 #define ALLOCATE_FROM (64u << 10)
 #define ALLOCATE_MAX (4u << 20)
 #define WRITE_BACK_STRIDE (UINT64_C(1) << 20)
+#define PHASE_ALIGN 4096
 
 /* The part of a job that goes to one segment. */
 struct piece {
@@ -209,10 +210,17 @@ static int piece_open(const struct log *l, struct append_op *op, struct piece *p
     return disk_open(l->disk, path, DISK_WRITE | (create ? DISK_CREATE : 0), &p->files[part]);
 }
 
-/* Strides that are full begin their way to the medium now, so that a sync has little to wait for. */
-static void write_back_strides(struct disk_file *f, uint64_t position, uint64_t end)
+static uint64_t stride_end(uint64_t position, uint64_t phase)
 {
-    uint64_t from = position - position % WRITE_BACK_STRIDE, to = end - end % WRITE_BACK_STRIDE;
+    return position < phase ? 0 : position - (position - phase) % WRITE_BACK_STRIDE;
+}
+
+/* Strides that are full begin their way to the medium now, so that a sync has little to wait for. Partitions that are
+ * written alike have theirs at different places, or all of them would get in the journal's way at once. */
+static void write_back_strides(const struct log *l, struct disk_file *f, uint64_t position, uint64_t end)
+{
+    uint64_t phase = crc32c(0, l->dir, strlen(l->dir)) % WRITE_BACK_STRIDE & ~(uint64_t)(PHASE_ALIGN - 1);
+    uint64_t from = stride_end(position, phase), to = stride_end(end, phase);
 
     if (to > from)
         disk_write_back(f, from, to - from);
@@ -236,7 +244,7 @@ static int piece_write(const struct log *l, struct append_op *op, struct piece *
         r = disk_pwritev(p->files[part], iov, n_iov, position);
     }
     if (r == 0)
-        write_back_strides(p->files[part], position, end);
+        write_back_strides(l, p->files[part], position, end);
     return r;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <signal.h>
+#include <stdio.h>
 
 #include "log/fixture.h"
 #include "log/suites.h"
@@ -308,6 +309,53 @@ START_TEST(an_index_can_not_be_skipped)
 }
 END_TEST
 
+/* Bytes that a log of this directory has taken when the first of them are sent to the medium. */
+static size_t bytes_before_write_back(const char *dir)
+{
+    const size_t step = 32u << 10;
+    uint64_t before;
+    size_t n = 0, at_first = 0;
+    struct fx fx;
+
+    fx_init(&fx, NULL);
+    fx_close(&fx);
+    fx.config.dir = dir;
+    fx.config.segment_bytes = 64u << 20;
+    fx_reopen(&fx);
+    before = sim_disk_calls(fx.disk, SIM_DISK_WRITE_BACK);
+    for (; n < 4u << 20; n += step) {
+        fx_add(&fx, .n_records = 1, .value_size = step - 200);
+        ck_assert_int_eq(fx_append(&fx, 0), 0);
+        if (at_first == 0 && sim_disk_calls(fx.disk, SIM_DISK_WRITE_BACK) > before)
+            at_first = n;
+    }
+    ck_assert_uint_ge(sim_disk_calls(fx.disk, SIM_DISK_WRITE_BACK) - before, 3);
+    ck_assert_uint_le(sim_disk_calls(fx.disk, SIM_DISK_WRITE_BACK) - before, 5);
+    fx_check(&fx);
+    fx_fini(&fx);
+    return at_first;
+}
+
+/* Each MiB goes on its way when it is full, and of logs that grow alike not all at the same time. */
+START_TEST(logs_are_written_back_in_turns)
+{
+    size_t early = 0, late = 0;
+
+    for (int i = 0; i < 16; i++) {
+        char dir[32];
+        size_t n;
+
+        snprintf(dir, sizeof(dir), "topics/t/%d", i);
+        n = bytes_before_write_back(dir);
+        ck_assert_uint_le(n, 1u << 20);
+        early += n < 512u << 10;
+        late += n >= 512u << 10;
+    }
+    ck_assert_uint_ge(early, 4);
+    ck_assert_uint_ge(late, 4);
+}
+END_TEST
+
 Suite *append_suite(void)
 {
     Suite *s = suite_create("append");
@@ -325,6 +373,7 @@ Suite *append_suite(void)
     suite_add(s, a_full_disk_can_be_retried);
     suite_add(s, a_disk_without_space_takes_up_again);
     suite_add(s, a_sealed_segment_gives_back_room);
+    suite_add(s, logs_are_written_back_in_turns);
     suite_add(s, batches_that_contradict_their_entry_are_refused);
     suite_add_dying(s, an_index_can_not_be_skipped, SIGABRT);
     return s;
