@@ -35,6 +35,7 @@ count_check() {
 check_in() {
     local dir programs=() status=0
     dir=$(tree_dir "$1")
+    [ -d "$dir" ] || build_tree "$1"
     find "$dir" -name '*.trs' -delete
     if [ -n "$PATTERN" ]; then
         # shellcheck disable=SC2016
