@@ -16,3 +16,9 @@ uint32_t crc32c_portable(uint32_t crc, const void *data, size_t size);
 /* CRC of A and B joined from crc(A), crc(B) and the length of B. */
 uint32_t crc32c_combine(uint32_t crc_a, uint32_t crc_b, uint64_t size_b);
 uint32_t crc32c_combine_portable(uint32_t crc_a, uint32_t crc_b, uint64_t size_b);
+
+/* CRC of B from crc(A and B joined), crc(A) and the length of B: combine() the other way round. */
+static inline uint32_t crc32c_behind(uint32_t crc_ab, uint32_t crc_a, uint64_t size_b)
+{
+    return crc_ab ^ crc32c_combine(crc_a, 0, size_b);
+}

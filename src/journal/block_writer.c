@@ -183,29 +183,29 @@ static bool is_direct(struct slice data, size_t before)
            ((uintptr_t)data.data | before) % JOURNAL_RECORD_ALIGN == 0;
 }
 
-/* CRC of the bytes behind the first ones of a whole. */
-static uint32_t crc_behind(uint32_t crc_whole, uint32_t crc_first, uint64_t size_behind)
+/* Pages of others' memory. Their CRC is still to be counted. */
+static void add_piece(struct journal_block_writer *w, const uint8_t *data, size_t size)
 {
-    return crc_whole ^ crc32c_combine(crc_first, 0, size_behind);
-}
-
-/* Pages of others' memory, behind which `rest` bytes of the same piece come. Counts their CRC into the block's, and out
- * of *crc, which is that of all that is left of the piece. */
-static void add_pages(struct journal_block_writer *w, const uint8_t *data, size_t size, size_t rest, uint32_t *crc)
-{
-    uint32_t part;
-
     hash_staged(w);
     end_run(w);
     w->pieces[w->n_pieces++] = (struct iovec){ (void *)data, size };
     w->used += size;
+}
+
+/* Pages behind which `rest` bytes of the same data come. Counts their CRC into the block's, and out of *crc, which is
+ * that of all that is left of the data. */
+static void add_pages(struct journal_block_writer *w, const uint8_t *data, size_t size, size_t rest, uint32_t *crc)
+{
+    uint32_t part;
+
+    add_piece(w, data, size);
     if (crc == NULL) {
         w->crc = crc32c(w->crc, data, size);
         return;
     }
     part = crc32c(0, data, size);
     w->crc = crc32c_combine(w->crc, part, size);
-    *crc = crc_behind(*crc, part, rest);
+    *crc = crc32c_behind(*crc, part, rest);
 }
 
 /* The last pages of a piece and what is behind them, if all of it fits in the block: its CRC is known. */
@@ -215,10 +215,7 @@ static bool add_last_pages(struct journal_block_writer *w, struct slice data, si
 
     if (block_end(w) + data.size > JOURNAL_BLOCK_MAX || w->staged + tail > w->staging->capacity)
         return false;
-    hash_staged(w);
-    end_run(w);
-    w->pieces[w->n_pieces++] = (struct iovec){ (void *)data.data, whole };
-    w->used += whole;
+    add_piece(w, data.data, whole);
     put(w, data.data + whole, tail);
     w->hashed = w->staged;
     w->crc = crc32c_combine(w->crc, crc, data.size);
@@ -234,7 +231,7 @@ static void put_direct(struct journal_block_writer *w, struct slice data, uint32
 
     put(w, data.data, head);
     if (crc != NULL)
-        *crc = crc_behind(*crc, crc32c(0, data.data, head), data.size - head);
+        *crc = crc32c_behind(*crc, crc32c(0, data.data, head), data.size - head);
     data.data += head;
     data.size -= head;
     while (whole > 0) {

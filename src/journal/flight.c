@@ -58,7 +58,7 @@ static void write_one(struct journal_block_writer *w, enum journal_record_kind k
 /* Of the envelope's second piece, which the checksum of all of it gives without a look at it. */
 static uint32_t second_crc(const struct journal_request *r)
 {
-    return r->checksum ^ crc32c_combine(crc32c(0, r->data[0].data, r->data[0].size), 0, r->data[1].size);
+    return crc32c_behind(r->checksum, crc32c(0, r->data[0].data, r->data[0].size), r->data[1].size);
 }
 
 static void write_entry(struct journal_block_writer *w, const struct journal_request *r)

@@ -139,7 +139,7 @@ static uint32_t batches_crc(const struct log_append_entry *entry, const struct e
 
     if (e->batches.size == 0)
         return 0;
-    return entry->checksum ^ crc32c_combine(crc32c(0, entry->data, head), 0, e->batches.size);
+    return crc32c_behind(entry->checksum, crc32c(0, entry->data, head), e->batches.size);
 }
 
 static int make_record(const struct log_append_entry *entry, const struct entry *e, struct segment_end *end,
