@@ -165,6 +165,8 @@ void journal_flight_run(struct lane_work *work);
 void journal_flush(struct journal *j);
 /* Submits the keeper's next step when there is one and it is free. */
 void journal_keep(struct journal *j);
+/* The file that the keeper made. NULL: it couldn't, space_error tells why, and a spare that it took is one again. */
+struct journal_file *journal_made_file(struct journal *j);
 /* start.c: the file that a start begins with, in three steps: what it will be, set aside in the keeper; making it,
  * blocking; and what came of it, in keeper.error and space_error. */
 void journal_first_prepare(struct journal *j);

@@ -152,7 +152,7 @@ static void reserve_done(struct journal *j)
         j->reserve = s;
 }
 
-static void prepare_done(struct journal *j)
+struct journal_file *journal_made_file(struct journal *j)
 {
     struct journal_keeper *k = &j->keeper;
     struct journal_spare *s = TAKE_PTR(k->spare);
@@ -163,12 +163,20 @@ static void prepare_done(struct journal *j)
         if (s != NULL)
             list_append(&j->spares, &s->link);
         journal_file_free(f);
-        return;
+        return NULL;
     }
     free(s);
     f->header = k->make.header;
     f->io = k->make.io;
-    j->next = f;
+    return f;
+}
+
+static void prepare_done(struct journal *j)
+{
+    struct journal_file *f = journal_made_file(j);
+
+    if (f != NULL)
+        j->next = f;
 }
 
 static void keeper_done(struct lane_work *work)

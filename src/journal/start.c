@@ -190,20 +190,11 @@ void journal_first_run(struct journal *j)
 void journal_first_done(struct journal *j)
 {
     struct journal_keeper *k = &j->keeper;
-    struct journal_spare *s = TAKE_PTR(k->spare);
-    struct journal_file *f = TAKE_PTR(k->file);
+    struct journal_file *f = journal_made_file(j);
 
     journal_bytes_fini(&k->head);
-    j->space_error = k->error;
-    if (k->error != 0) {
-        if (s != NULL)
-            list_append(&j->spares, &s->link);
-        journal_file_free(f);
+    if (f == NULL)
         return;
-    }
-    free(s);
-    f->header = k->make.header;
-    f->io = k->make.io;
     f->end = k->make.end;
     f->table_lsn = j->flushed_lsn = j->known_lsn = f->header.flushed_lsn;
     list_append(&j->files, &f->link);
