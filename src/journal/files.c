@@ -101,20 +101,24 @@ int journal_dir_make(const struct journal_dir *d)
     return make_one(d->disk, path);
 }
 
-static int fill_with_zeros(struct disk_file *io, uint64_t size)
+static int allocate(struct disk_file *io, uint64_t size)
 {
-    static const uint8_t zeros[ZEROS_SIZE] __attribute__((aligned(DISK_ALIGN)));
     int r = disk_allocate(io, 0, size);
 
-    if (r < 0 && r != -EOPNOTSUPP)
-        return r;
-    for (uint64_t at = 0; at < size;) {
+    return r == -EOPNOTSUPP ? 0 : r;
+}
+
+static int write_zeros(struct disk_file *io, uint64_t at, uint64_t to)
+{
+    static const uint8_t zeros[ZEROS_SIZE] __attribute__((aligned(DISK_ALIGN)));
+
+    while (at < to) {
         struct iovec iov[ZEROS_PER_WRITE];
         uint64_t n = 0;
-        int i;
+        int i, r;
 
-        for (i = 0; i < ZEROS_PER_WRITE && at + n < size; i++) {
-            iov[i] = (struct iovec){ (void *)zeros, MIN(ZEROS_SIZE, size - at - n) };
+        for (i = 0; i < ZEROS_PER_WRITE && at + n < to; i++) {
+            iov[i] = (struct iovec){ (void *)zeros, MIN(ZEROS_SIZE, to - at - n) };
             n += iov[i].iov_len;
         }
         r = disk_pwritev(io, iov, i, at);
@@ -125,6 +129,45 @@ static int fill_with_zeros(struct disk_file *io, uint64_t size)
         at += n;
     }
     return 0;
+}
+
+static int fill_with_zeros(struct disk_file *io, uint64_t size)
+{
+    int r = allocate(io, size);
+
+    return r < 0 ? r : write_zeros(io, 0, size);
+}
+
+static int start_blank(const struct journal_dir *d, struct journal_blank *b)
+{
+    _cleanup_(freep) char *path = journal_path(d, b->generation, JOURNAL_NAME_NEW);
+    int r = disk_open(d->disk, path, DISK_WRITE | DISK_DIRECT | DISK_CREATE, &b->io);
+
+    return r < 0 ? r : allocate(b->io, b->size);
+}
+
+int journal_blank_fill(const struct journal_dir *d, struct journal_blank *b, uint64_t to, const char **what)
+{
+    int r = 0;
+
+    *what = "filling a journal file with zeros";
+    if (b->io == NULL)
+        r = start_blank(d, b);
+    if (r == 0)
+        r = write_zeros(b->io, b->filled, to);
+    if (r == 0)
+        b->filled = to;
+    else
+        journal_blank_drop(d, b);
+    return r;
+}
+
+void journal_blank_drop(const struct journal_dir *d, struct journal_blank *b)
+{
+    _cleanup_(freep) char *path = journal_path(d, b->generation, JOURNAL_NAME_NEW);
+
+    disk_close(TAKE_PTR(b->io));
+    (void)disk_unlink(d->disk, path);
 }
 
 static int write_header(struct disk_file *io, const struct journal_file_header *h)
@@ -148,7 +191,7 @@ static int write_contents(struct journal_make *m, const char **what)
 
     m->end = JOURNAL_FILE_HEADER_SIZE;
     *what = "filling a journal file with zeros";
-    if (m->spare == 0)
+    if (m->spare == 0 && m->blank == 0)
         r = fill_with_zeros(m->io, h->file_size);
     if (r == 0 && m->head.size > 0) {
         struct journal_block_writer w;
@@ -173,15 +216,15 @@ static int write_contents(struct journal_make *m, const char **what)
 
 int journal_file_make(const struct journal_dir *d, struct journal_make *m, const char **what)
 {
-    uint64_t from_generation = m->spare != 0 ? m->spare : m->header.generation;
+    uint64_t from_generation = m->spare != 0 ? m->spare : m->blank != 0 ? m->blank : m->header.generation;
     _cleanup_(freep) char *from =
         journal_path(d, from_generation, m->spare != 0 ? JOURNAL_NAME_SPARE : JOURNAL_NAME_NEW);
     _cleanup_(freep) char *to = journal_path(d, m->header.generation, JOURNAL_NAME_LIVE);
-    int r;
+    int r = 0;
 
     *what = "opening a new journal file";
-    m->io = NULL;
-    r = disk_open(d->disk, from, DISK_WRITE | DISK_DIRECT | (m->spare == 0 ? DISK_CREATE : 0), &m->io);
+    if (m->blank == 0)
+        r = disk_open(d->disk, from, DISK_WRITE | DISK_DIRECT | (m->spare == 0 ? DISK_CREATE : 0), &m->io);
     if (r < 0)
         return r;
     r = write_contents(m, what);

@@ -58,17 +58,29 @@ bool journal_name_parse(const char *name, uint64_t *ret_generation, enum journal
 /* Makes the directory and its parents. */
 int journal_dir_make(const struct journal_dir *d);
 
-/* How to make a live file of a spare, or of nothing. */
+/* A file that is filled with zeros bit by bit; until it is made a live one its name is that of a new file. */
+struct journal_blank {
+    uint64_t generation; /* in its name */
+    uint64_t size;
+    uint64_t filled;
+    struct disk_file *io; /* NULL until something is filled */
+};
+/* Fills up to a place. Returns 0, or a negative errno with *what set to what was being done; the file is gone then. */
+int journal_blank_fill(const struct journal_dir *d, struct journal_blank *b, uint64_t to, const char **what);
+/* Closes and removes it, if that is possible; what is left is removed at the next start. */
+void journal_blank_drop(const struct journal_dir *d, struct journal_blank *b);
+
+/* How to make a live file of a spare, of a blank that has been filled, or of nothing. */
 struct journal_make {
     struct journal_file_header header;
-    uint64_t spare; /* generation in the name of the spare to use, 0: fill a new file with zeros */
+    uint64_t spare; /* generation in the name of the spare to use, or 0 */
+    uint64_t blank; /* in that of the blank, io is then its; both 0: fill a new file with zeros */
     /* Whole records that are written behind the header before the file gets its name; the header's flushed LSN
      * then says so. May be empty. */
     struct slice head;
     struct journal_staging *staging; /* for head */
-    /* Results. */
     struct disk_file *io;
-    uint64_t end; /* of the blocks with head */
+    uint64_t end; /* result: of the blocks with head */
 };
 /* Returns 0, or a negative errno with *what set to what was being done; a spare that was to be used may then have any
  * contents, but it is still a spare, and a new file is gone if that was possible. */

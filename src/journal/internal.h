@@ -24,6 +24,12 @@
 /* A new file is so many times as large as the one before, up to the full size. */
 #define JOURNAL_GROWTH 8
 
+/* A large next file is filled with zeros while the current one is filled with records up to its half, so that no flush
+ * waits behind many zeros: in writes of at least and at most so many bytes. A small one at once. */
+#define JOURNAL_FILL_AT_ONCE ((uint64_t)8 * 1024 * 1024)
+#define JOURNAL_FILL_MIN ((uint64_t)128 * 1024)
+#define JOURNAL_FILL_MAX ((uint64_t)1024 * 1024)
+
 /* Room for a header, tables, a reserve and something to write. */
 #define JOURNAL_FILE_SIZE_MIN (64 * 1024)
 
@@ -71,7 +77,8 @@ enum journal_keeper_op {
     JOURNAL_KEEP_DROP,    /* a spare goes */
     JOURNAL_KEEP_UNREADY, /* the prepared file is too small: it becomes a spare */
     JOURNAL_KEEP_RESERVE, /* the reserve is made */
-    JOURNAL_KEEP_PREPARE, /* the next file is made */
+    JOURNAL_KEEP_PREPARE, /* the next file is made, of a spare or a filled blank */
+    JOURNAL_KEEP_FILL,    /* zeros for a blank */
 };
 
 /* Makes and retires files, one step at a time, on a worker. */
@@ -85,6 +92,8 @@ struct journal_keeper {
     bool keep;                   /* RETIRE, UNREADY: as a spare */
     unsigned stuck;              /* bits of the ops that found no space, until the next tick */
     struct journal_make make;    /* PREPARE, FIRST */
+    struct journal_blank blank;  /* what becomes the next file; generation 0: there is none */
+    uint64_t fill_to;            /* FILL; 0: the blank is too small and goes */
     struct journal_bytes head;   /* FIRST */
     int error;
     const char *what; /* was being done when it failed */

@@ -52,6 +52,7 @@ void journal_free(struct journal *j)
     journal_file_free(j->next);
     journal_file_free(j->keeper.file);
     free(j->keeper.spare);
+    disk_close(j->keeper.blank.io);
     free(j->reserve);
     while ((link = list_pop(&j->spares)) != NULL)
         free(list_entry(link, struct journal_spare, link));

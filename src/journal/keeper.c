@@ -22,6 +22,7 @@ static uint64_t spare_bytes(const struct journal *j)
     const struct journal_spare *s;
     uint64_t sum = j->next != NULL ? j->next->header.file_size : 0;
 
+    sum += j->keeper.blank.size;
     if (j->reserve != NULL)
         sum += j->reserve->size;
     list_foreach (&j->spares, s, link)
@@ -74,6 +75,17 @@ struct journal_spare *journal_spare_take(struct journal *j, uint64_t size)
 
 /* ---- On a worker ---- */
 
+static void fill_run(struct journal_keeper *k)
+{
+    const struct journal_dir *d = &k->journal->dir;
+
+    k->error = 0;
+    if (k->fill_to == 0)
+        journal_blank_drop(d, &k->blank);
+    else
+        k->error = journal_blank_fill(d, &k->blank, k->fill_to, &k->what);
+}
+
 static void keeper_run(struct lane_work *work)
 {
     struct journal_keeper *k = container_of(work, struct journal_keeper, work);
@@ -99,6 +111,9 @@ static void keeper_run(struct lane_work *work)
     case JOURNAL_KEEP_PREPARE:
         k->error = journal_file_make(d, &k->make, &k->what);
         break;
+    case JOURNAL_KEEP_FILL:
+        fill_run(k);
+        break;
     }
 }
 
@@ -120,7 +135,7 @@ static void retire_done(struct journal *j)
         s->size = f->header.file_size;
         list_append(&j->spares, &s->link);
     }
-    j->keeper.stuck &= ~(1u << JOURNAL_KEEP_PREPARE | 1u << JOURNAL_KEEP_RESERVE);
+    k->stuck &= ~(1u << JOURNAL_KEEP_PREPARE | 1u << JOURNAL_KEEP_RESERVE | 1u << JOURNAL_KEEP_FILL);
     journal_file_free(f);
 }
 
@@ -179,6 +194,16 @@ static void prepare_done(struct journal *j)
         j->next = f;
 }
 
+static void fill_done(struct journal *j)
+{
+    struct journal_keeper *k = &j->keeper;
+
+    if (k->error != 0)
+        j->space_error = k->error;
+    if (k->error != 0 || k->fill_to == 0)
+        k->blank = (struct journal_blank){ 0 };
+}
+
 static void keeper_done(struct lane_work *work)
 {
     struct journal_keeper *k = container_of(work, struct journal_keeper, work);
@@ -207,6 +232,9 @@ static void keeper_done(struct lane_work *work)
         break;
     case JOURNAL_KEEP_PREPARE:
         prepare_done(j);
+        break;
+    case JOURNAL_KEEP_FILL:
+        fill_done(j);
         break;
     }
     if (k->error != 0)
@@ -285,7 +313,7 @@ static uint64_t next_growth(const struct journal *j)
 {
     uint64_t size = next_size(j);
 
-    return j->next != NULL || !is_used(j) || find_spare(j, size) != NULL ? 0 : size;
+    return j->next != NULL || !is_used(j) || find_spare(j, size) != NULL || j->keeper.blank.size >= size ? 0 : size;
 }
 
 /* Spares are within the budget, or they go; so does a reserve that is too small for the groups that there are. */
@@ -333,24 +361,66 @@ static bool make_reserve(struct journal *j)
     return true;
 }
 
-/* Beyond the budget only what is waited for: the small records that make old files go must get on. */
 static bool prepare_next(struct journal *j)
 {
     uint64_t size = next_size(j);
     struct journal_keeper *k = &j->keeper;
+    struct journal_blank *b = &k->blank;
 
-    if (j->next != NULL || !is_used(j) ||
-        (j->need_bytes == 0 && next_growth(j) > 0 && disk_bytes(j) + next_growth(j) > j->config.size_bytes))
+    if (j->next != NULL || !is_used(j))
         return false;
     k->spare = journal_spare_take(j, size);
-    if (k->spare != NULL)
-        size = k->spare->size;
-    k->file = journal_file_next(j, size, 0);
-    k->make = (struct journal_make){
-        .header = k->file->header,
-        .spare = k->spare != NULL ? k->spare->generation : 0,
-    };
+    if (k->spare == NULL && (b->size < size || b->filled < b->size))
+        return false;
+    k->file = journal_file_next(j, k->spare != NULL ? k->spare->size : b->size, 0);
+    k->make = (struct journal_make){ .header = k->file->header };
+    if (k->spare != NULL) {
+        k->make.spare = k->spare->generation;
+    } else {
+        k->make.blank = b->generation;
+        k->make.io = b->io;
+        *b = (struct journal_blank){ 0 };
+    }
     keeper_submit(j, JOURNAL_KEEP_PREPARE);
+    return true;
+}
+
+/* Beyond the budget only what is waited for: the small records that make old files go must get on. */
+static bool may_begin_blank(const struct journal *j, uint64_t size)
+{
+    return find_spare(j, size) == NULL &&
+           (j->need_bytes != 0 || disk_bytes(j) + next_growth(j) <= j->config.size_bytes);
+}
+
+/* How far the blank is to be filled now; so far as it is, if nothing is due. It is begun at once, which allocates all
+ * of it: a shortage shows while there is still room in the current file. */
+static uint64_t fill_target(const struct journal *j, const struct journal_blank *b)
+{
+    uint64_t half = j->current->header.file_size / 2, due;
+
+    if (b->filled == 0 || b->size <= JOURNAL_FILL_AT_ONCE || j->need_bytes != 0 || j->space_error != 0 ||
+        j->current->end >= half)
+        return MIN(b->filled + JOURNAL_FILL_MAX, b->size);
+    due = j->current->end * b->size / half;
+    return b->filled + (due <= b->filled ? 0 : ALIGN_DOWN(MIN(due - b->filled, JOURNAL_FILL_MAX), JOURNAL_FILL_MIN));
+}
+
+static bool fill_blank(struct journal *j)
+{
+    uint64_t size = next_size(j);
+    struct journal_keeper *k = &j->keeper;
+    struct journal_blank *b = &k->blank;
+
+    if (j->next != NULL || !is_used(j) || (b->generation == 0 && !may_begin_blank(j, size)))
+        return false;
+    if (b->generation == 0)
+        *b = (struct journal_blank){ .generation = j->next_generation++, .size = size };
+    k->fill_to = fill_target(j, b);
+    if (b->size < size)
+        k->fill_to = 0;
+    else if (k->fill_to == b->filled)
+        return false;
+    keeper_submit(j, JOURNAL_KEEP_FILL);
     return true;
 }
 
@@ -360,6 +430,7 @@ void journal_keep(struct journal *j)
         [JOURNAL_KEEP_FIRST] = make_first,     [JOURNAL_KEEP_RETIRE] = retire_oldest,
         [JOURNAL_KEEP_DROP] = drop_spare,      [JOURNAL_KEEP_UNREADY] = replace_small_next,
         [JOURNAL_KEEP_RESERVE] = make_reserve, [JOURNAL_KEEP_PREPARE] = prepare_next,
+        [JOURNAL_KEEP_FILL] = fill_blank,
     };
 
     if (j->dead || j->lane == NULL || j->keeper.busy)

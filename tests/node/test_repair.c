@@ -528,6 +528,10 @@ START_TEST(directories_of_unknown_topics_are_kept)
     struct walk w;
     size_t n_before = 0, n_kept = 0;
 
+    for (int i = 0; i < 2; i++) { /* what the journal still knew of the topics goes out of use */
+        rig_start_ok(r);
+        ck_assert(rig_stop(r, 1000 * MS, 5000 * MS));
+    }
     w = all_files(r);
     for (size_t i = 0; i < w.n; i++) {
         n_before += strncmp(w.files[i], "topics/", 7) == 0;

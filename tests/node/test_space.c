@@ -204,7 +204,7 @@ START_TEST(a_start_without_room_for_the_reserve)
 }
 END_TEST
 
-/* Start after start on a full disk, until the journals have no file left to begin with. */
+/* Start after start on a full disk: what was stored can be read, and topics can be deleted. */
 START_TEST(starts_without_any_room)
 {
     struct client *c;
@@ -237,8 +237,6 @@ START_TEST(starts_without_any_room)
         n_deleted += ask_delete(c, names[i]) == 0;
     }
     ck_assert_int_ge(n_deleted, 7); /* also where the journal has a file and room for no further one */
-    if (_i == 1)                    /* with several shards that of the metadata keeps room for longer */
-        ck_assert_int_eq(ask_delete(c, "a"), KAFKA_E_KAFKA_STORAGE_ERROR);
     leave_free(r, RESERVE + 3 * LOW);
     rig_run(r, 5000 * MS);
     ck_assert(!is_full(r));
