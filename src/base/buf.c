@@ -1,15 +1,40 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/buf.h"
 
+#include <assert.h>
+
 #include "base/util.h"
 
 #define CLASS_NONE BUF_N_CLASSES /* too large for a class: never kept */
 #define HEADER_SIZE ALIGN_UP(sizeof(struct buf), BUF_ALIGN)
 #define FRAME_SIZE (HEADER_SIZE + BUF_ALIGN) /* the allocator's own and what alignment costs, too */
 
+/* Under the sanitizer each buffer is a block of its own, so that who writes or reads past one is found. */
+#ifdef __SANITIZE_ADDRESS__
+#define USES_SLABS false
+#else
+#define USES_SLABS true
+#endif
+
+static_assert(BUF_ALIGN % SLAB_ALIGN == 0 && HEADER_SIZE % SLAB_ALIGN == 0, "blocks of a slab are aligned");
+
+#define STEPS (1u << BUF_CLASS_STEP_BITS)
+
+/* Class 0 has the least size; then there are STEPS classes between each power of two and the next. */
+static size_t class_size(uint32_t class_index)
+{
+    uint32_t doublings = (class_index - 1) / STEPS, steps = (class_index - 1) % STEPS + 1;
+
+    if (class_index == 0)
+        return (size_t)1 << BUF_CLASS_MIN_SHIFT;
+    return (size_t)(STEPS + steps) << (BUF_CLASS_MIN_SHIFT + doublings - BUF_CLASS_STEP_BITS);
+}
+
 void buf_pool_init(struct buf_pool *p, size_t max_bytes)
 {
     *p = (struct buf_pool){ .max_bytes = max_bytes };
+    for (uint32_t i = 0; i < BUF_N_SLAB_CLASSES; i++)
+        slab_class_init(&p->slabs[i], HEADER_SIZE + class_size(i));
 }
 
 void buf_pool_set_max(struct buf_pool *p, size_t max_bytes)
@@ -27,37 +52,34 @@ static struct buf *take_free(struct buf_pool *p, uint32_t class_index)
     return b;
 }
 
+static void destroy(struct buf *b)
+{
+    if (b->slab != NULL)
+        slab_free(b->slab, b);
+    else
+        free(b);
+}
+
+/* Large ones first: that takes the fewest calls. */
+static void shrink(struct buf_pool *p, size_t target)
+{
+    for (uint32_t i = BUF_N_CLASSES; i-- > 0 && p->free_bytes > target;) {
+        while (p->free[i] != NULL && p->free_bytes > target)
+            destroy(take_free(p, i));
+    }
+}
+
 void buf_pool_fini(struct buf_pool *p)
 {
     gq_assert(p->used_bytes == 0);
-    for (uint32_t i = 0; i < BUF_N_CLASSES; i++) {
-        while (p->free[i] != NULL)
-            free(take_free(p, i));
-    }
+    shrink(p, 0);
 }
 
 bool buf_pool_trim(struct buf_pool *p)
 {
-    size_t target = p->free_bytes - (p->unused_bytes + 1) / 2;
-
-    for (uint32_t i = BUF_N_CLASSES; i-- > 0;) {
-        while (p->free[i] != NULL && p->free_bytes > target)
-            free(take_free(p, i));
-    }
+    shrink(p, p->free_bytes - (p->unused_bytes + 1) / 2);
     p->unused_bytes = p->free_bytes;
     return p->free_bytes > 0;
-}
-
-#define STEPS (1u << BUF_CLASS_STEP_BITS)
-
-/* Class 0 has the least size; then there are STEPS classes between each power of two and the next. */
-static size_t class_size(uint32_t class_index)
-{
-    uint32_t doublings = (class_index - 1) / STEPS, steps = (class_index - 1) % STEPS + 1;
-
-    if (class_index == 0)
-        return (size_t)1 << BUF_CLASS_MIN_SHIFT;
-    return (size_t)(STEPS + steps) << (BUF_CLASS_MIN_SHIFT + doublings - BUF_CLASS_STEP_BITS);
 }
 
 static uint32_t class_of(size_t capacity)
@@ -79,20 +101,32 @@ static size_t real_capacity(size_t capacity, uint32_t class_index)
     return class_index == CLASS_NONE ? ALIGN_UP(capacity, BUF_ALIGN) : class_size(class_index);
 }
 
-static struct buf *alloc_buf(size_t capacity, uint32_t class_index)
+static struct buf *alloc_buf(struct buf_pool *p, size_t capacity, uint32_t class_index)
 {
     size_t size = real_capacity(capacity, class_index);
+    struct slab *slab = NULL;
     struct buf *b;
 
     if (size < capacity || size > SIZE_MAX - HEADER_SIZE)
         return NULL;
-    b = aligned_alloc(BUF_ALIGN, HEADER_SIZE + size);
+    if (USES_SLABS && class_index < BUF_N_SLAB_CLASSES)
+        b = slab_alloc(&p->slabs[class_index], &slab);
+    else
+        b = aligned_alloc(BUF_ALIGN, HEADER_SIZE + size);
     if (b == NULL)
         return NULL;
+    b->slab = slab;
     b->class_index = class_index;
     b->capacity = size;
     b->data = (uint8_t *)b + HEADER_SIZE;
     return b;
+}
+
+/* What lies ready in other sizes makes room for a new buffer. */
+static void keep_within_max(struct buf_pool *p)
+{
+    if (p->used_bytes + p->free_bytes > p->max_bytes)
+        shrink(p, p->max_bytes - MIN(p->used_bytes, p->max_bytes));
 }
 
 struct buf *buf_new(struct buf_pool *p, size_t capacity)
@@ -103,7 +137,7 @@ struct buf *buf_new(struct buf_pool *p, size_t capacity)
     if (class_index != CLASS_NONE && p->free[class_index] != NULL)
         b = take_free(p, class_index);
     else
-        b = alloc_buf(capacity, class_index);
+        b = alloc_buf(p, capacity, class_index);
     if (b == NULL)
         return NULL;
     b->refs = 1;
@@ -112,6 +146,7 @@ struct buf *buf_new(struct buf_pool *p, size_t capacity)
     b->next_free = NULL;
     b->release = NULL;
     p->used_bytes += b->capacity;
+    keep_within_max(p);
     return b;
 }
 
@@ -135,7 +170,7 @@ static void give_back(struct buf *b)
 
     p->used_bytes -= b->capacity;
     if (b->class_index == CLASS_NONE || p->used_bytes + p->free_bytes + b->capacity > p->max_bytes) {
-        free(b);
+        destroy(b);
         return;
     }
     b->next_free = p->free[b->class_index];

@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 
 #include "base/list.h"
+#include "base/slab.h"
 
 struct buf_pool;
 
@@ -22,6 +23,7 @@ struct buf {
     size_t size;          /* bytes used, kept by the user */
     struct buf_pool *pool;
     struct buf *next_free;
+    struct slab *slab;              /* NULL: from the system's allocator */
     void (*release)(struct buf *b); /* NULL, or called with the last reference, before the buffer goes back */
     uint8_t *data;                  /* aligned to BUF_ALIGN */
 };
@@ -31,13 +33,16 @@ struct buf {
 #define BUF_CLASS_MAX_SHIFT 23 /* 8 MiB; larger ones are allocated and freed one by one */
 #define BUF_CLASS_STEP_BITS 2  /* four classes for each doubling: at most a quarter more than was asked for */
 #define BUF_N_CLASSES (((BUF_CLASS_MAX_SHIFT - BUF_CLASS_MIN_SHIFT) << BUF_CLASS_STEP_BITS) + 1)
+#define BUF_SLAB_SHIFT 17 /* 128 KiB: the system's allocator maps what is as large as that on its own */
+#define BUF_N_SLAB_CLASSES ((BUF_SLAB_SHIFT - BUF_CLASS_MIN_SHIFT) << BUF_CLASS_STEP_BITS)
 
 struct buf_pool {
     struct buf *free[BUF_N_CLASSES];
-    size_t free_bytes;   /* kept ready */
-    size_t used_bytes;   /* capacity of all buffers in use */
-    size_t max_bytes;    /* of both: beyond it a buffer goes back to the system */
-    size_t unused_bytes; /* the least that was free since the last trim: nobody missed it */
+    struct slab_class slabs[BUF_N_SLAB_CLASSES]; /* of the smaller classes */
+    size_t free_bytes;                           /* kept ready */
+    size_t used_bytes;                           /* capacity of all buffers in use */
+    size_t max_bytes;                            /* of both: beyond it free ones go back to the system */
+    size_t unused_bytes;                         /* the least that was free since the last trim: nobody missed it */
 };
 
 void buf_pool_init(struct buf_pool *p, size_t max_bytes);

@@ -60,12 +60,12 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed, const
 }
 
 /* Frames, entries that wait for their segment, and those kept for readers: each has a budget, and buffers within all of
- * them are kept for reuse. */
+ * them are kept for reuse. That of frames counts what came, and a buffer may be a quarter larger. */
 static size_t pool_bytes(const struct node *n)
 {
     const struct config *c = n->config;
 
-    return (size_t)(c->request_memory_bytes + c->performance.write_cache_size_bytes +
+    return (size_t)(c->request_memory_bytes / 4 * 5 + c->performance.write_cache_size_bytes +
                     c->performance.read_cache_size_bytes) /
            n->n_reactors;
 }

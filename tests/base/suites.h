@@ -16,6 +16,7 @@ Suite *histogram_suite(void);
 Suite *list_suite(void);
 Suite *mem_pool_suite(void);
 Suite *ring_suite(void);
+Suite *slab_suite(void);
 Suite *slice_suite(void);
 Suite *textbuf_suite(void);
 Suite *util_suite(void);

@@ -59,16 +59,21 @@ START_TEST(pool_keeps_up_to_its_limit)
     buf_unref(a);
     buf_unref(c);
     ck_assert_uint_eq(p.free_bytes, 1536);
-    a = buf_new(&p, 2048); /* not one of those: for its sake the next ones don't stay */
-    buf_unref(b);
-    ck_assert_uint_eq(p.free_bytes, 1536);
-    buf_unref(a);
-    ck_assert_uint_eq(p.free_bytes, 1536);
-    ck_assert_uint_eq(p.used_bytes, 0);
-    a = buf_new(&p, 1000);
+    a = buf_new(&p, 640); /* not one of those: the larger one goes for its sake */
     ck_assert_uint_eq(p.free_bytes, 512);
+    c = buf_new(&p, 2048); /* more than all that may be kept */
+    ck_assert_uint_eq(p.free_bytes, 0);
+    buf_unref(b);
+    ck_assert_uint_eq(p.free_bytes, 0);
+    buf_unref(c);
+    ck_assert_uint_eq(p.free_bytes, 0);
     buf_unref(a);
-    ck_assert_uint_eq(p.free_bytes, 1536);
+    ck_assert_uint_eq(p.free_bytes, 640);
+    ck_assert_uint_eq(p.used_bytes, 0);
+    a = buf_new(&p, 600);
+    ck_assert_uint_eq(p.free_bytes, 0);
+    buf_unref(a);
+    ck_assert_uint_eq(p.free_bytes, 640);
     buf_pool_fini(&p);
 }
 END_TEST

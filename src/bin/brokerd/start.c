@@ -5,6 +5,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "bin/brokerd/daemon.h"
 #include "journal/journal.h"
 #include "log/log.h"
@@ -15,7 +16,7 @@
 #include "sys/notify.h"
 
 #define N_WORKERS 2
-#define LARGE_BUFFER (128 << 10)
+#define LARGE_BUFFER (1 << BUF_SLAB_SHIFT)
 #define MAX_DEFAULT_SHARDS 8
 #define DEFAULT_SPIN_NS (20ull * 1000)
 #define STOP_TIMEOUT_NS (90ull * 1000 * 1000 * 1000)
