@@ -13,6 +13,7 @@
 #include "wire/wire_messages.h"
 
 #define PRODUCE_VERSION 9
+#define FETCH_VERSION 12
 #define METADATA_VERSION 9
 #define CREATE_VERSION 5
 #define DELETE_VERSION 5
@@ -91,6 +92,56 @@ int16_t ask_produce_error(const uint8_t *frame, size_t size)
     error = m.responses[0].partition_responses[0].error_code;
     arena_fini(&a);
     return error;
+}
+
+void ask_write_fetch(const char *topic_name, int32_t index, int64_t offset, int bytes, struct wr *w)
+{
+    struct wire_fetch_request_partition partition;
+    struct wire_fetch_request_topic topic;
+    struct wire_fetch_request m;
+    size_t at;
+
+    wire_fetch_request_partition_init(&partition);
+    partition.partition = index;
+    partition.fetch_offset = offset;
+    partition.partition_max_bytes = bytes;
+    wire_fetch_request_topic_init(&topic);
+    topic.topic = slice_str(topic_name);
+    topic.partitions = &partition;
+    topic.n_partitions = 1;
+    wire_fetch_request_init(&m);
+    m.max_wait_ms = 500;
+    m.min_bytes = 1;
+    m.max_bytes = bytes;
+    m.topics = &topic;
+    m.n_topics = 1;
+    at = wire_request_begin(w, wire_api(WIRE_API_FETCH), FETCH_VERSION, 1, slice_str("bench"));
+    wire_fetch_request_encode(&m, w, FETCH_VERSION);
+    wire_frame_end(w, at, 0);
+}
+
+struct slice ask_fetched(const uint8_t *frame, size_t size, int64_t *ret_high_watermark)
+{
+    const struct wire_fetch_response_partition *p;
+    struct wire_fetch_response m;
+    struct slice records;
+    struct arena a;
+    int32_t id;
+    struct rd r;
+
+    arena_init(&a, 1 << 20);
+    rd_init(&r, frame, size);
+    if (wire_response_parse(&r, wire_api(WIRE_API_FETCH), FETCH_VERSION, &id) < 0 ||
+        wire_fetch_response_decode(&m, &r, FETCH_VERSION, &a) < 0 || m.n_responses != 1 ||
+        m.responses[0].n_partitions != 1)
+        bench_refuse("an answer is malformed");
+    p = &m.responses[0].partitions[0];
+    if (m.error_code != 0 || p->error_code != 0)
+        bench_refuse("a fetch was refused");
+    *ret_high_watermark = p->high_watermark;
+    records = p->records;
+    arena_fini(&a);
+    return records;
 }
 
 void ask_write_metadata(const char *name, struct wr *w)

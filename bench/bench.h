@@ -20,6 +20,7 @@ struct bench_options {
     int rate;        /* rate: messages per second */
     int linger_ms;   /* librdkafka's */
     int depth;       /* flow: messages in flight */
+    int bytes;       /* fetch: of an answer, at most */
     double seconds;  /* how long, after a warm-up of a fifth of it */
     long long
         count; /* load, one: so many batches in place of a time; sendfile: bytes; topics: how many; fetch: rounds */
@@ -74,6 +75,10 @@ void ask_write_produce(const struct bench_options *o, int32_t partition, struct 
 size_t ask_recv_frame(int fd, uint8_t **frame, size_t *capacity);
 /* Kafka's error code of the one partition. */
 int16_t ask_produce_error(const uint8_t *frame, size_t size);
+/* One Fetch request for at most so many bytes of one partition. */
+void ask_write_fetch(const char *topic, int32_t partition, int64_t offset, int bytes, struct wr *w);
+/* The records of its answer, within the frame. */
+struct slice ask_fetched(const uint8_t *frame, size_t size, int64_t *ret_high_watermark);
 /* Metadata of a topic, with leave to make it. */
 void ask_write_metadata(const char *topic, struct wr *w);
 void ask_metadata(int fd, const char *topic);

@@ -3,15 +3,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/arena.h"
 #include "base/util.h"
 #include "bench.h"
 #include "wire/batch.h"
-#include "wire/frame.h"
-#include "wire/wire_messages.h"
-
-#define FETCH_VERSION 12
-#define FETCH_BYTES (8 << 20)
 
 struct consumer {
     const struct bench_options *o;
@@ -19,37 +13,8 @@ struct consumer {
     struct wr w;
     uint8_t *frame;
     size_t capacity;
-    struct arena arena;
     uint64_t bytes, batches;
 };
-
-static void send_question(struct consumer *c, int32_t index, int64_t offset)
-{
-    struct wire_fetch_request_partition partition;
-    struct wire_fetch_request_topic topic;
-    struct wire_fetch_request m;
-    size_t at;
-
-    wire_fetch_request_partition_init(&partition);
-    partition.partition = index;
-    partition.fetch_offset = offset;
-    partition.partition_max_bytes = FETCH_BYTES;
-    wire_fetch_request_topic_init(&topic);
-    topic.topic = slice_str(c->o->topic);
-    topic.partitions = &partition;
-    topic.n_partitions = 1;
-    wire_fetch_request_init(&m);
-    m.max_wait_ms = 500;
-    m.min_bytes = 1;
-    m.max_bytes = FETCH_BYTES;
-    m.topics = &topic;
-    m.n_topics = 1;
-    wr_reset(&c->w);
-    at = wire_request_begin(&c->w, wire_api(WIRE_API_FETCH), FETCH_VERSION, 1, slice_str("bench"));
-    wire_fetch_request_encode(&m, &c->w, FETCH_VERSION);
-    wire_frame_end(&c->w, at, 0);
-    bench_send(c->fd, c->w.start, wr_size(&c->w));
-}
 
 /* Steps over the batches of an answer by their headers. A batch that is cut off at its end comes again. */
 static int64_t take(struct consumer *c, struct slice records, int64_t offset)
@@ -69,28 +34,19 @@ static int64_t take(struct consumer *c, struct slice records, int64_t offset)
 /* True while there is more. */
 static bool step(struct consumer *c, int32_t index, int64_t *offset)
 {
-    const struct wire_fetch_response_partition *p;
-    struct wire_fetch_response m;
-    int64_t before = *offset;
+    int64_t before = *offset, high_watermark;
+    struct slice records;
     size_t size;
-    int32_t id;
-    struct rd r;
 
-    send_question(c, index, *offset);
+    wr_reset(&c->w);
+    ask_write_fetch(c->o->topic, index, *offset, c->o->bytes, &c->w);
+    bench_send(c->fd, c->w.start, wr_size(&c->w));
     size = ask_recv_frame(c->fd, &c->frame, &c->capacity);
-    arena_reset(&c->arena);
-    rd_init(&r, c->frame, size);
-    if (wire_response_parse(&r, wire_api(WIRE_API_FETCH), FETCH_VERSION, &id) < 0 ||
-        wire_fetch_response_decode(&m, &r, FETCH_VERSION, &c->arena) < 0 || m.n_responses != 1 ||
-        m.responses[0].n_partitions != 1)
-        bench_refuse("an answer is malformed");
-    p = &m.responses[0].partitions[0];
-    if (m.error_code != 0 || p->error_code != 0)
-        bench_refuse("a fetch was refused");
-    *offset = take(c, p->records, *offset);
-    if (*offset == before && before < p->high_watermark)
+    records = ask_fetched(c->frame, size, &high_watermark);
+    *offset = take(c, records, *offset);
+    if (*offset == before && before < high_watermark)
         bench_refuse("a fetch got nothing");
-    return *offset < p->high_watermark;
+    return *offset < high_watermark;
 }
 
 int bench_fetch(const struct bench_options *o)
@@ -100,7 +56,6 @@ int bench_fetch(const struct bench_options *o)
     double seconds;
 
     wr_init_growing(&c.w, 4096, BENCH_FRAME_MAX);
-    arena_init(&c.arena, 1 << 20);
     for (long long round = 0; round < MAX(o->count, 1); round++) {
         for (int32_t i = 0; i < o->partitions; i++) {
             int64_t offset = 0;
@@ -112,7 +67,6 @@ int bench_fetch(const struct bench_options *o)
     seconds = (double)(bench_now_ns() - start) / 1e9;
     printf("{\"bytes\": %llu, \"batches\": %llu, \"mb_per_s\": %.1f, \"seconds\": %.4f}\n", (unsigned long long)c.bytes,
            (unsigned long long)c.batches, (double)c.bytes / 1e6 / seconds, seconds);
-    arena_fini(&c.arena);
     wr_fini(&c.w);
     free(c.frame);
     close(c.fd);

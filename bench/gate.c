@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A node over the simulated disk, net, lanes and clock, in one thread and without chance: it stores 1000 batches the
- * same way every time, so that what that took can be counted under callgrind. Only measure() is to be collected. Prints
- * what it asked of the disk meanwhile as one line of JSON. */
+/* A node over the simulated disk, net, lanes and clock, in one thread and without chance: it stores 1000 batches, or
+ * gives 1000 to a consumer from memory, the same way every time, so that what that took can be counted under callgrind.
+ * Only measure() is to be collected. Prints what it asked of the disk meanwhile as one line of JSON. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,7 +24,10 @@
 #define N_WARM_UP 200 /* and as many for each client as fill what a partition gathers for its segment, twice */
 #define N_WARM_UP_EACH 60
 #define MAX_CLIENTS 50
-#define READ_CACHE_BYTES 65536 /* full before the measurement: what fills a larger one isn't what a batch takes */
+#define READ_CACHE_BYTES 65536       /* full before the measurement: what fills a larger one isn't what a batch takes */
+#define FETCH_CACHE_BYTES (16 << 20) /* has all that is read */
+#define N_FETCHED 25                 /* batches of an answer */
+#define N_FETCHES (N_BATCHES / N_FETCHED)
 #define MS UINT64_C(1000000)
 #define TURN_NS 1000
 #define LIMIT_NS (600000 * MS)
@@ -37,7 +40,7 @@ struct client {
     struct sim_conn *conn;
     struct wr question;
     size_t sent, received;
-    uint8_t answer[4096];
+    uint8_t answer[16384];
     bool busy;
 };
 
@@ -53,8 +56,10 @@ struct gate {
     uint64_t deadline_ns;
     struct bench_options work;
     struct client clients[MAX_CLIENTS];
-    int n_started, n_ended; /* batches of the current stretch */
+    int n_started, n_ended; /* questions of the current stretch */
     bool measuring;         /* answers aren't decoded then */
+    size_t batch_bytes;     /* once batches are fetched; 0: they are produced */
+    struct wr fetches[N_FETCHES];
 };
 
 static struct counters counters;
@@ -106,7 +111,7 @@ static void pass_time(struct gate *g, bool moved)
         sim_clock_advance_to(&g->clock, MIN(g->deadline_ns, g->clock.mono_ns + MS));
 }
 
-static void gate_init(struct gate *g)
+static void gate_init(struct gate *g, int64_t read_cache_bytes)
 {
     static struct env_disk_ops ops;
 
@@ -127,7 +132,7 @@ static void gate_init(struct gate *g)
     g->config.node_id = xstrdup("gate");
     g->config.num_partitions = MAX_CLIENTS;
     g->config.journal_size_bytes = 64 << 20;
-    g->config.performance.read_cache_size_bytes = READ_CACHE_BYTES;
+    g->config.performance.read_cache_size_bytes = read_cache_bytes;
 }
 
 static void start(struct gate *g)
@@ -148,9 +153,23 @@ static void start(struct gate *g)
         pass_time(g, step(g));
 }
 
+static void check_answer(struct gate *g, const struct client *c)
+{
+    const uint8_t *frame = c->answer + 4;
+    size_t size = c->received - 4;
+    int64_t end;
+
+    if (g->batch_bytes == 0 && ask_produce_error(frame, size) != 0)
+        bench_refuse("a batch was refused");
+    if (g->batch_bytes > 0 && ask_fetched(frame, size, &end).size != N_FETCHED * g->batch_bytes)
+        bench_refuse("a fetch got something else");
+}
+
 static void begin(struct gate *g, struct client *c, int limit)
 {
     c->busy = g->n_started < limit;
+    if (c->busy && g->batch_bytes > 0)
+        c->question = g->fetches[g->n_started];
     g->n_started += c->busy;
     c->sent = c->received = 0;
 }
@@ -176,24 +195,24 @@ static bool play(struct gate *g, struct client *c, int limit)
         bench_refuse("the node has closed a connection");
     if (c->received < 4 || c->received < 4 + (size_t)load_be32(c->answer))
         return moved;
-    if (!g->measuring && ask_produce_error(c->answer + 4, c->received - 4) != 0)
-        bench_refuse("a batch was refused");
+    if (!g->measuring)
+        check_answer(g, c);
     g->n_ended++;
     begin(g, c, limit);
     return true;
 }
 
-/* The clients send so many batches, each with one in flight, then the node comes to rest. */
-static void stretch(struct gate *g, int n_clients, int n_batches)
+/* The clients send so many questions, each with one in flight, then the node comes to rest. */
+static void stretch(struct gate *g, int n_clients, int n_questions)
 {
     g->n_started = g->n_ended = 0;
     for (int i = 0; i < n_clients; i++)
-        begin(g, &g->clients[i], n_batches);
-    while (g->n_ended < n_batches) {
+        begin(g, &g->clients[i], n_questions);
+    while (g->n_ended < n_questions) {
         bool moved = false;
 
         for (int i = 0; i < n_clients; i++)
-            moved |= play(g, &g->clients[i], n_batches);
+            moved |= play(g, &g->clients[i], n_questions);
         pass_time(g, moved | step(g));
     }
     while (step(g))
@@ -203,17 +222,13 @@ static void stretch(struct gate *g, int n_clients, int n_batches)
 __attribute__((noinline)) static void measure(struct gate *g, int n_clients)
 {
     g->measuring = true;
-    stretch(g, n_clients, N_BATCHES);
+    stretch(g, n_clients, g->batch_bytes > 0 ? N_FETCHES : N_BATCHES);
     g->measuring = false;
 }
 
-/* Metadata is asked for by its bytes alone: the answer is as good as any that ends. */
-static void make_topic(struct gate *g)
+/* One question and its answer on a connection of its own. */
+static void exchange(struct gate *g, struct client *c)
 {
-    struct client *c = &g->clients[0];
-
-    wr_init_growing(&c->question, 256, BENCH_FRAME_MAX);
-    ask_write_metadata(g->work.topic, &c->question);
     c->conn = sim_net_connect(g->net, 0, "127.0.0.1", 40000);
     c->sent = c->received = 0;
     while (c->received < 4 || c->received < 4 + (size_t)load_be32(c->answer)) {
@@ -227,6 +242,40 @@ static void make_topic(struct gate *g)
     }
     sim_conn_close(c->conn);
     wr_fini(&c->question);
+}
+
+/* Metadata is asked for by its bytes alone: the answer is as good as any that ends. */
+static void make_topic(struct gate *g)
+{
+    struct client *c = &g->clients[0];
+
+    wr_init_growing(&c->question, 256, BENCH_FRAME_MAX);
+    ask_write_metadata(g->work.topic, &c->question);
+    exchange(g, c);
+}
+
+/* However few bytes are asked for, one batch comes whole. */
+static size_t fetch_one_batch(struct gate *g)
+{
+    struct client *c = &g->clients[1];
+    int64_t end;
+
+    wr_init_growing(&c->question, 256, BENCH_FRAME_MAX);
+    ask_write_fetch(g->work.topic, 0, 0, 1, &c->question);
+    exchange(g, c);
+    return ask_fetched(c->answer + 4, c->received - 4, &end).size;
+}
+
+/* What is measured from here on is reading: of all that is there, from the beginning. */
+static void turn_to_fetching(struct gate *g)
+{
+    stretch(g, 1, N_BATCHES);
+    g->batch_bytes = fetch_one_batch(g);
+    for (int i = 0; i < N_FETCHES; i++) {
+        wr_init_growing(&g->fetches[i], 256, BENCH_FRAME_MAX);
+        ask_write_fetch(g->work.topic, 0, i * N_FETCHED, (int)(N_FETCHED * g->batch_bytes), &g->fetches[i]);
+    }
+    stretch(g, 1, N_FETCHES);
 }
 
 static void connect_clients(struct gate *g, int n)
@@ -243,19 +292,22 @@ static void connect_clients(struct gate *g, int n)
 int main(int argc, char **argv)
 {
     struct gate *g = xcalloc(1, sizeof(*g));
-    int n_clients = argc > 1 ? atoi(argv[1]) : 1;
+    bool fetches = argc > 1 && strcmp(argv[1], "fetch") == 0;
+    int n_clients = argc > 1 && !fetches ? atoi(argv[1]) : 1;
     struct counters before, end;
 
     g->work = (struct bench_options){ .topic = "bench", .size = 100, .records = argc > 2 ? atoi(argv[2]) : 1 };
     if (n_clients < 1 || n_clients > MAX_CLIENTS || g->work.records < 1) {
-        fprintf(stderr, "usage: bench-gate CLIENTS RECORDS\n");
+        fprintf(stderr, "usage: bench-gate CLIENTS RECORDS\n       bench-gate fetch\n");
         return 64;
     }
-    gate_init(g);
+    gate_init(g, fetches ? FETCH_CACHE_BYTES : READ_CACHE_BYTES);
     start(g);
     make_topic(g);
     connect_clients(g, n_clients);
     stretch(g, n_clients, MAX(N_WARM_UP, n_clients * N_WARM_UP_EACH));
+    if (fetches)
+        turn_to_fetching(g);
     before = counters;
     measure(g, n_clients);
     end = counters;

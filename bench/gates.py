@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Figures without noise that a test can hold: what 1000 acknowledged batches take in instructions, allocations, system
-calls, flushes and written bytes, and the memory of an idle partition. bench/gates.json has today's numbers. A figure
-that is worse fails; one that is better fails too, until the number is taken over: so the file stays true."""
+calls, flushes and written bytes, what 1000 fetched ones take, and the memory of an idle partition. bench/gates.json has
+today's numbers. A figure that is worse fails; one that is better fails too, until the number is taken over: so the file
+stays true."""
 
 import collections
 import json
@@ -15,26 +16,31 @@ import servers
 NUMBERS = pathlib.Path(__file__).resolve().parent / "gates.json"
 SCENARIOS = {"one": (1, 1), "many": (50, 100)}  # clients with a batch in flight each, records of 100 B in a batch
 BATCHES = 1000
+FETCH_BYTES = 4096  # of an answer: the daemon gives it from memory
 
 
-def simulated(bench, name):
-    """Of a whole node over the simulated seams: the same numbers every time."""
+def under_callgrind(bench, name, *arguments):
+    """Of a whole node over the simulated seams, the same numbers every time: instructions for each batch, allocations,
+    and what it asked of the disk."""
     profile = bench.work / f"callgrind.{name}"
-    clients, records = SCENARIOS[name]
     done = subprocess.run(["valgrind", "--tool=callgrind", "--zero-before=measure", "--dump-after=measure",
                            "--compress-strings=no", "--compress-pos=no", f"--callgrind-out-file={profile}",
-                           str(bench.options.build / "bench-gate"), str(clients), str(records)],
+                           str(bench.options.build / "bench-gate"), *arguments],
                           capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise servers.Failed(done.stderr)
-    disk = json.loads(done.stdout)
     with open(f"{profile}.1", encoding="utf-8", errors="replace") as lines:
         instructions, allocations = callgrind.own_work(lines)
     return {f"{name}: instructions of goqueue's own code per batch": instructions / BATCHES,
-            f"{name}: allocations per 1000 batches": allocations,
-            f"{name}: flushes per 1000 batches": disk["syncs"],
-            f"{name}: writes per 1000 batches": disk["writes"],
-            f"{name}: bytes written per byte received": disk["written_bytes"] / disk["produced_bytes"]}
+            f"{name}: allocations per 1000 batches": allocations}, json.loads(done.stdout)
+
+
+def simulated(bench, name):
+    clients, records = SCENARIOS[name]
+    found, disk = under_callgrind(bench, name, str(clients), str(records))
+    return found | {f"{name}: flushes per 1000 batches": disk["syncs"],
+                    f"{name}: writes per 1000 batches": disk["writes"],
+                    f"{name}: bytes written per byte received": disk["written_bytes"] / disk["produced_bytes"]}
 
 
 def count_calls(trace, start, end):
@@ -48,7 +54,7 @@ def count_calls(trace, start, end):
 
 
 def traced(bench):
-    """System calls of the daemon, one message in flight."""
+    """System calls of the daemon, one message in flight, and then one fetch of what lies in memory."""
     trace = bench.work / "strace"
     with servers.TracedBroker(bench, trace, performance="{reactors: 1, shards: 1, spin: none}") as broker:
         bench.client(True, "topics", broker=broker.address)
@@ -56,13 +62,20 @@ def traced(bench):
         start = time.time()
         bench.client(True, "one", broker=broker.address, count=BATCHES)
         end = time.time()
-    with open(trace, encoding="utf-8", errors="replace") as lines:
-        counted = count_calls(lines, start, end)
+        broker.settle()
+        fetch_start = time.time()
+        fetched = bench.client(True, "fetch", broker=broker.address, bytes=FETCH_BYTES)["batches"]
+        fetch_end = time.time()
+    with open(trace, encoding="utf-8", errors="replace") as file:
+        lines = list(file)
+    counted, fetching = count_calls(lines, start, end), count_calls(lines, fetch_start, fetch_end)
     if bench.options.verbose:
-        print(counted)
-    total = sum(counted.values()) - counted["futex"]  # whether a lock is waited for is chance
-    return {"daemon: system calls per 1000 batches": total,
-            "daemon: fdatasync calls per 1000 batches": counted["fdatasync"]}
+        print(counted, fetching)
+    # Whether a lock is waited for is chance.
+    return {"daemon: system calls per 1000 batches": sum(counted.values()) - counted["futex"],
+            "daemon: fdatasync calls per 1000 batches": counted["fdatasync"],
+            "daemon: system calls per 1000 fetched batches":
+                (sum(fetching.values()) - fetching["futex"]) / fetched * BATCHES}
 
 
 def idle_memory(bench):
@@ -80,6 +93,7 @@ def measure(bench):
     found = {}
     for name in SCENARIOS:
         found |= simulated(bench, name)
+    found |= under_callgrind(bench, "fetch", "fetch")[0]
     found |= traced(bench)
     return found | idle_memory(bench)
 

@@ -26,7 +26,7 @@ static int usage(void)
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
         fprintf(stderr, " %s", commands[i].name);
     fprintf(stderr, "\nnames: broker topic size records partitions connections rate linger_ms seconds count file kafka "
-                    "peer depth server_core\n");
+                    "peer depth server_core bytes\n");
     return 64;
 }
 
@@ -38,7 +38,7 @@ static bool set_option(struct bench_options *o, char *arg)
     } numbers[] = {
         { "size", &o->size },   { "records", &o->records },         { "partitions", &o->partitions },
         { "rate", &o->rate },   { "connections", &o->connections }, { "linger_ms", &o->linger_ms },
-        { "depth", &o->depth }, { "server_core", &o->server_core },
+        { "depth", &o->depth }, { "server_core", &o->server_core }, { "bytes", &o->bytes },
     };
     char *value = strchr(arg, '=');
 
@@ -73,7 +73,7 @@ static bool set_option(struct bench_options *o, char *arg)
 static bool sensible(const struct bench_options *o)
 {
     return o->size >= 1 && o->size <= MAX_MESSAGE && o->records >= 1 && o->partitions >= 1 && o->connections >= 1 &&
-           o->rate >= 1 && o->depth >= 1 && o->linger_ms >= 0 && o->seconds > 0 && o->count >= 0;
+           o->rate >= 1 && o->depth >= 1 && o->bytes >= 1 && o->linger_ms >= 0 && o->seconds > 0 && o->count >= 0;
 }
 
 int main(int argc, char **argv)
@@ -87,6 +87,7 @@ int main(int argc, char **argv)
                                .rate = 1000,
                                .linger_ms = 5,
                                .depth = 1,
+                               .bytes = 8 << 20,
                                .seconds = 2,
                                .file = "floor.tmp",
                                .kafka = true,
