@@ -18,6 +18,7 @@
 
 static_assert(BUF_ALIGN % SLAB_ALIGN == 0 && HEADER_SIZE % SLAB_ALIGN == 0, "blocks of a slab are aligned");
 
+#define MIN_LINKS 10 /* of a chain: 240 B */
 #define STEPS (1u << BUF_CLASS_STEP_BITS)
 
 /* Class 0 has the least size; then there are STEPS classes between each power of two and the next. */
@@ -190,93 +191,48 @@ void buf_unref(struct buf *b)
     give_back(b);
 }
 
-void buf_chain_init(struct buf_chain *c)
+void buf_chain_init(struct buf_chain *c, struct mem_pool *pool)
 {
-    list_init(&c->links);
-    c->size = 0;
+    *c = (struct buf_chain){ .pool = pool };
 }
 
-static void drop_link(struct buf_link *l)
+static size_t links_size(uint32_t n)
 {
-    list_remove(&l->link);
-    buf_unref(l->buf);
-    free(l);
+    return n * sizeof(struct buf_link);
 }
 
 void buf_chain_fini(struct buf_chain *c)
 {
-    struct buf_link *l;
-
-    while ((l = list_first(&c->links, struct buf_link, link)) != NULL)
-        drop_link(l);
-    c->size = 0;
+    for (uint32_t i = 0; i < c->n; i++)
+        buf_unref(c->links[i].buf);
+    mem_pool_free(c->pool, c->links, links_size(c->capacity));
+    buf_chain_init(c, c->pool);
 }
 
-int buf_chain_append(struct buf_chain *c, struct buf *b, const uint8_t *data, size_t size)
+static void grow(struct buf_chain *c)
 {
-    struct buf_link *last = list_last(&c->links, struct buf_link, link), *l;
+    uint32_t capacity = c->capacity > 0 ? c->capacity * 2 : MIN_LINKS;
+    struct buf_link *links = mem_pool_alloc(c->pool, links_size(capacity));
+
+    if (c->n > 0)
+        memcpy(links, c->links, links_size(c->n));
+    mem_pool_free(c->pool, c->links, links_size(c->capacity));
+    c->links = links;
+    c->capacity = capacity;
+}
+
+void buf_chain_append(struct buf_chain *c, struct buf *b, const uint8_t *data, size_t size)
+{
+    struct buf_link *last = c->n > 0 ? &c->links[c->n - 1] : NULL;
 
     if (size == 0)
-        return 0;
-    if (b != NULL && last != NULL && last->buf == b && last->data + last->size == data) {
-        last->size += size; /* goes on where the last one ends: one iovec less */
-        c->size += size;
-        return 0;
-    }
-    l = malloc(sizeof(*l));
-    if (l == NULL)
-        return -ENOMEM;
-    l->buf = b != NULL ? buf_ref(b) : NULL;
-    l->data = data;
-    l->size = size;
-    list_append(&c->links, &l->link);
+        return;
     c->size += size;
-    return 0;
-}
-
-int buf_chain_iov(const struct buf_chain *c, struct iovec *iov, int max)
-{
-    struct buf_link *l;
-    int n = 0;
-
-    list_foreach (&c->links, l, link) {
-        if (n == max)
-            break;
-        iov[n++] = (struct iovec){ .iov_base = (void *)l->data, .iov_len = l->size };
+    if (b != NULL && last != NULL && last->buf == b && last->data + last->size == data) {
+        last->size += size; /* goes on where the last one ends: one piece less to send */
+        return;
     }
-    return n;
-}
-
-void buf_chain_consume(struct buf_chain *c, size_t n)
-{
-    gq_assert(n <= c->size);
-    c->size -= n;
-    while (n > 0) {
-        struct buf_link *l = list_first(&c->links, struct buf_link, link);
-
-        if (n < l->size) {
-            l->data += n;
-            l->size -= n;
-            return;
-        }
-        n -= l->size;
-        drop_link(l);
-    }
-}
-
-void buf_chain_copy(const struct buf_chain *c, void *to, size_t n)
-{
-    struct buf_link *l;
-    uint8_t *p = to;
-
-    gq_assert(n <= c->size);
-    list_foreach (&c->links, l, link) {
-        size_t part = MIN(n, l->size);
-
-        if (part == 0)
-            break;
-        memcpy(p, l->data, part);
-        p += part;
-        n -= part;
-    }
+    if (c->n == c->capacity)
+        grow(c);
+    c->links[c->n++] = (struct buf_link){ .buf = b != NULL ? buf_ref(b) : NULL, .data = data, .size = size };
 }

@@ -9,9 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/uio.h>
 
-#include "base/list.h"
+#include "base/mem_pool.h"
 #include "base/slab.h"
 
 struct buf_pool;
@@ -63,27 +62,24 @@ struct buf *buf_ref(struct buf *b);
 void buf_unref(struct buf *b);
 DEFINE_CLEANUP(struct buf *, buf_unref)
 
-/* A chain is what a connection has to send, or a range of a tail ring: slices in order, each with a reference
- * on the buffer it lies in (or none for static data). */
+/* A chain is a range of a log in memory: slices in order, each with a reference on the buffer it lies in (or none for
+ * static data). Its links lie in one block of a pool of its owner's, so that a chain that grows allocates nothing in a
+ * steady state; others may read them meanwhile. */
 struct buf_link {
-    struct list link;
     struct buf *buf; /* may be NULL */
     const uint8_t *data;
     size_t size;
 };
 
 struct buf_chain {
-    struct list links;
-    size_t size; /* bytes in all links */
+    struct mem_pool *pool;
+    struct buf_link *links;
+    uint32_t n, capacity; /* links */
+    size_t size;          /* bytes in all links */
 };
 
-void buf_chain_init(struct buf_chain *c);
+/* pool: may be NULL. */
+void buf_chain_init(struct buf_chain *c, struct mem_pool *pool);
 void buf_chain_fini(struct buf_chain *c);
-/* Takes a reference on b of its own. Returns 0 or -ENOMEM. */
-int buf_chain_append(struct buf_chain *c, struct buf *b, const uint8_t *data, size_t size);
-/* Fills at most max iovecs from the front; returns how many. */
-int buf_chain_iov(const struct buf_chain *c, struct iovec *iov, int max);
-/* Drops n bytes from the front, n ≤ size. */
-void buf_chain_consume(struct buf_chain *c, size_t n);
-/* Copies the first n ≤ size bytes. */
-void buf_chain_copy(const struct buf_chain *c, void *to, size_t n);
+/* Takes a reference on b of its own. */
+void buf_chain_append(struct buf_chain *c, struct buf *b, const uint8_t *data, size_t size);

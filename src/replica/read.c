@@ -89,7 +89,8 @@ static bool read_entry(const struct replica *r, struct replica_op *op, const str
         return true;
     if (op->read.chain.size + size > op->read.max_bytes && !(op->read.min_one && op->read.chain.size == 0))
         return false;
-    return buf_chain_append(&op->read.chain, e->buf, e->batches.data, size) == 0;
+    buf_chain_append(&op->read.chain, e->buf, e->batches.data, size);
+    return true;
 }
 
 static bool read_tail(const struct replica *r, struct replica_op *op, const struct replica_tail *t)
@@ -187,7 +188,7 @@ static bool read_diverges(struct replica *r, struct replica_op *op)
 
 void replica_read(struct replica *r, struct replica_op *op)
 {
-    buf_chain_init(&op->read.chain);
+    buf_chain_init(&op->read.chain, r->shard->blocks);
     op->read.has_range = false;
     op->read.ret_size = 0;
     op->read.warm_rounds = 0;

@@ -131,90 +131,89 @@ START_TEST(chain_counts_references)
     struct buf *b;
 
     buf_pool_init(&p, 0);
-    buf_chain_init(&c);
+    buf_chain_init(&c, NULL);
     b = buf_new(&p, 512);
-    ck_assert_int_eq(buf_chain_append(&c, b, b->data + 10, 5), 0);
-    ck_assert_int_eq(buf_chain_append(&c, b, b->data + 20, 0), 0);
-    ck_assert_int_eq(buf_chain_append(&c, NULL, (const uint8_t *)"static", 6), 0);
-    ck_assert_int_eq(buf_chain_append(&c, b, b->data + 20, 5), 0);
+    buf_chain_append(&c, b, b->data + 10, 5);
+    buf_chain_append(&c, b, b->data + 20, 0);
+    buf_chain_append(&c, NULL, (const uint8_t *)"static", 6);
+    buf_chain_append(&c, b, b->data + 20, 5);
     ck_assert_uint_eq(b->refs, 3);
+    ck_assert_uint_eq(c.n, 3);
     ck_assert_uint_eq(c.size, 16);
-    buf_chain_consume(&c, 4);
-    ck_assert_uint_eq(b->refs, 3);
-    buf_chain_consume(&c, 1);
-    ck_assert_uint_eq(b->refs, 2);
     buf_unref(b);
     buf_chain_fini(&c);
+    ck_assert_uint_eq(c.size, 0);
     ck_assert_uint_eq(p.used_bytes, 0);
+    buf_chain_fini(&c); /* twice is harmless */
     buf_pool_fini(&p);
 }
 END_TEST
 
 START_TEST(adjacent_pieces_join)
 {
+    struct buf *b, *other;
     struct buf_pool p;
     struct buf_chain c;
-    struct iovec iov[4];
-    struct buf *b;
 
     buf_pool_init(&p, 0);
-    buf_chain_init(&c);
+    buf_chain_init(&c, NULL);
     b = buf_new(&p, 512);
+    other = buf_new(&p, 512);
     buf_chain_append(&c, b, b->data, 5);
     buf_chain_append(&c, b, b->data + 5, 7);
     buf_chain_append(&c, b, b->data + 13, 7);
-    ck_assert_int_eq(buf_chain_iov(&c, iov, 4), 2);
-    ck_assert_uint_eq(iov[0].iov_len, 12);
-    ck_assert_ptr_eq(iov[1].iov_base, b->data + 13);
-    ck_assert_int_eq(buf_chain_iov(&c, iov, 1), 1);
-    ck_assert_int_eq(buf_chain_iov(&c, iov, 0), 0);
+    buf_chain_append(&c, other, b->data + 20, 7); /* another buffer's, wherever it lies */
+    ck_assert_uint_eq(c.n, 3);
+    ck_assert_uint_eq(c.links[0].size, 12);
+    ck_assert_ptr_eq(c.links[1].data, b->data + 13);
+    ck_assert_uint_eq(c.links[1].size, 7);
     ck_assert_uint_eq(b->refs, 3);
     buf_chain_fini(&c);
+    buf_unref(other);
     buf_unref(b);
     buf_pool_fini(&p);
 }
 END_TEST
 
-/* A chain against a flat array: append, consume, gather and copy in a random mix. */
+/* A chain against a flat array, and against what its pool has: a second one of the same length allocates nothing. */
 START_TEST(chain_equals_flat_bytes)
 {
     static uint8_t flat[1 << 16];
-    uint8_t copy[600];
-    size_t head = 0, tail = 0;
+    struct mem_pool blocks;
     struct buf_pool p;
     struct buf_chain c;
     struct rand r;
+    size_t kept;
 
     rand_init(&r);
     buf_pool_init(&p, 1 << 16);
-    buf_chain_init(&c);
-    while (tail + 512 < sizeof(flat)) {
-        if (rand_chance(&r, 1, 2)) {
+    mem_pool_init(&blocks, 1 << 16);
+    for (int round = 0; round < 2; round++) {
+        size_t tail = 0, at = 0;
+
+        kept = blocks.free_bytes;
+        buf_chain_init(&c, &blocks);
+        while (tail + 512 < sizeof(flat)) {
             struct buf *b = buf_new(&p, 512);
             size_t n = rand_below(&r, 513), cut = rand_below(&r, n + 1);
 
             rand_fill(&r, b->data, n);
-            ck_assert_int_eq(buf_chain_append(&c, b, b->data, cut), 0);
-            ck_assert_int_eq(buf_chain_append(&c, b, b->data + cut, n - cut), 0);
+            buf_chain_append(&c, b, b->data, cut);
+            buf_chain_append(&c, b, b->data + cut, n - cut);
             memcpy(flat + tail, b->data, n);
             tail += n;
+            ck_assert_uint_eq(c.size, tail);
             buf_unref(b);
-        } else {
-            size_t wanted = rand_below(&r, 600), n = MIN(wanted, tail - head);
-            struct iovec iov[8];
-            size_t at = head;
-
-            for (int i = 0, n_iov = buf_chain_iov(&c, iov, 8); i < n_iov; at += iov[i++].iov_len)
-                ck_assert_mem_eq(iov[i].iov_base, flat + at, iov[i].iov_len);
-            buf_chain_copy(&c, copy, n);
-            ck_assert_mem_eq(copy, flat + head, n);
-            buf_chain_consume(&c, n);
-            head += n;
         }
-        ck_assert_uint_eq(c.size, tail - head);
+        for (uint32_t i = 0; i < c.n; at += c.links[i++].size)
+            ck_assert_mem_eq(c.links[i].data, flat + at, c.links[i].size);
+        ck_assert_uint_eq(at, tail);
+        buf_chain_fini(&c);
+        ck_assert_uint_eq(p.used_bytes, 0);
     }
-    buf_chain_fini(&c);
-    ck_assert_uint_eq(p.used_bytes, 0);
+    ck_assert_uint_gt(kept, 0);
+    ck_assert_uint_eq(blocks.free_bytes, kept);
+    mem_pool_fini(&blocks);
     buf_pool_fini(&p);
 }
 END_TEST

@@ -22,7 +22,7 @@ static void serve_empty(struct rig *r, struct replica_op *op)
         op->read.ret_diverging_epoch = -1;
         op->read.ret_size = 0;
         op->read.has_range = false;
-        buf_chain_init(&op->read.chain);
+        buf_chain_init(&op->read.chain, NULL);
         break;
     case REPLICA_RELEASE:
         n_releases++;

@@ -592,7 +592,6 @@ uint8_t *rig_read_bytes(struct rig *r, const struct rig_op *read, size_t *ret_si
 {
     const struct replica_op *op = &read->op;
     uint8_t *data = xmalloc(op->read.ret_size + 1);
-    const struct buf_link *link;
     size_t at = 0;
 
     *ret_size = op->read.ret_size;
@@ -601,7 +600,9 @@ uint8_t *rig_read_bytes(struct rig *r, const struct rig_op *read, size_t *ret_si
                  (ssize_t)op->read.ret_size);
         return data;
     }
-    list_foreach (&op->read.chain.links, link, link) {
+    for (uint32_t i = 0; i < op->read.chain.n; i++) {
+        const struct buf_link *link = &op->read.chain.links[i];
+
         memcpy(data + at, link->data, link->size);
         at += link->size;
     }

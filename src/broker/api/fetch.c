@@ -120,8 +120,7 @@ static const struct fetch_partition *partition_of(const struct fetch_state *s, c
 static uint32_t lay_records(const struct fetch_partition *p, struct broker_segment *to)
 {
     const struct replica_op *op = &p->read.op;
-    const struct buf_link *link;
-    uint32_t n = 0;
+    const struct buf_chain *chain = &op->read.chain;
 
     if (op->read.has_range) {
         if (to != NULL)
@@ -130,12 +129,9 @@ static uint32_t lay_records(const struct fetch_partition *p, struct broker_segme
                                            .position = op->read.range.position };
         return 1;
     }
-    list_foreach (&op->read.chain.links, link, link) {
-        if (to != NULL)
-            to[n] = (struct broker_segment){ .bytes = slice_make(link->data, link->size) };
-        n++;
-    }
-    return n;
+    for (uint32_t i = 0; to != NULL && i < chain->n; i++)
+        to[i] = (struct broker_segment){ .bytes = slice_make(chain->links[i].data, chain->links[i].size) };
+    return chain->n;
 }
 
 static uint32_t lay_out(const struct fetch_state *s, const struct wr *out, struct broker_segment *to)
