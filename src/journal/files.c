@@ -27,6 +27,7 @@ struct journal_file *journal_file_new(const struct journal_file_header *h)
     f->table_lsn = UINT64_MAX;
     list_init(&f->link);
     list_init(&f->usages);
+    arena_init(&f->usage_memory, SIZE_MAX);
     return f;
 }
 
@@ -37,7 +38,8 @@ void journal_file_free(struct journal_file *f)
     if (f == NULL)
         return;
     list_foreach_safe (&f->usages, u, tmp, in_file)
-        journal_usage_free(u);
+        journal_usage_drop(u);
+    arena_fini(&f->usage_memory);
     list_remove(&f->link);
     disk_close(f->io);
     free(f);

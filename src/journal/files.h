@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/list.h"
 #include "env/disk.h"
 #include "journal/block_writer.h"
@@ -19,6 +20,7 @@ struct journal_file {
     uint64_t ordinal;     /* of its first record, among those that recovery read */
     struct disk_file *io; /* of the current and the prepared file, else NULL */
     struct list usages;
+    struct arena usage_memory;
     size_t n_usages;
     size_t n_pins;            /* groups with live entries here above their durable checkpoint */
     uint64_t relocated_bytes; /* of relocated entries of these groups */

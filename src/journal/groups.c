@@ -101,13 +101,12 @@ void journal_group_free(struct journal_group *g)
     free(g);
 }
 
-void journal_usage_free(struct journal_usage *u)
+void journal_usage_drop(struct journal_usage *u)
 {
     usage_set_pin(u, false);
     list_remove(&u->in_group);
     list_remove(&u->in_file);
     u->file->n_usages--;
-    free(u);
 }
 
 bool journal_group_uses(const struct journal_group *g, const struct journal_file *f)
@@ -122,7 +121,8 @@ static struct journal_usage *usage_get(struct journal_file *f, struct journal_gr
     struct journal_usage *u = list_last(&g->usages, struct journal_usage, in_group);
 
     if (u == NULL || u->file != f) {
-        u = xcalloc(1, sizeof(*u));
+        u = arena_calloc(&f->usage_memory, 1, sizeof(*u));
+        gq_assert(u != NULL);
         u->file = f;
         u->group = g->state.group;
         list_append(&g->usages, &u->in_group);

@@ -104,4 +104,5 @@ struct journal_disk_usage journal_usage_row(const struct journal_usage *u);
 /* A group as its row says. */
 void journal_group_set(struct journal_group *g, const struct journal_disk_state *row);
 
-void journal_usage_free(struct journal_usage *u);
+/* Takes it out of its lists. Its memory goes with the file. */
+void journal_usage_drop(struct journal_usage *u);
