@@ -35,7 +35,7 @@ lint_man() {
     mapfile -t pages < <(find man build/man -name '*.[1-8]' 2>/dev/null | sort)
     [ "${#pages[@]}" -gt 0 ] || return 0
     ! mandoc -T lint -W style "${pages[@]}" 2>&1 | grep -v -e 'outdated mandoc.db' \
-        -e 'referenced manual not found: Xr \(goqueue\|brokerd\|gqctl\|sd_\)'
+        -e 'referenced manual not found: Xr \(goqueue\|brokerd\|gqcheck\|gqctl\|sd_\)'
 }
 
 # All files are compiled with the same flags, so clang-tidy needs no list of commands. It needs the files that a build
