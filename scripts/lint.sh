@@ -19,6 +19,11 @@ lint_source() {
     } | sort -u | xargs -r scripts/check-source
 }
 
+# The table of scenarios names tests that exist.
+lint_scenarios() {
+    scripts/check-scenarios
+}
+
 lint_shell() {
     shell_files | xargs -r shellcheck -x
 }
@@ -53,7 +58,7 @@ lint_tidy() {
 cmd_lint() {
     local check passed=0 failed=0
     need build lint
-    for check in layout layers source shell python man tidy; do
+    for check in layout layers source scenarios shell python man tidy; do
         if "lint_$check"; then
             passed=$((passed + 1))
         else

@@ -4,4 +4,7 @@
 #include "support/suite.h"
 
 Suite *raft_log_suite(void);
+Suite *raft_vote_suite(void);
+Suite *raft_follower_suite(void);
+Suite *raft_leader_suite(void);
 Suite *raft_random_suite(void);

@@ -81,6 +81,23 @@ static void drop(struct trace *t)
             cluster_drop(t->c, i - 1);
 }
 
+/* The first message from I to J falls behind all others. */
+static void overtake(struct trace *t)
+{
+    struct cluster *c = t->c;
+
+    for (unsigned i = 0; i < c->n_packets; i++) {
+        struct packet p = c->packets[i];
+
+        if (p.m.from != number(t, 1, 0) || p.m.to != number(t, 2, 0))
+            continue;
+        memmove(&c->packets[i], &c->packets[i + 1], (c->n_packets - i - 1) * sizeof(p));
+        c->packets[c->n_packets - 1] = p;
+        return;
+    }
+    cluster_fail(c, "nothing is on its way to be overtaken");
+}
+
 static void cut(struct trace *t)
 {
     int32_t a = number(t, 1, 0), b = number(t, 2, 0);
@@ -244,6 +261,7 @@ static const struct {
     { "pass", do_pass },
     { "flush", do_flush },
     { "drop", drop },
+    { "overtake", overtake },
     { "cut", cut },
     { "heal", do_heal },
     { "crash", do_crash },
