@@ -75,6 +75,7 @@ static void rejected(struct raft *raft, struct raft_update *u, struct raft_membe
      */
     if (next == raft->log.start + 1 && (reply->hint_index < raft->log.start || raft->log.start_term > reply->hint_term))
         next = raft->log.start;
+    raft_session_leave(raft, u);
     raft_progress_probe(m, next);
     raft_send_append(raft, u, m, true);
 }

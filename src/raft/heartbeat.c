@@ -1,20 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "raft/internal.h"
 
-/* A leader's heartbeats, and its own look at whether a quorum still hears it. A follower that is settled and in the
- * session of its node needs none: the session's one message per node pair speaks for all such groups. */
-
-uint64_t raft_heard(const struct raft *raft, int32_t peer, uint64_t own)
-{
-    uint64_t session = raft->ops->heard != NULL ? raft->ops->heard(raft->ctx, peer) : 0;
-
-    return MAX(own, session);
-}
-
-static bool is_covered(const struct raft *raft, const struct raft_member *m)
-{
-    return m->settled && raft->ops->heard != NULL && raft->ops->heard(raft->ctx, m->id) != 0;
-}
+/* A leader's heartbeats, and its own look at whether a quorum still hears it. */
 
 void raft_heartbeats(struct raft *raft, struct raft_update *u, bool all)
 {
@@ -22,23 +9,28 @@ void raft_heartbeats(struct raft *raft, struct raft_update *u, bool all)
         struct raft_member *member = &raft->members[i];
         struct raft_message *m;
 
-        if (member->id == raft->id || (!all && is_covered(raft, member)) || u->n_messages == RAFT_MAX_MESSAGES)
+        if (member->id == raft->id || (!all && raft_is_covered(raft, member)) || u->n_messages == RAFT_MAX_MESSAGES)
             continue;
         m = raft_send(raft, u, RAFT_HEARTBEAT, member->id);
         m->commit = MIN(raft->commit, member->match);
+        m->index = raft->log.last;
         m->context = raft->read_round;
+        m->join = raft_may_join(raft, member);
     }
 }
 
 void raft_on_heartbeat(struct raft *raft, struct raft_update *u, const struct raft_message *m)
 {
     struct raft_message *reply;
+    bool join;
 
     /* It is at most what this node has acknowledged in the term. */
     raft_advance_commit(raft, u, MAX(raft->commit, MIN(m->commit, raft->log.last)));
+    join = raft_session_answer(raft, u, m);
     reply = raft_reply(raft, u, RAFT_HEARTBEAT_REPLY, m->from);
     if (reply == NULL)
         return;
+    reply->join = join;
     reply->context = m->context;
     reply->index = raft_acknowledged(raft);
     reply->commit = raft->commit;
@@ -64,6 +56,7 @@ void raft_on_heartbeat_reply(struct raft *raft, struct raft_update *u, const str
             raft_progress_drop_first(raft, member);
         raft_send_append(raft, u, member, true);
     }
+    raft_session_answered(raft, u, member, m->join);
     raft_reads_advance(raft, u);
 }
 
@@ -74,18 +67,10 @@ static bool hears_quorum(const struct raft *raft)
     for (uint8_t i = 0; i < raft->n_members; i++) {
         const struct raft_member *m = &raft->members[i];
 
-        if (m->id == raft->id || raft_heard(raft, m->id, m->heard) + raft->limits->election_timeout >= raft->now)
+        if (m->id == raft->id || raft_member_heard(raft, m) + raft->limits->election_timeout >= raft->now)
             who |= 1u << i;
     }
     return raft_is_quorum(raft, who);
-}
-
-static bool all_covered(const struct raft *raft)
-{
-    for (uint8_t i = 0; i < raft->n_members; i++)
-        if (raft->members[i].id != raft->id && !is_covered(raft, &raft->members[i]))
-            return false;
-    return true;
 }
 
 void raft_leader_tick(struct raft *raft, struct raft_update *u)
@@ -100,7 +85,8 @@ void raft_leader_tick(struct raft *raft, struct raft_update *u)
         raft->deadline = raft->n_members == 1 ? UINT64_MAX : raft->now + raft->limits->election_timeout;
     }
     if (raft->now >= raft->heartbeat_at) {
-        raft_heartbeats(raft, u, false);
-        raft->heartbeat_at = all_covered(raft) ? raft->deadline : raft->now + raft->limits->heartbeat_interval;
+        raft_heartbeats(raft, u, raft->read_round != 0);
+        raft->heartbeat_at = raft->now + raft->limits->heartbeat_interval;
+        raft_session_rest(raft);
     }
 }

@@ -21,7 +21,7 @@ struct raft_member {
     uint8_t state;       /* enum raft_progress_state */
     bool probing;        /* a probe is on its way */
     uint8_t head, count; /* window */
-    bool settled;
+    bool settled, joined;
     uint32_t inflight_bytes;
     uint64_t match, next;
     uint64_t heard;               /* when it last answered */
@@ -59,8 +59,11 @@ struct raft {
     bool forced;      /* the campaign was asked for by the leader */
     bool owed;        /* an answer waits for the hard state */
     bool state_dirty; /* the hard state changed in this step */
+    bool joined;      /* follower: the session with the leader's node vouches for it */
     int32_t vote, durable_vote;
     int32_t transferee;
+    uint8_t rank;
+    uint8_t n_tries; /* campaigns since there was a leader */
     uint64_t term, durable_term;
     struct raft_log log;
     uint64_t commit;
@@ -108,6 +111,8 @@ struct raft_message *raft_reply(struct raft *raft, struct raft_update *u, enum r
 
 /* vote.c */
 void raft_arm_election(struct raft *raft);
+/* How much longer than others this node waits, of so much a rank. */
+uint64_t raft_handicap(const struct raft *raft, uint64_t a_rank);
 void raft_become_follower(struct raft *raft, struct raft_update *u, uint64_t term, int32_t leader);
 void raft_campaign(struct raft *raft, struct raft_update *u);
 void raft_campaign_forced(struct raft *raft, struct raft_update *u);
@@ -157,10 +162,27 @@ void raft_acknowledge(struct raft *raft, struct raft_update *u);
 
 /* heartbeat.c */
 void raft_heartbeats(struct raft *raft, struct raft_update *u, bool all);
-uint64_t raft_heard(const struct raft *raft, int32_t peer, uint64_t own);
+void raft_leader_tick(struct raft *raft, struct raft_update *u);
 void raft_on_heartbeat(struct raft *raft, struct raft_update *u, const struct raft_message *m);
 void raft_on_heartbeat_reply(struct raft *raft, struct raft_update *u, const struct raft_message *m);
-void raft_leader_tick(struct raft *raft, struct raft_update *u);
+
+/* session.c */
+/* Follower: when the leader was last heard of. */
+uint64_t raft_leader_heard(const struct raft *raft);
+uint64_t raft_member_heard(const struct raft *raft, const struct raft_member *m);
+/* Leader: whether its heartbeats may ask the member to join. */
+bool raft_may_join(const struct raft *raft, const struct raft_member *m);
+/* Leader: the session speaks for the member, which needs no heartbeats. */
+bool raft_is_covered(const struct raft *raft, const struct raft_member *m);
+/* Leader: ticks no more often than it has to. */
+void raft_session_rest(struct raft *raft);
+/* Follower: joins or not, as the heartbeat asks. Returns the answer. */
+bool raft_session_answer(struct raft *raft, struct raft_update *u, const struct raft_message *m);
+void raft_session_answered(struct raft *raft, struct raft_update *u, struct raft_member *m, bool join);
+/* Leaves all sessions. */
+void raft_session_leave(struct raft *raft, struct raft_update *u);
+/* Of one peer; the caller knows. */
+void raft_session_lost(struct raft *raft, int32_t peer);
 
 /* snapshot.c */
 bool raft_send_snapshot(struct raft *raft, struct raft_update *u, struct raft_member *m);

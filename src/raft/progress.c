@@ -13,7 +13,7 @@ void raft_progress_reset(struct raft *raft, struct raft_member *m)
 {
     forget_window(m);
     m->state = RAFT_PROBE;
-    m->probing = m->settled = false;
+    m->probing = m->settled = m->joined = false;
     m->match = 0;
     m->next = raft->log.last + 1;
     m->heard = raft->now;
@@ -24,7 +24,7 @@ void raft_progress_probe(struct raft_member *m, uint64_t next)
 {
     forget_window(m);
     m->state = RAFT_PROBE;
-    m->probing = m->settled = false;
+    m->probing = m->settled = m->joined = false;
     m->next = MAX(m->match + 1, next);
 }
 

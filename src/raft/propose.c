@@ -10,7 +10,7 @@ void raft_append_own(struct raft *raft, struct raft_update *u, const struct raft
     u->append_last = raft->log.last;
     for (uint8_t i = 0; i < raft->n_members; i++)
         raft->members[i].settled = false;
-    raft->heartbeat_at = MIN(raft->heartbeat_at, raft->now + raft->limits->heartbeat_interval);
+    raft_session_leave(raft, u);
     if (config != NULL)
         raft_config_append(raft, u, config, raft->log.last);
 }

@@ -24,6 +24,8 @@ struct raft *raft_new(const struct raft_limits *limits, const struct raft_ops *o
     raft->vote = raft->durable_vote = start->vote;
     raft->no_vote = start->no_vote;
     raft->no_lead = start->no_lead || start->no_vote;
+    gq_assert(start->rank <= RAFT_MAX_RANK);
+    raft->rank = start->rank;
     raft_log_init(&raft->log, start);
     gq_assert(raft_log_last_term(&raft->log) <= raft->term);
     raft->commit = MAX(start->commit, start->start_index);

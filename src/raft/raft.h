@@ -32,6 +32,7 @@
 #define RAFT_MAX_MEMBERS 32  /* of a configuration, learners too */
 #define RAFT_MAX_MESSAGES 96 /* of an update */
 #define RAFT_WINDOW 8        /* messages on their way to a follower, at most */
+#define RAFT_MAX_RANK 4      /* of raft_start */
 #define RAFT_NOOP_SIZE 64    /* bytes that a leader's first entry is counted as */
 
 struct raft;
@@ -87,16 +88,17 @@ struct raft_message {
     enum raft_message_kind kind;
     int32_t from, to;
     uint64_t term;
-    /* VOTEs: the candidate's last entry. APPEND: the entry before the first. SNAPSHOT: the image is the state after it.
-     * APPEND_REPLY, HEARTBEAT_REPLY: flushed and equal to the leader's log up to index; rejected: the index that didn't
-     * match. */
+    /* VOTEs: the candidate's last entry. HEARTBEAT: the leader's last index. APPEND: the entry before the first.
+     * SNAPSHOT: the image is the state after it. APPEND_REPLY, HEARTBEAT_REPLY: flushed and equal to the leader's log
+     * up to index; rejected: the index that didn't match. */
     uint64_t index, log_term;
     uint64_t commit;                /* APPEND, HEARTBEAT; in their replies: the follower's */
     uint64_t hint_index, hint_term; /* rejected: the logs agree at or below, as far as the follower can tell */
     uint64_t context;               /* HEARTBEAT and reply: the round of reads */
     bool reject;
-    bool force;                       /* VOTE: the leader asked for it, so nobody sticks to that leader */
-    uint32_t n_entries;               /* APPEND: index + 1 and on */
+    bool force;         /* VOTE: the leader asked for it, so nobody sticks to that leader */
+    bool join;          /* HEARTBEAT: asks, reply: agrees that the session of the nodes vouches from now on */
+    uint32_t n_entries; /* APPEND: index + 1 and on */
     const struct raft_entry *entries; /* of a received APPEND; in an update NULL, the caller has the bodies */
     const struct raft_config *config; /* of a received SNAPSHOT, the one in its image; in an update NULL */
 };
@@ -111,6 +113,8 @@ enum raft_event_kind {
     RAFT_TRANSFER,        /* peer; RAFT_NONE calls it off */
     RAFT_CAMPAIGN,        /* without waiting for the timeout */
     RAFT_PEER_DOWN,       /* peer: its node's connection was reset or refused */
+    RAFT_SESSION_LOST,    /* peer: the session with its node ended, fell silent or doesn't vouch for this group */
+    RAFT_RANK,            /* index: the new rank, see raft_start */
     RAFT_SNAPSHOT_FAILED, /* peer: the image didn't get there */
     RAFT_COMPACT,         /* index: the log begins behind it; at most what is committed */
 };
@@ -162,6 +166,10 @@ struct raft_update {
     uint64_t read_index;
     bool reads_lost; /* all tickets that weren't done are void: ask again */
 
+    int32_t
+        joined; /* the session with this node vouches for the group, in this term, from now on; RAFT_NONE: no news */
+    bool left;  /* no session does any longer */
+
     uint64_t next_tick; /* when a TICK is due at the latest; UINT64_MAX: never */
 
     uint32_t n_messages;
@@ -171,9 +179,8 @@ struct raft_update {
 struct raft_ops {
     /* Bytes of the entry, which is in the log or in the event's proposal. */
     uint32_t (*entry_size)(void *ctx, uint64_t index);
-    /* When the session with the peer's node last vouched for this group, by a heartbeat merged for many groups: for a
-     * follower, that the peer leads on; for a leader, that the peer follows. 0: not in the session. May be NULL. A
-     * group that leaves a session gets a TICK. */
+    /* When the other end of the session with the peer's node was last heard; 0: there is none. It counts for groups
+     * that joined. May be NULL. */
     uint64_t (*heard)(void *ctx, int32_t peer);
 };
 
@@ -186,6 +193,7 @@ struct raft_limits {
     uint32_t inflight_messages; /* per follower; 1 to RAFT_WINDOW */
     uint32_t inflight_bytes;    /* per follower, likewise */
     uint64_t uncommitted_bytes; /* proposals are refused beyond; one may always be on its way */
+    bool quiesce;               /* who joined the sessions has no ticks at all; SESSION_LOST must be told */
 };
 
 struct raft_run {
@@ -211,6 +219,10 @@ struct raft_start {
     uint64_t previous_index;
     bool no_vote; /* the hard state may be lost: neither votes nor leads */
     bool no_lead; /* bodies are lost: doesn't lead */
+    /* 0 .. RAFT_MAX_RANK: who is ranked higher waits longer before it campaigns, by half a timeout a rank. With each
+     * campaign that makes no leader the wait is halved. It never changes a vote, so it can't keep a group from having a
+     * leader. */
+    uint8_t rank;
 };
 
 /* limits, ops and ctx must stay. Never leads in start->term. */

@@ -26,8 +26,11 @@ void raft_reads_advance(struct raft *raft, struct raft_update *u)
                 return;
             raft->read_round = raft->read_last;
             raft->read_index = raft->commit;
-            if (!round_is_over(raft))
+            if (!round_is_over(raft)) {
                 raft_heartbeats(raft, u, true);
+                /* Once more where they get lost, though the group may be at rest. */
+                raft->heartbeat_at = MIN(raft->heartbeat_at, raft->now + raft->limits->heartbeat_interval);
+            }
         }
         if (!round_is_over(raft))
             return;

@@ -70,6 +70,8 @@ static void receive(struct raft *raft, struct raft_update *u, const struct raft_
         if (raft->role != RAFT_FOLLOWER || raft->leader != m->from)
             raft_become_follower(raft, u, m->term, m->from);
         raft->heard = raft->now;
+        if (m->kind != RAFT_HEARTBEAT)
+            raft_session_leave(raft, u);
         raft_arm_election(raft);
     }
     switch (m->kind) {
@@ -112,7 +114,7 @@ static void tick(struct raft *raft, struct raft_update *u)
     }
     if (raft->now < raft->deadline)
         return;
-    heard = raft->leader == RAFT_NONE ? raft->heard : raft_heard(raft, raft->leader, raft->heard);
+    heard = raft_leader_heard(raft);
     if (heard > raft->heard) {
         /* Others vouched for the leader meanwhile: the timer runs from then. */
         raft->deadline += heard - raft->heard;
@@ -128,12 +130,15 @@ static void peer_down(struct raft *raft, int32_t peer)
 {
     struct raft_member *m = raft_member(raft, peer);
 
+    raft_session_lost(raft, peer);
     if (raft->role == RAFT_LEADER) {
         if (m != NULL && m->id != raft->id)
             raft_progress_probe(m, m->match + 1);
     } else if (raft->leader == peer) {
+        uint64_t spread = raft->limits->peer_down_spread + 1;
+
         raft->leader = RAFT_NONE;
-        raft->deadline = MIN(raft->deadline, raft->now + raft_draw(raft, raft->limits->peer_down_spread + 1));
+        raft->deadline = MIN(raft->deadline, raft->now + raft_draw(raft, spread) + raft_handicap(raft, spread));
     }
 }
 
@@ -168,6 +173,13 @@ static void dispatch(struct raft *raft, const struct raft_event *event, struct r
     case RAFT_PEER_DOWN:
         peer_down(raft, event->peer);
         break;
+    case RAFT_SESSION_LOST:
+        raft_session_lost(raft, event->peer);
+        break;
+    case RAFT_RANK:
+        gq_assert(event->index <= RAFT_MAX_RANK);
+        raft->rank = (uint8_t)event->index;
+        break;
     case RAFT_SNAPSHOT_FAILED:
         raft_on_snapshot_failed(raft, event->peer);
         break;
@@ -187,6 +199,7 @@ void raft_step(struct raft *raft, const struct raft_event *event, struct raft_up
     gq_assert(event->now >= raft->now);
     raft->now = event->now;
     memset(u, 0, offsetof(struct raft_update, messages));
+    u->joined = RAFT_NONE;
     dispatch(raft, event, u);
     u->hard_state = raft->state_dirty;
     raft->state_dirty = false;

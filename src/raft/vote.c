@@ -9,7 +9,12 @@ void raft_arm_election(struct raft *raft)
 {
     uint64_t timeout = raft->limits->election_timeout;
 
-    raft->deadline = raft->now + timeout + raft_draw(raft, timeout);
+    raft->deadline = raft->now + timeout + raft_draw(raft, timeout) + raft_handicap(raft, timeout / 2);
+}
+
+uint64_t raft_handicap(const struct raft *raft, uint64_t a_rank)
+{
+    return raft->n_tries < 64 ? (raft->rank * a_rank) >> raft->n_tries : 0;
 }
 
 /* Who is removed by a configuration that isn't committed goes on (thesis, 4.2.2): it may be the only one that has it,
@@ -32,8 +37,11 @@ void raft_become_follower(struct raft *raft, struct raft_update *u, uint64_t ter
         raft->state_dirty = true;
         raft->owed = false;
     }
+    raft_session_leave(raft, u);
     if (raft->role == RAFT_LEADER)
         raft_reads_lose(raft, u);
+    if (leader != RAFT_NONE)
+        raft->n_tries = 0;
     raft->role = RAFT_FOLLOWER;
     raft->leader = leader;
     raft->heard = raft->now;
@@ -48,6 +56,7 @@ static void become_leader(struct raft *raft, struct raft_update *u)
 {
     raft->role = RAFT_LEADER;
     raft->leader = raft->id;
+    raft->n_tries = 0;
     raft->uncommitted_bytes = 0;
     for (uint64_t i = raft->commit + 1; i <= raft->log.last; i++)
         raft->uncommitted_bytes += raft_entry_size(raft, i);
@@ -112,6 +121,7 @@ static void ask_for_votes(struct raft *raft, struct raft_update *u)
 /* The requests follow when the vote is durable. */
 static void start_election(struct raft *raft, struct raft_update *u)
 {
+    raft_session_leave(raft, u);
     raft->role = RAFT_CANDIDATE;
     raft->leader = RAFT_NONE;
     raft->term++;
@@ -128,8 +138,12 @@ static void start_election(struct raft *raft, struct raft_update *u)
 
 void raft_campaign(struct raft *raft, struct raft_update *u)
 {
+    bool may = may_lead(raft);
+
+    raft_session_leave(raft, u);
+    raft->n_tries += may && raft->n_tries < UINT8_MAX;
     raft_arm_election(raft);
-    if (!may_lead(raft))
+    if (!may)
         return;
     raft->forced = false;
     raft->role = RAFT_PRE_CANDIDATE;
@@ -150,8 +164,7 @@ bool raft_is_sticky(struct raft *raft)
 {
     if (raft->role == RAFT_LEADER)
         return true;
-    return raft->leader != RAFT_NONE &&
-           raft->now < raft_heard(raft, raft->leader, raft->heard) + raft->limits->election_timeout;
+    return raft->leader != RAFT_NONE && raft->now < raft_leader_heard(raft) + raft->limits->election_timeout;
 }
 
 static bool is_up_to_date(const struct raft *raft, const struct raft_message *m)

@@ -16,6 +16,7 @@ struct cluster *cluster_new(uint64_t seed, unsigned n_nodes, unsigned n_voters)
     c->rand.state = seed;
     c->n_nodes = n_nodes;
     c->ops.entry_size = entry_size;
+    c->ops.heard = session_heard;
     c->limits = (struct raft_limits){
         .election_timeout = 100,
         .heartbeat_interval = 20,
@@ -150,9 +151,12 @@ void cluster_step(struct cluster *c, int32_t id, const struct raft_event *event,
         return;
     copy.now = c->now;
     c->n_events++;
+    if (event->kind == RAFT_PEER_DOWN)
+        n->session_term[event->peer] = 0;
     raft_step(n->raft, &copy, &c->update);
     if (event->kind == RAFT_RECEIVE && c->update.append_first != 0 && entries != NULL)
         entries += c->update.append_first - event->message->index - 1;
+    session_update(c, n);
     take_effects(c, n, entries);
     story_update(c, n);
     check_update(c, n);

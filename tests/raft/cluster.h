@@ -66,7 +66,9 @@ struct node {
     uint64_t stored_commit;
     enum raft_role role;
     bool leave_joint;
-    uint64_t tickets[CLUSTER_TICKETS]; /* what was committed anywhere when the ticket was asked for */
+    uint64_t session_heard[CLUSTER_NODES + 1]; /* by peer; 0: there is no session */
+    uint64_t session_term[CLUSTER_NODES + 1];  /* in which the group joined it; 0: it isn't in */
+    uint64_t tickets[CLUSTER_TICKETS];         /* what was committed anywhere when the ticket was asked for */
     uint64_t reads_done;
 };
 
@@ -92,8 +94,10 @@ struct cluster {
     uint64_t n_truth;
     int32_t leader_of[CLUSTER_TERMS];
     int32_t vote_of[CLUSTER_NODES + 1][CLUSTER_TERMS];
+    bool sessions;
+    uint64_t sets_differ[CLUSTER_NODES + 1][CLUSTER_NODES + 1]; /* since when; 0: they don't */
     struct raft_update update;
-    uint64_t n_events, n_elections, n_reads, n_configs, n_images, n_transfers, n_truncations;
+    uint64_t n_events, n_elections, n_reads, n_configs, n_images, n_transfers, n_truncations, n_joined;
     FILE *story; /* what happens, for traces; or NULL */
     bool quiet;  /* the story leaves out the messages */
     char failure[256];
@@ -123,6 +127,12 @@ void disk_flush(struct node *n, unsigned count);
 void disk_crash(struct node *n, unsigned survive);
 void disk_restart(struct node *n);
 
+/* session.c: what the nodes' heartbeat sessions would do for the group */
+uint64_t session_heard(void *ctx, int32_t peer);
+void session_update(struct cluster *c, struct node *n);
+void session_tick(struct cluster *c);
+void session_reset(struct node *n);
+
 /* invariants.c */
 void check_update(struct cluster *c, struct node *n);
 void check_message(struct cluster *c, const struct raft_message *m);
@@ -140,6 +150,7 @@ enum {
     SCHEDULE_IMAGES = 2,
     SCHEDULE_READS = 4,
     SCHEDULE_TRANSFERS = 8,
-    SCHEDULE_ALL = 15,
+    SCHEDULE_SESSIONS = 16,
+    SCHEDULE_ALL = 31,
 };
 struct cluster *schedule_run(uint64_t seed, unsigned n_events, unsigned flags);

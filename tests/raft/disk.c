@@ -103,6 +103,7 @@ void disk_restart(struct node *n)
     n->leave_joint = false;
     n->commit = n->stored_commit;
     n->reads_done = 0;
+    session_reset(n);
     n->raft = raft_new(&n->cluster->limits, &n->cluster->ops, n,
                        &(struct raft_start){
                            .id = n->id,

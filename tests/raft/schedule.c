@@ -60,6 +60,7 @@ static void disks(struct cluster *c)
 static void pass_time(struct cluster *c, uint64_t by)
 {
     c->now += by;
+    session_tick(c);
     for (unsigned i = 1; i <= c->n_nodes; i++)
         cluster_tick(c, (int32_t)i);
 }
@@ -195,6 +196,8 @@ static const struct weather weathers[] = {
     { 20, 550, 200, 110, 60, 50, 12, 12, 3 },
     { 2, 480, 120, 100, 120, 60, 40, 40, 10 },
     { 10, 450, 60, 150, 100, 80, 60, 40, 20 },
+    /* So quiet that groups come to rest. */
+    { 1, 500, 200, 270, 4, 16, 3, 4, 1 },
 };
 
 static bool is_next(uint64_t *what, unsigned weight)
@@ -277,6 +280,8 @@ struct cluster *schedule_run(uint64_t seed, unsigned n_events, unsigned flags)
     struct cluster *c = cluster_new(seed, n_nodes, n_nodes == 4 && (flags & SCHEDULE_CONFIGS) != 0 ? 3 : n_nodes);
     const struct weather *w = &weathers[rand_below(&c->rand, ARRAY_SIZE(weathers))];
 
+    c->sessions = (flags & SCHEDULE_SESSIONS) != 0;
+    c->limits.quiesce = seed % 2 == 0;
     for (unsigned i = 0; i < n_events && c->failure[0] == '\0'; i++)
         one_event(c, flags, w);
     if (c->failure[0] == '\0')

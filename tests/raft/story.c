@@ -48,6 +48,8 @@ void story_message(struct cluster *c, const struct packet *p, const char *fate)
     case RAFT_HEARTBEAT:
     case RAFT_HEARTBEAT_REPLY:
         cluster_say(c, " commit %" PRIu64, m->commit);
+        if (m->join)
+            cluster_say(c, m->kind == RAFT_HEARTBEAT ? ", rest?" : ", rest");
         if (m->context != 0)
             cluster_say(c, " read %" PRIu64, m->context);
         break;
@@ -106,6 +108,8 @@ void story_update(struct cluster *c, const struct node *n)
         return;
     if (u->role_changed)
         tell_role(c, n);
+    if (u->left)
+        cluster_say(c, "%d is awake\n", n->id);
     if (u->truncate_from != 0)
         cluster_say(c, "%d cuts its log from %" PRIu64 " on\n", n->id, u->truncate_from);
     if (u->install)

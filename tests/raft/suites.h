@@ -7,4 +7,6 @@ Suite *raft_log_suite(void);
 Suite *raft_vote_suite(void);
 Suite *raft_follower_suite(void);
 Suite *raft_leader_suite(void);
+Suite *raft_rest_suite(void);
+Suite *raft_memory_suite(void);
 Suite *raft_random_suite(void);

@@ -135,44 +135,6 @@ START_TEST(a_completion_of_an_earlier_epoch_is_dropped)
 }
 END_TEST
 
-static uint64_t session;
-
-static uint64_t heard(void *ctx, int32_t peer)
-{
-    (void)ctx;
-    (void)peer;
-    return session;
-}
-
-/* A follower in a session campaigns only when the session falls silent, and has one tick per timeout. */
-START_TEST(a_session_speaks_for_a_quiet_leader)
-{
-    static const struct raft_limits limits = { 100, 20, 10, 1000, 4, 1000, 1000 };
-    static const struct raft_ops ops = { .entry_size = entry_size, .heard = heard };
-    struct raft_config config = { 3, { { 1, RAFT_VOTER }, { 2, RAFT_VOTER }, { 3, RAFT_VOTER } } };
-    struct raft *raft =
-        raft_new(&limits, &ops, NULL, &(struct raft_start){ .id = 1, .term = 4, .vote = RAFT_NONE, .config = &config });
-    struct raft_message m = { .kind = RAFT_HEARTBEAT, .from = 2, .to = 1, .term = 4 };
-    unsigned n_ticks = 0;
-    uint64_t now;
-
-    step(raft, (struct raft_event){ .kind = RAFT_RECEIVE, .message = &m });
-    for (now = 0; now < 10000; now++) {
-        session = now;
-        if (raft_next_tick(raft) > now)
-            continue;
-        n_ticks++;
-        step(raft, (struct raft_event){ .kind = RAFT_TICK, .now = now });
-        ck_assert_int_eq(raft_leader(raft), 2);
-        ck_assert_uint_eq(update.n_messages, 0);
-    }
-    ck_assert_uint_le(n_ticks, 100);
-    step(raft, (struct raft_event){ .kind = RAFT_TICK, .now = now + 200 });
-    ck_assert_int_eq(raft_role(raft), RAFT_PRE_CANDIDATE);
-    raft_free(raft);
-}
-END_TEST
-
 Suite *raft_log_suite(void)
 {
     Suite *s = suite_create("raft_log");
@@ -182,6 +144,5 @@ Suite *raft_log_suite(void)
     suite_add(s, a_cut_takes_back_what_was_flushed);
     suite_add(s, compaction_keeps_the_term_at_the_start);
     suite_add(s, a_completion_of_an_earlier_epoch_is_dropped);
-    suite_add(s, a_session_speaks_for_a_quiet_leader);
     return s;
 }

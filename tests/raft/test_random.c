@@ -7,7 +7,8 @@
 /* Fixed seeds, so that a plain run always does the same; GQ_RAFT_SEEDS=FIRST:COUNT tries others. */
 static void run_seeds(unsigned flags, uint64_t first, uint64_t count)
 {
-    uint64_t n_events = 0, n_elections = 0, n_committed = 0, n_reads = 0, n_configs = 0, n_images = 0, n_cuts = 0;
+    uint64_t n_events = 0, n_elections = 0, n_committed = 0, n_reads = 0, n_configs = 0, n_images = 0, n_cuts = 0,
+             n_joined = 0;
     const char *chosen = getenv("GQ_RAFT_SEEDS");
 
     if (chosen != NULL)
@@ -24,12 +25,13 @@ static void run_seeds(unsigned flags, uint64_t first, uint64_t count)
         n_configs += c->n_configs;
         n_images += c->n_images;
         n_cuts += c->n_truncations;
+        n_joined += c->n_joined;
         cluster_free(c);
     }
     if (chosen != NULL)
         printf("%" PRIu64 " events, %" PRIu64 " elections, %" PRIu64 " entries, %" PRIu64 " truncations, %" PRIu64
-               " reads, %" PRIu64 " configurations, %" PRIu64 " images\n",
-               n_events, n_elections, n_committed, n_cuts, n_reads, n_configs, n_images);
+               " reads, %" PRIu64 " configurations, %" PRIu64 " images, %" PRIu64 " rests\n",
+               n_events, n_elections, n_committed, n_cuts, n_reads, n_configs, n_images, n_joined);
     /* A schedule in which little happens would prove little. */
     ck_assert_uint_ge(n_elections, 2 * count);
     ck_assert_uint_ge(n_committed, 20 * count);
@@ -37,6 +39,7 @@ static void run_seeds(unsigned flags, uint64_t first, uint64_t count)
     ck_assert((flags & SCHEDULE_READS) == 0 || n_reads > count);
     ck_assert((flags & SCHEDULE_CONFIGS) == 0 || n_configs > count);
     ck_assert((flags & SCHEDULE_IMAGES) == 0 || n_images > 0);
+    ck_assert((flags & SCHEDULE_SESSIONS) == 0 || n_joined > count);
 }
 
 START_TEST(fixed_members_keep_their_promises)

@@ -63,6 +63,7 @@ static void run(struct cluster *c, int32_t time, bool settled)
 {
     for (int32_t i = 0; i < time; i += 5) {
         c->now += 5;
+        session_tick(c);
         for (unsigned id = 1; id <= c->n_nodes; id++)
             cluster_tick(c, (int32_t)id);
         c->quiet = settled;
@@ -173,6 +174,18 @@ static void new_cluster(struct trace *t)
     t->c->story = t->out;
 }
 
+static void do_sessions(struct trace *t)
+{
+    t->c->sessions = true;
+    t->c->limits.quiesce = number(t, 1, 0) != 0;
+}
+
+static void do_rank(struct trace *t)
+{
+    cluster_step(t->c, number(t, 1, 0), &(struct raft_event){ .kind = RAFT_RANK, .index = (uint64_t)number(t, 2, 0) },
+                 NULL);
+}
+
 static void do_settle(struct trace *t)
 {
     settle(t->c);
@@ -255,6 +268,8 @@ static const struct {
     void (*run)(struct trace *t);
 } commands[] = {
     { "cluster", new_cluster },
+    { "sessions", do_sessions },
+    { "rank", do_rank },
     { "settle", do_settle },
     { "deliver", do_deliver },
     { "run", do_run },
