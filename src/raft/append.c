@@ -111,6 +111,10 @@ void raft_on_append_reply(struct raft *raft, struct raft_update *u, const struct
 
     if (raft->role != RAFT_LEADER || member == NULL)
         return;
+    if (!m->reject && m->index > raft->log.last) {
+        u->refused = true;
+        return;
+    }
     member->heard = raft->now;
     if (m->reject) {
         rejected(raft, u, member, m);

@@ -36,7 +36,7 @@ static bool are_roles(uint8_t roles)
     return (roles >= RAFT_VOTER && roles <= RAFT_LEARNER) || roles == (RAFT_OUTGOING | RAFT_LEARNER);
 }
 
-static bool is_well_formed(const struct raft_config *config)
+bool raft_config_is_well_formed(const struct raft_config *config)
 {
     unsigned n_voters = 0;
 
@@ -86,7 +86,7 @@ int raft_config_check(const struct raft *raft, const struct raft_config *to)
 
     if (raft->config_index > raft->commit || raft->commit < raft->noop_index)
         return RAFT_E_CONFIG_PENDING;
-    if (!is_well_formed(to))
+    if (!raft_config_is_well_formed(to))
         return RAFT_E_CONFIG_INVALID;
     for (uint32_t i = 0; i < to->n_members; i++)
         joint = joint || (to->members[i].roles & RAFT_OUTGOING) != 0;

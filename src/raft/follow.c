@@ -39,6 +39,31 @@ static void truncate_from(struct raft *raft, struct raft_update *u, uint64_t fro
     u->truncate_from = from;
 }
 
+/* Whether the log can take the entries: they fit behind its start, they leave what is committed and what this leader
+ * sent before, they need no configuration that isn't known any more, and the terms have room. */
+static bool may_take(const struct raft *raft, const struct raft_message *m)
+{
+    uint64_t conflict = 0, term = 0;
+    uint32_t n_terms = 0;
+
+    for (uint32_t i = 0; i < m->n_entries; i++) {
+        uint64_t index = m->index + 1 + i;
+
+        n_terms += m->entries[i].term != term;
+        term = m->entries[i].term;
+        if (conflict == 0 && index >= raft->log.start && index <= raft->log.last &&
+            raft_log_term(&raft->log, index) != term)
+            conflict = index;
+    }
+    if (n_terms > RAFT_MAX_RUNS || raft->log.n_runs + n_terms > RAFT_MAX_RUNS)
+        return false;
+    if (conflict == 0)
+        return true;
+    if (conflict <= MAX(raft->commit, raft->matched))
+        return false;
+    return conflict > raft->config_index || (raft->previous != NULL && raft->previous->index < conflict);
+}
+
 /* Takes what isn't there yet. Returns whether there was something. */
 static bool take(struct raft *raft, struct raft_update *u, const struct raft_message *m)
 {
@@ -71,6 +96,10 @@ void raft_on_append(struct raft *raft, struct raft_update *u, const struct raft_
     /* Below the start all is committed, so it is equal. */
     if (m->index >= raft->log.start && raft_log_term(&raft->log, m->index) != m->log_term) {
         refuse(raft, u, m);
+        return;
+    }
+    if (!may_take(raft, m)) {
+        u->refused = true;
         return;
     }
     new = take(raft, u, m);

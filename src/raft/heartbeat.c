@@ -43,6 +43,10 @@ void raft_on_heartbeat_reply(struct raft *raft, struct raft_update *u, const str
 
     if (raft->role != RAFT_LEADER || member == NULL)
         return;
+    if (m->index > raft->log.last || m->context > raft->read_last) {
+        u->refused = true;
+        return;
+    }
     member->heard = raft->now;
     member->read_ack = MAX(member->read_ack, m->context);
     member->probing = false;

@@ -104,6 +104,9 @@ struct raft_member *raft_member(struct raft *raft, int32_t id);
 uint64_t raft_draw(struct raft *raft, uint64_t n);
 uint32_t raft_entry_size(struct raft *raft, uint64_t index);
 
+/* check.c */
+bool raft_message_is_sound(const struct raft_message *m);
+
 /* step.c */
 struct raft_message *raft_send(struct raft *raft, struct raft_update *u, enum raft_message_kind kind, int32_t to);
 /* The same for an answer that claims this term: NULL while the term isn't durable; then the answer is owed. */
@@ -204,6 +207,7 @@ bool raft_config_is_joint(const struct raft *raft);
 /* Of the member, 0 when it is none. */
 uint8_t raft_roles(const struct raft *raft, int32_t id);
 uint8_t raft_roles_in(const struct raft_config *config, int32_t id);
+bool raft_config_is_well_formed(const struct raft_config *config);
 /* 0 or RAFT_E_CONFIG_*. */
 int raft_config_check(const struct raft *raft, const struct raft_config *to);
 /* Effective at once; what was before is kept until index is committed. */

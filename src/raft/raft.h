@@ -19,8 +19,9 @@
  * (transfer), 6.4 (reads), 9.6 (pre-vote); check-quorum as in 6.2.
  *
  * One thread owns a group. Memory: 512 bytes for three members at rest. A step allocates only when a term is new to
- * the log or the configuration changes; memory that is out ends the process. A message that breaks the protocol's
- * guarantees (it would cut committed entries) ends it too, before harm is done. */
+ * the log or the configuration changes; memory that is out ends the process. What a peer sends is trusted in nothing
+ * that could end it: a message that can't be, or that breaks the protocol's guarantees (it would cut committed
+ * entries), is refused. A breach of this contract by the caller ends the process. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,12 +29,15 @@
 
 #include "base/error.h"
 
-#define RAFT_NONE (-1)       /* no node */
-#define RAFT_MAX_MEMBERS 32  /* of a configuration, learners too */
-#define RAFT_MAX_MESSAGES 96 /* of an update */
-#define RAFT_WINDOW 8        /* messages on their way to a follower, at most */
-#define RAFT_MAX_RANK 4      /* of raft_start */
-#define RAFT_NOOP_SIZE 64    /* bytes that a leader's first entry is counted as */
+#define RAFT_NONE (-1)          /* no node */
+#define RAFT_MAX_MEMBERS 32     /* of a configuration, learners too */
+#define RAFT_MAX_MESSAGES 96    /* of an update */
+#define RAFT_MAX_TERM INT32_MAX /* Kafka's leader epoch */
+#define RAFT_MAX_INDEX (UINT64_MAX / 4)
+#define RAFT_MAX_RUNS 32768 /* terms of a log */
+#define RAFT_WINDOW 8       /* messages on their way to a follower, at most */
+#define RAFT_MAX_RANK 4     /* of raft_start */
+#define RAFT_NOOP_SIZE 64   /* bytes that a leader's first entry is counted as */
 
 struct raft;
 
@@ -140,7 +144,8 @@ enum raft_role {
 
 /* Scratch memory of the caller, one for many groups; filled anew by each step. */
 struct raft_update {
-    int error; /* RAFT_E_* of the event, or 0 */
+    int error;    /* RAFT_E_* of the event, or 0 */
+    bool refused; /* the message is unsound and had no effect, but for its term: count it */
 
     bool hard_state; /* term and vote are new */
     uint64_t term;

@@ -35,7 +35,6 @@ void raft_on_snapshot(struct raft *raft, struct raft_update *u, const struct raf
         raft_acknowledge(raft, u);
         return;
     }
-    gq_assert(m->config != NULL);
     raft_log_reset(&raft->log, m->index, m->log_term);
     raft->commit = raft->matched = m->index;
     raft_config_set(raft, m->config, m->index);

@@ -61,12 +61,26 @@ static bool settle_term(struct raft *raft, struct raft_update *u, const struct r
     return true;
 }
 
+/* A term has one. */
+static bool is_second_leader(const struct raft *raft, const struct raft_message *m)
+{
+    return raft->role == RAFT_LEADER ||
+           (raft->role == RAFT_FOLLOWER && raft->leader != RAFT_NONE && raft->leader != m->from);
+}
+
 static void receive(struct raft *raft, struct raft_update *u, const struct raft_message *m)
 {
-    if (m->from == raft->id || m->to != raft->id || !settle_term(raft, u, m))
+    if (m->from == raft->id || m->to != raft->id || !raft_message_is_sound(m)) {
+        u->refused = true;
+        return;
+    }
+    if (!settle_term(raft, u, m))
         return;
     if (is_from_leader(m->kind)) {
-        gq_assert(raft->role != RAFT_LEADER);
+        if (is_second_leader(raft, m)) {
+            u->refused = true;
+            return;
+        }
         if (raft->role != RAFT_FOLLOWER || raft->leader != m->from)
             raft_become_follower(raft, u, m->term, m->from);
         raft->heard = raft->now;

@@ -25,7 +25,8 @@ static bool may_lead(const struct raft *raft)
 
     if (raft->previous != NULL && !GQ_BUG(RAFT_REMOVED_TOO_EARLY))
         roles |= raft_roles_in(&raft->previous->config, raft->id);
-    return !raft->no_lead && (roles & (RAFT_VOTER | RAFT_OUTGOING)) != 0;
+    return !raft->no_lead && raft->term < RAFT_MAX_TERM && raft->log.n_runs < RAFT_MAX_RUNS &&
+           (roles & (RAFT_VOTER | RAFT_OUTGOING)) != 0;
 }
 
 void raft_become_follower(struct raft *raft, struct raft_update *u, uint64_t term, int32_t leader)
@@ -224,7 +225,12 @@ void raft_on_vote_reply(struct raft *raft, struct raft_update *u, const struct r
     /* A pre-vote is of the term that it was asked for. */
     if (pre && !m->reject && m->term != raft->term + 1)
         return;
-    /* A late answer can't count before our own vote is durable: nobody was asked in this term before. */
+    /* Before our own vote is durable nobody was asked in this term. */
+    if (!pre && (raft->durable_term != raft->term || raft->durable_vote != raft->id) &&
+        !GQ_BUG(RAFT_VOTE_NOT_DURABLE)) {
+        u->refused = true;
+        return;
+    }
     if (from->vote == RAFT_VOTE_NONE)
         from->vote = m->reject ? RAFT_VOTE_NO : RAFT_VOTE_YES;
     count_votes(raft, u);

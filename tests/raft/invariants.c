@@ -141,6 +141,8 @@ void check_update(struct cluster *c, struct node *n)
 {
     enum raft_role role = raft_role(n->raft);
 
+    if (c->update.refused)
+        cluster_fail(c, "node %d refuses a message of a sound peer", n->id);
     if (raft_term_at(n->raft, n->log.last) != n->log.entries[n->log.last].term && n->log.last > 0)
         cluster_fail(c, "node %d: the core's log differs from the node's", n->id);
     if (role == RAFT_LEADER && n->role != RAFT_LEADER)
