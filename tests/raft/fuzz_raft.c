@@ -134,13 +134,15 @@ static void step(struct raft_event event)
 {
     uint64_t term = raft_term(f.raft), commit = raft_commit_index(f.raft);
     uint64_t commit_term = raft_term_at(f.raft, commit);
-    int32_t vote = raft_vote(f.raft);
+    int32_t vote = raft_vote(f.raft), leader = raft_leader(f.raft);
 
     event.now = f.now;
     raft_step(f.raft, &event, &f.u);
     f.n_refused += f.u.refused;
     gq_assert(raft_term(f.raft) >= term && raft_term(f.raft) <= RAFT_MAX_TERM);
     gq_assert(raft_term(f.raft) > term || vote == RAFT_NONE || raft_vote(f.raft) == vote);
+    /* A term has one leader, whatever peers say. */
+    gq_assert(raft_term(f.raft) > term || leader == RAFT_NONE || f.u.leader == RAFT_NONE || f.u.leader == leader);
     gq_assert(raft_commit_index(f.raft) >= commit && raft_commit_index(f.raft) <= raft_last_index(f.raft));
     gq_assert(f.u.install || raft_start_index(f.raft) > commit || raft_term_at(f.raft, commit) == commit_term);
     gq_assert(f.u.truncate_from == 0 || f.u.truncate_from > commit);
