@@ -34,9 +34,11 @@ def all_rows():
     import rows_latency
     import rows_memory
     import rows_produce
+    import rows_raft
     import rows_read
     import rows_start
-    return (rows_produce.rows() + rows_latency.rows() + rows_read.rows() + rows_memory.rows() + rows_start.rows())
+    return (rows_produce.rows() + rows_latency.rows() + rows_read.rows() + rows_memory.rows() + rows_start.rows() +
+            rows_raft.rows())
 
 
 def peer_rows():

@@ -46,7 +46,7 @@ bool raft_send_append(struct raft *raft, struct raft_update *u, struct raft_memb
         m->probing = true;
     else if (n > 0)
         raft_progress_sent(raft, m, m->next + n - 1, bytes);
-    return n > 0 && m->state == RAFT_REPLICATE;
+    return m->state == RAFT_REPLICATE && m->next <= raft->log.last;
 }
 
 /* In turns, so that none goes short where the update is full. */

@@ -149,7 +149,8 @@ void raft_progress_acked(struct raft *raft, struct raft_member *m, uint64_t inde
 void raft_progress_drop_first(struct raft *raft, struct raft_member *m);
 
 /* append.c */
-/* Sends one message if the member may get one: entries, or an image; empty: even if there is nothing new. */
+/* Sends one message if the member may get one: entries, or an image; empty: even if there is nothing new. Returns
+ * whether there is more to send. */
 bool raft_send_append(struct raft *raft, struct raft_update *u, struct raft_member *m, bool empty);
 void raft_broadcast(struct raft *raft, struct raft_update *u, bool empty);
 /* The member has flushed, and has equal to our log, all up to index. */
