@@ -45,7 +45,4 @@ void raft_on_propose(struct raft *raft, struct raft_update *u, const struct raft
     for (uint32_t i = 0; i < event->n_entries; i++)
         raft_append_own(raft, u, event->entries[i].config, event->entries[i].size);
     raft_broadcast(raft, u, false);
-    /* Nobody has flushed more by now, but a configuration may need fewer. */
-    if (u->config_changed)
-        raft_maybe_commit(raft, u);
 }

@@ -258,6 +258,34 @@ START_TEST(new_voters_get_a_timeout_to_answer)
 }
 END_TEST
 
+/* Who is alone has nothing to tick for, until it has company. */
+START_TEST(a_single_leader_gets_company)
+{
+    static const uint8_t alone[] = { RAFT_VOTER };
+    static const struct raft_config learner = { 2, { { 1, RAFT_VOTER }, { 2, RAFT_LEARNER } } },
+                                    both = { 2, { { 1, RAFT_VOTER | RAFT_OUTGOING }, { 2, RAFT_VOTER } } };
+
+    lone_members(1, alone);
+    lone_start((struct raft_start){ 0 });
+    lone_step((struct raft_event){ .kind = RAFT_CAMPAIGN });
+    lone_flush();
+    lone_flush();
+    lone_tick(300);
+    ck_assert_uint_eq(raft_next_tick(lone.raft), UINT64_MAX);
+    ck_assert_int_eq(lone_propose_config(&learner), 0);
+    ck_assert_uint_eq(raft_next_tick(lone.raft), lone.now + 20);
+    lone_flush();
+    acknowledge(2, 2);
+    acknowledge(2, 2);
+    ck_assert_int_eq(lone_propose_config(&both), 0);
+    lone_tick(100);
+    ck_assert_int_eq(raft_role(lone.raft), RAFT_LEADER);
+    lone_tick(100);
+    lone_tick(100);
+    ck_assert_int_eq(raft_role(lone.raft), RAFT_FOLLOWER);
+}
+END_TEST
+
 START_TEST(leadership_goes_to_other_voters_only)
 {
     static const uint8_t roles[] = { RAFT_VOTER, RAFT_VOTER, RAFT_LEARNER };
@@ -342,6 +370,7 @@ Suite *raft_leader_suite(void)
     ADD(no_change_before_the_first_entry_is_committed);
     ADD(no_change_while_leadership_moves);
     ADD(new_voters_get_a_timeout_to_answer);
+    ADD(a_single_leader_gets_company);
     ADD(leadership_goes_to_other_voters_only);
     ADD(a_transfer_can_be_asked_for_again);
     ADD(an_image_that_arrived_opens_the_window);

@@ -107,14 +107,14 @@ START_TEST(a_quiet_group_costs_nothing)
     rest_as_follower();
     ck_assert_uint_eq(raft_next_tick(lone.raft), UINT64_MAX);
     lone.now = 5000;
-    lone.session = 4950;
+    lone.session = 4900;
     lone_tick(0);
     ck_assert_int_eq(raft_leader(lone.raft), 2);
     lone_step((struct raft_event){ .kind = RAFT_SESSION_LOST, .peer = 3 });
     ck_assert_uint_eq(raft_next_tick(lone.raft), UINT64_MAX);
     lone_step((struct raft_event){ .kind = RAFT_SESSION_LOST, .peer = 2 });
-    ck_assert_uint_ge(raft_next_tick(lone.raft), 5050);
-    ck_assert_uint_lt(raft_next_tick(lone.raft), 5150);
+    ck_assert_uint_ge(raft_next_tick(lone.raft), 5000);
+    ck_assert_uint_lt(raft_next_tick(lone.raft), 5100);
 
     rest_as_leader();
     ck_assert_uint_eq(raft_next_tick(lone.raft), UINT64_MAX);
@@ -150,8 +150,10 @@ START_TEST(everything_wakes_a_leader)
     lone_step((struct raft_event){ .kind = RAFT_READ });
     ck_assert_uint_eq(lone.u.n_messages, 2);
     ck_assert(!lone.u.left);
-    lone_tick(20);
-    ck_assert_uint_eq(lone.u.n_messages, 2);
+    for (unsigned i = 0; i < 3; i++) {
+        lone_tick(20);
+        ck_assert_uint_eq(lone.u.n_messages, 2);
+    }
     lone_receive((struct raft_message){ .kind = RAFT_HEARTBEAT_REPLY,
                                         .from = 2,
                                         .term = 5,
