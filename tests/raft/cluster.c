@@ -91,13 +91,23 @@ const uint8_t *cluster_roles_at(const struct cluster *c, const struct sim_log *l
     return c->first_roles;
 }
 
+/* An image isn't lost unheard: who sends it would have to be told. */
+static unsigned draw_victim(struct cluster *c)
+{
+    unsigned i = (unsigned)rand_below(&c->rand, c->n_packets);
+
+    while (c->packets[i].m.kind == RAFT_SNAPSHOT)
+        i = (i + 1) % c->n_packets;
+    return i;
+}
+
 static void send_packet(struct cluster *c, struct node *from, const struct raft_message *m)
 {
     struct packet *p;
 
     check_message(c, m);
     if (c->n_packets == CLUSTER_PACKETS)
-        cluster_drop(c, rand_below(&c->rand, c->n_packets));
+        cluster_drop(c, draw_victim(c));
     p = &c->packets[c->n_packets++];
     *p = (struct packet){ .m = *m };
     if (m->kind == RAFT_APPEND && m->n_entries > 0) {

@@ -197,7 +197,7 @@ static const struct weather weathers[] = {
     { 2, 480, 120, 100, 120, 60, 40, 40, 10 },
     { 10, 450, 60, 150, 100, 80, 60, 40, 20 },
     /* So quiet that groups come to rest. */
-    { 1, 500, 200, 270, 4, 16, 3, 4, 1 },
+    { 1, 620, 180, 170, 4, 16, 3, 4, 1 },
 };
 
 static bool is_next(uint64_t *what, unsigned weight)
