@@ -2,6 +2,7 @@
 """The machine that is measured on: its cores, its network, what it is, and what it did meanwhile."""
 
 import ctypes
+import fcntl
 import os
 import pathlib
 import platform
@@ -9,6 +10,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 
@@ -18,6 +20,7 @@ CONGESTION_CONTROL = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control")
 
 
 PR_SET_PDEATHSIG = 1
+FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_TOPDIR_FL = 0x80086601, 0x40086602, 0x00020000  # <linux/fs.h>
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -35,6 +38,21 @@ def text_of(path):
         return pathlib.Path(path).read_text(encoding="utf-8").strip()
     except OSError:
         return "unknown"
+
+
+def spread_directories(path):
+    """Marks a directory as the top of hierarchies (chattr +T), so that ext4 places each new one in it apart from the
+    others: near one that was just removed every creation would look at all inodes that were freed in the last five
+    minutes, at 15 times its usual cost. Other file systems refuse, and don't need it."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    flags = bytearray(struct.calcsize("l"))
+    try:
+        fcntl.ioctl(fd, FS_IOC_GETFLAGS, flags)
+        value = struct.unpack("l", flags)[0] | FS_TOPDIR_FL
+        fcntl.ioctl(fd, FS_IOC_SETFLAGS, struct.pack("l", value))
+    except OSError:
+        pass
+    os.close(fd)
 
 
 def free_port():
