@@ -20,6 +20,7 @@ static const struct broker_segment *current(const struct broker_request *req)
 static int gather(const struct broker_conn *c, struct iovec iov[SEND_IOV], bool *ret_file)
 {
     const struct broker_request *req;
+    size_t size = 0;
     int n = 0;
 
     *ret_file = false;
@@ -34,8 +35,9 @@ static int gather(const struct broker_conn *c, struct iovec iov[SEND_IOV], bool 
                 *ret_file = true;
                 return n;
             }
-            if (n == SEND_IOV)
+            if (n == SEND_IOV || size >= BROKER_SEND_SHARE)
                 return n;
+            size += s->bytes.size - skip;
             iov[n++] = (struct iovec){ (void *)(s->bytes.data + skip), s->bytes.size - skip };
         }
     }
@@ -80,7 +82,8 @@ static ssize_t send_file(struct broker_conn *c)
     const struct broker_segment *s = current(req);
     bool more = req->segment + 1 < req->n_segments;
 
-    return net_sendfile(c->net, s->file, s->position + req->sent, s->bytes.size - req->sent, more);
+    return net_sendfile(c->net, s->file, s->position + req->sent, MIN(s->bytes.size - req->sent, BROKER_SEND_SHARE),
+                        more);
 }
 
 /* The head of the line failed, or all is out and nothing more will come. */
@@ -96,6 +99,7 @@ static bool is_finished(const struct broker_conn *c)
 bool broker_conn_send(struct broker_conn *c)
 {
     unsigned before = c->n_requests;
+    uint64_t sent_before = c->broker->stats.bytes_sent;
 
     advance(c, 0);
     while (c->can_write) {
@@ -117,6 +121,10 @@ bool broker_conn_send(struct broker_conn *c)
         }
         broker_conn_touch(c);
         advance(c, (size_t)sent);
+        if (c->broker->stats.bytes_sent - sent_before >= BROKER_SEND_SHARE && c->n_requests > 0) {
+            c->again = true;
+            break;
+        }
     }
     if (is_finished(c)) {
         broker_conn_close(c);

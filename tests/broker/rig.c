@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "broker/rig.h"
+#include "broker/internal.h"
 
 #define START_NS (1000ull * 1000 * 1000)
 #define START_MS 1700000000000
@@ -183,6 +184,15 @@ static bool pull(struct rig *r)
     return true;
 }
 
+static bool turn(struct rig *r)
+{
+    uint64_t now_ns = clock_mono_ns(r->env.clock), before = r->broker->stats.bytes_sent;
+    bool moved = broker_turn(r->broker, now_ns) <= now_ns;
+
+    r->most_sent = MAX(r->most_sent, r->broker->stats.bytes_sent - before);
+    return moved;
+}
+
 void rig_run(struct rig *r)
 {
     unsigned idle = 0;
@@ -192,7 +202,7 @@ void rig_run(struct rig *r)
 
         gq_assert(round < MAX_ROUNDS);
         moved |= sim_net_turn(r->net, 0) > 0;
-        moved |= broker_turn(r->broker, clock_mono_ns(r->env.clock)) <= clock_mono_ns(r->env.clock);
+        moved |= turn(r);
         moved |= carry_out_commands(r);
         moved |= carry_out_ops(r);
         moved |= sim_lane_run_all(r->lane, NULL) > 0;

@@ -42,6 +42,7 @@ struct rig {
     size_t n_sent;
     struct wr received; /* answers not taken yet are behind n_taken */
     size_t n_taken;
+    uint64_t most_sent; /* bytes in one turn of the broker */
     int32_t correlation_id;
     struct arena answers; /* what decoded answers point to, until the rig ends */
 

@@ -330,6 +330,43 @@ START_TEST(the_pool_keeps_what_its_size_says)
 }
 END_TEST
 
+static uint8_t records[64 << 10];
+static struct buf_chain chain;
+
+/* 4 MiB in one partition, from memory. */
+static bool serve_large(struct rig *r, struct replica_op *op)
+{
+    if (op->kind != REPLICA_READ && op->kind != REPLICA_RELEASE)
+        return rig_serve(r, op);
+    serve_empty(r, op);
+    if (op->kind == REPLICA_READ) {
+        op->read.chain = chain;
+        op->read.ret_size = chain.size;
+    }
+    return true;
+}
+
+/* However much a connection takes at once, others have their turn. */
+START_TEST(a_large_answer_leaves_in_shares)
+{
+    struct wire_fetch_response answer;
+
+    buf_chain_init(&chain, NULL);
+    for (int i = 0; i < 64; i++)
+        buf_chain_append(&chain, NULL, records, sizeof(records));
+    sim_conn_close(rig.conn);
+    sim_net_set_buffer(rig.net, 8 << 20);
+    rig.conn = sim_net_connect(rig.net, 0, "192.0.2.1", 40001);
+    rig.serve = serve_large;
+    send_fetch(0);
+    ck_assert(rig_receive(&rig, WIRE_API_FETCH, FETCH_VERSION, &answer));
+    ck_assert_uint_eq(answer.responses[0].partitions[0].records.size, 4 << 20);
+    ck_assert_uint_ge(rig.most_sent, BROKER_SEND_SHARE);
+    ck_assert_uint_le(rig.most_sent, BROKER_SEND_SHARE + 2 * sizeof(records));
+    buf_chain_fini(&chain);
+}
+END_TEST
+
 Suite *connection_suite(void)
 {
     Suite *s = suite_create("connection");
@@ -347,6 +384,7 @@ Suite *connection_suite(void)
     tcase_add_test(t, produce_with_acks);
     tcase_add_test(t, stop_drops_half_a_request);
     tcase_add_test(t, many_pipelined);
+    tcase_add_test(t, a_large_answer_leaves_in_shares);
     tcase_add_loop_test(t, the_pool_keeps_what_its_size_says, 0, ARRAY_SIZE(pool_sizes));
     suite_add_tcase(s, t);
     return s;
