@@ -77,7 +77,7 @@ def cold(bench, pinned):
             broker.drop_caches(files)
             arguments = bench.client_command("fetch", broker=broker.address, topic="cold", partitions=4)
             # A second client on the producer's core must not be what delays it.
-            with subprocess.Popen(["nice", "-n", "19"] + arguments, stdout=subprocess.PIPE, text=True,
+            with subprocess.Popen(["chrt", "-i", "0"] + arguments, stdout=subprocess.PIPE, text=True,
                                   preexec_fn=bench.client_pin(pinned)) as reader:
                 while reader.poll() is None and rate.poll() is None:
                     try:
