@@ -126,3 +126,6 @@ void sim_disk_drop_caches(struct sim_disk *d);
 /* Bit rot: flips the bits of mask in one byte of the file, on the medium and in the cache. 0, -ENOENT, or -EINVAL
  * when offset isn't below the size. */
 int sim_disk_flip(struct sim_disk *d, const char *path, uint64_t offset, uint8_t mask);
+
+/* The bytes of all files as programs see them now, as one number: equal runs have equal disks. */
+uint32_t sim_disk_crc(struct sim_disk *d);

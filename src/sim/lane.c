@@ -25,6 +25,7 @@ struct sim_lane {
     unsigned n_queues;
     unsigned turn; /* whose turn it is without a prng */
     size_t n_run_all;
+    int last_reactor;
 };
 
 static struct queue *flush_queue(struct sim_lane *l, unsigned shard)
@@ -184,19 +185,27 @@ bool sim_lane_step(struct sim_lane *l, struct sim_prng *prng)
     switch (q->what) {
     case QUEUE_WORK:
         w = container_of(item, struct lane_work, link);
+        l->last_reactor = -1;
         w->run(w);
         list_append(&q->done->items, &w->link);
         q->done->count++;
         break;
     case QUEUE_DONE:
         w = container_of(item, struct lane_work, link);
+        l->last_reactor = (int)w->home->reactor;
         w->done(w);
         break;
     case QUEUE_MAIL:
+        l->last_reactor = (int)((unsigned)(q - mail_queue(l, 0, 0)) % l->n_reactors);
         container_of(item, struct lane_mail, link)->deliver(container_of(item, struct lane_mail, link));
         break;
     }
     return true;
+}
+
+int sim_lane_last_reactor(const struct sim_lane *l)
+{
+    return l->last_reactor;
 }
 
 size_t sim_lane_run_all(struct sim_lane *l, struct sim_prng *prng)

@@ -26,6 +26,9 @@ struct env_lane *sim_lane_env(struct sim_lane *l, unsigned reactor);
 /* One step; false when nothing can be done. prng may be NULL: then the queues take turns. */
 bool sim_lane_step(struct sim_lane *l, struct sim_prng *prng);
 
+/* The reactor that the last step's completion or mail came to; -1: it ran work. */
+int sim_lane_last_reactor(const struct sim_lane *l);
+
 /* Steps until nothing can be done; returns how many. Doesn't end if the items keep submitting new ones. */
 size_t sim_lane_run_all(struct sim_lane *l, struct sim_prng *prng);
 

@@ -164,6 +164,24 @@ static int stop_at_entry(void *ctx, const struct disk_dirent *ent)
     return 17;
 }
 
+START_TEST(crc_tells_disks_apart)
+{
+    struct disk_file *f = must_open("a", DISK_WRITE | DISK_CREATE);
+    uint32_t empty = sim_disk_crc(disk), one, other;
+
+    ck_assert_int_eq(disk_pwrite(f, "1", 1, 100000), 0);
+    one = sim_disk_crc(disk);
+    ck_assert_uint_eq(one, sim_disk_crc(disk));
+    ck_assert_int_eq(disk_pwrite(f, "2", 1, 100000), 0);
+    other = sim_disk_crc(disk);
+    ck_assert_uint_ne(one, empty);
+    ck_assert_uint_ne(one, other);
+    disk_close(f);
+    ck_assert_int_eq(disk_unlink(env, "a"), 0);
+    ck_assert_uint_eq(sim_disk_crc(disk), empty);
+}
+END_TEST
+
 START_TEST(listing)
 {
     int counts[2] = { 0 };
@@ -359,6 +377,7 @@ Suite *disk_suite(void)
     suite_add_with(s, paths_stay_inside, setup, teardown);
     suite_add_with(s, reading_stops_at_the_end, setup, teardown);
     suite_add_with(s, content_equals_flat_bytes, setup, teardown);
+    suite_add_with(s, crc_tells_disks_apart, setup, teardown);
     suite_add_with(s, listing, setup, teardown);
     suite_add_with(s, rename_rules, setup, teardown);
     suite_add_with(s, unlinked_file_lives_while_open, setup, teardown);

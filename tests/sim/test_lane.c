@@ -65,6 +65,27 @@ START_TEST(nothing_moves_by_itself)
 }
 END_TEST
 
+START_TEST(tells_whom_a_step_reached)
+{
+    struct sim_lane *l = sim_lane_new(2, 1);
+    struct item items[2];
+
+    make(items, 2);
+    lane_submit(sim_lane_env(l, 1), LANE_POOL, 0, &items[0].work);
+    ck_assert(sim_lane_step(l, NULL));
+    ck_assert_int_eq(sim_lane_last_reactor(l), -1);
+    ck_assert(sim_lane_step(l, NULL));
+    ck_assert_int_eq(sim_lane_last_reactor(l), 1);
+    for (unsigned from = 0; from < 2; from++)
+        for (unsigned to = 0; to < 2; to++) {
+            lane_post(sim_lane_env(l, from), to, &items[1].mail);
+            ck_assert(sim_lane_step(l, NULL));
+            ck_assert_int_eq(sim_lane_last_reactor(l), (int)to);
+        }
+    sim_lane_free(l);
+}
+END_TEST
+
 START_TEST(held_lane_collects)
 {
     struct sim_lane *l = sim_lane_new(1, 2);
@@ -246,6 +267,7 @@ Suite *lane_suite(void)
     Suite *s = suite_create("lane");
 
     suite_add(s, nothing_moves_by_itself);
+    suite_add(s, tells_whom_a_step_reached);
     suite_add(s, held_lane_collects);
     suite_add(s, done_may_submit_again);
     suite_add(s, drawn_steps_keep_the_order_rules);
