@@ -303,3 +303,10 @@ int state_replace(struct state_db *db, uint64_t group, const struct state_applie
 {
     return write_all(db, group, applied, records, n_records, true);
 }
+
+void state_seed(uint32_t seed)
+{
+    int number = (int)(seed & INT32_MAX);
+
+    sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, number != 0 ? number : 1, NULL);
+}

@@ -51,3 +51,7 @@ int state_write(struct state_db *db, uint64_t group, const struct state_applied 
 /* The same after dropping all records of the group first (a full image). */
 int state_replace(struct state_db *db, uint64_t group, const struct state_applied *applied,
                   const struct state_record *records, size_t n_records);
+
+/* For a simulator: what SQLite draws by itself (the numbers in its journals) follows from this from now on. It is the
+ * process's. */
+void state_seed(uint32_t seed);

@@ -221,6 +221,31 @@ START_TEST(journal_stays_small)
 }
 END_TEST
 
+static uint32_t disk_after(uint32_t seed)
+{
+    uint32_t crc;
+
+    rig_init(1);
+    state_seed(seed);
+    ck_assert_int_eq(rig_open(), 0);
+    for (uint64_t v = 1; v < 4; v++)
+        ck_assert_int_eq(rig_write(v), 0);
+    rig_close();
+    crc = sim_disk_crc(rig.disk);
+    rig_fini();
+    return crc;
+}
+
+/* SQLite draws numbers for its journals, which are the same when it is told where to begin. */
+START_TEST(same_seed_same_bytes)
+{
+    uint32_t first = disk_after(0);
+
+    ck_assert_uint_ne(first, disk_after(2));
+    ck_assert_uint_eq(first, disk_after(0));
+}
+END_TEST
+
 Suite *state_suite(void)
 {
     Suite *s = suite_create("state");
@@ -231,6 +256,7 @@ Suite *state_suite(void)
     suite_add_with(s, groups_are_apart, setup, rig_fini);
     suite_add_with(s, loading_stops_when_told, setup, rig_fini);
     suite_add_with(s, databases_are_apart, setup, rig_fini);
+    suite_add(s, same_seed_same_bytes);
     suite_add_with(s, removed_is_new, setup, rig_fini);
     suite_add_with(s, no_directory, setup, rig_fini);
     suite_add_with(s, newer_version_is_left_alone, setup, rig_fini);
