@@ -69,6 +69,12 @@ stage_check-tsan() {
     TSAN_OPTIONS=halt_on_error=1 build-tsan/test-sys
 }
 
+# Those that once failed, and fresh ones.
+stage_sim() {
+    . scripts/sim.sh
+    run_simulator "$FRESH_SEEDS"
+}
+
 stage_lint() {
     . scripts/lint.sh
     cmd_lint
@@ -145,6 +151,7 @@ stage_package() {
 # Stages of this run in their order: those there is something for in the tree.
 stages() {
     echo build lint check check-asan
+    echo sim
     [ ! -d tests/sys ] || echo check-tsan
     [ ! -f tests/wire/compare_schemas.py ] || echo schemas
     [ ! -x tests/golden/make-vectors ] || echo golden

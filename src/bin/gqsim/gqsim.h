@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The parts of the simulator's program. Seeds run in processes of their own, since a failed assertion ends one; what a
+ * report needs lies in memory that they share with their parent. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "world/world.h"
+
+struct gqsim_options {
+    struct world_options world; /* seed: the one to run */
+    bool trace;
+    uint64_t first_seed, last_seed; /* of --seeds */
+    unsigned n_jobs;
+    const char *bug; /* NULL: none */
+    char commit[64]; /* of the source */
+};
+
+/* One seed in this process. */
+bool gqsim_run(const struct gqsim_options *o, struct world_story *story, uint64_t *ret_hash, uint64_t *ret_events);
+/* One seed, with a report when it fails. With a trace in this process, so that a debugger has it easy. */
+bool gqsim_run_seed(const struct gqsim_options *o);
+/* Those of a file (tests/seeds/README.md). */
+bool gqsim_run_list(const struct gqsim_options *o, const char *path);
+/* Many, in n_jobs processes, up to the first one that fails. */
+bool gqsim_run_seeds(const struct gqsim_options *o);
+
+/* Zeroed memory that children share. */
+void *gqsim_shared(size_t size);
+/* Says what failed, the last steps, and how to run it again. status: of the process that ran it. */
+void gqsim_report(const struct gqsim_options *o, const struct world_story *story, int status);

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "world/internal.h"
+
+/* In the phases WORLD_AUDIT and WORLD_REAUDIT: reads each partition from where it starts to where it ends. */
+
+#define MAX_BYTES (256 << 10)
+
+struct auditor {
+    struct client client; /* first */
+    enum world_phase phase;
+    unsigned topic;
+    int32_t partition;
+    int64_t start, next, end; /* -1: not known yet */
+};
+
+static struct auditor *auditor_of(const struct client *c)
+{
+    return container_of(c, struct auditor, client);
+}
+
+static void auditor_init(struct client *c)
+{
+}
+
+static void begin_partition(struct auditor *a)
+{
+    a->start = a->next = a->end = -1;
+}
+
+static bool is_audit(const struct client *c)
+{
+    return c->world->phase == WORLD_AUDIT || c->world->phase == WORLD_REAUDIT;
+}
+
+static void auditor_poll(struct client *c)
+{
+    struct auditor *a = auditor_of(c);
+    struct model *m = c->world->model;
+    struct partition *p;
+
+    if (!is_audit(c) || c->n_calls > 0)
+        return;
+    if (a->phase != c->world->phase) {
+        a->phase = c->world->phase;
+        a->topic = 0;
+        a->partition = 0;
+        begin_partition(a);
+    }
+    if (a->topic == m->n_topics)
+        return;
+    p = model_partition(m, a->topic, a->partition);
+    if (a->start < 0)
+        client_list_offsets(c, p, -2);
+    else if (a->end < 0)
+        client_list_offsets(c, p, -1);
+    else
+        client_fetch(c, p, a->next, 0, MAX_BYTES);
+}
+
+static void end_partition(struct client *c)
+{
+    struct auditor *a = auditor_of(c);
+    struct model *m = c->world->model;
+
+    model_end_audit(m, model_partition(m, a->topic, a->partition), a->start, a->end);
+    if (++a->partition == m->topics[a->topic].n_partitions) {
+        a->partition = 0;
+        a->topic++;
+    }
+    begin_partition(a);
+}
+
+static bool is_passing(int16_t code)
+{
+    return code == KAFKA_E_LEADER_NOT_AVAILABLE || code == KAFKA_E_NOT_LEADER_OR_FOLLOWER ||
+           code == KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
+static void take_offset(struct client *c, const struct call *call, const struct wire_list_offsets_response *m)
+{
+    const struct wire_list_offsets_response_partition *p = &m->topics[0].partitions[0];
+    struct auditor *a = auditor_of(c);
+
+    if (p->error_code != 0) {
+        if (!is_passing(p->error_code))
+            world_fail(c->world, "answers are as they should be", "ListOffsets ended with %d", p->error_code);
+    } else if (call->offset == -2) {
+        model_told(c->world->model, call->partition, &call->floor, -1, p->offset);
+        a->start = a->next = p->offset;
+    } else {
+        model_told(c->world->model, call->partition, &call->floor, p->offset, -1);
+        a->end = p->offset;
+    }
+}
+
+static void auditor_answer(struct client *c, const struct call *call, const void *message)
+{
+    struct auditor *a = auditor_of(c);
+    int64_t high_watermark;
+    int16_t code;
+
+    if (call->api == WIRE_API_LIST_OFFSETS) {
+        take_offset(c, call, message);
+    } else {
+        code = client_take_fetch(c, call, message, true, &a->next, &high_watermark);
+        if (code != 0 && !is_passing(code))
+            world_fail(c->world, "answers are as they should be", "Fetch ended with %d", code);
+    }
+    if (a->end >= 0 && a->next >= a->end)
+        end_partition(c);
+    client_again(c, MS);
+}
+
+static void auditor_lost(struct client *c, const struct call *call)
+{
+}
+
+static bool auditor_is_done(const struct client *c)
+{
+    const struct auditor *a = auditor_of(c);
+
+    return !is_audit(c) || (a->phase == c->world->phase && a->topic == c->world->model->n_topics);
+}
+
+const struct client_kind auditor_kind = {
+    .name = "auditor",
+    .size = sizeof(struct auditor),
+    .init = auditor_init,
+    .fini = auditor_init,
+    .poll = auditor_poll,
+    .answer = auditor_answer,
+    .lost = auditor_lost,
+    .is_done = auditor_is_done,
+};

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "world/internal.h"
+
+/* Reads one partition along, sometimes again from elsewhere, sometimes goes to another. */
+
+struct consumer {
+    struct client client; /* first */
+    struct partition *partition;
+    int64_t next;
+    int32_t max_wait_ms, max_bytes;
+    uint64_t pause_ns;
+    bool lost_place; /* asks where the log starts */
+    bool got_on;     /* has read to the end since the faults ended */
+};
+
+static struct consumer *consumer_of(const struct client *c)
+{
+    return container_of(c, struct consumer, client);
+}
+
+static void choose(struct client *c)
+{
+    struct consumer *k = consumer_of(c);
+    struct model *m = c->world->model;
+    unsigned topic = (unsigned)sim_prng_below(&c->prng, m->n_topics);
+    int32_t n = m->topics[topic].n_partitions;
+
+    k->partition = model_partition(m, topic, (int32_t)sim_prng_below(&c->prng, (uint64_t)n));
+    k->next = k->partition->log_start;
+}
+
+static void consumer_init(struct client *c)
+{
+    struct consumer *k = consumer_of(c);
+
+    choose(c);
+    k->max_wait_ms = (int32_t)sim_prng_below(&c->prng, UINT64_C(1) << sim_prng_below(&c->prng, 12));
+    k->max_bytes = 1 << (6 + sim_prng_below(&c->prng, 15));
+    k->pause_ns = (50 * US) << sim_prng_below(&c->prng, 11);
+}
+
+static void consumer_fini(struct client *c)
+{
+}
+
+static void consumer_poll(struct client *c)
+{
+    struct consumer *k = consumer_of(c);
+
+    if (c->n_calls > 0 || c->world->phase > WORLD_HEAL || k->got_on)
+        return;
+    if (c->world->model->topics[k->partition->topic].state != TOPIC_LIVE)
+        client_again(c, 20 * MS);
+    else if (k->lost_place)
+        client_list_offsets(c, k->partition, -2);
+    else
+        client_fetch(c, k->partition, k->next, k->max_wait_ms, k->max_bytes);
+}
+
+/* The place is gone only when somebody had records deleted. */
+static void out_of_range(struct client *c, const struct call *call)
+{
+    struct consumer *k = consumer_of(c);
+
+    if (call->offset >= call->partition->start_asked)
+        world_fail(c->world, "history", "%s-%d: offset %lld is out of range", client_topic_name(c, call->partition),
+                   call->partition->index, (long long)call->offset);
+    k->lost_place = true;
+}
+
+static void take_fetch(struct client *c, const struct call *call, const void *message)
+{
+    struct consumer *k = consumer_of(c);
+    int64_t high_watermark;
+    int16_t code = client_take_fetch(c, call, message, false, &k->next, &high_watermark);
+
+    if (code == KAFKA_E_OFFSET_OUT_OF_RANGE)
+        out_of_range(c, call);
+    if (code != 0)
+        return;
+    if (k->next == high_watermark && c->world->phase == WORLD_HEAL)
+        k->got_on = true;
+    if (sim_prng_chance(&c->prng, 1, 24))
+        choose(c);
+    else if (sim_prng_chance(&c->prng, 1, 12))
+        k->next = k->partition->log_start +
+                  (int64_t)sim_prng_below(&c->prng, (uint64_t)(high_watermark - k->partition->log_start + 1));
+}
+
+static void consumer_answer(struct client *c, const struct call *call, const void *message)
+{
+    struct consumer *k = consumer_of(c);
+
+    if (call->api == WIRE_API_LIST_OFFSETS) {
+        const struct wire_list_offsets_response *m = message;
+        const struct wire_list_offsets_response_partition *a = &m->topics[0].partitions[0];
+
+        if (a->error_code == 0) {
+            model_told(c->world->model, call->partition, &call->floor, -1, a->offset);
+            k->next = a->offset;
+            k->lost_place = false;
+        }
+    } else {
+        take_fetch(c, call, message);
+    }
+    client_again(c, k->pause_ns);
+}
+
+static void consumer_lost(struct client *c, const struct call *call)
+{
+}
+
+static bool consumer_is_done(const struct client *c)
+{
+    return consumer_of(c)->got_on && c->n_calls == 0;
+}
+
+const struct client_kind consumer_kind = {
+    .name = "consumer",
+    .size = sizeof(struct consumer),
+    .init = consumer_init,
+    .fini = consumer_fini,
+    .poll = consumer_poll,
+    .answer = consumer_answer,
+    .lost = consumer_lost,
+    .is_done = consumer_is_done,
+};

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "world/internal.h"
+
+static const char *const names[] = {
+#define X(name, text) [WORLD_FAULT_##name] = #name,
+    WORLD_FAULTS(X)
+#undef X
+};
+
+static const char *const texts[] = {
+#define X(name, text) [WORLD_FAULT_##name] = text,
+    WORLD_FAULTS(X)
+#undef X
+};
+
+const char *world_fault_name(enum world_fault fault)
+{
+    return names[fault];
+}
+
+const char *world_fault_text(enum world_fault fault)
+{
+    return texts[fault];
+}
+
+/* ---- The net between clients and nodes ---- */
+
+uint64_t link_arrival(struct world *w, unsigned client, unsigned machine, unsigned direction, struct sim_prng *prng)
+{
+    struct link *l = &w->links[client][machine];
+    uint64_t at = world_soon(w, prng, w->net_delay_ns) + w->net_delay_ns;
+
+    if (world_has_fault(w, WORLD_FAULT_LATE) && w->phase == WORLD_WORK && sim_prng_chance(prng, 1, 32))
+        at += sim_prng_below(prng, 300 * MS);
+    return MAX(at, l->cut_until[direction]);
+}
+
+static void cut_link(struct world *w, struct client *c, unsigned machine)
+{
+    struct link *l = &w->links[c->index][machine];
+    uint64_t until = w->now_ns + sim_prng_below(&w->fault_prng, 20 * SEC);
+    unsigned how = 1 + (unsigned)sim_prng_below(&w->fault_prng, 3);
+
+    for (unsigned d = 0; d < 2; d++)
+        if ((how >> d & 1) != 0)
+            l->cut_until[d] = until;
+}
+
+/* ---- One fault ---- */
+
+/* Exponentially many more small ones: a crash within a flush is as likely as one within a start. */
+static uint64_t draw_steps(struct sim_prng *prng)
+{
+    return sim_prng_below(prng, UINT64_C(1) << sim_prng_below(prng, 8));
+}
+
+static void hit_machine(struct world *w, enum world_fault fault, struct machine *m)
+{
+    if (!machine_is_up(m))
+        return;
+    switch (fault) {
+    case WORLD_FAULT_CRASH:
+        sim_disk_crash_after(m->disk, draw_steps(&w->fault_prng));
+        break;
+    case WORLD_FAULT_CRASH_IN_RECOVERY:
+        m->boot_crash_steps = draw_steps(&w->fault_prng);
+        if (sim_prng_chance(&w->fault_prng, 1, 2))
+            machine_kill(m);
+        else
+            machine_lose_power(m, SIM_CRASH_DRAW);
+        break;
+    case WORLD_FAULT_KILL:
+        machine_kill(m);
+        break;
+    case WORLD_FAULT_RESTART:
+        machine_stop(m);
+        break;
+    default:
+        gq_assert(!"a fault of a node");
+    }
+}
+
+static void inject(struct world *w, enum world_fault fault)
+{
+    struct machine *m = w->machines[sim_prng_below(&w->fault_prng, w->n_machines)];
+    struct client *c = w->clients[sim_prng_below(&w->fault_prng, w->n_clients)];
+
+    world_step(w, WORLD_STEP_FAULT, m->index, fault, c->index);
+    switch (fault) {
+    case WORLD_FAULT_RESET:
+        client_reset(c);
+        break;
+    case WORLD_FAULT_CUT:
+        cut_link(w, c, m->index);
+        break;
+    case WORLD_FAULT_LATE:
+        break;
+    default:
+        hit_machine(w, fault, m);
+    }
+}
+
+static void on_fault(struct event *e)
+{
+    struct world *w = container_of(e, struct world, fault_event);
+    unsigned left = (unsigned)__builtin_popcount(w->story->faults);
+
+    left = (unsigned)sim_prng_below(&w->fault_prng, left);
+    for (unsigned f = 0; f < WORLD_N_FAULTS; f++)
+        if (world_has_fault(w, (enum world_fault)f) && left-- == 0) {
+            inject(w, (enum world_fault)f);
+            break;
+        }
+    world_at(w, &w->fault_event, world_soon(w, &w->fault_prng, 2 * w->fault_interval_ns));
+}
+
+/* ---- Which ones, how often ---- */
+
+void faults_draw(struct world *w)
+{
+    event_init(&w->fault_event, on_fault);
+    sim_prng_fork(&w->prng, &w->fault_prng);
+    w->net_delay_ns = (5 * US) << sim_prng_below(&w->prng, 9);
+    w->fault_interval_ns = MS << sim_prng_below(&w->prng, 12);
+    for (unsigned f = 0; f < WORLD_N_FAULTS; f++)
+        if (sim_prng_chance(&w->prng, 1, 2))
+            w->story->faults |= UINT32_C(1) << f;
+    w->story->faults &= ~w->options.no_faults;
+    if (w->story->faults != 0)
+        world_at(w, &w->fault_event, world_soon(w, &w->fault_prng, 2 * w->fault_interval_ns));
+}
+
+void faults_end(struct world *w)
+{
+    world_cancel(w, &w->fault_event);
+    memset(w->links, 0, sizeof(w->links));
+    for (unsigned i = 0; i < w->n_machines; i++) {
+        struct machine *m = w->machines[i];
+
+        m->boot_crash_steps = UINT64_MAX;
+        sim_disk_crash_after(m->disk, UINT64_MAX);
+        if (!machine_is_up(m) && !event_is_due(&m->boot))
+            world_at(w, &m->boot, w->now_ns);
+    }
+}

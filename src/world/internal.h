@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files of world/ share. Everything here belongs to one thread. */
+
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/cursor.h"
+#include "base/heap.h"
+#include "base/util.h"
+#include "config/config.h"
+#include "node/node.h"
+#include "sim/clock.h"
+#include "sim/disk.h"
+#include "sim/lane.h"
+#include "sim/net.h"
+#include "sim/prng.h"
+#include "wire/wire_messages.h"
+#include "world/world.h"
+
+#define US UINT64_C(1000)
+#define MS (1000 * US)
+#define SEC (1000 * MS)
+
+#define WORLD_MAX_NODES 5
+#define WORLD_MAX_REACTORS 2
+#define WORLD_MAX_CLIENTS 16
+#define WORLD_MAX_TOPICS 4
+#define WORLD_MAX_PARTITIONS 4 /* of a topic */
+#define WORLD_N_STEPS 64       /* that are kept for a failure's report */
+
+/* --- world.c: time, events --- */
+
+struct event {
+    struct heap_node node;
+    void (*fire)(struct event *e);
+};
+
+enum world_phase {
+    WORLD_WORK,    /* under faults */
+    WORLD_HEAL,    /* faults are off, everybody must get on */
+    WORLD_AUDIT,   /* everything is read */
+    WORLD_REAUDIT, /* and again after a power cut */
+    WORLD_STOP,
+    WORLD_DONE,
+};
+
+/* What is traced and hashed: X(NAME, text) */
+#define WORLD_STEPS(X) \
+    X(PHASE, "phase") \
+    X(TURN, "turn") \
+    X(LANE, "lane") \
+    X(START, "start") \
+    X(FATAL, "fatal") \
+    X(STOP, "stop") \
+    X(POWER_LOSS, "power loss") \
+    X(EXIT, "exit") \
+    X(FAULT, "fault") \
+    X(CONNECT, "connect") \
+    X(SEND, "send") \
+    X(RECEIVE, "receive") \
+    X(CALL, "call") \
+    X(ANSWER, "answer") \
+    X(LOST, "lost") \
+    X(ACKED, "acked") \
+    X(FILES, "files")
+
+enum world_step_kind {
+#define X(name, text) WORLD_STEP_##name,
+    WORLD_STEPS(X)
+#undef X
+        WORLD_N_STEP_KINDS,
+};
+
+struct world_step {
+    uint64_t event, time_ns;
+    enum world_step_kind kind;
+    unsigned who; /* index of the node or client */
+    int64_t a, b;
+};
+
+struct world_story {
+    struct world_step steps[WORLD_N_STEPS];
+    uint64_t n_steps, n_events;
+    uint32_t faults; /* 1 << WORLD_FAULT_* */
+    const char *client_names[WORLD_MAX_CLIENTS];
+    struct error_text failure; /* text "": none */
+};
+
+struct machine;
+struct client;
+struct model;
+
+struct link {
+    uint64_t delay_ns;     /* each way, and as much again at most */
+    uint64_t cut_until[2]; /* towards the node, towards the client */
+};
+
+struct world {
+    struct world_options options;
+    struct sim_prng prng; /* for what is drawn once */
+    struct heap heap;
+    uint64_t now_ns;
+    struct world_story *story, *own_story;
+    uint64_t max_events, hash;
+    enum world_phase phase;
+    uint64_t phase_end_ns, phase_end_event; /* then it has failed */
+    struct event fault_event;
+    struct sim_prng fault_prng;
+    uint64_t fault_interval_ns;
+    uint64_t net_delay_ns;
+    struct machine *machines[WORLD_MAX_NODES];
+    unsigned n_machines;
+    struct client *clients[WORLD_MAX_CLIENTS];
+    unsigned n_clients;
+    struct client *auditor;
+    struct link links[WORLD_MAX_CLIENTS][WORLD_MAX_NODES];
+    struct model *model;
+};
+
+static inline bool world_has_fault(const struct world *w, enum world_fault fault)
+{
+    return world_story_has_fault(w->story, fault);
+}
+
+void event_init(struct event *e, void (*fire)(struct event *e));
+/* At that time, wherever it was before. */
+void world_at(struct world *w, struct event *e, uint64_t time_ns);
+/* At that time at the latest. */
+void world_by(struct world *w, struct event *e, uint64_t time_ns);
+void world_cancel(struct world *w, struct event *e);
+/* 1 to n ns from now. */
+uint64_t world_soon(struct world *w, struct sim_prng *prng, uint64_t n);
+
+static inline bool event_is_due(const struct event *e)
+{
+    return e->node.pos != HEAP_NONE;
+}
+
+/* --- step.c: trace, hash, failures --- */
+
+void world_step(struct world *w, enum world_step_kind kind, unsigned who, int64_t a, int64_t b);
+/* Ends the run. The first one counts. */
+_printf_(3, 4) void world_fail(struct world *w, const char *invariant, const char *fmt, ...);
+static inline bool world_has_failed(const struct world *w)
+{
+    return w->story->failure.text[0] != '\0';
+}
+
+/* --- machine.c: a node with what is below it --- */
+
+struct reactor {
+    struct event turn;
+    struct machine *machine;
+    unsigned index;
+};
+
+struct machine {
+    struct world *world;
+    unsigned index;
+    unsigned n_reactors, n_shards;
+    struct sim_prng node_prng, disk_prng, net_prng, lane_prng, prng;
+    struct sim_clock clock;
+    struct sim_disk *disk;
+    struct sim_lane *lane; /* these three: NULL while it is down */
+    struct sim_net *net;
+    struct node *node;
+    struct env envs[WORLD_MAX_REACTORS];
+    struct config config;
+    struct reactor reactors[WORLD_MAX_REACTORS];
+    struct event lane_event, boot;
+    uint64_t lane_delay_ns;
+    uint64_t boot_crash_steps; /* the next start meets a power loss after so many disk operations; UINT64_MAX: none */
+    bool stopping;
+    bool excused; /* errors were injected in this life: it may end, or not start */
+    int fatal_error;
+    struct error_text fatal_text;
+};
+
+struct machine *machine_new(struct world *w, unsigned index);
+void machine_free(struct machine *m);
+static inline bool machine_is_up(const struct machine *m)
+{
+    return m->node != NULL;
+}
+bool machine_is_ready(const struct machine *m);
+/* Orderly; it is booted again but in the phase WORLD_STOP. */
+void machine_stop(struct machine *m);
+void machine_kill(struct machine *m);
+void machine_lose_power(struct machine *m, enum sim_disk_crash how);
+/* Its reactor has something to look at. */
+void machine_wake(struct machine *m, unsigned reactor);
+
+/* --- faults.c --- */
+
+void faults_draw(struct world *w);
+void faults_end(struct world *w);
+/* When bytes that leave now in this direction (1: to the client) arrive. */
+uint64_t link_arrival(struct world *w, unsigned client, unsigned machine, unsigned direction, struct sim_prng *prng);
+
+/* --- model.c: what the system was asked, and what it told --- */
+
+struct partition {
+    unsigned topic;
+    int32_t index;
+    uint64_t *log; /* id of the record that was seen at an offset; 0: none yet */
+    size_t n_log, log_capacity;
+    uint64_t *read;                    /* by the audit that is under way: one bit for each offset */
+    int64_t high_watermark, log_start; /* the largest that anybody was told */
+    int64_t start_asked;               /* the largest that DeleteRecords asked for */
+};
+
+enum topic_state {
+    TOPIC_ABSENT,
+    TOPIC_CREATING,
+    TOPIC_LIVE,
+};
+
+struct topic {
+    char name[16];
+    enum topic_state state;
+    int32_t n_partitions;
+    struct partition partitions[WORLD_MAX_PARTITIONS];
+};
+
+/* A record is known by its id, its index here plus 1. */
+struct sent_record {
+    struct partition *partition;
+    int64_t acked_offset; /* -1: not acknowledged */
+    uint16_t tries;       /* sent so often without a certain no */
+    uint16_t copies;      /* seen at so many offsets */
+    bool once;            /* of an idempotent producer */
+    bool acked;
+    uint8_t producer; /* client */
+};
+
+struct model {
+    struct world *world;
+    struct topic topics[WORLD_MAX_TOPICS];
+    unsigned n_topics;
+    struct sent_record *records;
+    size_t n_records, records_capacity;
+};
+
+struct model *model_new(struct world *w);
+void model_free(struct model *m);
+struct partition *model_partition(struct model *m, unsigned topic, int32_t partition);
+/* A new record; returns its id. */
+uint64_t model_add(struct model *m, struct partition *p, unsigned producer, bool once);
+/* count records from id on are sent; a certain no takes that back. */
+void model_sent(struct model *m, uint64_t id, int32_t count);
+void model_refused(struct model *m, uint64_t id, int32_t count);
+/* offset -1: it wasn't told. */
+void model_acked(struct model *m, uint64_t id, int32_t count, int64_t offset);
+void model_saw(struct model *m, struct partition *p, int64_t offset, uint64_t id, bool in_audit);
+/* What was known when a question was asked; the answer may not fall behind. */
+struct floor {
+    int64_t high_watermark, log_start;
+};
+struct floor model_floor(const struct partition *p);
+/* -1 for what the answer didn't tell. */
+void model_told(struct model *m, struct partition *p, const struct floor *floor, int64_t high_watermark,
+                int64_t log_start);
+void model_begin_audit(struct model *m);
+/* The partition was read from start to end in this audit. */
+void model_end_audit(struct model *m, struct partition *p, int64_t start, int64_t end);
+
+/* --- client.c: connections and calls; the kinds are in files of their own --- */
+
+#define CLIENT_MAX_CALLS 16
+
+struct call {
+    int16_t api, version;
+    int32_t correlation;
+    uint64_t deadline_ns;
+    struct partition *partition; /* as far as there is one */
+    struct floor floor;
+    uint64_t number; /* the kind's */
+    int64_t offset;  /* likewise */
+};
+
+struct client_kind {
+    const char *name;
+    size_t size; /* of its struct, which begins with the client */
+    void (*init)(struct client *c);
+    void (*fini)(struct client *c);
+    /* There may be something to do: connected, an answer came, the time of client_again() has come. */
+    void (*poll)(struct client *c);
+    void (*answer)(struct client *c, const struct call *call, const void *message);
+    /* The connection ended, or took too long: nobody knows what became of it. */
+    void (*lost)(struct client *c, const struct call *call);
+    /* In the phases behind WORLD_WORK: it has got on, and asks nothing more. */
+    bool (*is_done)(const struct client *c);
+};
+
+struct client {
+    const struct client_kind *kind;
+    struct world *world;
+    unsigned index;
+    struct sim_prng prng;
+    struct machine *machine; /* where conn leads */
+    unsigned reactor;
+    struct sim_conn *conn; /* NULL: not connected */
+    struct wr out;
+    size_t n_sent;
+    uint8_t *in;
+    size_t n_in, in_capacity;
+    struct call calls[CLIENT_MAX_CALLS]; /* oldest first */
+    unsigned n_calls;
+    int32_t next_correlation;
+    struct event send, receive, timer;
+    struct arena arena;
+    uint64_t call_timeout_ns;
+};
+
+struct client *client_new(struct world *w, unsigned index, const struct client_kind *kind);
+void client_free(struct client *c);
+/* There is a connection, and room for a call. */
+bool client_can_call(const struct client *c);
+/* Queues a request; the call holds until its answer or loss. */
+struct call *client_call(struct client *c, int16_t api, int16_t version, const void *message);
+/* poll() again in so long. */
+void client_again(struct client *c, uint64_t ns);
+/* The node did something: answers may have come. */
+void client_look(struct client *c);
+/* Its machine goes down. */
+void client_unplug(struct client *c);
+void client_reset(struct client *c);
+
+extern const struct client_kind producer_kind, consumer_kind, admin_kind, auditor_kind;
+/* Questions that several kinds ask. offset: where to read, or ListOffsets' timestamp. */
+void client_fetch(struct client *c, struct partition *p, int64_t offset, int32_t max_wait_ms, int32_t max_bytes);
+void client_list_offsets(struct client *c, struct partition *p, int64_t timestamp);
+const char *client_topic_name(const struct client *c, const struct partition *p);
+/* Checks a Fetch answer and tells the model; gives the next offset to read. Returns its error code, or -1 after a
+ * failure. */
+int16_t client_take_fetch(struct client *c, const struct call *call, const void *message, bool in_audit,
+                          int64_t *ret_next, int64_t *ret_high_watermark);

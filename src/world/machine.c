@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "world/internal.h"
+
+#define N_SHARDS 2
+#define MAX_FILES 65536
+#define PORT 9092
+#define DRAIN_NS (1 * SEC)
+#define END_ROUNDS 10
+
+static struct machine *machine_of(struct event *e, size_t offset)
+{
+    return (struct machine *)((char *)e - offset);
+}
+
+/* ---- What the node tells its host ---- */
+
+static void on_fatal(void *ctx, int err, const char *what)
+{
+    struct machine *m = ctx;
+
+    if (m->fatal_error != 0)
+        return;
+    m->fatal_error = err;
+    error_setf(&m->fatal_text, "%s", what);
+}
+
+static void on_http(void *ctx, unsigned reactor, struct net_conn *conn)
+{
+    net_close(conn);
+}
+
+static void on_damaged(void *ctx, const char *topic, int32_t partition, const char *text)
+{
+    struct machine *m = ctx;
+
+    world_fail(m->world, "no damage", "node %u: %s-%d: %s", m->index, topic != NULL ? topic : "metadata", partition,
+               text);
+}
+
+/* ---- The end of a process ---- */
+
+/* Whoever is on a lane finishes over a dead disk, so that the node can be freed. */
+static void free_node(struct machine *m)
+{
+    sim_disk_crash_after(m->disk, 0);
+    if (m->node != NULL) {
+        sim_lane_run_all(m->lane, &m->lane_prng);
+        node_abandon(m->node);
+        for (int i = 0; i < END_ROUNDS; i++) {
+            for (unsigned k = 0; k < m->n_reactors; k++)
+                node_turn(m->node, k, m->clock.mono_ns);
+            sim_lane_run_all(m->lane, &m->lane_prng);
+        }
+    }
+    node_free(TAKE_PTR(m->node));
+    sim_lane_free(TAKE_PTR(m->lane));
+    sim_net_free(TAKE_PTR(m->net));
+}
+
+static void end_process(struct machine *m)
+{
+    struct world *w = m->world;
+
+    for (unsigned i = 0; i < w->n_clients; i++)
+        if (w->clients[i]->machine == m)
+            client_unplug(w->clients[i]);
+    free_node(m);
+    world_cancel(w, &m->lane_event);
+    for (unsigned i = 0; i < m->n_reactors; i++)
+        world_cancel(w, &m->reactors[i].turn);
+    m->stopping = m->excused = false;
+    m->fatal_error = 0;
+}
+
+static void boot_again(struct machine *m)
+{
+    if (m->world->phase != WORLD_STOP)
+        world_at(m->world, &m->boot, world_soon(m->world, &m->prng, 300 * MS));
+}
+
+void machine_kill(struct machine *m)
+{
+    end_process(m);
+    sim_disk_exit(m->disk);
+    world_step(m->world, WORLD_STEP_EXIT, m->index, 0, 0);
+    boot_again(m);
+}
+
+void machine_lose_power(struct machine *m, enum sim_disk_crash how)
+{
+    end_process(m);
+    world_step(m->world, WORLD_STEP_POWER_LOSS, m->index, how, (int64_t)sim_disk_units(m->disk));
+    sim_disk_crash(m->disk, how, &m->disk_prng);
+    boot_again(m);
+}
+
+static enum sim_disk_crash draw_crash(struct machine *m)
+{
+    switch (sim_prng_below(&m->prng, 8)) {
+    case 0:
+        return SIM_CRASH_NOTHING;
+    case 1:
+        return SIM_CRASH_ALL;
+    default:
+        return SIM_CRASH_DRAW;
+    }
+}
+
+/* ---- What follows from a step of the node ---- */
+
+static void look_at_lanes(struct machine *m)
+{
+    if (!event_is_due(&m->lane_event) && sim_lane_pending(m->lane) > 0)
+        world_at(m->world, &m->lane_event, world_soon(m->world, &m->prng, m->lane_delay_ns));
+}
+
+static void finish_stop(struct machine *m)
+{
+    for (unsigned i = 0; i < m->n_reactors; i++)
+        if (!node_is_stopped(m->node, i))
+            return;
+    if (sim_lane_pending(m->lane) > 0)
+        world_fail(m->world, "a stopped node is at rest", "node %u has %zu items on its lanes", m->index,
+                   sim_lane_pending(m->lane));
+    node_free(TAKE_PTR(m->node));
+    world_step(m->world, WORLD_STEP_STOP, m->index, 1, (int64_t)sim_disk_steps(m->disk));
+    machine_kill(m);
+}
+
+/* After each step: the process may have to end, work was given to lanes, answers were sent. */
+static void follow(struct machine *m)
+{
+    struct world *w = m->world;
+
+    if (sim_disk_is_dead(m->disk)) {
+        machine_lose_power(m, draw_crash(m));
+        return;
+    }
+    if (m->fatal_error != 0) {
+        world_step(w, WORLD_STEP_FATAL, m->index, m->fatal_error, 0);
+        if (!m->excused)
+            world_fail(w, "no error without a fault", "node %u: %s: %s", m->index, m->fatal_text.text,
+                       error_text(m->fatal_error));
+        machine_kill(m);
+        return;
+    }
+    if (m->stopping) {
+        finish_stop(m);
+        if (m->node == NULL)
+            return;
+    }
+    look_at_lanes(m);
+    for (unsigned i = 0; i < w->n_clients; i++)
+        if (w->clients[i]->machine == m)
+            client_look(w->clients[i]);
+}
+
+void machine_wake(struct machine *m, unsigned reactor)
+{
+    world_by(m->world, &m->reactors[reactor].turn, world_soon(m->world, &m->prng, 5 * US));
+}
+
+static void on_turn(struct event *e)
+{
+    struct reactor *r = container_of(e, struct reactor, turn);
+    struct machine *m = r->machine;
+    struct world *w = m->world;
+    uint64_t deadline;
+    size_t n_calls;
+
+    sim_clock_advance_to(&m->clock, w->now_ns);
+    n_calls = sim_net_turn(m->net, r->index);
+    deadline = node_turn(m->node, r->index, m->clock.mono_ns);
+    world_step(w, WORLD_STEP_TURN, m->index, r->index, (int64_t)n_calls);
+    if (n_calls > 0 || deadline <= w->now_ns)
+        machine_wake(m, r->index);
+    else if (deadline != UINT64_MAX)
+        world_at(w, &r->turn, deadline);
+    follow(m);
+}
+
+static void on_lane(struct event *e)
+{
+    struct machine *m = machine_of(e, offsetof(struct machine, lane_event));
+    int reactor;
+
+    sim_clock_advance_to(&m->clock, m->world->now_ns);
+    if (!sim_lane_step(m->lane, &m->lane_prng))
+        return; /* all of it is held */
+    reactor = sim_lane_last_reactor(m->lane);
+    world_step(m->world, WORLD_STEP_LANE, m->index, reactor, (int64_t)sim_disk_steps(m->disk));
+    if (reactor >= 0)
+        machine_wake(m, (unsigned)reactor);
+    follow(m);
+}
+
+/* ---- Start ---- */
+
+static void make_seams(struct machine *m, struct env **envs)
+{
+    m->lane = sim_lane_new(m->n_reactors, m->n_shards);
+    m->net = sim_net_new(m->n_reactors, &m->net_prng);
+    for (unsigned i = 0; i < m->n_reactors; i++) {
+        envs[i] = &m->envs[i];
+        m->envs[i] = (struct env){
+            .clock = &m->clock.env,
+            .disk = sim_disk_env(m->disk),
+            .net = sim_net_env(m->net, i),
+            .prng = &m->node_prng.env,
+            .lane = sim_lane_env(m->lane, i),
+        };
+    }
+}
+
+static int open_node(struct machine *m, struct error_text *err)
+{
+    struct env *envs[WORLD_MAX_REACTORS];
+    struct node_options options = {
+        .config = &m->config,
+        .n_reactors = m->n_reactors,
+        .envs = envs,
+        .n_shards = m->n_shards,
+        .max_files = MAX_FILES,
+        .host = { .fatal = on_fatal, .http = on_http, .damaged = on_damaged, .ctx = m },
+    };
+    int rc;
+
+    make_seams(m, envs);
+    rc = node_open(&options, &m->node, err);
+    if (rc != 0)
+        return rc;
+    node_set_port(m->node, PORT);
+    for (unsigned i = 0; i < m->n_reactors; i++)
+        node_start(m->node, i);
+    return 0;
+}
+
+static void on_boot(struct event *e)
+{
+    struct machine *m = machine_of(e, offsetof(struct machine, boot));
+    struct world *w = m->world;
+    struct error_text err = { "" };
+    int rc;
+
+    sim_clock_advance_to(&m->clock, w->now_ns);
+    sim_disk_crash_after(m->disk, m->boot_crash_steps);
+    m->boot_crash_steps = UINT64_MAX;
+    rc = open_node(m, &err);
+    world_step(w, WORLD_STEP_START, m->index, rc, (int64_t)sim_disk_steps(m->disk));
+    if (rc != 0 && !m->excused && !sim_disk_is_dead(m->disk)) {
+        world_fail(w, "a node starts", "node %u: %s (%s)", m->index, err.text, error_text(rc));
+        return;
+    }
+    if (rc == 0)
+        for (unsigned i = 0; i < m->n_reactors; i++)
+            machine_wake(m, i);
+    if (rc == 0 || sim_disk_is_dead(m->disk))
+        follow(m);
+    else
+        machine_kill(m);
+}
+
+bool machine_is_ready(const struct machine *m)
+{
+    if (m->node == NULL || m->stopping)
+        return false;
+    for (unsigned i = 0; i < m->n_reactors; i++)
+        if (!node_is_ready(m->node, i))
+            return false;
+    return true;
+}
+
+void machine_stop(struct machine *m)
+{
+    if (m->node == NULL || m->stopping)
+        return;
+    m->stopping = true;
+    node_stop(m->node, (unsigned)sim_prng_below(&m->prng, m->n_reactors), DRAIN_NS);
+    world_step(m->world, WORLD_STEP_STOP, m->index, 0, 0);
+    for (unsigned i = 0; i < m->n_reactors; i++)
+        machine_wake(m, i);
+    look_at_lanes(m);
+}
+
+static void configure(struct machine *m)
+{
+    struct config *c = &m->config;
+
+    config_init(c);
+    c->node_id = xasprintf("n%u", m->index + 1);
+    c->journal_size_bytes = 4 << 20;
+    c->performance.write_cache_size_bytes = 1 << 20;
+    c->performance.read_cache_size_bytes = sim_prng_chance(&m->prng, 1, 2) ? 64 << 10 : 1 << 20;
+    c->max_message_size_bytes = 200 * 1000;
+    c->segment_size_bytes = 16 << (10 + sim_prng_below(&m->prng, 6));
+    c->auto_create_topics = false;
+}
+
+struct machine *machine_new(struct world *w, unsigned index)
+{
+    struct machine *m = xcalloc(1, sizeof(*m));
+
+    m->world = w;
+    m->index = index;
+    sim_prng_fork(&w->prng, &m->prng);
+    sim_prng_fork(&w->prng, &m->node_prng);
+    sim_prng_fork(&w->prng, &m->disk_prng);
+    sim_prng_fork(&w->prng, &m->net_prng);
+    sim_prng_fork(&w->prng, &m->lane_prng);
+    m->n_reactors = 1 + (unsigned)sim_prng_below(&m->prng, WORLD_MAX_REACTORS);
+    m->n_shards = N_SHARDS;
+    m->lane_delay_ns = US << sim_prng_below(&m->prng, 10);
+    m->boot_crash_steps = UINT64_MAX;
+    sim_clock_init(&m->clock, w->now_ns, 1700000000000 + (int64_t)sim_prng_below(&m->prng, 1000000000));
+    m->disk = sim_disk_new(&m->disk_prng);
+    sim_disk_set_sync_fs(m->disk, sim_prng_chance(&m->prng, 1, 2));
+    configure(m);
+    for (unsigned i = 0; i < WORLD_MAX_REACTORS; i++) {
+        m->reactors[i] = (struct reactor){ .machine = m, .index = i };
+        event_init(&m->reactors[i].turn, on_turn);
+    }
+    event_init(&m->lane_event, on_lane);
+    event_init(&m->boot, on_boot);
+    world_at(w, &m->boot, w->now_ns);
+    return m;
+}
+
+void machine_free(struct machine *m)
+{
+    if (m == NULL)
+        return;
+    free_node(m);
+    sim_disk_exit(m->disk);
+    sim_disk_free(m->disk);
+    config_fini(&m->config);
+    free(m);
+}

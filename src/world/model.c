@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "world/internal.h"
+
+static struct sent_record *record_of(struct model *m, uint64_t id)
+{
+    return id > 0 && id <= m->n_records ? &m->records[id - 1] : NULL;
+}
+
+static _printf_(3, 4) void fail_in(struct model *m, const struct partition *p, const char *fmt, ...);
+
+static void fail_in(struct model *m, const struct partition *p, const char *fmt, ...)
+{
+    char text[300];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    world_fail(m->world, "history", "%s-%d: %s", m->topics[p->topic].name, p->index, text);
+}
+
+/* ---- What clients send ---- */
+
+struct partition *model_partition(struct model *m, unsigned topic, int32_t partition)
+{
+    return &m->topics[topic].partitions[partition];
+}
+
+uint64_t model_add(struct model *m, struct partition *p, unsigned producer, bool once)
+{
+    if (m->n_records == m->records_capacity) {
+        m->records_capacity = MAX(m->records_capacity * 2, (size_t)256);
+        m->records = xrealloc(m->records, m->records_capacity * sizeof(*m->records));
+    }
+    m->records[m->n_records++] = (struct sent_record){
+        .partition = p,
+        .acked_offset = -1,
+        .once = once,
+        .producer = (uint8_t)producer,
+    };
+    return m->n_records;
+}
+
+void model_sent(struct model *m, uint64_t id, int32_t count)
+{
+    for (int32_t i = 0; i < count; i++)
+        record_of(m, id + (uint64_t)i)->tries++;
+}
+
+void model_refused(struct model *m, uint64_t id, int32_t count)
+{
+    for (int32_t i = 0; i < count; i++) {
+        struct sent_record *r = record_of(m, id + (uint64_t)i);
+
+        if (--r->tries < r->copies)
+            fail_in(m, r->partition, "record %" PRIu64 " is in the log, and its producer was told that it isn't",
+                    id + (uint64_t)i);
+    }
+}
+
+void model_acked(struct model *m, uint64_t id, int32_t count, int64_t offset)
+{
+    struct partition *p = record_of(m, id)->partition;
+
+    world_step(m->world, WORLD_STEP_ACKED, record_of(m, id)->producer, (int64_t)id, offset);
+    for (int32_t i = 0; i < count; i++) {
+        struct sent_record *r = record_of(m, id + (uint64_t)i);
+
+        r->acked = true;
+        if (offset >= 0) {
+            r->acked_offset = offset + i;
+            model_saw(m, p, offset + i, id + (uint64_t)i, false);
+        }
+    }
+    if (offset >= 0)
+        p->high_watermark = MAX(p->high_watermark, offset + count);
+}
+
+/* ---- What they see ---- */
+
+static void grow_log(struct partition *p, size_t n)
+{
+    if (n > p->log_capacity) {
+        size_t capacity = MAX(n, MAX(p->log_capacity * 2, (size_t)256));
+
+        capacity = ALIGN_UP(capacity, 64);
+        p->log = xrealloc(p->log, capacity * sizeof(*p->log));
+        p->read = xrealloc(p->read, capacity / 8);
+        memset(p->log + p->log_capacity, 0, (capacity - p->log_capacity) * sizeof(*p->log));
+        memset(p->read + p->log_capacity / 64, 0, (capacity - p->log_capacity) / 8);
+        p->log_capacity = capacity;
+    }
+    p->n_log = MAX(p->n_log, n);
+}
+
+static void note_copy(struct model *m, struct partition *p, int64_t offset, uint64_t id, struct sent_record *r)
+{
+    p->log[offset] = id;
+    r->copies++;
+    if (r->copies > r->tries)
+        fail_in(m, p, "record %" PRIu64 " is at offset %" PRId64 ", which makes %u copies of %u tries", id, offset,
+                r->copies, r->tries);
+    else if (r->once && r->copies > 1)
+        fail_in(m, p, "duplicate: record %" PRIu64 " of an idempotent producer is at offset %" PRId64 " too", id,
+                offset);
+}
+
+void model_saw(struct model *m, struct partition *p, int64_t offset, uint64_t id, bool in_audit)
+{
+    struct sent_record *r = record_of(m, id);
+
+    if (r == NULL || r->partition != p) {
+        fail_in(m, p, "offset %" PRId64 " has record %" PRIu64 ", which nobody sent here", offset, id);
+        return;
+    }
+    grow_log(p, (size_t)offset + 1);
+    if (p->log[offset] == 0)
+        note_copy(m, p, offset, id, r);
+    else if (p->log[offset] != id)
+        fail_in(m, p, "offset %" PRId64 " had record %" PRIu64 ", now it has %" PRIu64, offset, p->log[offset], id);
+    if (in_audit)
+        p->read[offset / 64] |= UINT64_C(1) << (offset % 64);
+}
+
+struct floor model_floor(const struct partition *p)
+{
+    return (struct floor){ p->high_watermark, p->log_start };
+}
+
+void model_told(struct model *m, struct partition *p, const struct floor *floor, int64_t high_watermark,
+                int64_t log_start)
+{
+    if (high_watermark >= 0 && high_watermark < floor->high_watermark)
+        fail_in(m, p, "the high watermark went back from %" PRId64 " to %" PRId64, floor->high_watermark,
+                high_watermark);
+    if (log_start >= 0 && log_start < floor->log_start)
+        fail_in(m, p, "the log start went back from %" PRId64 " to %" PRId64, floor->log_start, log_start);
+    if (log_start > p->start_asked)
+        fail_in(m, p, "the log start is %" PRId64 ", nobody asked for more than %" PRId64, log_start, p->start_asked);
+    p->high_watermark = MAX(p->high_watermark, high_watermark);
+    p->log_start = MAX(p->log_start, log_start);
+}
+
+/* ---- Audit ---- */
+
+void model_begin_audit(struct model *m)
+{
+    for (unsigned t = 0; t < m->n_topics; t++)
+        for (int32_t i = 0; i < m->topics[t].n_partitions; i++) {
+            struct partition *p = &m->topics[t].partitions[i];
+
+            if (p->read != NULL)
+                memset(p->read, 0, p->log_capacity / 8);
+        }
+}
+
+/* Records of one producer stand in the order in which it sent them. */
+static void check_order(struct model *m, struct partition *p, int64_t start, int64_t end)
+{
+    uint64_t last[WORLD_MAX_CLIENTS] = { 0 };
+
+    for (int64_t o = start; o < end; o++) {
+        const struct sent_record *r = record_of(m, p->log[o]);
+
+        if (r == NULL || !r->once)
+            continue;
+        if (p->log[o] < last[r->producer])
+            fail_in(m, p, "record %" PRIu64 " at offset %" PRId64 " stands behind %" PRIu64 " of the same producer",
+                    p->log[o], o, last[r->producer]);
+        last[r->producer] = p->log[o];
+    }
+}
+
+static void check_acked(struct model *m, struct partition *p)
+{
+    for (uint64_t id = 1; id <= m->n_records; id++) {
+        const struct sent_record *r = &m->records[id - 1];
+
+        if (r->partition == p && r->acked && r->copies == 0)
+            fail_in(m, p, "lost write: record %" PRIu64 " was acknowledged and is nowhere", id);
+    }
+}
+
+void model_end_audit(struct model *m, struct partition *p, int64_t start, int64_t end)
+{
+    for (int64_t o = start; o < (int64_t)p->n_log; o++) {
+        bool read = (p->read[o / 64] >> (o % 64) & 1) != 0;
+
+        if (p->log[o] != 0 && !read)
+            fail_in(m, p,
+                    "lost write: record %" PRIu64 " was at offset %" PRId64 ", the log has %" PRId64 " to %" PRId64,
+                    p->log[o], o, start, end);
+        else if (o < end && !read)
+            fail_in(m, p, "hole: offset %" PRId64 " between %" PRId64 " and %" PRId64 " can't be read", o, start, end);
+    }
+    if (end > (int64_t)p->n_log)
+        fail_in(m, p, "the log ends at %" PRId64 ", records end at %zu", end, p->n_log);
+    else if (!world_has_failed(m->world))
+        check_order(m, p, start, end);
+    if (p->start_asked == 0)
+        check_acked(m, p);
+}
+
+/* ---- Life ---- */
+
+struct model *model_new(struct world *w)
+{
+    struct model *m = xcalloc(1, sizeof(*m));
+
+    m->world = w;
+    m->n_topics = 1 + (unsigned)sim_prng_below(&w->prng, 3);
+    for (unsigned t = 0; t < m->n_topics; t++) {
+        struct topic *topic = &m->topics[t];
+
+        snprintf(topic->name, sizeof(topic->name), "t%u", t);
+        topic->n_partitions = 1 + (int32_t)sim_prng_below(&w->prng, WORLD_MAX_PARTITIONS);
+        for (int32_t i = 0; i < topic->n_partitions; i++)
+            topic->partitions[i] = (struct partition){ .topic = t, .index = i };
+    }
+    return m;
+}
+
+void model_free(struct model *m)
+{
+    if (m == NULL)
+        return;
+    for (unsigned t = 0; t < m->n_topics; t++)
+        for (int32_t i = 0; i < m->topics[t].n_partitions; i++) {
+            free(m->topics[t].partitions[i].log);
+            free(m->topics[t].partitions[i].read);
+        }
+    free(m->records);
+    free(m);
+}

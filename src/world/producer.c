@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/endian.h"
+#include "wire/batch_builder.h"
+#include "world/internal.h"
+
+/* Writes to one or two partitions, up to five batches of each under way at once. An idempotent one never gives a batch
+ * up: it sends again, in order, until it is told. A plain one may give up. */
+
+#define MAX_TRACKS 2
+#define MAX_BATCHES 5
+#define PRODUCE_VERSION 9
+#define INIT_VERSION 4
+#define GOALS 3 /* batches that must be acknowledged after the faults */
+
+struct batch {
+    uint64_t id; /* of its first record */
+    int32_t count, sequence;
+    size_t value_size;
+    bool sent;
+};
+
+/* A partition, and what of it isn't settled, oldest first. */
+struct track {
+    struct partition *partition;
+    int32_t next_sequence;
+    struct batch batches[MAX_BATCHES];
+    unsigned n_batches, n_sent;
+};
+
+struct producer {
+    struct client client; /* first */
+    bool idempotent;
+    int64_t producer_id; /* -1: not known yet */
+    int16_t epoch;
+    struct track tracks[MAX_TRACKS];
+    unsigned n_tracks, window;
+    int32_t max_count;
+    size_t max_value;
+    uint64_t pause_ns; /* between batches, at most */
+    unsigned n_acked;  /* in the phase WORLD_HEAL */
+};
+
+static struct producer *producer_of(const struct client *c)
+{
+    return container_of(c, struct producer, client);
+}
+
+static void producer_init(struct client *c)
+{
+    struct producer *p = producer_of(c);
+    struct model *m = c->world->model;
+
+    p->idempotent = sim_prng_chance(&c->prng, 2, 3);
+    p->producer_id = -1;
+    p->n_tracks = 1 + (unsigned)sim_prng_below(&c->prng, MAX_TRACKS);
+    p->window = 1 + (unsigned)sim_prng_below(&c->prng, MAX_BATCHES);
+    p->max_count = 1 + (int32_t)sim_prng_below(&c->prng, 4);
+    p->max_value = (size_t)64 << sim_prng_below(&c->prng, 8);
+    p->pause_ns = (10 * US) << sim_prng_below(&c->prng, 13);
+    for (unsigned i = 0; i < p->n_tracks; i++) {
+        unsigned topic = (unsigned)sim_prng_below(&c->prng, m->n_topics);
+        int32_t n = m->topics[topic].n_partitions;
+
+        p->tracks[i].partition = model_partition(m, topic, (int32_t)sim_prng_below(&c->prng, (uint64_t)n));
+        if (i > 0 && p->tracks[i].partition == p->tracks[0].partition)
+            p->n_tracks = 1;
+    }
+}
+
+static void producer_fini(struct client *c)
+{
+}
+
+/* ---- Requests ---- */
+
+static void ask_for_id(struct client *c)
+{
+    struct wire_init_producer_id_request m;
+
+    wire_init_producer_id_request_init(&m);
+    m.transactional_id = SLICE_NULL;
+    m.transaction_timeout_ms = 60000;
+    client_call(c, WIRE_API_INIT_PRODUCER_ID, INIT_VERSION, &m);
+}
+
+static uint8_t *make_records(const struct producer *p, const struct batch *b, size_t *ret_size)
+{
+    _cleanup_(freep) uint8_t *value = xmalloc(b->value_size);
+    struct batch_params params = BATCH_PARAMS_PLAIN;
+    struct batch_builder builder;
+    uint8_t *data;
+
+    if (p->idempotent) {
+        params.producer_id = p->producer_id;
+        params.producer_epoch = p->epoch;
+        params.base_sequence = b->sequence;
+    }
+    batch_builder_init(&builder, &params, 1 << 20);
+    for (int32_t i = 0; i < b->count; i++) {
+        uint64_t id = b->id + (uint64_t)i;
+
+        memset(value, (int)(id & 0xff), b->value_size);
+        store_le64(value, id);
+        gq_assert(batch_builder_add(&builder, (int64_t)id, SLICE_NULL, slice_make(value, b->value_size), NULL, 0) == 0);
+    }
+    gq_assert(batch_builder_finish(&builder, &data, ret_size) == 0);
+    return data;
+}
+
+static void send_batch(struct client *c, struct track *t, struct batch *b)
+{
+    struct wire_produce_request m;
+    struct wire_produce_request_topic topic;
+    struct wire_produce_request_partition part;
+    size_t size;
+    _cleanup_(freep) uint8_t *data = make_records(producer_of(c), b, &size);
+    struct call *call;
+
+    wire_produce_request_init(&m);
+    wire_produce_request_topic_init(&topic);
+    wire_produce_request_partition_init(&part);
+    m.acks = -1;
+    m.timeout_ms = 1 + (int32_t)sim_prng_below(&c->prng, c->call_timeout_ns / MS);
+    m.topic_data = &topic;
+    m.n_topic_data = 1;
+    topic.name = slice_str(client_topic_name(c, t->partition));
+    topic.partition_data = &part;
+    topic.n_partition_data = 1;
+    part.index = t->partition->index;
+    part.records = slice_make(data, size);
+    call = client_call(c, WIRE_API_PRODUCE, PRODUCE_VERSION, &m);
+    call->partition = t->partition;
+    call->number = b->id;
+    call->floor = model_floor(t->partition);
+    model_sent(c->world->model, b->id, b->count);
+    b->sent = true;
+    t->n_sent++;
+}
+
+static void new_batch(struct client *c, struct track *t)
+{
+    struct producer *p = producer_of(c);
+    struct model *m = c->world->model;
+    struct batch *b = &t->batches[t->n_batches++];
+
+    *b = (struct batch){
+        .count = 1 + (int32_t)sim_prng_below(&c->prng, (uint64_t)p->max_count),
+        .sequence = t->next_sequence,
+        .value_size = 8 + (size_t)sim_prng_below(&c->prng, p->max_value),
+    };
+    for (int32_t i = 0; i < b->count; i++) {
+        uint64_t id = model_add(m, t->partition, c->index, p->idempotent);
+
+        b->id = i == 0 ? id : b->id;
+    }
+    t->next_sequence += b->count;
+}
+
+static bool wants_more(const struct client *c)
+{
+    const struct producer *p = producer_of(c);
+
+    return c->world->phase == WORLD_WORK || (c->world->phase == WORLD_HEAL && p->n_acked < GOALS);
+}
+
+static void poll_track(struct client *c, struct track *t)
+{
+    struct producer *p = producer_of(c);
+    unsigned first = 0;
+
+    if (c->world->model->topics[t->partition->topic].state != TOPIC_LIVE)
+        return;
+    if (t->n_batches < p->window && wants_more(c))
+        new_batch(c, t);
+    /* What comes behind a batch that is to be sent again waits until nothing is under way. */
+    while (first < t->n_batches && t->batches[first].sent)
+        first++;
+    if (t->n_sent > first)
+        return;
+    for (unsigned i = first; i < t->n_batches && client_can_call(c); i++)
+        send_batch(c, t, &t->batches[i]);
+}
+
+static bool topics_are_live(const struct client *c)
+{
+    const struct producer *p = producer_of(c);
+
+    for (unsigned i = 0; i < p->n_tracks; i++)
+        if (c->world->model->topics[p->tracks[i].partition->topic].state != TOPIC_LIVE)
+            return false;
+    return true;
+}
+
+/* Something to do that no answer will wake it for. */
+static bool has_work(const struct client *c)
+{
+    const struct producer *p = producer_of(c);
+
+    for (unsigned i = 0; i < p->n_tracks; i++)
+        if (p->tracks[i].n_sent == 0 && p->tracks[i].n_batches > 0)
+            return true;
+        else if (p->tracks[i].n_batches < p->window && wants_more(c))
+            return true;
+    return false;
+}
+
+static void producer_poll(struct client *c)
+{
+    struct producer *p = producer_of(c);
+
+    if (c->world->phase > WORLD_HEAL)
+        return;
+    if (p->idempotent && p->producer_id < 0) {
+        if (c->n_calls == 0)
+            ask_for_id(c);
+        return;
+    }
+    for (unsigned i = 0; i < p->n_tracks; i++)
+        poll_track(c, &p->tracks[i]);
+    if (has_work(c))
+        client_again(c, MAX(p->pause_ns, topics_are_live(c) ? 0 : 50 * MS));
+}
+
+/* ---- Answers ---- */
+
+static struct track *track_of(struct producer *p, const struct partition *partition)
+{
+    for (unsigned i = 0; i < p->n_tracks; i++)
+        if (p->tracks[i].partition == partition)
+            return &p->tracks[i];
+    return NULL;
+}
+
+static struct batch *batch_of(struct track *t, uint64_t id)
+{
+    for (unsigned i = 0; i < t->n_batches; i++)
+        if (t->batches[i].id == id)
+            return &t->batches[i];
+    return NULL;
+}
+
+static void forget(struct track *t, struct batch *b)
+{
+    t->n_batches--;
+    memmove(b, b + 1, (size_t)(&t->batches[t->n_batches] - b) * sizeof(*b));
+}
+
+/* It will be sent again; a plain one may give up. */
+static void put_back(struct client *c, struct track *t, struct batch *b)
+{
+    struct producer *p = producer_of(c);
+
+    t->n_sent--;
+    b->sent = false;
+    if (!p->idempotent && sim_prng_chance(&c->prng, 1, 2))
+        forget(t, b);
+}
+
+/* Codes that say for certain that nothing was stored. */
+static bool is_certain_no(int16_t code)
+{
+    return code == KAFKA_E_NOT_ENOUGH_REPLICAS || code == KAFKA_E_OUT_OF_ORDER_SEQUENCE_NUMBER;
+}
+
+static bool is_expected(const struct producer *p, int16_t code)
+{
+    switch (code) {
+    case KAFKA_E_NOT_ENOUGH_REPLICAS:
+    case KAFKA_E_NOT_LEADER_OR_FOLLOWER:
+    case KAFKA_E_LEADER_NOT_AVAILABLE:
+    case KAFKA_E_REQUEST_TIMED_OUT:
+    case KAFKA_E_KAFKA_STORAGE_ERROR:
+    case KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION:
+        return true;
+    case KAFKA_E_OUT_OF_ORDER_SEQUENCE_NUMBER:
+        return p->idempotent;
+    default:
+        return false;
+    }
+}
+
+static void take_produce(struct client *c, const struct call *call, const struct wire_produce_response *m)
+{
+    const struct wire_produce_response_partition *a = &m->responses[0].partition_responses[0];
+    struct producer *p = producer_of(c);
+    struct track *t = track_of(p, call->partition);
+    struct batch *b = batch_of(t, call->number);
+    struct model *model = c->world->model;
+
+    if (a->error_code == 0 || (a->error_code == KAFKA_E_DUPLICATE_SEQUENCE_NUMBER && p->idempotent)) {
+        model_told(model, t->partition, &call->floor, -1, a->error_code == 0 ? a->log_start_offset : -1);
+        model_acked(model, b->id, b->count, a->error_code == 0 ? a->base_offset : -1);
+        t->n_sent--;
+        forget(t, b);
+        p->n_acked += c->world->phase == WORLD_HEAL;
+        return;
+    }
+    if (!is_expected(p, a->error_code))
+        world_fail(c->world, "answers are as they should be", "client %u: produce ended with %d", c->index,
+                   a->error_code);
+    /* Sequence errors are for those behind one that failed. */
+    if (a->error_code == KAFKA_E_OUT_OF_ORDER_SEQUENCE_NUMBER && b == t->batches)
+        world_fail(c->world, "history", "the first batch of producer %u that isn't settled is out of order", c->index);
+    if (is_certain_no(a->error_code))
+        model_refused(model, b->id, b->count);
+    put_back(c, t, b);
+}
+
+static void producer_answer(struct client *c, const struct call *call, const void *message)
+{
+    struct producer *p = producer_of(c);
+
+    if (call->api == WIRE_API_INIT_PRODUCER_ID) {
+        const struct wire_init_producer_id_response *m = message;
+
+        if (m->error_code == 0) {
+            p->producer_id = m->producer_id;
+            p->epoch = m->producer_epoch;
+        }
+        client_again(c, 10 * MS);
+        return;
+    }
+    take_produce(c, call, message);
+}
+
+static void producer_lost(struct client *c, const struct call *call)
+{
+    struct track *t = track_of(producer_of(c), call->partition);
+
+    if (call->api == WIRE_API_PRODUCE)
+        put_back(c, t, batch_of(t, call->number));
+}
+
+static bool producer_is_done(const struct client *c)
+{
+    const struct producer *p = producer_of(c);
+
+    for (unsigned i = 0; i < p->n_tracks; i++)
+        if (p->tracks[i].n_batches > 0)
+            return false;
+    return c->n_calls == 0 && !wants_more(c);
+}
+
+const struct client_kind producer_kind = {
+    .name = "producer",
+    .size = sizeof(struct producer),
+    .init = producer_init,
+    .fini = producer_fini,
+    .poll = producer_poll,
+    .answer = producer_answer,
+    .lost = producer_lost,
+    .is_done = producer_is_done,
+};

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/endian.h"
+#include "wire/batch.h"
+#include "wire/records.h"
+#include "world/internal.h"
+
+/* Questions about what is in a partition, and the checks of their answers. */
+
+#define FETCH_VERSION 12
+#define LIST_OFFSETS_VERSION 6
+
+const char *client_topic_name(const struct client *c, const struct partition *p)
+{
+    return c->world->model->topics[p->topic].name;
+}
+
+void client_fetch(struct client *c, struct partition *p, int64_t offset, int32_t max_wait_ms, int32_t max_bytes)
+{
+    struct wire_fetch_request m;
+    struct wire_fetch_request_topic topic;
+    struct wire_fetch_request_partition part;
+    struct call *call;
+
+    wire_fetch_request_init(&m);
+    wire_fetch_request_topic_init(&topic);
+    wire_fetch_request_partition_init(&part);
+    m.min_bytes = 1;
+    m.max_wait_ms = max_wait_ms;
+    m.max_bytes = max_bytes;
+    m.topics = &topic;
+    m.n_topics = 1;
+    topic.topic = slice_str(client_topic_name(c, p));
+    topic.partitions = &part;
+    topic.n_partitions = 1;
+    part.partition = p->index;
+    part.fetch_offset = offset;
+    part.partition_max_bytes = max_bytes;
+    call = client_call(c, WIRE_API_FETCH, FETCH_VERSION, &m);
+    call->partition = p;
+    call->offset = offset;
+    call->floor = model_floor(p);
+}
+
+void client_list_offsets(struct client *c, struct partition *p, int64_t timestamp)
+{
+    struct wire_list_offsets_request m;
+    struct wire_list_offsets_request_topic topic;
+    struct wire_list_offsets_request_partition part;
+    struct call *call;
+
+    wire_list_offsets_request_init(&m);
+    wire_list_offsets_request_topic_init(&topic);
+    wire_list_offsets_request_partition_init(&part);
+    m.replica_id = -1;
+    m.topics = &topic;
+    m.n_topics = 1;
+    topic.name = slice_str(client_topic_name(c, p));
+    topic.partitions = &part;
+    topic.n_partitions = 1;
+    part.partition_index = p->index;
+    part.timestamp = timestamp;
+    call = client_call(c, WIRE_API_LIST_OFFSETS, LIST_OFFSETS_VERSION, &m);
+    call->partition = p;
+    call->offset = timestamp;
+    call->floor = model_floor(p);
+}
+
+/* Whether this value is one that a producer of this world made. */
+static bool is_value(struct slice value, uint64_t *ret_id)
+{
+    if (value.size < 8)
+        return false;
+    *ret_id = load_le64(value.data);
+    for (size_t i = 8; i < value.size; i += 61)
+        if (value.data[i] != (*ret_id & 0xff))
+            return false;
+    return value.size == 8 || value.data[value.size - 1] == (*ret_id & 0xff);
+}
+
+static bool take_batch(struct client *c, struct partition *p, const struct batch_view *v, int64_t from, bool in_audit)
+{
+    struct records_iter it;
+    struct record rec;
+
+    records_iter_init(&it, v->records, v->count);
+    while (records_next(&it, &rec)) {
+        int64_t offset = v->base_offset + rec.offset_delta;
+        uint64_t id;
+
+        if (!is_value(rec.value, &id))
+            return false;
+        if (offset >= from)
+            model_saw(c->world->model, p, offset, id, in_audit);
+    }
+    return it.error == BATCH_OK;
+}
+
+/* Batches that follow on each other, the first with the offset that was asked for. Gives the offset behind them. */
+static bool take_records(struct client *c, const struct call *call, struct slice records, bool in_audit,
+                         int64_t *ret_next)
+{
+    struct batch_iter it;
+    struct batch_view v;
+    int64_t next = call->offset;
+
+    batch_iter_init(&it, records.data, records.size);
+    while (batch_next(&it, &v)) {
+        if (!batch_crc_ok(&v) || v.base_offset > next || batch_last_offset(&v) < next ||
+            (next != call->offset && v.base_offset != next))
+            return false;
+        if (!take_batch(c, call->partition, &v, call->offset, in_audit))
+            return false;
+        next = batch_last_offset(&v) + 1;
+    }
+    *ret_next = next;
+    return it.error == BATCH_OK;
+}
+
+int16_t client_take_fetch(struct client *c, const struct call *call, const void *message, bool in_audit,
+                          int64_t *ret_next, int64_t *ret_high_watermark)
+{
+    const struct wire_fetch_response *m = message;
+    const struct wire_fetch_response_partition *a;
+
+    if (m->error_code != 0)
+        return m->error_code;
+    a = &m->responses[0].partitions[0];
+    if (a->error_code != 0)
+        return a->error_code;
+    model_told(c->world->model, call->partition, &call->floor, a->high_watermark, a->log_start_offset);
+    if (!take_records(c, call, a->records, in_audit, ret_next))
+        world_fail(c->world, "history", "%s-%d: what client %u fetched from %lld on is damaged",
+                   client_topic_name(c, call->partition), call->partition->index, c->index, (long long)call->offset);
+    if (*ret_next > a->high_watermark)
+        world_fail(c->world, "history", "%s-%d: records up to %lld are given out, the high watermark is %lld",
+                   client_topic_name(c, call->partition), call->partition->index, (long long)*ret_next,
+                   (long long)a->high_watermark);
+    *ret_high_watermark = a->high_watermark;
+    return world_has_failed(c->world) ? -1 : 0;
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "world/internal.h"
+
+#include "state/state.h"
+
+#define START_NS (1000 * MS)
+#define USUAL_EVENTS 6000
+
+/* Within these everybody must have got on when nothing fails any more. */
+#define PHASE_NS (600 * SEC)
+#define PHASE_EVENTS 400000
+
+/* ---- Events ---- */
+
+void event_init(struct event *e, void (*fire)(struct event *e))
+{
+    heap_node_init(&e->node);
+    e->fire = fire;
+}
+
+void world_at(struct world *w, struct event *e, uint64_t time_ns)
+{
+    heap_update(&w->heap, &e->node, MAX(time_ns, w->now_ns));
+}
+
+void world_by(struct world *w, struct event *e, uint64_t time_ns)
+{
+    if (!event_is_due(e) || e->node.key > time_ns)
+        world_at(w, e, time_ns);
+}
+
+void world_cancel(struct world *w, struct event *e)
+{
+    heap_remove(&w->heap, &e->node);
+}
+
+uint64_t world_soon(struct world *w, struct sim_prng *prng, uint64_t n)
+{
+    return w->now_ns + 1 + sim_prng_below(prng, n);
+}
+
+/* ---- Phases ---- */
+
+static void enter(struct world *w, enum world_phase phase)
+{
+    w->phase = phase;
+    w->phase_end_ns = w->now_ns + PHASE_NS;
+    w->phase_end_event = w->story->n_events + PHASE_EVENTS;
+    world_step(w, WORLD_STEP_PHASE, 0, phase, 0);
+}
+
+static void poll_clients(struct world *w)
+{
+    for (unsigned i = 0; i < w->n_clients; i++)
+        client_again(w->clients[i], 1);
+}
+
+static bool clients_are_done(const struct world *w)
+{
+    for (unsigned i = 0; i < w->n_clients; i++)
+        if (!w->clients[i]->kind->is_done(w->clients[i]))
+            return false;
+    return true;
+}
+
+static bool machines_are_down(const struct world *w)
+{
+    for (unsigned i = 0; i < w->n_machines; i++)
+        if (machine_is_up(w->machines[i]))
+            return false;
+    return true;
+}
+
+static void cut_power(struct world *w)
+{
+    for (unsigned i = 0; i < w->n_machines; i++)
+        if (machine_is_up(w->machines[i]))
+            machine_lose_power(w->machines[i], SIM_CRASH_NOTHING);
+}
+
+static void stop_machines(struct world *w)
+{
+    for (unsigned i = 0; i < w->n_machines; i++)
+        machine_stop(w->machines[i]);
+}
+
+/* Whether this phase has what it is for. */
+static bool phase_is_over(const struct world *w)
+{
+    switch (w->phase) {
+    case WORLD_WORK:
+        return w->story->n_events >= w->max_events;
+    case WORLD_HEAL:
+        return clients_are_done(w);
+    case WORLD_AUDIT:
+    case WORLD_REAUDIT:
+        return w->auditor->kind->is_done(w->auditor);
+    case WORLD_STOP:
+        return machines_are_down(w);
+    case WORLD_DONE:
+        break;
+    }
+    return false;
+}
+
+static void next_phase(struct world *w)
+{
+    switch (w->phase) {
+    case WORLD_WORK:
+        enter(w, WORLD_HEAL);
+        faults_end(w);
+        break;
+    case WORLD_HEAL:
+        enter(w, WORLD_AUDIT);
+        model_begin_audit(w->model);
+        break;
+    case WORLD_AUDIT:
+        enter(w, WORLD_REAUDIT);
+        cut_power(w);
+        model_begin_audit(w->model);
+        break;
+    case WORLD_REAUDIT:
+        enter(w, WORLD_STOP);
+        stop_machines(w);
+        break;
+    case WORLD_STOP:
+        for (unsigned i = 0; i < w->n_machines; i++)
+            world_step(w, WORLD_STEP_FILES, i, sim_disk_crc(w->machines[i]->disk), 0);
+        enter(w, WORLD_DONE);
+        break;
+    case WORLD_DONE:
+        break;
+    }
+    poll_clients(w);
+}
+
+static void tell_who_is_stuck(struct world *w)
+{
+    for (unsigned i = 0; i < w->n_machines; i++)
+        if (w->phase != WORLD_STOP && !machine_is_ready(w->machines[i]))
+            world_fail(w, "everybody gets on", "node %u isn't ready", i);
+    for (unsigned i = 0; i < w->n_clients; i++)
+        if (!w->clients[i]->kind->is_done(w->clients[i]))
+            world_fail(w, "everybody gets on", "%s %u waits with %u calls", w->clients[i]->kind->name, i,
+                       w->clients[i]->n_calls);
+    world_fail(w, "everybody gets on", "phase %d doesn't end", w->phase);
+}
+
+static void check_phase(struct world *w)
+{
+    while (w->phase != WORLD_DONE && !world_has_failed(w) && phase_is_over(w))
+        next_phase(w);
+    if (w->phase != WORLD_WORK && w->phase != WORLD_DONE &&
+        (w->now_ns > w->phase_end_ns || w->story->n_events > w->phase_end_event))
+        tell_who_is_stuck(w);
+}
+
+bool world_run(struct world *w)
+{
+    while (w->phase != WORLD_DONE && !world_has_failed(w)) {
+        struct heap_node *n = heap_min(&w->heap);
+        struct event *e = container_of(n, struct event, node);
+
+        if (n == NULL) {
+            tell_who_is_stuck(w);
+            break;
+        }
+        heap_remove(&w->heap, n);
+        w->now_ns = n->key;
+        w->story->n_events++;
+        e->fire(e);
+        check_phase(w);
+    }
+    return !world_has_failed(w);
+}
+
+/* ---- Life ---- */
+
+static const struct client_kind *draw_kind(struct world *w, unsigned i)
+{
+    if (i == 0)
+        return &admin_kind;
+    if (i == 1)
+        return &auditor_kind;
+    return i % 2 == 0 ? &producer_kind : &consumer_kind;
+}
+
+static void make_clients(struct world *w)
+{
+    unsigned n = 4 + (unsigned)sim_prng_below(&w->prng, 7);
+
+    for (unsigned i = 0; i < n; i++) {
+        const struct client_kind *kind = draw_kind(w, i);
+
+        w->story->client_names[i] = kind->name;
+        w->clients[i] = client_new(w, i, kind);
+        w->n_clients++;
+    }
+    w->auditor = w->clients[1];
+}
+
+struct world *world_new(const struct world_options *options)
+{
+    struct world *w = xcalloc(1, sizeof(*w));
+
+    w->options = *options;
+    w->own_story = options->story == NULL ? xcalloc(1, sizeof(*w->story)) : NULL;
+    w->story = options->story != NULL ? options->story : w->own_story;
+    w->now_ns = START_NS;
+    w->max_events = options->max_events > 0 ? options->max_events : USUAL_EVENTS;
+    heap_init(&w->heap);
+    sim_prng_init(&w->prng, options->seed);
+    state_seed((uint32_t)options->seed);
+    faults_draw(w);
+    w->model = model_new(w);
+    w->n_machines = options->n_nodes > 0 ? options->n_nodes : 1;
+    gq_assert(w->n_machines <= WORLD_MAX_NODES);
+    for (unsigned i = 0; i < w->n_machines; i++)
+        w->machines[i] = machine_new(w, i);
+    make_clients(w);
+    enter(w, WORLD_WORK);
+    return w;
+}
+
+void world_free(struct world *w)
+{
+    if (w == NULL)
+        return;
+    for (unsigned i = 0; i < w->n_clients; i++)
+        client_free(w->clients[i]);
+    for (unsigned i = 0; i < w->n_machines; i++)
+        machine_free(w->machines[i]);
+    model_free(w->model);
+    heap_fini(&w->heap);
+    free(w->own_story);
+    free(w);
+}
+
+uint64_t world_hash(const struct world *w)
+{
+    return w->hash;
+}
+
+uint64_t world_events(const struct world *w)
+{
+    return w->story->n_events;
+}
+
+const char *world_failure(const struct world *w)
+{
+    return world_story_failure(w->story);
+}
+
+const struct world_story *world_story(const struct world *w)
+{
+    return w->story;
+}

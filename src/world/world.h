@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A whole system in one thread from one seed: nodes over simulated disks, clocks, nets and lanes, clients that speak
+ * the protocol to them, and faults. A seed is a run: the same events in the same order with the same outcome, in each
+ * build and on each machine, which world_hash() proves.
+ *
+ * A run has phases: work under faults for a number of events; then the faults end and everybody must get on within a
+ * bound; then all partitions are read from start to end and held against what clients were told; then the same again
+ * after a power cut that keeps only what is durable; at last the nodes stop in order.
+ *
+ * One world at a time in a process (SQLite's own random numbers are the process's). */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct world;
+struct world_story;
+
+/* Kinds of faults, each switched on or off by the seed: X(NAME, text) */
+#define WORLD_FAULTS(X) \
+    X(CRASH, "power loss at a drawn disk operation") \
+    X(CRASH_IN_RECOVERY, "power loss while a node starts") \
+    X(KILL, "the process ends, the page cache stays") \
+    X(RESTART, "orderly restart") \
+    X(RESET, "a connection is reset") \
+    X(CUT, "nothing passes between a client and a node for a while, one way or both") \
+    X(LATE, "some bytes take much longer than others")
+
+enum world_fault {
+#define X(name, text) WORLD_FAULT_##name,
+    WORLD_FAULTS(X)
+#undef X
+        WORLD_N_FAULTS,
+};
+
+struct world_options {
+    uint64_t seed;
+    uint64_t max_events;       /* under faults; 0: as many as is usual */
+    uint32_t no_faults;        /* 1 << WORLD_FAULT_*: those stay off, whatever the seed says */
+    unsigned n_nodes;          /* 0: 1. More are on their own: there is no replication yet */
+    struct world_story *story; /* zeroed memory to keep the story in, or NULL. It outlives the world */
+    /* Told each step as a line without its end; may be NULL. */
+    void (*trace)(void *ctx, const char *line);
+    void *trace_ctx;
+};
+
+struct world *world_new(const struct world_options *options);
+/* Takes NULL. */
+void world_free(struct world *w);
+
+/* To the end, or to the first failure: false. */
+bool world_run(struct world *w);
+
+uint64_t world_hash(const struct world *w);
+/* Deliveries to a node or a client so far: turns, completions, bytes, timers. */
+uint64_t world_events(const struct world *w);
+/* Which invariant failed and how, or NULL. */
+const char *world_failure(const struct world *w);
+const struct world_story *world_story(const struct world *w);
+
+/* What a report tells of a run. In memory that is shared with a parent process it also tells of one that a failed
+ * assertion ended. */
+size_t world_story_size(void);
+uint64_t world_story_events(const struct world_story *s);
+/* NULL: no invariant has failed. */
+const char *world_story_failure(const struct world_story *s);
+/* The last steps, oldest first. */
+void world_story_steps(const struct world_story *s, void (*fn)(void *ctx, const char *line), void *ctx);
+bool world_story_has_fault(const struct world_story *s, enum world_fault fault);
+
+/* What a fault is called, "CRASH", and what it does. */
+const char *world_fault_name(enum world_fault fault);
+const char *world_fault_text(enum world_fault fault);

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "support/suite.h"
+
+Suite *model_suite(void);
+Suite *world_suite(void);

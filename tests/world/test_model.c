@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Hand-made histories: those that are as they should be, and one for each thing that can be wrong with them. */
+
+#include "world/internal.h"
+#include "world/suites.h"
+
+static struct world *world;
+static struct model *model;
+static struct partition *part;
+
+static void set_up(void)
+{
+    struct world_options o = { .seed = 1 };
+
+    world = world_new(&o);
+    model = world->model;
+    part = model_partition(model, 0, 0);
+}
+
+static void tear_down(void)
+{
+    world_free(world);
+}
+
+static void expect_failure(const char *text)
+{
+    ck_assert_ptr_nonnull(world_failure(world));
+    ck_assert_msg(strstr(world_failure(world), text) != NULL, "%s", world_failure(world));
+}
+
+static void expect_none(void)
+{
+    ck_assert_msg(world_failure(world) == NULL, "%s", world_failure(world));
+}
+
+/* A record that was sent once. */
+static uint64_t sent(bool once)
+{
+    uint64_t id = model_add(model, part, 2, once);
+
+    model_sent(model, id, 1);
+    return id;
+}
+
+static void audit(int64_t start, int64_t end)
+{
+    model_begin_audit(model);
+    for (int64_t o = start; o < end; o++)
+        model_saw(model, part, o, part->log[o], true);
+    model_end_audit(model, part, start, end);
+}
+
+START_TEST(a_good_history)
+{
+    uint64_t a = sent(true), b = sent(true), c = sent(false), d = sent(false);
+
+    model_acked(model, a, 1, 0);
+    model_saw(model, part, 1, b, false); /* not acknowledged, and there */
+    model_sent(model, c, 1);
+    model_saw(model, part, 2, c, false); /* twice: a plain producer sent it twice */
+    model_saw(model, part, 3, c, false);
+    model_refused(model, d, 1);
+    audit(0, 4);
+    audit(0, 4);
+    expect_none();
+}
+END_TEST
+
+START_TEST(records_may_be_deleted_when_asked)
+{
+    uint64_t a = sent(true), b = sent(true);
+
+    model_acked(model, a, 1, 0);
+    model_acked(model, b, 1, 1);
+    part->start_asked = 1;
+    model_told(model, part, &(struct floor){ 0 }, 2, 1);
+    audit(1, 2);
+    expect_none();
+}
+END_TEST
+
+START_TEST(a_lost_write)
+{
+    model_acked(model, sent(true), 1, 0);
+    model_acked(model, sent(true), 1, 1);
+    audit(0, 1);
+    expect_failure("lost write");
+}
+END_TEST
+
+START_TEST(a_lost_write_that_was_only_seen)
+{
+    model_saw(model, part, 0, sent(true), false);
+    audit(0, 0);
+    expect_failure("lost write");
+}
+END_TEST
+
+START_TEST(a_lost_write_without_an_offset)
+{
+    model_acked(model, sent(true), 1, -1);
+    audit(0, 0);
+    expect_failure("lost write");
+}
+END_TEST
+
+START_TEST(a_hole)
+{
+    model_saw(model, part, 0, sent(true), false);
+    model_saw(model, part, 2, sent(true), false);
+    model_begin_audit(model);
+    model_saw(model, part, 0, 1, true);
+    model_saw(model, part, 2, 2, true);
+    model_end_audit(model, part, 0, 3);
+    expect_failure("hole");
+}
+END_TEST
+
+START_TEST(two_values_at_one_offset)
+{
+    model_acked(model, sent(true), 1, 0);
+    model_saw(model, part, 0, sent(true), false);
+    expect_failure("had record");
+}
+END_TEST
+
+START_TEST(a_duplicate)
+{
+    uint64_t a = sent(true);
+
+    model_sent(model, a, 1);
+    model_saw(model, part, 0, a, false);
+    model_saw(model, part, 1, a, false);
+    expect_failure("duplicate");
+}
+END_TEST
+
+START_TEST(more_copies_than_tries)
+{
+    uint64_t a = sent(false);
+
+    model_saw(model, part, 0, a, false);
+    model_saw(model, part, 1, a, false);
+    expect_failure("copies");
+}
+END_TEST
+
+START_TEST(an_aborted_read)
+{
+    uint64_t a = sent(false);
+
+    model_refused(model, a, 1);
+    model_saw(model, part, 0, a, false);
+    expect_failure("copies");
+}
+END_TEST
+
+START_TEST(a_no_for_what_was_seen)
+{
+    uint64_t a = sent(false);
+
+    model_saw(model, part, 0, a, false);
+    model_refused(model, a, 1);
+    expect_failure("was told that it isn't");
+}
+END_TEST
+
+START_TEST(the_wrong_order)
+{
+    uint64_t a = sent(true), b = sent(true);
+
+    model_saw(model, part, 0, b, false);
+    model_saw(model, part, 1, a, false);
+    audit(0, 2);
+    expect_failure("stands behind");
+}
+END_TEST
+
+START_TEST(a_record_of_nobody)
+{
+    model_saw(model, part, 0, 77, false);
+    expect_failure("nobody sent");
+}
+END_TEST
+
+START_TEST(a_high_watermark_that_goes_back)
+{
+    struct floor floor;
+
+    model_told(model, part, &(struct floor){ 0 }, 5, 0);
+    floor = model_floor(part);
+    model_told(model, part, &(struct floor){ 0 }, 4, 0); /* asked before the other answer came */
+    expect_none();
+    model_told(model, part, &floor, 4, 0);
+    expect_failure("high watermark went back");
+}
+END_TEST
+
+START_TEST(a_log_start_that_goes_back)
+{
+    struct floor floor;
+
+    part->start_asked = 5;
+    model_told(model, part, &(struct floor){ 0 }, 5, 5);
+    floor = model_floor(part);
+    model_told(model, part, &floor, 5, 4);
+    expect_failure("log start went back");
+}
+END_TEST
+
+START_TEST(a_log_start_that_nobody_asked_for)
+{
+    model_told(model, part, &(struct floor){ 0 }, 5, 1);
+    expect_failure("nobody asked");
+}
+END_TEST
+
+#define add(s, test) suite_add_with(s, test, set_up, tear_down)
+
+Suite *model_suite(void)
+{
+    Suite *s = suite_create("model");
+
+    add(s, a_good_history);
+    add(s, records_may_be_deleted_when_asked);
+    add(s, a_lost_write);
+    add(s, a_lost_write_that_was_only_seen);
+    add(s, a_lost_write_without_an_offset);
+    add(s, a_hole);
+    add(s, two_values_at_one_offset);
+    add(s, a_duplicate);
+    add(s, more_copies_than_tries);
+    add(s, an_aborted_read);
+    add(s, a_no_for_what_was_seen);
+    add(s, the_wrong_order);
+    add(s, a_record_of_nobody);
+    add(s, a_high_watermark_that_goes_back);
+    add(s, a_log_start_that_goes_back);
+    add(s, a_log_start_that_nobody_asked_for);
+    return s;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdlib.h>
+#include <string.h>
+
+#include "world/suites.h"
+#include "world/world.h"
+
+struct outcome {
+    uint64_t hash, events;
+    unsigned n_lines;
+};
+
+static void count_line(void *ctx, const char *line)
+{
+    (*(unsigned *)ctx)++;
+    ck_quick(line[0] != '\0');
+}
+
+static struct outcome run(struct world_options o)
+{
+    struct outcome out = { 0 };
+    struct world *w;
+
+    o.trace = count_line;
+    o.trace_ctx = &out.n_lines;
+    w = world_new(&o);
+    ck_assert_msg(world_run(w), "seed %d: %s", (int)o.seed, world_failure(w));
+    ck_assert_ptr_null(world_failure(w));
+    out.hash = world_hash(w);
+    out.events = world_events(w);
+    world_free(w);
+    return out;
+}
+
+/* Also when the heap isn't what it was, and something ran before. */
+START_TEST(a_seed_is_a_run)
+{
+    struct outcome first = run((struct world_options){ .seed = (uint64_t)_i }), other, again;
+    void *hole = malloc(100000);
+
+    other = run((struct world_options){ .seed = (uint64_t)_i + 1 });
+    again = run((struct world_options){ .seed = (uint64_t)_i });
+    free(hole);
+    ck_assert_uint_eq(first.hash, again.hash);
+    ck_assert_uint_eq(first.events, again.events);
+    ck_assert_uint_eq(first.n_lines, again.n_lines);
+    ck_assert_uint_ne(first.hash, other.hash);
+}
+END_TEST
+
+START_TEST(options_are_heard)
+{
+    struct outcome some = run((struct world_options){ .seed = 1, .max_events = 2000 }),
+                   more = run((struct world_options){ .seed = 1, .max_events = 4000 }), calm;
+    uint32_t all = (UINT32_C(1) << WORLD_N_FAULTS) - 1;
+
+    ck_assert_uint_ge(some.events, 2000);
+    ck_assert_uint_gt(more.events, some.events);
+    calm = run((struct world_options){ .seed = 1, .max_events = 4000, .no_faults = all });
+    ck_assert_uint_ne(calm.hash, more.hash);
+}
+END_TEST
+
+START_TEST(faults_have_names)
+{
+    for (unsigned f = 0; f < WORLD_N_FAULTS; f++) {
+        ck_assert_uint_gt(strlen(world_fault_name((enum world_fault)f)), 0);
+        ck_assert_uint_gt(strlen(world_fault_text((enum world_fault)f)), 0);
+    }
+}
+END_TEST
+
+static void collect(void *ctx, const char *line)
+{
+    unsigned *n = ctx;
+
+    (*n)++;
+}
+
+START_TEST(the_last_steps_are_kept)
+{
+    struct world_options o = { .seed = 3, .max_events = 500 };
+    struct world *w = world_new(&o);
+    unsigned n = 0;
+
+    ck_assert(world_run(w));
+    world_story_steps(world_story(w), collect, &n);
+    ck_assert_uint_ge(n, 20);
+    ck_assert_uint_le(n, 1000);
+    world_free(w);
+}
+END_TEST
+
+Suite *world_suite(void)
+{
+    Suite *s = suite_create("world");
+    TCase *tc = tcase_create("a_seed_is_a_run");
+
+    tcase_set_timeout(tc, 60);
+    tcase_add_loop_test(tc, a_seed_is_a_run, 1, 9);
+    suite_add_tcase(s, tc);
+    suite_add(s, options_are_heard);
+    suite_add(s, faults_have_names);
+    suite_add(s, the_last_steps_are_kept);
+    return s;
+}
