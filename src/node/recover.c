@@ -167,6 +167,8 @@ static int load_image(struct recovery *rec)
     if (n->superblock.boot_counter == 1)
         return 0; /* nothing can be there yet */
     rc = state_open(env->disk, env->prng, NODE_STATE_PATH, &n->image.db, rec->err);
+    if (disk_is_shortage(rc))
+        return 0; /* not made yet, or to be rolled back: the log has it all, and the next write tries again */
     if (rc == 0)
         rc = state_applied(n->image.db, META_GROUP_ID_DEFAULT, &n->image.applied);
     if (rc == 0)

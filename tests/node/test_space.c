@@ -252,6 +252,34 @@ START_TEST(starts_without_any_room)
 }
 END_TEST
 
+/* The metadata's image wasn't made yet, or has to be rolled back: it is made from the log when there is room. */
+START_TEST(starts_without_room_for_the_image)
+{
+    struct rig *r = rig_on_small_disk(58, _i);
+    struct client *c;
+    int64_t offset;
+
+    rig_start_ok(r);
+    c = rig_connect(r, 0);
+    ck_assert_int_eq(ask_create(c, "a", 1), 0);
+    ck_assert_int_eq(disk_unlink(sim_disk_env(r->disk), "state/0.db"), -ENOENT);
+    rig_kill(r);
+    (void)disk_unlink(sim_disk_env(r->disk), "reserve");
+    leave_free(r, 0);
+    rig_start_ok(r);
+    c = rig_connect(r, 0);
+    ck_assert_int_eq(ask_create(c, "a", 1), KAFKA_E_TOPIC_ALREADY_EXISTS);
+    leave_free(r, RESERVE + 3 * LOW);
+    rig_run(r, 5000 * MS);
+    ck_assert(rig_stop(r, 1000 * MS, 20000 * MS));
+    rig_start_ok(r);
+    c = rig_connect(r, 0);
+    ck_assert_int_eq(ask_create(c, "a", 1), KAFKA_E_TOPIC_ALREADY_EXISTS);
+    ck_assert_int_eq(ask_produce(c, "a", 0, 1, 1, &offset), 0);
+    rig_free(r);
+}
+END_TEST
+
 START_TEST(a_reserve_that_cant_be_written_ends_the_process)
 {
     struct rig *r = rig_on_small_disk(53, _i);
@@ -302,6 +330,7 @@ Suite *space_suite(void)
     add(s, the_reserve_takes_what_was_acknowledged, 3);
     add(s, a_start_without_room_for_the_reserve, 3);
     add(s, starts_without_any_room, 3);
+    add(s, starts_without_room_for_the_image, 3);
     add(s, a_reserve_that_cant_be_written_ends_the_process, 1);
     add(s, a_reserve_without_allocation, 1);
     return s;
