@@ -129,7 +129,7 @@ static void loaded(struct replica *r)
 
     m->loading = false;
     r->shard->loading_size -= m->charged;
-    if (m->error != 0)
+    if (m->error != 0 && !disk_is_shortage(m->error)) /* else another look at what pins the files tries again */
         replica_fatal(r, m->error, "reading entries back from a segment");
     if (m->error != 0 || r->destroyed || r->shard->dead)
         relocation_end(r);
