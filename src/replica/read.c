@@ -23,6 +23,13 @@ static void read_finish(struct replica *r, struct replica_op *op)
     replica_finish(r, op, 0, NULL);
 }
 
+/* As of the moment at which the records are taken: a cold file may have taken long. */
+static void read_bounds(const struct replica *r, struct replica_op *op)
+{
+    op->read.ret_high_watermark = op->read.ret_last_stable = r->applied_offset;
+    op->read.ret_log_start = r->durable_start;
+}
+
 static void cold_done(struct lane_work *work)
 {
     struct replica_op *op = container_of(work, struct replica_op, read.work);
@@ -39,7 +46,11 @@ static void cold_done(struct lane_work *work)
     } else if (err != 0 || op->read.warm_rounds > READ_MAX_WARM_ROUNDS) {
         replica_finish(r, op, KAFKA_E_KAFKA_STORAGE_ERROR, "the segment can't be read");
     } else {
-        read_records(r, op);
+        read_bounds(r, op);
+        if (op->read.offset < r->durable_start)
+            replica_finish(r, op, KAFKA_E_OFFSET_OUT_OF_RANGE, NULL);
+        else
+            read_records(r, op);
     }
 }
 
@@ -193,8 +204,7 @@ void replica_read(struct replica *r, struct replica_op *op)
     op->read.ret_size = 0;
     op->read.warm_rounds = 0;
     op->read.ret_diverging_epoch = -1;
-    op->read.ret_high_watermark = op->read.ret_last_stable = r->applied_offset;
-    op->read.ret_log_start = r->durable_start;
+    read_bounds(r, op);
     if (op->read.offset < r->durable_start || op->read.offset > r->applied_offset)
         replica_finish(r, op, KAFKA_E_OFFSET_OUT_OF_RANGE, NULL);
     else if (read_diverges(r, op) || op->read.offset == r->applied_offset)

@@ -443,6 +443,34 @@ START_TEST(cold_reads_come_from_a_worker)
 }
 END_TEST
 
+/* What the answer tells is as new as its records. */
+START_TEST(cold_reads_tell_the_end_that_they_see)
+{
+    struct rig *r = started(1);
+    struct rig_op *op;
+
+    for (int i = 0; i < 4; i++)
+        rig_produce(r, 0, 1, 800);
+    rig_settle(r);
+    replica_checkpoint(r->groups[0].replica, replica_last_index(r->groups[0].replica));
+    rig_settle(r);
+    sim_disk_drop_caches(r->disk);
+    sim_lane_hold(r->lane, LANE_POOL, 0, true);
+    op = rig_submit(
+        r, 0, &(struct replica_op){ .kind = REPLICA_READ, .read = { .max_bytes = 1 << 20, .last_fetched_epoch = -1 } });
+    rig_wait(r, rig_produce(r, 0, 1, 800));
+    rig_delete_records(r, 0, 1);
+    rig_run(r, 100 * MS);
+    ck_assert(!op->done);
+    sim_lane_hold(r->lane, LANE_POOL, 0, false);
+    rig_wait(r, op);
+    ck_assert_int_eq(op->op.error, KAFKA_E_OFFSET_OUT_OF_RANGE);
+    ck_assert_int_eq(op->op.read.ret_high_watermark, 5);
+    ck_assert_int_eq(op->op.read.ret_log_start, 1);
+    rig_free(r);
+}
+END_TEST
+
 START_TEST(the_log_is_described)
 {
     struct rig *r = started(1);
@@ -504,6 +532,7 @@ Suite *ask_suite(void)
     suite_add(s, a_diverging_reader_is_told);
     suite_add(s, reads_keep_to_max_bytes);
     suite_add(s, cold_reads_come_from_a_worker);
+    suite_add(s, cold_reads_tell_the_end_that_they_see);
     suite_add(s, the_log_is_described);
     suite_add(s, closing_ends_all_waiting);
     return s;
