@@ -201,6 +201,11 @@ void sim_disk_fail(struct sim_disk *d, enum sim_disk_call call, uint64_t skip, u
     d->faults[i] = (struct fault){ call, skip, count, err };
 }
 
+void sim_disk_fail_no_more(struct sim_disk *d)
+{
+    memset(d->faults, 0, sizeof(d->faults));
+}
+
 uint64_t sim_disk_calls(const struct sim_disk *d, enum sim_disk_call call)
 {
     return d->calls[call];

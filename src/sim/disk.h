@@ -117,6 +117,9 @@ bool sim_disk_is_dead(const struct sim_disk *d);
  * call; one of UNMAP stands for a page that couldn't be read. */
 void sim_disk_fail(struct sim_disk *d, enum sim_disk_call call, uint64_t skip, uint64_t count, int err);
 
+/* Forgets the faults that were set and didn't come yet. */
+void sim_disk_fail_no_more(struct sim_disk *d);
+
 /* Calls of this kind so far, failed ones too. */
 uint64_t sim_disk_calls(const struct sim_disk *d, enum sim_disk_call call);
 

@@ -54,6 +54,90 @@ static uint64_t draw_steps(struct sim_prng *prng)
     return sim_prng_below(prng, UINT64_C(1) << sim_prng_below(prng, 8));
 }
 
+/* Calls that a fault of a kind may hit, and how they fail. */
+static const struct failing {
+    enum world_fault fault;
+    enum sim_disk_call call;
+    int err;
+} failing[] = {
+    { WORLD_FAULT_DISK_ERROR, SIM_DISK_OPEN, -EIO },      { WORLD_FAULT_DISK_ERROR, SIM_DISK_READ, -EIO },
+    { WORLD_FAULT_DISK_ERROR, SIM_DISK_WRITE, -EIO },     { WORLD_FAULT_DISK_ERROR, SIM_DISK_ALLOCATE, -EIO },
+    { WORLD_FAULT_DISK_ERROR, SIM_DISK_TRUNCATE, -EIO },  { WORLD_FAULT_DISK_ERROR, SIM_DISK_RENAME, -EIO },
+    { WORLD_FAULT_DISK_ERROR, SIM_DISK_UNLINK, -EIO },    { WORLD_FAULT_DISK_ERROR, SIM_DISK_MKDIR, -EIO },
+    { WORLD_FAULT_DISK_ERROR, SIM_DISK_LIST, -EIO },      { WORLD_FAULT_DISK_ERROR, SIM_DISK_READ_CACHED, -EIO },
+    { WORLD_FAULT_SYNC_ERROR, SIM_DISK_SYNC_DATA, -EIO }, { WORLD_FAULT_SYNC_ERROR, SIM_DISK_SYNC_DIR, -EIO },
+    { WORLD_FAULT_SYNC_ERROR, SIM_DISK_SYNC_FS, -EIO },   { WORLD_FAULT_SYNC_ERROR, SIM_DISK_SYNC_DATA, -ENOSPC },
+    { WORLD_FAULT_SHORTAGE, SIM_DISK_OPEN, -EMFILE },     { WORLD_FAULT_SHORTAGE, SIM_DISK_OPEN, -ENOMEM },
+    { WORLD_FAULT_SHORTAGE, SIM_DISK_WRITE, -ENOSPC },    { WORLD_FAULT_SHORTAGE, SIM_DISK_ALLOCATE, -ENOSPC },
+    { WORLD_FAULT_SHORTAGE, SIM_DISK_ALLOCATE, -EDQUOT }, { WORLD_FAULT_SHORTAGE, SIM_DISK_MKDIR, -ENOSPC },
+};
+
+static void fail_calls(struct world *w, enum world_fault fault, struct machine *m)
+{
+    const struct failing *f;
+
+    do
+        f = &failing[sim_prng_below(&w->fault_prng, ARRAY_SIZE(failing))];
+    while (f->fault != fault);
+    sim_disk_fail_no_more(m->disk);
+    sim_disk_fail(m->disk, f->call, draw_steps(&w->fault_prng), 1 + draw_steps(&w->fault_prng) / 8, f->err);
+    m->excused = m->excused || fault != WORLD_FAULT_SHORTAGE;
+}
+
+static void release_later(struct world *w, struct machine *m)
+{
+    world_by(w, &m->release, world_soon(w, &w->fault_prng, MS << sim_prng_below(&w->fault_prng, 14)));
+}
+
+static void fill_disk(struct world *w, struct machine *m)
+{
+    struct disk_space space;
+
+    if (disk_space(sim_disk_env(m->disk), &space) < 0)
+        return;
+    sim_disk_set_capacity(m->disk,
+                          space.total_bytes - space.free_bytes +
+                              sim_prng_below(&w->fault_prng, UINT64_C(4096) << sim_prng_below(&w->fault_prng, 14)));
+    release_later(w, m);
+}
+
+static void hold_lane(struct world *w, struct machine *m)
+{
+    unsigned shard = (unsigned)sim_prng_below(&w->fault_prng, m->n_shards);
+
+    sim_lane_hold(m->lane, sim_prng_chance(&w->fault_prng, 1, 2) ? LANE_FLUSH : LANE_POOL, shard, true);
+    release_later(w, m);
+}
+
+static void set_clock(struct world *w, struct machine *m)
+{
+    int64_t now_ms = clock_real_ms(&m->clock.env), by_ms = (int64_t)sim_prng_below(&w->fault_prng, 86400000);
+
+    sim_clock_set_real(&m->clock, sim_prng_chance(&w->fault_prng, 1, 2) ? now_ms + by_ms : now_ms - by_ms);
+}
+
+static void hit_disk(struct world *w, enum world_fault fault, struct machine *m)
+{
+    switch (fault) {
+    case WORLD_FAULT_DISK_ERROR:
+    case WORLD_FAULT_SYNC_ERROR:
+    case WORLD_FAULT_SHORTAGE:
+        fail_calls(w, fault, m);
+        break;
+    case WORLD_FAULT_DISK_FULL:
+        fill_disk(w, m);
+        break;
+    case WORLD_FAULT_WRITE_BACK:
+        sim_disk_writeback(m->disk, &m->disk_prng);
+        break;
+    case WORLD_FAULT_DROP_CACHES:
+        sim_disk_drop_caches(m->disk);
+        break;
+    default:
+        gq_assert(!"a fault of a node");
+    }
+}
+
 static void hit_machine(struct world *w, enum world_fault fault, struct machine *m)
 {
     if (!machine_is_up(m))
@@ -75,9 +159,27 @@ static void hit_machine(struct world *w, enum world_fault fault, struct machine 
     case WORLD_FAULT_RESTART:
         machine_stop(m);
         break;
+    case WORLD_FAULT_SLOW_LANE:
+        hold_lane(w, m);
+        break;
+    case WORLD_FAULT_CLOCK_JUMP:
+        set_clock(w, m);
+        break;
     default:
-        gq_assert(!"a fault of a node");
+        hit_disk(w, fault, m);
     }
+}
+
+void faults_at_boot(struct machine *m)
+{
+    struct world *w = m->world;
+
+    if (w->phase != WORLD_WORK || !sim_prng_chance(&w->fault_prng, 1, 4))
+        return;
+    if (world_has_fault(w, WORLD_FAULT_DISK_ERROR))
+        fail_calls(w, WORLD_FAULT_DISK_ERROR, m);
+    else if (world_has_fault(w, WORLD_FAULT_SYNC_ERROR))
+        fail_calls(w, WORLD_FAULT_SYNC_ERROR, m);
 }
 
 static void inject(struct world *w, enum world_fault fault)
@@ -139,6 +241,9 @@ void faults_end(struct world *w)
 
         m->boot_crash_steps = UINT64_MAX;
         sim_disk_crash_after(m->disk, UINT64_MAX);
+        sim_disk_fail_no_more(m->disk);
+        world_cancel(w, &m->release);
+        machine_release(m);
         if (!machine_is_up(m) && !event_is_due(&m->boot))
             world_at(w, &m->boot, w->now_ns);
     }

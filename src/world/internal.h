@@ -23,6 +23,8 @@
 #define MS (1000 * US)
 #define SEC (1000 * MS)
 
+#define WORLD_EPOCH_MS INT64_C(1700000000000)
+
 #define WORLD_MAX_NODES 5
 #define WORLD_MAX_REACTORS 2
 #define WORLD_MAX_CLIENTS 16
@@ -170,6 +172,7 @@ struct machine {
     struct config config;
     struct reactor reactors[WORLD_MAX_REACTORS];
     struct event lane_event, boot;
+    struct event release; /* of what a fault holds: room on the disk, lanes */
     uint64_t lane_delay_ns;
     uint64_t boot_crash_steps; /* the next start meets a power loss after so many disk operations; UINT64_MAX: none */
     bool stopping;
@@ -189,6 +192,8 @@ bool machine_is_ready(const struct machine *m);
 void machine_stop(struct machine *m);
 void machine_kill(struct machine *m);
 void machine_lose_power(struct machine *m, enum sim_disk_crash how);
+/* The disk has room again, its lanes go on. */
+void machine_release(struct machine *m);
 /* Its reactor has something to look at. */
 void machine_wake(struct machine *m, unsigned reactor);
 
@@ -196,6 +201,8 @@ void machine_wake(struct machine *m, unsigned reactor);
 
 void faults_draw(struct world *w);
 void faults_end(struct world *w);
+/* A node is about to start: its disk may fail. */
+void faults_at_boot(struct machine *m);
 /* When bytes that leave now in this direction (1: to the client) arrive. */
 uint64_t link_arrival(struct world *w, unsigned client, unsigned machine, unsigned direction, struct sim_prng *prng);
 

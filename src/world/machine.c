@@ -6,11 +6,7 @@
 #define PORT 9092
 #define DRAIN_NS (1 * SEC)
 #define END_ROUNDS 10
-
-static struct machine *machine_of(struct event *e, size_t offset)
-{
-    return (struct machine *)((char *)e - offset);
-}
+#define CAPACITY (UINT64_C(1) << 40)
 
 /* ---- What the node tells its host ---- */
 
@@ -33,17 +29,27 @@ static void on_damaged(void *ctx, const char *topic, int32_t partition, const ch
 {
     struct machine *m = ctx;
 
+    if (m->excused)
+        return; /* what can't be read counts as damaged */
     world_fail(m->world, "no damage", "node %u: %s-%d: %s", m->index, topic != NULL ? topic : "metadata", partition,
                text);
 }
 
 /* ---- The end of a process ---- */
 
+static void hold_no_lane(struct machine *m)
+{
+    sim_lane_hold(m->lane, LANE_POOL, 0, false);
+    for (unsigned i = 0; i < m->n_shards; i++)
+        sim_lane_hold(m->lane, LANE_FLUSH, i, false);
+}
+
 /* Whoever is on a lane finishes over a dead disk, so that the node can be freed. */
 static void free_node(struct machine *m)
 {
     sim_disk_crash_after(m->disk, 0);
     if (m->node != NULL) {
+        hold_no_lane(m);
         sim_lane_run_all(m->lane, &m->lane_prng);
         node_abandon(m->node);
         for (int i = 0; i < END_ROUNDS; i++) {
@@ -181,7 +187,7 @@ static void on_turn(struct event *e)
 
 static void on_lane(struct event *e)
 {
-    struct machine *m = machine_of(e, offsetof(struct machine, lane_event));
+    struct machine *m = container_of(e, struct machine, lane_event);
     int reactor;
 
     sim_clock_advance_to(&m->clock, m->world->now_ns);
@@ -237,7 +243,7 @@ static int open_node(struct machine *m, struct error_text *err)
 
 static void on_boot(struct event *e)
 {
-    struct machine *m = machine_of(e, offsetof(struct machine, boot));
+    struct machine *m = container_of(e, struct machine, boot);
     struct world *w = m->world;
     struct error_text err = { "" };
     int rc;
@@ -245,6 +251,7 @@ static void on_boot(struct event *e)
     sim_clock_advance_to(&m->clock, w->now_ns);
     sim_disk_crash_after(m->disk, m->boot_crash_steps);
     m->boot_crash_steps = UINT64_MAX;
+    faults_at_boot(m);
     rc = open_node(m, &err);
     world_step(w, WORLD_STEP_START, m->index, rc, (int64_t)sim_disk_steps(m->disk));
     if (rc != 0 && !m->excused && !sim_disk_is_dead(m->disk)) {
@@ -258,6 +265,20 @@ static void on_boot(struct event *e)
         follow(m);
     else
         machine_kill(m);
+}
+
+void machine_release(struct machine *m)
+{
+    sim_disk_set_capacity(m->disk, CAPACITY);
+    if (m->lane == NULL)
+        return;
+    hold_no_lane(m);
+    look_at_lanes(m);
+}
+
+static void on_release(struct event *e)
+{
+    machine_release(container_of(e, struct machine, release));
 }
 
 bool machine_is_ready(const struct machine *m)
@@ -293,6 +314,7 @@ static void configure(struct machine *m)
     c->performance.read_cache_size_bytes = sim_prng_chance(&m->prng, 1, 2) ? 64 << 10 : 1 << 20;
     c->max_message_size_bytes = 200 * 1000;
     c->segment_size_bytes = 16 << (10 + sim_prng_below(&m->prng, 6));
+    c->retention_ns = CONFIG_NONE;
     c->auto_create_topics = false;
 }
 
@@ -311,7 +333,7 @@ struct machine *machine_new(struct world *w, unsigned index)
     m->n_shards = N_SHARDS;
     m->lane_delay_ns = US << sim_prng_below(&m->prng, 10);
     m->boot_crash_steps = UINT64_MAX;
-    sim_clock_init(&m->clock, w->now_ns, 1700000000000 + (int64_t)sim_prng_below(&m->prng, 1000000000));
+    sim_clock_init(&m->clock, w->now_ns, WORLD_EPOCH_MS + (int64_t)sim_prng_below(&m->prng, 1000000000));
     m->disk = sim_disk_new(&m->disk_prng);
     sim_disk_set_sync_fs(m->disk, sim_prng_chance(&m->prng, 1, 2));
     configure(m);
@@ -321,6 +343,7 @@ struct machine *machine_new(struct world *w, unsigned index)
     }
     event_init(&m->lane_event, on_lane);
     event_init(&m->boot, on_boot);
+    event_init(&m->release, on_release);
     world_at(w, &m->boot, w->now_ns);
     return m;
 }

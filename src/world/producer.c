@@ -10,6 +10,7 @@
 #define MAX_BATCHES 5
 #define PRODUCE_VERSION 9
 #define INIT_VERSION 4
+#define BACKOFF_NS (50 * MS)
 #define GOALS 3 /* batches that must be acknowledged after the faults */
 
 struct batch {
@@ -25,6 +26,7 @@ struct track {
     int32_t next_sequence;
     struct batch batches[MAX_BATCHES];
     unsigned n_batches, n_sent;
+    uint64_t not_before_ns; /* a refused batch isn't sent again at once */
 };
 
 struct producer {
@@ -101,7 +103,8 @@ static uint8_t *make_records(const struct producer *p, const struct batch *b, si
 
         memset(value, (int)(id & 0xff), b->value_size);
         store_le64(value, id);
-        gq_assert(batch_builder_add(&builder, (int64_t)id, SLICE_NULL, slice_make(value, b->value_size), NULL, 0) == 0);
+        gq_assert(batch_builder_add(&builder, WORLD_EPOCH_MS + (int64_t)id, SLICE_NULL,
+                                    slice_make(value, b->value_size), NULL, 0) == 0);
     }
     gq_assert(batch_builder_finish(&builder, &data, ret_size) == 0);
     return data;
@@ -175,20 +178,23 @@ static void poll_track(struct client *c, struct track *t)
     /* What comes behind a batch that is to be sent again waits until nothing is under way. */
     while (first < t->n_batches && t->batches[first].sent)
         first++;
-    if (t->n_sent > first)
+    if (t->n_sent > first || c->world->now_ns < t->not_before_ns)
         return;
     for (unsigned i = first; i < t->n_batches && client_can_call(c); i++)
         send_batch(c, t, &t->batches[i]);
 }
 
-static bool topics_are_live(const struct client *c)
+static bool is_held_up(const struct client *c)
 {
     const struct producer *p = producer_of(c);
 
-    for (unsigned i = 0; i < p->n_tracks; i++)
-        if (c->world->model->topics[p->tracks[i].partition->topic].state != TOPIC_LIVE)
-            return false;
-    return true;
+    for (unsigned i = 0; i < p->n_tracks; i++) {
+        const struct track *t = &p->tracks[i];
+
+        if (c->world->model->topics[t->partition->topic].state != TOPIC_LIVE || c->world->now_ns < t->not_before_ns)
+            return true;
+    }
+    return false;
 }
 
 /* Something to do that no answer will wake it for. */
@@ -218,7 +224,7 @@ static void producer_poll(struct client *c)
     for (unsigned i = 0; i < p->n_tracks; i++)
         poll_track(c, &p->tracks[i]);
     if (has_work(c))
-        client_again(c, MAX(p->pause_ns, topics_are_live(c) ? 0 : 50 * MS));
+        client_again(c, MAX(p->pause_ns, is_held_up(c) ? BACKOFF_NS : 0));
 }
 
 /* ---- Answers ---- */
@@ -303,6 +309,7 @@ static void take_produce(struct client *c, const struct call *call, const struct
         world_fail(c->world, "history", "the first batch of producer %u that isn't settled is out of order", c->index);
     if (is_certain_no(a->error_code))
         model_refused(model, b->id, b->count);
+    t->not_before_ns = world_soon(c->world, &c->prng, 2 * BACKOFF_NS);
     put_back(c, t, b);
 }
 

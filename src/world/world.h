@@ -24,6 +24,14 @@ struct world_story;
     X(CRASH_IN_RECOVERY, "power loss while a node starts") \
     X(KILL, "the process ends, the page cache stays") \
     X(RESTART, "orderly restart") \
+    X(DISK_ERROR, "some calls of a kind fail with EIO") \
+    X(SYNC_ERROR, "a sync fails: the cache is ahead of the medium") \
+    X(SHORTAGE, "calls fail for want of descriptors, memory or room, and go well later") \
+    X(DISK_FULL, "little or no room is left for a while") \
+    X(SLOW_LANE, "a flush lane or the pool stands still for a while") \
+    X(WRITE_BACK, "the kernel writes back some of what is unsynced") \
+    X(DROP_CACHES, "clean pages leave the page cache") \
+    X(CLOCK_JUMP, "the wall clock is set") \
     X(RESET, "a connection is reset") \
     X(CUT, "nothing passes between a client and a node for a while, one way or both") \
     X(LATE, "some bytes take much longer than others")

@@ -2,31 +2,53 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/util.h"
 #include "bin/gqsim/gqsim.h"
 
-bool gqsim_run_list(const struct gqsim_options *options, const char *path)
+struct run {
+    uint64_t seed, max_events;
+};
+
+/* The whole list before the first run: children have no part in the file. Returns how many, or -1. */
+static ssize_t read_list(const char *path, struct run **ret)
 {
-    struct gqsim_options o = *options;
     FILE *f = fopen(path, "re");
-    unsigned n_passed = 0, n_failed = 0;
+    struct run *runs = NULL;
+    ssize_t n = 0;
     char line[256];
 
     if (f == NULL) {
         fprintf(stderr, "gqsim: %s: %s\n", path, strerror(errno));
-        return false;
+        return -1;
     }
     while (fgets(line, sizeof(line), f) != NULL) {
-        o.world.max_events = 0;
-        if (line[0] == '#' || sscanf(line, "%" SCNu64 " %" SCNu64, &o.world.seed, &o.world.max_events) < 1)
+        struct run run = { 0 };
+
+        if (line[0] == '#' || sscanf(line, "%" SCNu64 " %" SCNu64, &run.seed, &run.max_events) < 1)
             continue;
-        if (gqsim_run_seed(&o))
-            n_passed++;
-        else
-            n_failed++;
+        runs = xrealloc(runs, ((size_t)n + 1) * sizeof(*runs));
+        runs[n++] = run;
     }
     fclose(f);
-    printf("list: %u passed, %u failed\n", n_passed, n_failed);
-    return n_failed == 0;
+    *ret = runs;
+    return n;
+}
+
+bool gqsim_run_list(const struct gqsim_options *options, const char *path)
+{
+    struct gqsim_options o = *options;
+    _cleanup_(freep) struct run *runs = NULL;
+    ssize_t n = read_list(path, &runs), n_failed = 0;
+
+    for (ssize_t i = 0; i < n; i++) {
+        o.world.seed = runs[i].seed;
+        o.world.max_events = runs[i].max_events;
+        n_failed += !gqsim_run_seed(&o);
+    }
+    if (n >= 0)
+        printf("list: %zd passed, %zd failed\n", n - n_failed, n_failed);
+    return n >= 0 && n_failed == 0;
 }
