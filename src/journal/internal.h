@@ -127,6 +127,7 @@ struct journal {
     uint64_t relocating_bytes; /* of records that wait */
     bool full;                 /* large records wait for files to go out of use */
     struct journal_flight flight;
+    bool settled; /* journal_settle() was called */
     struct journal_keeper keeper;
     struct journal_staging staging; /* the flush thread's */
 

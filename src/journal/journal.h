@@ -5,9 +5,9 @@
  * Formats: journal/format.h and docs/format/journal.md.
  *
  * Life: journal_open() scans the files (blocking, at start) and knows every group's hard state, durable log start
- * and last checkpoint; journal_replay() then hands over the records behind the checkpoints; journal_start() opens
- * a file for writing. From then on the reactor that owns the shard calls everything; only the flush thread and
- * workers touch the disk, through the lane.
+ * and last checkpoint; journal_settle() makes sure of it; journal_replay() then hands over the records behind the
+ * checkpoints; journal_start() opens a file for writing. From then on the reactor that owns the shard calls everything;
+ * only the flush thread and workers touch the disk, through the lane.
  *
  * Group commit: requests collect; journal_poll(), called once at the end of a reactor's turn, submits one flush
  * when none is in flight, with all that waits. When it is on the disk their done() run, in order. With
@@ -79,6 +79,10 @@ enum journal_error {
 /* Blocking, and changes nothing on disk. Returns 0, a negative errno or JOURNAL_E_*; err says where. A torn tail is
  * left out silently. Checks the logical chain of every group. */
 int journal_open(const struct journal_config *config, struct journal **ret, struct error_text *err);
+/* Blocking: makes durable what open accepted above the durable frontier, which a power loss could still take. Nothing
+ * that it tells may be acted upon before, on this disk neither: files below a log start that isn't durable are still
+ * needed. */
+int journal_settle(struct journal *j, struct error_text *err);
 /* All groups known, in order of their ids. fn's first result that isn't 0 ends it and is returned. */
 int journal_groups(struct journal *j, journal_group_fn fn, void *ctx);
 /* Blocking: the entries that count, oldest first. May be called several times. fn's first result that isn't 0 ends it
@@ -86,7 +90,7 @@ int journal_groups(struct journal *j, journal_group_fn fn, void *ctx);
 int journal_replay(struct journal *j, journal_replay_fn fn, void *ctx, struct error_text *err);
 /* The same of one group alone: files without an entry of it that counts aren't read. */
 int journal_replay_group(struct journal *j, uint64_t group, journal_replay_fn fn, void *ctx, struct error_text *err);
-/* Blocking: makes durable what was recovered and opens a fresh file whose STATE_TABLE is flushed. Nothing that
+/* Blocking: journal_settle() if that wasn't done yet, and opens a fresh file whose STATE_TABLE is flushed. Nothing that
  * replay told may be acted upon towards others before. lane belongs to the owner reactor. Where something is short for
  * that file and there are others, it succeeds: see journal_lacks_file(). */
 int journal_start(struct journal *j, struct env_lane *lane, struct error_text *err);

@@ -4,7 +4,8 @@
  * recovery comes to the same result, so a crash between any two is harmless:
  *
  * 1. what was accepted above the durable frontier is written again, byte for byte, and synced: the sync that it waited
- *    for may have failed, and then the page cache shows what the disk doesn't have;
+ *    for may have failed, and then the page cache shows what the disk doesn't have. Who acts upon what was found before
+ *    that (segments below a log start go) calls journal_settle() first;
  * 2. files that hold nothing that counts leave the chain, newest first;
  * 3. a new file is made whole, with its STATE_TABLE, and gets its name. Its header tells where the file before ends. A
  *    disk without room for it doesn't prevent the start: the keeper makes it later, and all requests wait for that. */
@@ -225,6 +226,18 @@ static int make_first(struct starter *s)
     return disk_is_shortage(r) && !list_is_empty(&j->files) ? 0 : r;
 }
 
+int journal_settle(struct journal *j, struct error_text *err)
+{
+    struct starter s = { .j = j };
+    int r = j->settled ? 0 : settle_tail(&s);
+
+    gq_assert(j->lane == NULL);
+    if (r < 0)
+        error_setf(err, "%s: %s: %s", j->dir.path, s.what, error_text(r));
+    j->settled = r == 0;
+    return r;
+}
+
 int journal_start(struct journal *j, struct env_lane *lane, struct error_text *err)
 {
     struct starter s = { .j = j, .what = "making the journal's directory" };
@@ -232,7 +245,7 @@ int journal_start(struct journal *j, struct env_lane *lane, struct error_text *e
 
     gq_assert(j->lane == NULL && lane != NULL);
     r = journal_dir_make(&j->dir);
-    if (r == 0)
+    if (r == 0 && !j->settled)
         r = settle_tail(&s);
     if (r == 0)
         r = retire_voids(&s);

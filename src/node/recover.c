@@ -4,8 +4,8 @@
 #include <stdio.h>
 
 /* Start, blocking and in the order of docs/format/journal.md: journals are scanned (hard states, log starts,
- * checkpoints), the metadata group comes back first, then the partitions it names, then the journals' entries. The
- * shards do this side by side, but for the metadata's part. */
+ * checkpoints) and what a power loss could still take is made durable, the metadata group comes back first, then the
+ * partitions it names, then the journals' entries. The shards do this side by side, but for the metadata's part. */
 
 #define FILE_SIZE_DIVISOR 16
 #define FILE_SIZE_ENTRIES 4 /* a file holds at least so many of the largest messages that are allowed */
@@ -62,6 +62,11 @@ static int open_journal(struct recovery *rec, struct node_shard *s)
                                              .bytes = (size_t)c->performance.max_batch_bytes,
                                          });
     return rc;
+}
+
+static int settle_journal(struct recovery *rec, struct node_shard *s)
+{
+    return journal_settle(s->journal, rec->err);
 }
 
 struct group_lookup {
@@ -347,6 +352,8 @@ int node_recover(struct node *n, const struct node_options *options, struct erro
     n->recovering = true;
     progress(&rec, "scanning the journals");
     rc = each_shard(&rec, open_journal);
+    if (rc == 0)
+        rc = each_shard(&rec, settle_journal);
     progress(&rec, "recovering the metadata");
     if (rc == 0)
         rc = recover_metadata(&rec);

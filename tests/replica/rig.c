@@ -239,6 +239,8 @@ int rig_start(struct rig *r)
     rc = journal_open(&r->journal_config, &r->journal, &r->err);
     r->shard.journal = r->journal;
     if (rc == 0)
+        rc = journal_settle(r->journal, &r->err);
+    if (rc == 0)
         rc = open_groups(r);
     if (rc == 0)
         rc = journal_replay(r->journal, replay, r, &r->err);

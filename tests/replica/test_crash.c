@@ -123,6 +123,43 @@ START_TEST(crash_at_each_step)
 }
 END_TEST
 
+/* Segments, and a log start above some of them whose flush the process doesn't live to see. */
+static struct rig *killed_while_deleting(uint64_t seed)
+{
+    struct rig *r = rig_busy(seed);
+
+    rig_start_ok(r);
+    for (int i = 0; i < 20; i++)
+        rig_produce(r, 0, 1, 1000);
+    rig_settle(r);
+    replica_checkpoint(r->groups[0].replica, UINT64_MAX);
+    rig_settle(r);
+    sim_disk_crash_after(r->disk, 1 + seed % 6);
+    rig_delete_records(r, 0, 15);
+    rig_run(r, 10 * MS);
+    rig_kill(r);
+    return r;
+}
+
+/* The page cache still has what wasn't synced, and the power fails at each step of the start that believes it. */
+START_TEST(killed_then_power_loss_in_recovery)
+{
+    for (uint64_t seed = 0; seed < 24; seed++) {
+        bool through = false;
+
+        for (uint64_t step = 0; !through; step++) {
+            struct rig *r = killed_while_deleting(300 + seed);
+
+            sim_disk_crash_after(r->disk, step);
+            through = rig_start(r) == 0;
+            rig_crash(r, SIM_CRASH_DRAW);
+            recover_and_check(r);
+            rig_free(r);
+        }
+    }
+}
+END_TEST
+
 START_TEST(crash_in_recovery)
 {
     for (uint64_t seed = 0; seed < 80; seed++) {
@@ -202,6 +239,7 @@ Suite *crash_suite(void)
 
     suite_add(s, crash_at_each_step);
     suite_add(s, crash_in_recovery);
+    suite_add(s, killed_then_power_loss_in_recovery);
     suite_add(s, kill_then_power_loss);
     suite_add(s, many_lives);
     return s;
