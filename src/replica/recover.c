@@ -160,7 +160,9 @@ int replica_replay_end(struct replica *r, struct error_text *err)
     r->state_index = 0;
     r->replaying = false;
     list_remove(&r->dirty_link);
-    if (rc == 0 && tail_count(&r->tail) > 0)
-        replica_mark_dirty(r, 0);
+    if (rc == 0 && tail_count(&r->tail) > 0) { /* for the first poll: no worker may have it before the start is over */
+        r->dirty_since_ns = r->shard->now_ns;
+        list_append(&r->shard->dirty, &r->dirty_link);
+    }
     return rc;
 }

@@ -249,6 +249,7 @@ int rig_start(struct rig *r)
             rc = replica_replay_end(r->groups[i].replica, &r->err);
     if (rc == 0)
         rc = journal_start(r->journal, r->env.lane, &r->err);
+    ck_quick(sim_lane_pending(r->lane) == 0); /* a start that fails frees everything at once */
     if (rc != 0) {
         rig_stop(r);
         return rc;

@@ -161,6 +161,33 @@ START_TEST(a_start_on_a_full_disk_keeps_the_tail)
 }
 END_TEST
 
+/* So much waits for its segment that it is urgent; no worker has it before the start is over, which may yet fail. */
+START_TEST(a_start_on_a_full_disk_leaves_workers_alone)
+{
+    struct rig *r = rig_new(43, 2);
+
+    r->write_budget = 600 << 10; /* urgent from half of it on */
+    r->journal_config.size_bytes = 8 << 20;
+    r->journal_config.file_size_bytes = r->journal_config.first_file_size_bytes = 2 << 20;
+    rig_start_ok(r);
+    rig_settle(r);
+    sim_lane_hold(r->lane, LANE_POOL, 0, true);
+    for (int i = 0; i < 40; i++)
+        rig_wait(r, rig_produce(r, (unsigned)i % 2, 1, 9000));
+    sim_lane_hold(r->lane, LANE_POOL, 0, false);
+    sim_disk_crash_after(r->disk, 0);
+    rig_kill(r);
+    fill_disk(r);
+    ck_assert_int_eq(rig_start(r), 0);
+    ck_assert_uint_gt(tail_count(&r->groups[0].replica->tail), 0);
+    sim_disk_set_capacity(r->disk, 1ull << 40);
+    rig_wait_open(r);
+    rig_settle(r);
+    rig_check(r);
+    rig_free(r);
+}
+END_TEST
+
 /* A blocked partition that is deleted doesn't block the others any longer. */
 static void gone(void *ctx)
 {
@@ -222,6 +249,7 @@ Suite *space_suite(void)
     suite_add(s, any_other_call_may_find_no_space);
     suite_add(s, a_full_disk_refuses_producers_and_serves_readers);
     suite_add(s, a_start_on_a_full_disk_keeps_the_tail);
+    suite_add(s, a_start_on_a_full_disk_leaves_workers_alone);
     suite_add(s, deleting_what_is_blocked_helps);
     suite_add(s, a_checkpoint_without_space_is_tried_again);
     return s;
