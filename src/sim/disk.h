@@ -113,8 +113,9 @@ bool sim_disk_is_dead(const struct sim_disk *d);
 
 /* Of the calls of this kind from now on, lets `skip` pass, then fails `count` of them with the (negative) error.
  * At most 24 at a time. A failed sync_data does what Linux does: the bytes count as clean afterwards and are read
- * from the cache, the next sync succeeds, and the medium doesn't have them. A fault of MAP fails the
- * call; one of UNMAP stands for a page that couldn't be read. */
+ * from the cache, the next sync succeeds, and the medium doesn't have them. A failed sync of
+ * others (all of them by sync_fs, or by another handle) shows once more to each handle of a file that lost something,
+ * in its next sync_data. A fault of MAP fails the call; one of UNMAP stands for a page that couldn't be read. */
 void sim_disk_fail(struct sim_disk *d, enum sim_disk_call call, uint64_t skip, uint64_t count, int err);
 
 /* Forgets the faults that were set and didn't come yet. */

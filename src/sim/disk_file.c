@@ -308,17 +308,23 @@ void content_sync(struct content *c)
     c->size_dirty = false;
 }
 
-void content_sync_failed(struct content *c, const struct draw *draw)
+bool content_sync_failed(struct content *c, const struct draw *draw)
 {
+    bool lost = c->size_dirty;
+
     content_writeback(c, draw);
     for (size_t i = 0; i < c->n_touched; i++) {
         struct page *p = &c->pages[c->touched[i]];
 
+        lost = lost || p->dirty != 0;
         p->lost |= p->dirty;
         p->dirty = 0;
     }
     sift_touched(c);
     c->size_dirty = false;
+    c->n_errors += lost;
+    c->error_unseen = c->error_unseen || lost;
+    return lost;
 }
 
 /* A file that grew may be caught at any size in between. */
@@ -385,7 +391,7 @@ void content_revert(struct content *c)
         revert_page(c, &c->pages[i]);
     sift_touched(c);
     c->size = c->durable_size;
-    c->size_dirty = false;
+    c->size_dirty = c->error_unseen = false;
     cut_durable(c);
 }
 

@@ -64,6 +64,7 @@ static int do_open(struct env_disk *env, const char *path, unsigned flags, struc
     f->file.disk = env;
     f->flags = flags;
     f->inode = i;
+    f->n_errors = i->content.n_errors - i->content.error_unseen;
     inode_use(&d->tree, i);
     list_append(&d->files, &f->link);
     *ret = &f->file;
@@ -183,6 +184,18 @@ static int do_pwritev(struct disk_file *file, const struct iovec *iov, int n_iov
     return r;
 }
 
+/* Each handle hears once of what others' syncs lost: as in Linux, where each open file has its place in the file's
+ * sequence of errors, and one that nobody has seen also shows to who opens it later. False: there was something new. */
+static bool was_told(struct sim_file *f)
+{
+    struct content *c = &f->inode->content;
+    bool known = f->n_errors == c->n_errors;
+
+    f->n_errors = c->n_errors;
+    c->error_unseen = false;
+    return known;
+}
+
 static int do_sync_data(struct disk_file *file)
 {
     struct sim_file *f = file_of(file);
@@ -198,10 +211,11 @@ static int do_sync_data(struct disk_file *file)
         struct draw half = { d->prng, d->prng != NULL ? 4 : 0, d->prng != NULL ? 4 : 0, 0 };
 
         content_sync_failed(&f->inode->content, &half);
+        was_told(f);
         return fault;
     }
     content_sync(&f->inode->content);
-    return 0;
+    return was_told(f) ? 0 : -EIO;
 }
 
 static void do_write_back(struct disk_file *file, uint64_t offset, uint64_t size)

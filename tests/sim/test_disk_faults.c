@@ -45,6 +45,33 @@ START_TEST(nth_call_fails)
 }
 END_TEST
 
+/* Whoever syncs a file next hears that somebody else's sync lost some of it, even who opens it only then; once. */
+START_TEST(a_sync_that_failed_for_others)
+{
+    struct disk_file *other, *clean, *late;
+
+    sim_disk_set_sync_fs(disk, true);
+    ck_assert_int_eq(disk_open(env, "f", DISK_WRITE, &other), 0);
+    ck_assert_int_eq(disk_open(env, "g", DISK_WRITE | DISK_CREATE, &clean), 0);
+    ck_assert_int_eq(disk_pwrite(file, "a", 1, 0), 0);
+    sim_disk_fail(disk, SIM_DISK_SYNC_FS, 0, 1, -EIO);
+    ck_assert_int_eq(disk_sync_fs(env), -EIO);
+    ck_assert_int_eq(disk_open(env, "f", DISK_WRITE, &late), 0);
+    ck_assert_int_eq(disk_sync_data(clean), 0);
+    ck_assert_int_eq(disk_sync_data(late), -EIO);
+    ck_assert_int_eq(disk_sync_data(late), 0);
+    ck_assert_int_eq(disk_sync_data(file), -EIO);
+    ck_assert_int_eq(disk_sync_data(other), -EIO);
+    ck_assert_int_eq(disk_sync_data(other), 0);
+    disk_close(late);
+    ck_assert_int_eq(disk_open(env, "f", DISK_WRITE, &late), 0);
+    ck_assert_int_eq(disk_sync_data(late), 0);
+    disk_close(late);
+    disk_close(clean);
+    disk_close(other);
+}
+END_TEST
+
 START_TEST(each_kind_can_fail)
 {
     struct disk_space space;
@@ -261,6 +288,7 @@ Suite *disk_faults_suite(void)
     suite_add_with(s, rewritten_bytes_recover_from_a_failed_sync, setup, teardown);
     suite_add_with(s, other_sectors_of_a_lost_page_are_synced, setup, teardown);
     suite_add(s, failed_write_leaves_a_drawn_part);
+    suite_add_with(s, a_sync_that_failed_for_others, setup, teardown);
     suite_add_with(s, crash_point_stops_everything, setup, teardown);
     suite_add_with(s, faults_die_with_the_process, setup, teardown);
     suite_add_with(s, bit_rot_outlives_a_crash, setup, teardown);
