@@ -1,15 +1,36 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "world/internal.h"
 
-/* Makes the topics. */
+/* The operator: makes topics, has records deleted, deletes topics and makes them again. Topics are deleted by their id,
+ * so that a request that comes late can't hit the next topic of that name. */
 
-#define CREATE_VERSION 5
+#define METADATA_VERSION 12
+#define CREATE_VERSION 7
+#define DELETE_VERSION 6
+#define DELETE_RECORDS_VERSION 2
+#define SETTLE_NS (100 * MS) /* reactors learn of topics by mail */
 
 struct admin {
     struct client client; /* first */
+    bool deletes_topics, deletes_records;
+    uint64_t pause_ns;
 };
 
+static struct admin *admin_of(const struct client *c)
+{
+    return container_of(c, struct admin, client);
+}
+
 static void admin_init(struct client *c)
+{
+    struct admin *a = admin_of(c);
+
+    a->deletes_topics = sim_prng_chance(&c->prng, 1, 4);
+    a->deletes_records = sim_prng_chance(&c->prng, 1, 2);
+    a->pause_ns = MS << sim_prng_below(&c->prng, 12);
+}
+
+static void admin_fini(struct client *c)
 {
 }
 
@@ -23,11 +44,23 @@ static struct topic *find_topic(const struct client *c, enum topic_state state)
     return NULL;
 }
 
+static struct topic *topic_of(const struct client *c, const struct call *call)
+{
+    return &c->world->model->topics[call->number];
+}
+
+static void note_topic(struct client *c, struct call *call, const struct topic *t)
+{
+    call->number = (uint64_t)(t - c->world->model->topics);
+}
+
+/* ---- Requests ---- */
+
 static void create(struct client *c, struct topic *t)
 {
+    static struct wire_create_topics_request_config configs[2];
     struct wire_create_topics_request m;
     struct wire_create_topics_request_topic topic;
-    struct call *call;
 
     wire_create_topics_request_init(&m);
     wire_create_topics_request_topic_init(&topic);
@@ -36,44 +69,200 @@ static void create(struct client *c, struct topic *t)
     topic.name = slice_str(t->name);
     topic.num_partitions = t->n_partitions;
     topic.replication_factor = 1;
-    call = client_call(c, WIRE_API_CREATE_TOPICS, CREATE_VERSION, &m);
-    call->number = (uint64_t)(t - c->world->model->topics);
+    configs[0] = (struct wire_create_topics_request_config){ slice_str("segment.bytes"), slice_str("16384") };
+    configs[1] = (struct wire_create_topics_request_config){ slice_str("retention.bytes"), slice_str("32768") };
+    topic.configs = configs;
+    topic.n_configs = t->has_retention ? 2 : 0;
+    note_topic(c, client_call(c, WIRE_API_CREATE_TOPICS, CREATE_VERSION, &m), t);
     t->state = TOPIC_CREATING;
+}
+
+/* It is there, by a request whose answer was lost. */
+static void ask_for_id(struct client *c, struct topic *t)
+{
+    struct wire_metadata_request m;
+    struct wire_metadata_request_topic topic;
+
+    wire_metadata_request_init(&m);
+    wire_metadata_request_topic_init(&topic);
+    topic.name = slice_str(t->name);
+    m.topics = &topic;
+    m.n_topics = 1;
+    note_topic(c, client_call(c, WIRE_API_METADATA, METADATA_VERSION, &m), t);
+}
+
+static void delete_topic(struct client *c, struct topic *t)
+{
+    struct wire_delete_topics_request m;
+    struct wire_delete_topics_request_topic topic;
+
+    wire_delete_topics_request_init(&m);
+    wire_delete_topics_request_topic_init(&topic);
+    topic.name = SLICE_NULL;
+    topic.topic_id = t->id;
+    m.topics = &topic;
+    m.n_topics = 1;
+    m.timeout_ms = 10000;
+    note_topic(c, client_call(c, WIRE_API_DELETE_TOPICS, DELETE_VERSION, &m), t);
+    model_delete_topic(c->world->model, t);
+}
+
+static void delete_records(struct client *c, struct topic *t)
+{
+    struct wire_delete_records_request m;
+    struct wire_delete_records_request_topic topic;
+    struct wire_delete_records_request_partition part;
+    struct partition *p = t->partitions[sim_prng_below(&c->prng, (uint64_t)t->n_partitions)];
+    int64_t offset = p->log_start + (int64_t)sim_prng_below(&c->prng, (uint64_t)(p->high_watermark - p->log_start) + 1);
+    struct call *call;
+
+    wire_delete_records_request_init(&m);
+    wire_delete_records_request_topic_init(&topic);
+    wire_delete_records_request_partition_init(&part);
+    m.topics = &topic;
+    m.n_topics = 1;
+    m.timeout_ms = 10000;
+    topic.name = slice_str(t->name);
+    topic.partitions = &part;
+    topic.n_partitions = 1;
+    part.partition_index = p->index;
+    part.offset = offset;
+    call = client_call(c, WIRE_API_DELETE_RECORDS, DELETE_RECORDS_VERSION, &m);
+    call->partition = p;
+    call->floor = model_floor(p);
+    call->offset = offset;
+    p->start_asked = MAX(p->start_asked, offset);
+}
+
+static void operate(struct client *c)
+{
+    struct admin *a = admin_of(c);
+    struct topic *t = &c->world->model->topics[sim_prng_below(&c->prng, c->world->model->n_topics)];
+
+    client_again(c, a->pause_ns);
+    if (c->world->phase != WORLD_WORK || t->state != TOPIC_LIVE)
+        return;
+    if (a->deletes_topics && sim_prng_chance(&c->prng, 1, 8))
+        delete_topic(c, t);
+    else if (a->deletes_records)
+        delete_records(c, t);
+}
+
+static void begin_topic(struct client *c, struct topic *t)
+{
+    if (t->live_ns <= c->world->now_ns)
+        model_begin_topic(c->world->model, t);
+    client_again(c, SETTLE_NS / 4);
 }
 
 static void admin_poll(struct client *c)
 {
-    struct topic *t = find_topic(c, TOPIC_ABSENT);
+    struct topic *t;
 
-    if (c->n_calls == 0 && t != NULL)
+    if (c->n_calls > 0 || c->world->phase > WORLD_HEAL)
+        return;
+    if ((t = find_topic(c, TOPIC_ABSENT)) != NULL)
         create(c, t);
+    else if ((t = find_topic(c, TOPIC_CREATING)) != NULL)
+        ask_for_id(c, t);
+    else if ((t = find_topic(c, TOPIC_DELETING)) != NULL)
+        delete_topic(c, t);
+    else if ((t = find_topic(c, TOPIC_MADE)) != NULL)
+        begin_topic(c, t);
+    else
+        operate(c);
+}
+
+/* ---- Answers ---- */
+
+static void topic_made(struct client *c, struct topic *t, const struct uuid *id)
+{
+    t->state = TOPIC_MADE;
+    t->id = *id;
+    t->live_ns = c->world->now_ns + SETTLE_NS;
+}
+
+static void told_no(struct client *c, struct topic *t, enum topic_state state)
+{
+    t->state = state;
+    client_back_off(c);
+}
+
+static void take_create(struct client *c, struct topic *t, const struct wire_create_topics_response *m)
+{
+    if (m->topics[0].error_code == 0)
+        topic_made(c, t, &m->topics[0].topic_id);
+    else if (m->topics[0].error_code != KAFKA_E_TOPIC_ALREADY_EXISTS)
+        told_no(c, t, TOPIC_ABSENT);
+}
+
+static void take_id(struct client *c, struct topic *t, const struct wire_metadata_response *m)
+{
+    if (m->topics[0].error_code == 0)
+        topic_made(c, t, &m->topics[0].topic_id);
+    else
+        told_no(c, t, TOPIC_ABSENT);
+}
+
+static void take_delete(struct client *c, struct topic *t, const struct wire_delete_topics_response *m)
+{
+    int16_t code = m->responses[0].error_code;
+
+    if (code == 0 || code == KAFKA_E_UNKNOWN_TOPIC_ID)
+        t->state = TOPIC_ABSENT;
+    else
+        told_no(c, t, TOPIC_DELETING);
+}
+
+static void take_delete_records(struct client *c, const struct call *call, const struct wire_delete_records_response *m)
+{
+    const struct wire_delete_records_response_partition *a = &m->topics[0].partitions[0];
+
+    if (a->error_code != 0 || call->partition->gone)
+        return;
+    if (a->low_watermark < call->offset)
+        world_fail(c->world, "history", "%s-%d: records below %lld were to be deleted, the log starts at %lld",
+                   client_topic_name(c, call->partition), call->partition->index, (long long)call->offset,
+                   (long long)a->low_watermark);
+    model_told(c->world->model, call->partition, &call->floor, -1, a->low_watermark);
 }
 
 static void admin_answer(struct client *c, const struct call *call, const void *message)
 {
-    const struct wire_create_topics_response *m = message;
-    struct topic *t = &c->world->model->topics[call->number];
-    int16_t code = m->topics[0].error_code;
-
-    t->state = code == 0 || code == KAFKA_E_TOPIC_ALREADY_EXISTS ? TOPIC_LIVE : TOPIC_ABSENT;
-    client_again(c, 100 * MS);
+    switch (call->api) {
+    case WIRE_API_CREATE_TOPICS:
+        take_create(c, topic_of(c, call), message);
+        break;
+    case WIRE_API_METADATA:
+        take_id(c, topic_of(c, call), message);
+        break;
+    case WIRE_API_DELETE_TOPICS:
+        take_delete(c, topic_of(c, call), message);
+        break;
+    default:
+        take_delete_records(c, call, message);
+        break;
+    }
+    client_again(c, admin_of(c)->pause_ns);
 }
 
 static void admin_lost(struct client *c, const struct call *call)
 {
-    c->world->model->topics[call->number].state = TOPIC_ABSENT;
+    if (call->api == WIRE_API_CREATE_TOPICS)
+        topic_of(c, call)->state = TOPIC_ABSENT;
 }
 
 static bool admin_is_done(const struct client *c)
 {
-    return c->n_calls == 0 && find_topic(c, TOPIC_ABSENT) == NULL;
+    return c->n_calls == 0 && find_topic(c, TOPIC_ABSENT) == NULL && find_topic(c, TOPIC_CREATING) == NULL &&
+           find_topic(c, TOPIC_MADE) == NULL && find_topic(c, TOPIC_DELETING) == NULL;
 }
 
 const struct client_kind admin_kind = {
     .name = "admin",
     .size = sizeof(struct admin),
     .init = admin_init,
-    .fini = admin_init,
+    .fini = admin_fini,
     .poll = admin_poll,
     .answer = admin_answer,
     .lost = admin_lost,

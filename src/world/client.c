@@ -10,6 +10,7 @@
 #define ARENA_LIMIT (16u << 20)
 #define CLIENT_PORT 40000
 #define CHUNK 16384
+#define BACKOFF_NS (50 * MS)
 
 /* ---- The end of a connection ---- */
 
@@ -193,13 +194,27 @@ static void receive(struct client *c)
         lose(c);
 }
 
+static void poll(struct client *c)
+{
+    if (c->world->now_ns >= c->quiet_until_ns)
+        c->kind->poll(c);
+    else
+        world_by(c->world, &c->timer, c->quiet_until_ns);
+}
+
 static void on_receive(struct event *e)
 {
     struct client *c = container_of(e, struct client, receive);
 
     receive(c);
     if (c->conn != NULL && !world_has_failed(c->world))
-        c->kind->poll(c);
+        poll(c);
+}
+
+void client_back_off(struct client *c)
+{
+    c->quiet_until_ns = world_soon(c->world, &c->prng, 2 * BACKOFF_NS);
+    world_by(c->world, &c->timer, c->quiet_until_ns);
 }
 
 void client_look(struct client *c)
@@ -222,6 +237,7 @@ static void connect_somewhere(struct client *c)
     }
     snprintf(address, sizeof(address), "10.0.0.%u", c->index);
     c->machine = m;
+    c->life = m->index << 24 | m->n_lives;
     c->reactor = (unsigned)sim_prng_below(&c->prng, m->n_reactors);
     c->conn = sim_net_connect(m->net, c->reactor, address, CLIENT_PORT);
     world_step(w, WORLD_STEP_CONNECT, c->index, m->index, c->reactor);
@@ -244,7 +260,7 @@ static void on_timer(struct event *e)
     if (c->conn == NULL)
         connect_somewhere(c);
     if (c->conn != NULL)
-        c->kind->poll(c);
+        poll(c);
     if (c->n_calls > 0)
         world_by(c->world, &c->timer, c->calls[0].deadline_ns);
 }

@@ -27,6 +27,7 @@ static void choose(struct client *c)
 
     k->partition = model_partition(m, topic, (int32_t)sim_prng_below(&c->prng, (uint64_t)n));
     k->next = k->partition->log_start;
+    k->lost_place = false;
 }
 
 static void consumer_init(struct client *c)
@@ -49,6 +50,8 @@ static void consumer_poll(struct client *c)
 
     if (c->n_calls > 0 || c->world->phase > WORLD_HEAL || k->got_on)
         return;
+    if (k->partition->gone)
+        choose(c);
     if (c->world->model->topics[k->partition->topic].state != TOPIC_LIVE)
         client_again(c, 20 * MS);
     else if (k->lost_place)
@@ -62,7 +65,7 @@ static void out_of_range(struct client *c, const struct call *call)
 {
     struct consumer *k = consumer_of(c);
 
-    if (call->offset >= call->partition->start_asked)
+    if (call->offset >= call->partition->start_asked && !call->partition->gone)
         world_fail(c->world, "history", "%s-%d: offset %lld is out of range", client_topic_name(c, call->partition),
                    call->partition->index, (long long)call->offset);
     k->lost_place = true;
@@ -74,17 +77,22 @@ static void take_fetch(struct client *c, const struct call *call, const void *me
     int64_t high_watermark;
     int16_t code = client_take_fetch(c, call, message, false, &k->next, &high_watermark);
 
+    if (k->partition != call->partition || k->partition->gone)
+        return;
     if (code == KAFKA_E_OFFSET_OUT_OF_RANGE)
         out_of_range(c, call);
-    if (code != 0)
+    if (code != 0) {
+        client_back_off(c);
         return;
+    }
     if (k->next == high_watermark && c->world->phase == WORLD_HEAL)
         k->got_on = true;
     if (sim_prng_chance(&c->prng, 1, 24))
         choose(c);
     else if (sim_prng_chance(&c->prng, 1, 12))
-        k->next = k->partition->log_start +
-                  (int64_t)sim_prng_below(&c->prng, (uint64_t)(high_watermark - k->partition->log_start + 1));
+        k->next =
+            k->partition->log_start +
+            (int64_t)sim_prng_below(&c->prng, (uint64_t)(k->partition->high_watermark - k->partition->log_start) + 1);
 }
 
 static void consumer_answer(struct client *c, const struct call *call, const void *message)
@@ -95,7 +103,7 @@ static void consumer_answer(struct client *c, const struct call *call, const voi
         const struct wire_list_offsets_response *m = message;
         const struct wire_list_offsets_response_partition *a = &m->topics[0].partitions[0];
 
-        if (a->error_code == 0) {
+        if (a->error_code == 0 && k->partition == call->partition) {
             model_told(c->world->model, call->partition, &call->floor, -1, a->offset);
             k->next = a->offset;
             k->lost_place = false;

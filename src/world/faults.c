@@ -82,6 +82,7 @@ static void fail_calls(struct world *w, enum world_fault fault, struct machine *
     sim_disk_fail_no_more(m->disk);
     sim_disk_fail(m->disk, f->call, draw_steps(&w->fault_prng), 1 + draw_steps(&w->fault_prng) / 8, f->err);
     m->excused = m->excused || fault != WORLD_FAULT_SHORTAGE;
+    m->sync_failed = m->sync_failed || fault == WORLD_FAULT_SYNC_ERROR;
 }
 
 static void release_later(struct world *w, struct machine *m)

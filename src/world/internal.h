@@ -9,6 +9,7 @@
 #include "base/cursor.h"
 #include "base/heap.h"
 #include "base/util.h"
+#include "base/uuid.h"
 #include "config/config.h"
 #include "node/node.h"
 #include "sim/clock.h"
@@ -175,8 +176,10 @@ struct machine {
     struct event release; /* of what a fault holds: room on the disk, lanes */
     uint64_t lane_delay_ns;
     uint64_t boot_crash_steps; /* the next start meets a power loss after so many disk operations; UINT64_MAX: none */
+    uint32_t n_lives;
     bool stopping;
-    bool excused; /* errors were injected in this life: it may end, or not start */
+    bool excused;     /* errors were injected in this life: it may end, or not start */
+    bool sync_failed; /* some may show in the next lives, as long as the page cache stays */
     int fatal_error;
     struct error_text fatal_text;
 };
@@ -208,33 +211,45 @@ uint64_t link_arrival(struct world *w, unsigned client, unsigned machine, unsign
 
 /* --- model.c: what the system was asked, and what it told --- */
 
+#define MODEL_EPOCHS 256
+
+/* Of one life of its topic: one that is made again has new ones. */
 struct partition {
+    struct list link; /* of the model */
     unsigned topic;
     int32_t index;
+    bool gone;     /* its topic's deletion was asked for: nothing is held against the model any more */
     uint64_t *log; /* id of the record that was seen at an offset; 0: none yet */
     size_t n_log, log_capacity;
-    uint64_t *read;                    /* by the audit that is under way: one bit for each offset */
-    int64_t high_watermark, log_start; /* the largest that anybody was told */
-    int64_t start_asked;               /* the largest that DeleteRecords asked for */
+    uint64_t *read;                     /* by the audit that is under way: one bit for each offset */
+    int64_t high_watermark, log_start;  /* the largest that anybody was told */
+    int64_t start_asked;                /* the largest that DeleteRecords asked for; INT64_MAX: retention is on */
+    uint32_t epoch_lives[MODEL_EPOCHS]; /* which process wrote in that epoch; 0: not known */
 };
 
 enum topic_state {
     TOPIC_ABSENT,
     TOPIC_CREATING,
+    TOPIC_MADE, /* not all reactors may know it yet, or that the one before is gone */
     TOPIC_LIVE,
+    TOPIC_DELETING,
 };
 
 struct topic {
     char name[16];
     enum topic_state state;
+    struct uuid id;   /* while it is live */
+    uint64_t live_ns; /* of TOPIC_MADE: when it is */
     int32_t n_partitions;
-    struct partition partitions[WORLD_MAX_PARTITIONS];
+    bool has_retention;
+    struct partition *partitions[WORLD_MAX_PARTITIONS];
 };
 
 /* A record is known by its id, its index here plus 1. */
 struct sent_record {
     struct partition *partition;
     int64_t acked_offset; /* -1: not acknowledged */
+    uint32_t life;        /* of the process that acknowledged it */
     uint16_t tries;       /* sent so often without a certain no */
     uint16_t copies;      /* seen at so many offsets */
     bool once;            /* of an idempotent producer */
@@ -246,6 +261,7 @@ struct model {
     struct world *world;
     struct topic topics[WORLD_MAX_TOPICS];
     unsigned n_topics;
+    struct list partitions; /* those that are gone too */
     struct sent_record *records;
     size_t n_records, records_capacity;
 };
@@ -253,14 +269,19 @@ struct model {
 struct model *model_new(struct world *w);
 void model_free(struct model *m);
 struct partition *model_partition(struct model *m, unsigned topic, int32_t partition);
+/* The topic's deletion is asked for; it is there again, and empty. */
+void model_delete_topic(struct model *m, struct topic *t);
+void model_begin_topic(struct model *m, struct topic *t);
 /* A new record; returns its id. */
 uint64_t model_add(struct model *m, struct partition *p, unsigned producer, bool once);
 /* count records from id on are sent; a certain no takes that back. */
 void model_sent(struct model *m, uint64_t id, int32_t count);
 void model_refused(struct model *m, uint64_t id, int32_t count);
-/* offset -1: it wasn't told. */
-void model_acked(struct model *m, uint64_t id, int32_t count, int64_t offset);
+/* offset -1: it wasn't told. life: of the process that said so. */
+void model_acked(struct model *m, uint64_t id, int32_t count, int64_t offset, uint32_t life);
 void model_saw(struct model *m, struct partition *p, int64_t offset, uint64_t id, bool in_audit);
+/* The record at this offset lies in a batch of this leader epoch. */
+void model_saw_epoch(struct model *m, struct partition *p, int64_t offset, int32_t epoch);
 /* What was known when a question was asked; the answer may not fall behind. */
 struct floor {
     int64_t high_watermark, log_start;
@@ -307,6 +328,7 @@ struct client {
     unsigned index;
     struct sim_prng prng;
     struct machine *machine; /* where conn leads */
+    uint32_t life;           /* of its process */
     unsigned reactor;
     struct sim_conn *conn; /* NULL: not connected */
     struct wr out;
@@ -319,6 +341,7 @@ struct client {
     struct event send, receive, timer;
     struct arena arena;
     uint64_t call_timeout_ns;
+    uint64_t quiet_until_ns; /* it was told no, and asks nothing before */
 };
 
 struct client *client_new(struct world *w, unsigned index, const struct client_kind *kind);
@@ -329,6 +352,8 @@ bool client_can_call(const struct client *c);
 struct call *client_call(struct client *c, int16_t api, int16_t version, const void *message);
 /* poll() again in so long. */
 void client_again(struct client *c, uint64_t ns);
+/* It was told no: poll() comes a while later. */
+void client_back_off(struct client *c);
 /* The node did something: answers may have come. */
 void client_look(struct client *c);
 /* Its machine goes down. */

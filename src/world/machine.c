@@ -74,7 +74,8 @@ static void end_process(struct machine *m)
     world_cancel(w, &m->lane_event);
     for (unsigned i = 0; i < m->n_reactors; i++)
         world_cancel(w, &m->reactors[i].turn);
-    m->stopping = m->excused = false;
+    m->stopping = false;
+    m->excused = m->sync_failed;
     m->fatal_error = 0;
 }
 
@@ -97,6 +98,7 @@ void machine_lose_power(struct machine *m, enum sim_disk_crash how)
     end_process(m);
     world_step(m->world, WORLD_STEP_POWER_LOSS, m->index, how, (int64_t)sim_disk_units(m->disk));
     sim_disk_crash(m->disk, how, &m->disk_prng);
+    m->excused = m->sync_failed = false;
     boot_again(m);
 }
 
@@ -252,6 +254,7 @@ static void on_boot(struct event *e)
     sim_disk_crash_after(m->disk, m->boot_crash_steps);
     m->boot_crash_steps = UINT64_MAX;
     faults_at_boot(m);
+    m->n_lives++;
     rc = open_node(m, &err);
     world_step(w, WORLD_STEP_START, m->index, rc, (int64_t)sim_disk_steps(m->disk));
     if (rc != 0 && !m->excused && !sim_disk_is_dead(m->disk)) {

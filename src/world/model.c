@@ -27,7 +27,35 @@ static void fail_in(struct model *m, const struct partition *p, const char *fmt,
 
 struct partition *model_partition(struct model *m, unsigned topic, int32_t partition)
 {
-    return &m->topics[topic].partitions[partition];
+    return m->topics[topic].partitions[partition];
+}
+
+static void new_partitions(struct model *m, struct topic *t)
+{
+    for (int32_t i = 0; i < t->n_partitions; i++) {
+        struct partition *p = xcalloc(1, sizeof(*p));
+
+        p->topic = (unsigned)(t - m->topics);
+        p->index = i;
+        p->start_asked = t->has_retention ? INT64_MAX : 0;
+        list_init(&p->link);
+        list_append(&m->partitions, &p->link);
+        t->partitions[i] = p;
+    }
+}
+
+void model_delete_topic(struct model *m, struct topic *t)
+{
+    t->state = TOPIC_DELETING;
+    for (int32_t i = 0; i < t->n_partitions; i++)
+        t->partitions[i]->gone = true;
+}
+
+void model_begin_topic(struct model *m, struct topic *t)
+{
+    t->state = TOPIC_LIVE;
+    if (t->partitions[0]->gone)
+        new_partitions(m, t);
 }
 
 uint64_t model_add(struct model *m, struct partition *p, unsigned producer, bool once)
@@ -62,7 +90,7 @@ void model_refused(struct model *m, uint64_t id, int32_t count)
     }
 }
 
-void model_acked(struct model *m, uint64_t id, int32_t count, int64_t offset)
+void model_acked(struct model *m, uint64_t id, int32_t count, int64_t offset, uint32_t life)
 {
     struct partition *p = record_of(m, id)->partition;
 
@@ -71,6 +99,7 @@ void model_acked(struct model *m, uint64_t id, int32_t count, int64_t offset)
         struct sent_record *r = record_of(m, id + (uint64_t)i);
 
         r->acked = true;
+        r->life = life;
         if (offset >= 0) {
             r->acked_offset = offset + i;
             model_saw(m, p, offset + i, id + (uint64_t)i, false);
@@ -109,10 +138,23 @@ static void note_copy(struct model *m, struct partition *p, int64_t offset, uint
                 offset);
 }
 
+/* A request that was on its way when its topic was deleted may reach the next topic of that name. */
+static bool is_late(const struct partition *p, const struct sent_record *r)
+{
+    return r->partition->gone && r->partition->topic == p->topic && r->partition->index == p->index;
+}
+
 void model_saw(struct model *m, struct partition *p, int64_t offset, uint64_t id, bool in_audit)
 {
     struct sent_record *r = record_of(m, id);
 
+    if (p->gone)
+        return;
+    if (r != NULL && r->partition != p && is_late(p, r)) {
+        r->partition = p;
+        r->copies = 0;
+        r->once = r->acked = false;
+    }
     if (r == NULL || r->partition != p) {
         fail_in(m, p, "offset %" PRId64 " has record %" PRIu64 ", which nobody sent here", offset, id);
         return;
@@ -126,6 +168,21 @@ void model_saw(struct model *m, struct partition *p, int64_t offset, uint64_t id
         p->read[offset / 64] |= UINT64_C(1) << (offset % 64);
 }
 
+/* Nobody else leads in an epoch. Only a record that was sent once tells who wrote it. */
+void model_saw_epoch(struct model *m, struct partition *p, int64_t offset, int32_t epoch)
+{
+    const struct sent_record *r = offset < (int64_t)p->n_log ? record_of(m, p->log[offset]) : NULL;
+    uint32_t *life;
+
+    if (p->gone || r == NULL || !r->acked || r->tries != 1 || epoch < 0 || epoch >= MODEL_EPOCHS)
+        return;
+    life = &p->epoch_lives[epoch];
+    if (*life == 0)
+        *life = r->life;
+    else if (*life != r->life)
+        fail_in(m, p, "two lives, %u and %u, wrote in epoch %d", *life, r->life, epoch);
+}
+
 struct floor model_floor(const struct partition *p)
 {
     return (struct floor){ p->high_watermark, p->log_start };
@@ -134,6 +191,8 @@ struct floor model_floor(const struct partition *p)
 void model_told(struct model *m, struct partition *p, const struct floor *floor, int64_t high_watermark,
                 int64_t log_start)
 {
+    if (p->gone)
+        return;
     if (high_watermark >= 0 && high_watermark < floor->high_watermark)
         fail_in(m, p, "the high watermark went back from %" PRId64 " to %" PRId64, floor->high_watermark,
                 high_watermark);
@@ -151,7 +210,7 @@ void model_begin_audit(struct model *m)
 {
     for (unsigned t = 0; t < m->n_topics; t++)
         for (int32_t i = 0; i < m->topics[t].n_partitions; i++) {
-            struct partition *p = &m->topics[t].partitions[i];
+            struct partition *p = m->topics[t].partitions[i];
 
             if (p->read != NULL)
                 memset(p->read, 0, p->log_capacity / 8);
@@ -212,27 +271,30 @@ struct model *model_new(struct world *w)
     struct model *m = xcalloc(1, sizeof(*m));
 
     m->world = w;
+    list_init(&m->partitions);
     m->n_topics = 1 + (unsigned)sim_prng_below(&w->prng, 3);
     for (unsigned t = 0; t < m->n_topics; t++) {
         struct topic *topic = &m->topics[t];
 
         snprintf(topic->name, sizeof(topic->name), "t%u", t);
         topic->n_partitions = 1 + (int32_t)sim_prng_below(&w->prng, WORLD_MAX_PARTITIONS);
-        for (int32_t i = 0; i < topic->n_partitions; i++)
-            topic->partitions[i] = (struct partition){ .topic = t, .index = i };
+        topic->has_retention = sim_prng_chance(&w->prng, 1, 4);
+        new_partitions(m, topic);
     }
     return m;
 }
 
 void model_free(struct model *m)
 {
+    struct partition *p, *tmp;
+
     if (m == NULL)
         return;
-    for (unsigned t = 0; t < m->n_topics; t++)
-        for (int32_t i = 0; i < m->topics[t].n_partitions; i++) {
-            free(m->topics[t].partitions[i].log);
-            free(m->topics[t].partitions[i].read);
-        }
+    list_foreach_safe (&m->partitions, p, tmp, link) {
+        free(p->log);
+        free(p->read);
+        free(p);
+    }
     free(m->records);
     free(m);
 }

@@ -38,6 +38,7 @@ struct producer {
     unsigned n_tracks, window;
     int32_t max_count;
     size_t max_value;
+    bool wants_id;     /* a new one, as soon as all is settled */
     uint64_t pause_ns; /* between batches, at most */
     unsigned n_acked;  /* in the phase WORLD_HEAL */
 };
@@ -171,9 +172,9 @@ static void poll_track(struct client *c, struct track *t)
     struct producer *p = producer_of(c);
     unsigned first = 0;
 
-    if (c->world->model->topics[t->partition->topic].state != TOPIC_LIVE)
+    if (c->world->model->topics[t->partition->topic].state != TOPIC_LIVE || t->partition->gone)
         return;
-    if (t->n_batches < p->window && wants_more(c))
+    if (t->n_batches < p->window && wants_more(c) && !p->wants_id)
         new_batch(c, t);
     /* What comes behind a batch that is to be sent again waits until nothing is under way. */
     while (first < t->n_batches && t->batches[first].sent)
@@ -191,10 +192,11 @@ static bool is_held_up(const struct client *c)
     for (unsigned i = 0; i < p->n_tracks; i++) {
         const struct track *t = &p->tracks[i];
 
-        if (c->world->model->topics[t->partition->topic].state != TOPIC_LIVE || c->world->now_ns < t->not_before_ns)
+        if (t->partition->gone || c->world->model->topics[t->partition->topic].state != TOPIC_LIVE ||
+            c->world->now_ns < t->not_before_ns)
             return true;
     }
-    return false;
+    return p->wants_id;
 }
 
 /* Something to do that no answer will wake it for. */
@@ -203,11 +205,36 @@ static bool has_work(const struct client *c)
     const struct producer *p = producer_of(c);
 
     for (unsigned i = 0; i < p->n_tracks; i++)
-        if (p->tracks[i].n_sent == 0 && p->tracks[i].n_batches > 0)
+        if (p->tracks[i].partition->gone || (p->tracks[i].n_sent == 0 && p->tracks[i].n_batches > 0))
             return true;
         else if (p->tracks[i].n_batches < p->window && wants_more(c))
             return true;
     return false;
+}
+
+/* Its topic was deleted and is there again: nothing that was sent before matters. Sequences begin anew, and so do ids,
+ * since what is still on its way may reach the new topic. */
+static void follow_topic(struct client *c, struct track *t)
+{
+    struct model *m = c->world->model;
+    struct partition *now = model_partition(m, t->partition->topic, t->partition->index);
+
+    if (t->partition == now || m->topics[now->topic].state != TOPIC_LIVE)
+        return;
+    *t = (struct track){ .partition = now };
+    producer_of(c)->wants_id = true;
+}
+
+/* With a new id all sequences begin at 0, so what isn't settled elsewhere comes first. */
+static void renew_id(struct producer *p)
+{
+    for (unsigned i = 0; i < p->n_tracks; i++)
+        if (p->tracks[i].n_batches > 0)
+            return;
+    for (unsigned i = 0; i < p->n_tracks; i++)
+        p->tracks[i].next_sequence = 0;
+    p->wants_id = false;
+    p->producer_id = -1;
 }
 
 static void producer_poll(struct client *c)
@@ -216,6 +243,10 @@ static void producer_poll(struct client *c)
 
     if (c->world->phase > WORLD_HEAL)
         return;
+    for (unsigned i = 0; i < p->n_tracks; i++)
+        follow_topic(c, &p->tracks[i]);
+    if (p->wants_id)
+        renew_id(p);
     if (p->idempotent && p->producer_id < 0) {
         if (c->n_calls == 0)
             ask_for_id(c);
@@ -290,12 +321,14 @@ static void take_produce(struct client *c, const struct call *call, const struct
     const struct wire_produce_response_partition *a = &m->responses[0].partition_responses[0];
     struct producer *p = producer_of(c);
     struct track *t = track_of(p, call->partition);
-    struct batch *b = batch_of(t, call->number);
+    struct batch *b = t != NULL ? batch_of(t, call->number) : NULL;
     struct model *model = c->world->model;
 
+    if (b == NULL || t->partition->gone)
+        return;
     if (a->error_code == 0 || (a->error_code == KAFKA_E_DUPLICATE_SEQUENCE_NUMBER && p->idempotent)) {
         model_told(model, t->partition, &call->floor, -1, a->error_code == 0 ? a->log_start_offset : -1);
-        model_acked(model, b->id, b->count, a->error_code == 0 ? a->base_offset : -1);
+        model_acked(model, b->id, b->count, a->error_code == 0 ? a->base_offset : -1, c->life);
         t->n_sent--;
         forget(t, b);
         p->n_acked += c->world->phase == WORLD_HEAL;
@@ -323,8 +356,9 @@ static void producer_answer(struct client *c, const struct call *call, const voi
         if (m->error_code == 0) {
             p->producer_id = m->producer_id;
             p->epoch = m->producer_epoch;
+        } else {
+            client_back_off(c);
         }
-        client_again(c, 10 * MS);
         return;
     }
     take_produce(c, call, message);
@@ -334,7 +368,7 @@ static void producer_lost(struct client *c, const struct call *call)
 {
     struct track *t = track_of(producer_of(c), call->partition);
 
-    if (call->api == WIRE_API_PRODUCE)
+    if (call->api == WIRE_API_PRODUCE && t != NULL)
         put_back(c, t, batch_of(t, call->number));
 }
 
@@ -343,7 +377,7 @@ static bool producer_is_done(const struct client *c)
     const struct producer *p = producer_of(c);
 
     for (unsigned i = 0; i < p->n_tracks; i++)
-        if (p->tracks[i].n_batches > 0)
+        if (p->tracks[i].n_batches > 0 || p->tracks[i].partition->gone)
             return false;
     return c->n_calls == 0 && !wants_more(c);
 }

@@ -89,8 +89,10 @@ static bool take_batch(struct client *c, struct partition *p, const struct batch
 
         if (!is_value(rec.value, &id))
             return false;
-        if (offset >= from)
+        if (offset >= from) {
             model_saw(c->world->model, p, offset, id, in_audit);
+            model_saw_epoch(c->world->model, p, offset, v->leader_epoch);
+        }
     }
     return it.error == BATCH_OK;
 }

@@ -15,6 +15,8 @@ static void set_up(void)
 
     world = world_new(&o);
     model = world->model;
+    for (unsigned t = 0; t < model->n_topics; t++) /* the seed may say otherwise */
+        model->topics[t].partitions[0]->start_asked = 0;
     part = model_partition(model, 0, 0);
 }
 
@@ -55,7 +57,7 @@ START_TEST(a_good_history)
 {
     uint64_t a = sent(true), b = sent(true), c = sent(false), d = sent(false);
 
-    model_acked(model, a, 1, 0);
+    model_acked(model, a, 1, 0, 1);
     model_saw(model, part, 1, b, false); /* not acknowledged, and there */
     model_sent(model, c, 1);
     model_saw(model, part, 2, c, false); /* twice: a plain producer sent it twice */
@@ -71,8 +73,8 @@ START_TEST(records_may_be_deleted_when_asked)
 {
     uint64_t a = sent(true), b = sent(true);
 
-    model_acked(model, a, 1, 0);
-    model_acked(model, b, 1, 1);
+    model_acked(model, a, 1, 0, 1);
+    model_acked(model, b, 1, 1, 1);
     part->start_asked = 1;
     model_told(model, part, &(struct floor){ 0 }, 2, 1);
     audit(1, 2);
@@ -82,8 +84,8 @@ END_TEST
 
 START_TEST(a_lost_write)
 {
-    model_acked(model, sent(true), 1, 0);
-    model_acked(model, sent(true), 1, 1);
+    model_acked(model, sent(true), 1, 0, 1);
+    model_acked(model, sent(true), 1, 1, 1);
     audit(0, 1);
     expect_failure("lost write");
 }
@@ -99,7 +101,7 @@ END_TEST
 
 START_TEST(a_lost_write_without_an_offset)
 {
-    model_acked(model, sent(true), 1, -1);
+    model_acked(model, sent(true), 1, -1, 1);
     audit(0, 0);
     expect_failure("lost write");
 }
@@ -119,7 +121,7 @@ END_TEST
 
 START_TEST(two_values_at_one_offset)
 {
-    model_acked(model, sent(true), 1, 0);
+    model_acked(model, sent(true), 1, 0, 1);
     model_saw(model, part, 0, sent(true), false);
     expect_failure("had record");
 }
@@ -216,6 +218,52 @@ START_TEST(a_log_start_that_nobody_asked_for)
 }
 END_TEST
 
+/* Sent once, acknowledged by this process, and read back from a batch of that epoch. */
+static void written(int64_t offset, uint32_t life, int32_t epoch)
+{
+    uint64_t id = sent(false);
+
+    model_acked(model, id, 1, offset, life);
+    model_saw_epoch(model, part, offset, epoch);
+}
+
+START_TEST(each_life_in_its_epochs)
+{
+    written(0, 1, 1);
+    written(1, 1, 1);
+    written(2, 2, 3);
+    written(3, 1, 2); /* of another node, before */
+    expect_none();
+}
+END_TEST
+
+START_TEST(two_lives_in_one_epoch)
+{
+    written(0, 1, 1);
+    written(1, 2, 1);
+    expect_failure("wrote in epoch");
+}
+END_TEST
+
+/* What an old topic's requests bring to the next one of its name isn't held against anybody. */
+START_TEST(a_topic_that_is_made_again)
+{
+    struct topic *t = &model->topics[0];
+    uint64_t late = sent(true), never;
+
+    model_acked(model, late, 1, 0, 1);
+    model_delete_topic(model, t);
+    never = sent(true);
+    model_acked(model, never, 1, 1, 1);
+    model_begin_topic(model, t);
+    ck_assert_ptr_ne(t->partitions[0], part);
+    part = t->partitions[0];
+    model_saw(model, part, 0, late, false);
+    audit(0, 1);
+    expect_none();
+}
+END_TEST
+
 #define add(s, test) suite_add_with(s, test, set_up, tear_down)
 
 Suite *model_suite(void)
@@ -238,5 +286,8 @@ Suite *model_suite(void)
     add(s, a_high_watermark_that_goes_back);
     add(s, a_log_start_that_goes_back);
     add(s, a_log_start_that_nobody_asked_for);
+    add(s, each_life_in_its_epochs);
+    add(s, two_lives_in_one_epoch);
+    add(s, a_topic_that_is_made_again);
     return s;
 }
