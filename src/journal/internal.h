@@ -27,7 +27,7 @@
 /* A large next file is filled with zeros while the current one is filled with records up to its half, so that no flush
  * waits behind many zeros: in writes of at least and at most so many bytes. A small one at once. */
 #define JOURNAL_FILL_AT_ONCE ((uint64_t)8 * 1024 * 1024)
-#define JOURNAL_FILL_MIN ((uint64_t)128 * 1024)
+#define JOURNAL_FILL_MIN ((uint64_t)512 * 1024)
 #define JOURNAL_FILL_MAX ((uint64_t)1024 * 1024)
 
 /* Room for a header, tables, a reserve and something to write. */
