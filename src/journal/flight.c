@@ -19,17 +19,18 @@ static void write_checkpoint_rows(struct journal_block_writer *w, const struct j
         (struct slice[]){ slice_make(&head, sizeof(head)), slice_make(rows, n * sizeof(*rows)) }, 2, NULL);
 }
 
-/* All checkpoints of the flight in one record, ahead of the rest: they tell of entries that earlier flights wrote. */
-static void write_checkpoints(struct journal_block_writer *w, const struct journal_flight *fl)
+/* All checkpoints of the flight in one record, or as few as hold them, ahead of the rest: they tell of entries that
+ * earlier flights wrote. Returns their rows, which the writer may use until it has finished; to be freed. */
+static struct journal_disk_checkpoint *write_checkpoints(struct journal_block_writer *w,
+                                                         const struct journal_flight *fl)
 {
-    _cleanup_(freep) struct journal_disk_checkpoint *rows = NULL;
-    size_t max = MIN(fl->n_checkpoints, (size_t)JOURNAL_TABLE_ROWS_MAX);
+    struct journal_disk_checkpoint *rows;
     struct journal_request *r;
-    uint32_t n = 0;
+    size_t n = 0;
 
-    if (max == 0)
-        return;
-    rows = xcalloc(max, sizeof(*rows));
+    if (fl->n_checkpoints == 0)
+        return NULL;
+    rows = xcalloc(fl->n_checkpoints, sizeof(*rows));
     list_foreach (&fl->requests, r, link) {
         if (r->kind != JOURNAL_CHECKPOINT)
             continue;
@@ -41,13 +42,11 @@ static void write_checkpoints(struct journal_block_writer *w, const struct journ
             .checksum = r->state.checkpoint_checksum,
         };
         journal_swap_checkpoint(&rows[n++]);
-        if (n == max) {
-            write_checkpoint_rows(w, rows, n);
-            n = 0;
-        }
     }
-    if (n > 0)
-        write_checkpoint_rows(w, rows, n);
+    gq_assert(n == fl->n_checkpoints);
+    for (size_t at = 0; at < n; at += JOURNAL_TABLE_ROWS_MAX)
+        write_checkpoint_rows(w, rows + at, (uint32_t)MIN(n - at, (size_t)JOURNAL_TABLE_ROWS_MAX));
+    return rows;
 }
 
 static void write_one(struct journal_block_writer *w, enum journal_record_kind kind, const void *body, size_t size)
@@ -135,7 +134,6 @@ static void write_requests(struct journal_block_writer *w, const struct journal_
 {
     struct journal_request *r;
 
-    write_checkpoints(w, fl);
     list_foreach (&fl->requests, r, link) {
         if (r->kind == JOURNAL_ENTRY || r->kind == JOURNAL_RELOCATED)
             write_entry(w, r);
@@ -176,6 +174,7 @@ static int end_file(struct journal_flight *fl)
 
 static int write_file(struct journal_flight *fl)
 {
+    _cleanup_(freep) struct journal_disk_checkpoint *rows = NULL;
     struct journal_file *f = fl->file;
     struct journal_block_writer w;
     int r;
@@ -184,6 +183,7 @@ static int write_file(struct journal_flight *fl)
     journal_staging_grow(&fl->journal->staging, fl->record_bytes);
     journal_block_writer_init(&w, f->io, &fl->journal->staging, &f->header, f->end, fl->flushed_lsn);
     journal_block_writer_records(&w, slice_make(fl->head.data, fl->head.size));
+    rows = write_checkpoints(&w, fl);
     write_requests(&w, fl);
     r = journal_block_writer_finish(&w, 0, &fl->end);
     if (r < 0)

@@ -126,6 +126,33 @@ START_TEST(checkpoints_share_a_record)
 END_TEST
 
 /* A record may span blocks; a flush is written in blocks of at most 1 MiB. */
+/* So many rows that they are written from where they lie, and so many that they take two records. */
+START_TEST(thousands_of_checkpoints_in_a_flush)
+{
+    static const uint64_t counts[] = { 1000, JOURNAL_TABLE_ROWS_MAX + 1000 };
+
+    for (size_t k = 0; k < ARRAY_SIZE(counts); k++) {
+        uint64_t flushes;
+
+        rig_free(r);
+        r = rig_new(2);
+        r->config.file_size_bytes = r->config.first_file_size_bytes = 16 << 20;
+        r->config.size_bytes = 64 << 20;
+        ck_assert_int_eq(rig_start(r), 0);
+        for (uint64_t i = 0; i < counts[k]; i++)
+            rig_entry(r, 1, 8);
+        rig_settle(r);
+        flushes = stats().n_flushes;
+        for (uint64_t i = 1; i <= counts[k]; i++)
+            rig_checkpoint(r, 1, i);
+        rig_settle(r);
+        ck_assert_uint_eq(stats().n_flushes, flushes + 1);
+        rig_recover(r, SIM_CRASH_NOTHING);
+        ck_assert_uint_eq(rig_group(r, 1)->found.checkpoint_index, counts[k]);
+    }
+}
+END_TEST
+
 START_TEST(large_entries_span_blocks)
 {
     rig_stop(r);
@@ -572,6 +599,7 @@ Suite *journal_suite(void)
     suite_add_with(s, done_means_synced, setup, teardown);
     suite_add_with(s, one_flush_for_all_that_collected, setup, teardown);
     suite_add_with(s, checkpoints_share_a_record, setup, teardown);
+    suite_add_with(s, thousands_of_checkpoints_in_a_flush, setup, teardown);
     suite_add_with(s, large_entries_span_blocks, setup, teardown);
     suite_add_with(s, entries_of_every_size, setup, teardown);
     suite_add_with(s, files_grow_and_follow_each_other, setup, teardown);
