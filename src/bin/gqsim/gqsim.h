@@ -25,10 +25,20 @@ bool gqsim_run(const struct gqsim_options *o, struct world_story *story, uint64_
 bool gqsim_run_seed(const struct gqsim_options *o);
 /* Those of a file (tests/seeds/README.md). */
 bool gqsim_run_list(const struct gqsim_options *o, const char *path);
-/* Many, in n_jobs processes, up to the first one that fails. */
+/* Many, in n_jobs processes, up to the first one that fails. Quiet: without a word; ret_failed is the failed seed then,
+ * text says what failed. */
 bool gqsim_run_seeds(const struct gqsim_options *o);
+bool gqsim_run_seeds_quietly(const struct gqsim_options *o, uint64_t *ret_failed, char *text, size_t size);
+
+/* Chooses a planted bug by its name. False: there is none of that name. */
+bool gqsim_plant(const char *name);
+/* Plants one after the other, or the one that o->bug names, and looks for it with the seeds of o. False: some were
+ * missed. */
+bool gqsim_hunt(const struct gqsim_options *o);
 
 /* Zeroed memory that children share. */
 void *gqsim_shared(size_t size);
-/* Says what failed, the last steps, and how to run it again. status: of the process that ran it. */
+/* What failed. status: of the process that ran it. */
+void gqsim_why(const struct world_story *story, int status, char *text, size_t size);
+/* The same, with the last steps, and how to run it again. */
 void gqsim_report(const struct gqsim_options *o, const struct world_story *story, int status);

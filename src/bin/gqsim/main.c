@@ -13,13 +13,19 @@
 #include "base/util.h"
 #include "bin/gqsim/gqsim.h"
 
-static const char usage[] = "usage: gqsim --seed N [--events M] [--trace]\n"
-                            "       gqsim --seeds A-B [--events M] [--jobs J]\n"
+#define MAX_JOBS 64
+#define HUNT_SEEDS 2000 /* within which a planted bug is to be found */
+
+static const char usage[] = "usage: gqsim --seed N [--events M] [--bug NAME] [--trace]\n"
+                            "       gqsim --seeds A-B [--events M] [--bug NAME] [--jobs J]\n"
                             "       gqsim --list FILE\n"
+                            "       gqsim --bugs [--bug NAME] [--seeds A-B] [--jobs J]\n"
                             "\n"
                             "  --seed N     one run; the last line tells its hash\n"
                             "  --seeds A-B  many runs, up to the first one that fails\n"
                             "  --list FILE  the runs of a file such as tests/seeds/seeds.txt\n"
+                            "  --bugs       plant one bug after the other, and look for it\n"
+                            "  --bug NAME   with this planted bug (src/base/bug.h)\n"
                             "  --events M   so many events under faults\n"
                             "  --trace      print each step\n"
                             "  --jobs J     processes for --seeds\n";
@@ -78,59 +84,107 @@ static void find_commit(struct gqsim_options *o)
     pclose(git);
 }
 
+enum mode {
+    MODE_NONE,
+    MODE_SEED,
+    MODE_SEEDS,
+    MODE_LIST,
+    MODE_BUGS,
+    MODE_TOO_MANY,
+};
+
+static enum mode one_mode(enum mode before, enum mode mode)
+{
+    return before == MODE_NONE || before == mode ? mode : MODE_TOO_MANY;
+}
+
+struct arguments {
+    struct gqsim_options o;
+    enum mode mode;
+    const char *list;
+};
+
+/* False: not as the usage says. */
+static bool read_argument(struct arguments *a, int option, const char *value)
+{
+    switch (option) {
+    case 's':
+        a->o.world.seed = whole_number(value);
+        a->mode = one_mode(a->mode, MODE_SEED);
+        return true;
+    case 'S':
+        range(value, &a->o);
+        a->mode = a->mode == MODE_BUGS ? MODE_BUGS : one_mode(a->mode, MODE_SEEDS);
+        return true;
+    case 'l':
+        a->list = value;
+        a->mode = one_mode(a->mode, MODE_LIST);
+        return true;
+    case 'B':
+        a->mode = a->mode == MODE_SEEDS ? MODE_BUGS : one_mode(a->mode, MODE_BUGS);
+        return true;
+    case 'b':
+        a->o.bug = value;
+        return true;
+    case 'e':
+        a->o.world.max_events = whole_number(value);
+        return true;
+    case 't':
+        a->o.trace = true;
+        return true;
+    case 'j':
+        a->o.n_jobs = (unsigned)whole_number(value);
+        return a->o.n_jobs >= 1 && a->o.n_jobs <= MAX_JOBS;
+    default:
+        return false;
+    }
+}
+
+static bool run(struct arguments *a)
+{
+    find_commit(&a->o);
+    switch (a->mode) {
+    case MODE_SEED:
+        return gqsim_run_seed(&a->o);
+    case MODE_SEEDS:
+        return gqsim_run_seeds(&a->o);
+    case MODE_LIST:
+        return gqsim_run_list(&a->o, a->list);
+    default:
+        return gqsim_hunt(&a->o);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct option longs[] = {
         { "seed", required_argument, NULL, 's' },
         { "seeds", required_argument, NULL, 'S' },
+        { "list", required_argument, NULL, 'l' },
+        { "bugs", no_argument, NULL, 'B' },
+        { "bug", required_argument, NULL, 'b' },
         { "events", required_argument, NULL, 'e' },
         { "trace", no_argument, NULL, 't' },
         { "jobs", required_argument, NULL, 'j' },
-        { "list", required_argument, NULL, 'l' },
         { NULL },
     };
-    struct gqsim_options o = { .n_jobs = 1 };
-    bool one = false, many = false;
-    const char *list = NULL;
+    struct arguments a = { .o = { .n_jobs = 1, .first_seed = 1, .last_seed = HUNT_SEEDS } };
     int c;
 
     mallopt(M_MMAP_THRESHOLD, 32 << 20);
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
-    while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-        switch (c) {
-        case 's':
-            o.world.seed = whole_number(optarg);
-            one = true;
-            break;
-        case 'S':
-            range(optarg, &o);
-            many = true;
-            break;
-        case 'l':
-            list = optarg;
-            break;
-        case 'e':
-            o.world.max_events = whole_number(optarg);
-            break;
-        case 't':
-            o.trace = true;
-            break;
-        case 'j':
-            o.n_jobs = (unsigned)whole_number(optarg);
-            break;
-        default:
+    while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1)
+        if (!read_argument(&a, c, optarg)) {
             fputs(usage, stderr);
             return EX_USAGE;
         }
-    }
-    if (one + many + (list != NULL) != 1 || optind != argc || o.n_jobs < 1 || o.n_jobs > 64) {
+    if (a.mode == MODE_NONE || a.mode == MODE_TOO_MANY || optind != argc) {
         fputs(usage, stderr);
         return EX_USAGE;
     }
-    find_commit(&o);
-    if (list != NULL)
-        return gqsim_run_list(&o, list) ? EXIT_SUCCESS : EXIT_FAILURE;
-    if (many)
-        return gqsim_run_seeds(&o) ? EXIT_SUCCESS : EXIT_FAILURE;
-    return gqsim_run_seed(&o) ? EXIT_SUCCESS : EXIT_FAILURE;
+    if (a.o.bug != NULL && a.mode != MODE_BUGS && !gqsim_plant(a.o.bug)) {
+        fprintf(stderr, "gqsim: there is no bug '%s', see src/base/bug.h\n", a.o.bug);
+        return EX_USAGE;
+    }
+    return run(&a) ? EXIT_SUCCESS : EXIT_FAILURE;
 }

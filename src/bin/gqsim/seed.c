@@ -42,6 +42,11 @@ static const char *why(const struct world_story *story, int status)
     return WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "the process ended, see above";
 }
 
+void gqsim_why(const struct world_story *story, int status, char *text, size_t size)
+{
+    snprintf(text, size, "%s", why(story, status));
+}
+
 void gqsim_report(const struct gqsim_options *o, const struct world_story *story, int status)
 {
     fflush(stdout);

@@ -30,17 +30,34 @@ static uint64_t clock_ns(clockid_t id)
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-/* Worker i of n takes each n-th seed. */
-static _Noreturn void work(const struct gqsim_options *options, struct worker *self, unsigned i,
-                           struct world_story *story)
-{
-    struct gqsim_options o = *options;
+/* A run of many seeds. */
+struct campaign {
+    const struct gqsim_options *o;
+    struct worker *workers; /* n_jobs of them */
+    uint8_t *stories;       /* one for each */
+    size_t story_size;
+    uint64_t start_ns;
+    bool quiet;
+};
 
+static struct world_story *story_of(const struct campaign *k, unsigned i)
+{
+    return (struct world_story *)(k->stories + i * k->story_size);
+}
+
+/* Worker i of n takes each n-th seed. */
+static _Noreturn void work(const struct campaign *k, unsigned i)
+{
+    struct gqsim_options o = *k->o;
+    struct worker *self = &k->workers[i];
+
+    if (k->quiet && freopen("/dev/null", "w", stderr) == NULL)
+        _exit(EXIT_FAILURE);
     for (uint64_t seed = o.first_seed + i; seed <= o.last_seed && seed >= o.first_seed; seed += o.n_jobs) {
         uint64_t hash, events;
 
         self->seed = o.world.seed = seed;
-        if (!gqsim_run(&o, story, &hash, &events))
+        if (!gqsim_run(&o, story_of(k, i), &hash, &events))
             _exit(EXIT_FAILURE);
         self->n_seeds++;
         self->n_events += events;
@@ -49,120 +66,132 @@ static _Noreturn void work(const struct gqsim_options *options, struct worker *s
     exit(EXIT_SUCCESS); /* not _exit(): a sanitizer looks for leaks then */
 }
 
-static void print_progress(const struct worker *workers, unsigned n, uint64_t start_ns)
+static void print_progress(const struct campaign *k)
 {
     uint64_t n_seeds = 0, n_events = 0, cpu_ns = 0;
 
-    for (unsigned i = 0; i < n; i++) {
-        n_seeds += workers[i].n_seeds;
-        n_events += workers[i].n_events;
-        cpu_ns += workers[i].cpu_ns;
+    for (unsigned i = 0; i < k->o->n_jobs; i++) {
+        n_seeds += k->workers[i].n_seeds;
+        n_events += k->workers[i].n_events;
+        cpu_ns += k->workers[i].cpu_ns;
     }
-    if (n_seeds == 0)
+    if (n_seeds == 0 || k->quiet)
         return;
     printf("%" PRIu64 " seeds, %" PRIu64 " events, %.1f s; per seed %.1f ms of CPU, per event %.2f us\n", n_seeds,
-           n_events, (double)(clock_ns(CLOCK_MONOTONIC) - start_ns) / 1e9, (double)cpu_ns / 1e6 / (double)n_seeds,
+           n_events, (double)(clock_ns(CLOCK_MONOTONIC) - k->start_ns) / 1e9, (double)cpu_ns / 1e6 / (double)n_seeds,
            (double)cpu_ns / 1e3 / (double)n_events);
     fflush(stdout);
 }
 
 /* The worker that ended next, or NULL after some seconds. */
-static struct worker *wait_for_one(struct worker *workers, unsigned n, int *ret_status)
+static struct worker *wait_for_one(const struct campaign *k, int *ret_status)
 {
     struct timespec pause = { 0, 20000000 };
 
     for (int i = 0; i < PROGRESS_S * 50; i++) {
         pid_t pid = waitpid(-1, ret_status, WNOHANG);
 
-        for (unsigned k = 0; pid > 0 && k < n; k++)
-            if (workers[k].pid == pid)
-                return &workers[k];
+        for (unsigned j = 0; pid > 0 && j < k->o->n_jobs; j++)
+            if (k->workers[j].pid == pid)
+                return &k->workers[j];
         nanosleep(&pause, NULL);
     }
     return NULL;
 }
 
-static void stop_workers(struct worker *workers, unsigned n)
+static void stop_workers(const struct campaign *k)
 {
-    for (unsigned i = 0; i < n; i++)
-        if (!workers[i].ended) {
-            kill(workers[i].pid, SIGKILL);
-            waitpid(workers[i].pid, NULL, 0);
+    for (unsigned i = 0; i < k->o->n_jobs; i++)
+        if (!k->workers[i].ended) {
+            kill(k->workers[i].pid, SIGKILL);
+            waitpid(k->workers[i].pid, NULL, 0);
         }
 }
 
-/* What ./dev test adds up. */
-static void print_count(const struct worker *workers, unsigned n, unsigned n_failed)
+/* The worker that failed, or NULL when all seeds passed. */
+static struct worker *watch(const struct campaign *k, int *ret_status)
 {
-    uint64_t n_passed = 0;
-
-    for (unsigned i = 0; i < n; i++)
-        n_passed += workers[i].n_seeds;
-    printf("seeds: %" PRIu64 " passed, %u failed\n", n_passed, n_failed);
-}
-
-static void report(const struct gqsim_options *options, const struct worker *w, const struct world_story *story,
-                   int status)
-{
-    struct gqsim_options o = *options;
-
-    o.world.seed = w->seed;
-    gqsim_report(&o, story, status);
-}
-
-static struct world_story *story_of(uint8_t *stories, unsigned i)
-{
-    return (struct world_story *)(stories + i * ALIGN_UP(world_story_size(), 64));
-}
-
-/* False: one has failed. */
-static bool watch(const struct gqsim_options *o, struct worker *workers, uint8_t *stories, uint64_t start_ns)
-{
-    unsigned n = o->n_jobs;
-
-    for (unsigned n_running = n; n_running > 0;) {
-        int status = 0;
-        struct worker *w = wait_for_one(workers, n, &status);
+    for (unsigned n_running = k->o->n_jobs; n_running > 0;) {
+        struct worker *w = wait_for_one(k, ret_status);
 
         if (w == NULL) {
-            print_progress(workers, n, start_ns);
+            print_progress(k);
             continue;
         }
         w->ended = true;
         n_running--;
-        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-            stop_workers(workers, n);
-            print_progress(workers, n, start_ns);
-            report(o, w, story_of(stories, (unsigned)(w - workers)), status);
-            print_count(workers, n, 1);
-            return false;
+        if (!WIFEXITED(*ret_status) || WEXITSTATUS(*ret_status) != 0) {
+            stop_workers(k);
+            return w;
         }
     }
-    print_progress(workers, n, start_ns);
-    print_count(workers, n, 0);
-    return true;
+    return NULL;
 }
 
-bool gqsim_run_seeds(const struct gqsim_options *o)
+static void begin(struct campaign *k)
 {
-    size_t size = o->n_jobs * sizeof(struct worker);
-    size_t stories_size = o->n_jobs * ALIGN_UP(world_story_size(), 64);
-    struct worker *workers = gqsim_shared(size);
-    uint8_t *stories = gqsim_shared(stories_size);
-    uint64_t start_ns = clock_ns(CLOCK_MONOTONIC);
-    bool passed;
-
+    k->story_size = ALIGN_UP(world_story_size(), 64);
+    k->workers = gqsim_shared(k->o->n_jobs * sizeof(struct worker));
+    k->stories = gqsim_shared(k->o->n_jobs * k->story_size);
+    k->start_ns = clock_ns(CLOCK_MONOTONIC);
     fflush(stdout);
-    for (unsigned i = 0; i < o->n_jobs; i++) {
+    for (unsigned i = 0; i < k->o->n_jobs; i++) {
         pid_t pid = fork();
 
         gq_assert(pid >= 0);
         if (pid == 0)
-            work(o, &workers[i], i, story_of(stories, i));
-        workers[i].pid = pid;
+            work(k, i);
+        k->workers[i].pid = pid;
     }
-    passed = watch(o, workers, stories, start_ns);
-    munmap(stories, stories_size);
-    munmap(workers, size);
-    return passed;
+}
+
+static void end(struct campaign *k)
+{
+    munmap(k->workers, k->o->n_jobs * sizeof(struct worker));
+    munmap(k->stories, k->o->n_jobs * k->story_size);
+}
+
+/* What ./dev test adds up. */
+static void print_count(const struct campaign *k, unsigned n_failed)
+{
+    uint64_t n_passed = 0;
+
+    for (unsigned i = 0; i < k->o->n_jobs; i++)
+        n_passed += k->workers[i].n_seeds;
+    printf("seeds: %" PRIu64 " passed, %u failed\n", n_passed, n_failed);
+}
+
+bool gqsim_run_seeds(const struct gqsim_options *options)
+{
+    struct campaign k = { .o = options };
+    struct gqsim_options o = *options;
+    const struct worker *failed;
+    int status = 0;
+
+    begin(&k);
+    failed = watch(&k, &status);
+    print_progress(&k);
+    if (failed != NULL) {
+        o.world.seed = failed->seed;
+        gqsim_report(&o, story_of(&k, (unsigned)(failed - k.workers)), status);
+    }
+    print_count(&k, failed != NULL);
+    end(&k);
+    return failed == NULL;
+}
+
+bool gqsim_run_seeds_quietly(const struct gqsim_options *o, uint64_t *ret_failed, char *text, size_t size)
+{
+    struct campaign k = { .o = o, .quiet = true };
+    const struct worker *failed;
+    int status = 0;
+
+    begin(&k);
+    failed = watch(&k, &status);
+    if (failed != NULL) {
+        *ret_failed = failed->seed;
+        gqsim_why(story_of(&k, (unsigned)(failed - k.workers)), status, text, size);
+    }
+    end(&k);
+    return failed == NULL;
 }
