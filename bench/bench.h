@@ -55,6 +55,8 @@ int bench_dial(const char *address);
 /* A listening socket on loopback; tells its address. */
 int bench_listen(void);
 void bench_send(int fd, const uint8_t *p, size_t n);
+/* Bytes of one recv(2): a long copy in the kernel holds up what else runs on the core. */
+extern int bench_recv_max;
 void bench_recv(int fd, uint8_t *p, size_t n);
 /* A file of zeros, written once, opened for direct I/O. */
 int bench_zero_file(const char *path, size_t size);

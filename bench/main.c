@@ -26,7 +26,7 @@ static int usage(void)
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
         fprintf(stderr, " %s", commands[i].name);
     fprintf(stderr, "\nnames: broker topic size records partitions connections rate linger_ms seconds count file kafka "
-                    "peer depth server_core bytes\n");
+                    "peer depth server_core bytes recv\n");
     return 64;
 }
 
@@ -36,9 +36,10 @@ static bool set_option(struct bench_options *o, char *arg)
         const char *name;
         int *to;
     } numbers[] = {
-        { "size", &o->size },   { "records", &o->records },         { "partitions", &o->partitions },
-        { "rate", &o->rate },   { "connections", &o->connections }, { "linger_ms", &o->linger_ms },
-        { "depth", &o->depth }, { "server_core", &o->server_core }, { "bytes", &o->bytes },
+        { "size", &o->size },        { "records", &o->records },         { "partitions", &o->partitions },
+        { "rate", &o->rate },        { "connections", &o->connections }, { "linger_ms", &o->linger_ms },
+        { "depth", &o->depth },      { "server_core", &o->server_core }, { "bytes", &o->bytes },
+        { "recv", &bench_recv_max },
     };
     char *value = strchr(arg, '=');
 
@@ -73,7 +74,8 @@ static bool set_option(struct bench_options *o, char *arg)
 static bool sensible(const struct bench_options *o)
 {
     return o->size >= 1 && o->size <= MAX_MESSAGE && o->records >= 1 && o->partitions >= 1 && o->connections >= 1 &&
-           o->rate >= 1 && o->depth >= 1 && o->bytes >= 1 && o->linger_ms >= 0 && o->seconds > 0 && o->count >= 0;
+           o->rate >= 1 && o->depth >= 1 && o->bytes >= 1 && bench_recv_max >= 1 && o->linger_ms >= 0 &&
+           o->seconds > 0 && o->count >= 0;
 }
 
 int main(int argc, char **argv)

@@ -75,7 +75,8 @@ def cold(bench, pinned):
 
         def consume(rate):
             broker.drop_caches(files)
-            arguments = bench.client_command("fetch", broker=broker.address, topic="cold", partitions=4)
+            arguments = bench.client_command("fetch", broker=broker.address, topic="cold", partitions=4,
+                                             recv=64 << 10)
             # A second client on the producer's core must not be what delays it.
             with subprocess.Popen(["chrt", "-i", "0"] + arguments, stdout=subprocess.PIPE, text=True,
                                   preexec_fn=bench.client_pin(pinned)) as reader:

@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -16,7 +17,6 @@
 
 #define ALIGNMENT 4096
 #define STRIDE (1 << 20)
-#define RECV_MAX ((size_t)64 << 10) /* a long copy in the kernel would hold up what else runs on the core */
 
 uint64_t bench_now_ns(void)
 {
@@ -147,10 +147,12 @@ void bench_send(int fd, const uint8_t *p, size_t n)
     }
 }
 
+int bench_recv_max = INT_MAX;
+
 void bench_recv(int fd, uint8_t *p, size_t n)
 {
     while (n > 0) {
-        ssize_t got = recv(fd, p, MIN(n, RECV_MAX), 0);
+        ssize_t got = recv(fd, p, MIN(n, (size_t)bench_recv_max), 0);
 
         if (got == 0)
             bench_refuse("the connection was closed");
