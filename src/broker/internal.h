@@ -10,8 +10,8 @@
 
 #define BROKER_SCRATCH_SIZE (64u << 10) /* small requests are received here first */
 #define BROKER_SMALL_FRAME (BROKER_SCRATCH_SIZE / 2)
-#define BROKER_READ_SHARE (1u << 20)   /* bytes one connection may bring in a turn */
-#define BROKER_SEND_SHARE (256u << 10) /* and take, or little more: a reader at full speed must not hold up others */
+#define BROKER_READ_SHARE (1u << 20) /* bytes one connection may bring in a turn */
+#define BROKER_SEND_SHARE (1u << 20) /* and take, or little more: a reader at full speed must not hold up others */
 #define BROKER_LOOK_NS (20ull * 1000 * 1000) /* between looks at a connection's first bytes */
 #define BROKER_MAX_LOOKS 100
 #define BROKER_STALL_NS (1000ull * 1000 * 1000) /* half a frame may stand so long while others wait for memory */
