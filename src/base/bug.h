@@ -58,8 +58,9 @@ enum gq_bug {
         GQ_N_BUGS,
 };
 
+extern enum gq_bug gq_bug; /* is in that library only */
+
 #ifdef GQ_BUGS
-extern enum gq_bug gq_bug;
 #define GQ_BUG(name) (gq_bug == GQ_BUG_##name)
 #else
 #define GQ_BUG(name) false
