@@ -3,6 +3,7 @@
 # ./dev sim: the simulator, with the seeds that once failed and with fresh ones.
 
 FRESH_SEEDS=2000
+MARK_SEEDS=400 # always the same ones, which must come by all coverage marks
 
 # Fresh ones for each commit, so that nobody runs the same ones for ever, and the same ones for all who look at it.
 first_seed() {
@@ -18,11 +19,17 @@ run_simulator() {
     export GQ_COMMIT
     make_tree plain gqsim
     build/gqsim --list tests/seeds/seeds.txt
+    build/gqsim --seeds "1-$MARK_SEEDS" --marks --jobs "$JOBS"
     build/gqsim --seeds "$first-$((first + $1 - 1))" --jobs "$JOBS"
 }
 
 cmd_sim() {
-    [ $# -le 1 ] || die "sim takes at most one word: how many seeds"
+    [ $# -le 1 ] || die "sim takes at most one word: how many seeds, or --bugs"
+    if [ "${1-}" = --bugs ]; then
+        make_tree plain gqsim
+        build/gqsim --bugs --jobs "$JOBS"
+        return
+    fi
     case "${1-$FRESH_SEEDS}" in
     '' | *[!0-9]* | 0) die "sim: '${1-}' is not a number of seeds" ;;
     esac

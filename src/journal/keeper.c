@@ -4,6 +4,7 @@
  * oldest first. It takes one step at a time, so that names change on disk in the order in which it chose. */
 
 #include "base/bug.h"
+#include "base/mark.h"
 #include "base/util.h"
 #include "journal/internal.h"
 
@@ -284,6 +285,7 @@ static bool retire_oldest(struct journal *j)
 
     if (f == j->current || f->n_pins > 0 || !journal_has_known_table_after(j, f))
         return false;
+    GQ_MARK(JOURNAL_FILE_RETIRED);
     k->file = f;
     k->keep = f->header.file_size >= j->config.file_size_bytes && disk_bytes(j) <= j->config.size_bytes;
     list_remove(&f->link);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/bug.h"
+#include "base/mark.h"
 #include "base/util.h"
 #include "journal/recovery.h"
 
@@ -145,6 +146,7 @@ static void void_from(struct journal *j, struct journal_file *f)
     while (f != NULL) {
         struct journal_file *next = file_after(j, f);
 
+        GQ_MARK(JOURNAL_FILE_VOID);
         list_remove(&f->link);
         list_append(&j->voids, &f->link);
         f = next;
@@ -196,6 +198,8 @@ static int scan_files(struct journal_recovery *rc)
             r = scan_blocks(rc, limit, &whole);
         if (r != 0)
             return r;
+        if (!whole)
+            GQ_MARK(JOURNAL_TORN_TAIL);
         if (!whole || next == NULL || !rc->has_table)
             return scan_end(rc);
         f->end = rc->position;

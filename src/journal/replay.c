@@ -11,6 +11,7 @@
 
 #include "base/bug.h"
 #include "base/crc32c.h"
+#include "base/mark.h"
 #include "base/util.h"
 #include "journal/chain.h"
 #include "journal/recovery.h"
@@ -149,6 +150,8 @@ static int replay(struct journal *j, const struct journal_group *only, journal_r
     while (from != NULL && r == 0) {
         r = replay_round(&rc, from);
         from = rc.n_replayed > 0 && !GQ_BUG(REPLAYED_IN_ONE_PASS) ? rc.skipped_in : NULL;
+        if (from != NULL)
+            GQ_MARK(JOURNAL_SECOND_PASS);
     }
     if (r == 0)
         r = check_ends(&rc);

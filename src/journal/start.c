@@ -11,6 +11,7 @@
  *    disk without room for it doesn't prevent the start: the keeper makes it later, and all requests wait for that. */
 
 #include "base/bug.h"
+#include "base/mark.h"
 #include "base/util.h"
 #include "journal/recovery.h"
 
@@ -56,6 +57,7 @@ static int settle_tail(struct starter *s)
     if (f == NULL || journal_file_end_lsn(f) <= j->flushed_lsn || GQ_BUG(TAIL_NOT_SETTLED))
         return 0;
     s->what = "writing the tail of the journal again";
+    GQ_MARK(JOURNAL_TAIL_SETTLED);
     from = j->flushed_lsn > f->header.base_lsn ? j->flushed_lsn - f->header.base_lsn : 0;
     from = MAX(from, (uint64_t)JOURNAL_FILE_HEADER_SIZE);
     path = journal_path(&j->dir, f->header.generation, JOURNAL_NAME_LIVE);
@@ -223,7 +225,10 @@ static int make_first(struct starter *s)
 
     if (disk_is_shortage(r) && !list_is_empty(&j->spares))
         r = try_first(s);
-    return disk_is_shortage(r) && !list_is_empty(&j->files) ? 0 : r;
+    if (!disk_is_shortage(r) || list_is_empty(&j->files))
+        return r;
+    GQ_MARK(JOURNAL_NO_ROOM_FOR_FILE);
+    return 0;
 }
 
 int journal_settle(struct journal *j, struct error_text *err)

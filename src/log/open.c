@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "base/bug.h"
+#include "base/mark.h"
 
 /* Recovery of one log. First everything is looked at and nothing changed: which files there are, which segments are
  * live, and whether they hold what the checkpoint promises. Then what lies below the log start or behind the checkpoint
@@ -162,6 +163,8 @@ static int remove_files(struct log *l, const struct scan *scan)
 
         if (f->index == newest)
             kinds &= (uint8_t) ~(1u << SEGMENT_SNAPSHOT);
+        if (kinds != 0)
+            GQ_MARK(LOG_FILES_REMOVED);
         r = unlink_kinds(l, f->index, kinds);
         if (r < 0)
             return r;
@@ -194,6 +197,7 @@ static int cut_last(struct log *l, const uint64_t sizes[SEGMENT_N_PARTS])
         r = disk_open(l->disk, path, DISK_WRITE, &f);
         if (r < 0)
             return r;
+        GQ_MARK(LOG_SEGMENT_CUT);
         r = disk_truncate(f, expected);
         disk_close(f);
         if (r < 0)
@@ -287,6 +291,8 @@ static int search_snapshots(const struct log *l, uint64_t max_index, uint64_t *r
         if ((scan.files[i - 1].kinds & 1u << SEGMENT_SNAPSHOT) == 0 || index > max_index)
             continue;
         result = snapshot_read(l->disk, l->dir, index, ret_data, ret_size);
+        if (result == -EBADMSG)
+            GQ_MARK(LOG_SNAPSHOT_TORN);
         if (result == -EBADMSG)
             continue; /* an older one and more entries give the same state */
         if (result == 0)

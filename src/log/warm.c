@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "log/internal.h"
 
+#include "base/mark.h"
+
 #define WARM_CHUNK (64u << 10)
 
 struct warm_op {
@@ -77,6 +79,7 @@ void log_warm_run(struct log_warm *job)
 
     if (op == NULL)
         return;
+    GQ_MARK(LOG_READ_COLD);
     close_list_run(&op->to_close);
     r = warm_open(job, op, SEGMENT_LOG);
     if (r == 0)

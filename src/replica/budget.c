@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "replica/internal.h"
 
+#include "base/mark.h"
+
 /* The shard's part of performance.write_cache_size: what is proposed and not yet in a segment lies in memory, and
  * beyond the budget Produce ops wait here. While a group has a waiting op all later ones of the group wait behind it;
  * groups take turns, one op each. Whoever is next and waits for room in the shard isn't passed by anyone, so a large
@@ -52,6 +54,7 @@ bool replica_has_room(struct replica *r, size_t size)
 
 void replica_hold(struct replica *r, struct replica_op *op)
 {
+    GQ_MARK(REPLICA_HELD);
     op->produce.held = true;
     list_append(&wait_on(r)->held, &op->link);
     r->shard->n_held++;

@@ -2,6 +2,7 @@
 #include "base/bug.h"
 #include "base/crc32c.h"
 #include "base/endian.h"
+#include "base/mark.h"
 #include "replica/internal.h"
 #include "wire/batch.h"
 
@@ -273,6 +274,7 @@ static int16_t produce_refusal(const struct replica *r, const struct replica_op 
     /* Of the codes that every client's producer takes for retriable, librdkafka's too, the one that comes closest. */
     shortage = replica_shard_shortage(r->shard);
     if (shortage != 0) {
+        GQ_MARK(REPLICA_SHORTAGE_REFUSED);
         *ret_message = disk_lacks_room(shortage) ? "the disk is full" : "the broker lacks resources";
         return KAFKA_E_NOT_ENOUGH_REPLICAS;
     }
@@ -286,12 +288,14 @@ static void produce_duplicate(struct replica *r, struct replica_op *op, const st
 
     r->shard->n_duplicates++;
     if (v->kind == PRODUCER_DUPLICATE) {
+        GQ_MARK(REPLICA_DUPLICATE);
         op->produce.ret_base_offset = v->base_offset;
         op->produce.ret_append_time_ms = r->limits.log_append_time ? v->append_time_ms : -1;
         op->produce.ret_log_start = r->durable_start;
         replica_finish(r, op, 0, NULL);
         return;
     }
+    GQ_MARK(REPLICA_PENDING_DUPLICATE);
     e = tail_by_index(&r->tail, v->index);
     gq_assert(e != NULL);
     list_append(&e->duplicates, &op->link);
@@ -315,6 +319,7 @@ static bool produce_settled(struct replica *r, struct replica_op *op, const stru
         produce_duplicate(r, op, &verdict);
         return true;
     default:
+        GQ_MARK(REPLICA_SEQUENCE_REFUSED);
         replica_finish(r, op, verdict.error, NULL);
         return true;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/bug.h"
+#include "base/mark.h"
 #include "replica/internal.h"
 
 /* Only committed entries count. What isn't in segments yet has the newest epochs. */
@@ -145,6 +146,7 @@ void replica_delete_records(struct replica *r, struct replica_op *op)
         return;
     }
     list_append(&wait_on(r)->deletes, &op->link);
+    GQ_MARK(REPLICA_RECORDS_DELETED);
     if (op->delete_records.offset > r->start_proposed)
         replica_propose_log_start(r, op->delete_records.offset);
     if (GQ_BUG(DELETE_TOLD_EARLY)) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "replica/internal.h"
 
+#include "base/mark.h"
+
 /* At start, blocking: the log is cut back to the checkpoint, the newest partition snapshot and the entries behind it
  * give the state at the checkpoint, the journal's entries bring it up to what was flushed. With one voter all of that
  * is committed. */
@@ -92,8 +94,10 @@ static int replay_store(struct replica *r, struct error_text *err)
     while (tail_count(&r->tail) > 0) {
         int rc = replica_store_blocking(r);
 
-        if (disk_is_shortage(rc))
-            return 0; /* it stays in the tail and in the journal, and is tried again */
+        if (disk_is_shortage(rc)) { /* it stays in the tail and in the journal, and is tried again */
+            GQ_MARK(REPLICA_REPLAY_NO_ROOM);
+            return 0;
+        }
         if (rc != 0) {
             error_setf(err, "%s: writing the segment: %s", log_dir(r->log), strerror(-rc));
             return rc;

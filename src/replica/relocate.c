@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "replica/internal.h"
 
+#include "base/mark.h"
+
 /* Entries above the checkpoint go to the journal once more, so that its old files can go although nothing was
  * checkpointed. What isn't in the tail any more is read back from the segments. */
 
@@ -129,7 +131,9 @@ static void loaded(struct replica *r)
 
     m->loading = false;
     r->shard->loading_size -= m->charged;
-    if (m->error != 0 && !disk_is_shortage(m->error)) /* else another look at what pins the files tries again */
+    if (disk_is_shortage(m->error)) /* another look at what pins the files tries again */
+        GQ_MARK(REPLICA_RELOCATION_PUT_OFF);
+    else if (m->error != 0)
         replica_fatal(r, m->error, "reading entries back from a segment");
     if (m->error != 0 || r->destroyed || r->shard->dead)
         relocation_end(r);
@@ -187,6 +191,7 @@ void replica_relocate(struct replica *r)
     struct replica_relocation *m = xcalloc(1, sizeof(*m) + n * sizeof(m->copies[0]));
 
     gq_assert(replica_can_relocate(r));
+    GQ_MARK(REPLICA_RELOCATED);
     m->replica = r;
     m->first_index = first;
     m->prev_checksum = r->checkpoint_checksum;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/bug.h"
+#include "base/mark.h"
 #include "replica/internal.h"
 
 struct replica_destroy_job {
@@ -278,6 +279,7 @@ static void destroy_finished(struct lane_work *work)
     /* What can't be removed for lack of descriptors is removed by the next start. */
     if (d->error != 0 && !disk_is_shortage(d->error))
         replica_fatal(r, d->error, "removing a deleted partition");
+    GQ_MARK(REPLICA_DESTROYED);
     d->removing = false;
     d->done(d->ctx);
     replica_free(r);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/bug.h"
+#include "base/mark.h"
 #include "replica/internal.h"
 
 /* Checkpoints go in rounds. All partitions of a shard that want one first store what is outstanding; then their files
@@ -198,6 +199,8 @@ static void all_run(struct lane_work *work)
     for (size_t i = 0; i < round->n_syncs; i++)
         log_sync_write(&round->syncs[i]->log);
     err = disk_sync_fs(round->disk);
+    if (err == 0)
+        GQ_MARK(REPLICA_ROUND_TOGETHER);
     round->no_sync_fs = err == -EOPNOTSUPP;
     finish_all(round, err);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/bug.h"
+#include "base/mark.h"
 #include "replica/internal.h"
 
 /* Committed entries go to their segment lazily, so that one write takes many: when so much waits, or the oldest has
@@ -137,6 +138,8 @@ void replica_set_blocked(struct replica *r, bool blocked)
 {
     if (r->blocked == blocked)
         return;
+    if (blocked)
+        GQ_MARK(REPLICA_BLOCKED);
     r->blocked = blocked;
     r->shard->n_blocked += blocked ? 1 : -1u;
 }
@@ -370,8 +373,10 @@ void replica_housekeep(struct replica *r)
     if (!r->open || r->destroyed || r->closing)
         return;
     start = log_retention_start(r->log, r->shard->now_real_ms, r->limits.retention_ms, r->limits.retention_bytes);
-    if (start > r->log_start && start > r->start_proposed)
+    if (start > r->log_start && start > r->start_proposed) {
+        GQ_MARK(REPLICA_RETENTION);
         replica_propose_log_start(r, start);
-    else if (only_holds_garbage(r))
+    } else if (only_holds_garbage(r)) {
         replica_propose_noop(r);
+    }
 }

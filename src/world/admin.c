@@ -12,7 +12,6 @@
 
 struct admin {
     struct client client; /* first */
-    bool deletes_topics, deletes_records;
     uint64_t pause_ns;
 };
 
@@ -25,8 +24,6 @@ static void admin_init(struct client *c)
 {
     struct admin *a = admin_of(c);
 
-    a->deletes_topics = sim_prng_chance(&c->prng, 1, 4);
-    a->deletes_records = sim_prng_chance(&c->prng, 1, 2);
     a->pause_ns = MS << sim_prng_below(&c->prng, 12);
 }
 
@@ -73,6 +70,7 @@ static void create(struct client *c, struct topic *t)
     configs[1] = (struct wire_create_topics_request_config){ slice_str("retention.bytes"), slice_str("32768") };
     topic.configs = configs;
     topic.n_configs = t->has_retention ? 2 : 0;
+    c->world->story->n_faults[WORLD_FAULT_RETENTION] += t->has_retention;
     note_topic(c, client_call(c, WIRE_API_CREATE_TOPICS, CREATE_VERSION, &m), t);
     t->state = TOPIC_CREATING;
 }
@@ -105,6 +103,7 @@ static void delete_topic(struct client *c, struct topic *t)
     m.timeout_ms = 10000;
     note_topic(c, client_call(c, WIRE_API_DELETE_TOPICS, DELETE_VERSION, &m), t);
     model_delete_topic(c->world->model, t);
+    c->world->story->n_faults[WORLD_FAULT_DELETE_TOPICS]++;
 }
 
 static void delete_records(struct client *c, struct topic *t)
@@ -127,6 +126,7 @@ static void delete_records(struct client *c, struct topic *t)
     topic.n_partitions = 1;
     part.partition_index = p->index;
     part.offset = offset;
+    c->world->story->n_faults[WORLD_FAULT_DELETE_RECORDS]++;
     call = client_call(c, WIRE_API_DELETE_RECORDS, DELETE_RECORDS_VERSION, &m);
     call->partition = p;
     call->floor = model_floor(p);
@@ -142,10 +142,12 @@ static void operate(struct client *c)
     client_again(c, a->pause_ns);
     if (c->world->phase != WORLD_WORK || t->state != TOPIC_LIVE)
         return;
-    if (a->deletes_topics && sim_prng_chance(&c->prng, 1, 8))
-        delete_topic(c, t);
-    else if (a->deletes_records)
+    if (sim_prng_chance(&c->prng, 1, 8)) {
+        if (world_has_fault(c->world, WORLD_FAULT_DELETE_TOPICS))
+            delete_topic(c, t);
+    } else if (world_has_fault(c->world, WORLD_FAULT_DELETE_RECORDS)) {
         delete_records(c, t);
+    }
 }
 
 static void begin_topic(struct client *c, struct topic *t)

@@ -87,6 +87,7 @@ struct world_story {
     struct world_step steps[WORLD_N_STEPS];
     uint64_t n_steps, n_events;
     uint32_t faults; /* 1 << WORLD_FAULT_* */
+    uint64_t n_faults[WORLD_N_FAULTS];
     const char *client_names[WORLD_MAX_CLIENTS];
     struct error_text failure; /* text "": none */
 };
@@ -110,7 +111,8 @@ struct world {
     enum world_phase phase;
     uint64_t phase_end_ns, phase_end_event; /* then it has failed */
     struct event fault_event;
-    struct sim_prng fault_prng;
+    struct sim_prng fault_prng, fault_draw; /* when and which; of the one that is under way */
+    uint32_t drawn_faults;                  /* those that the seed has, with those that are switched off */
     uint64_t fault_interval_ns;
     uint64_t net_delay_ns;
     struct machine *machines[WORLD_MAX_NODES];
@@ -178,6 +180,9 @@ struct machine {
     uint64_t boot_crash_steps; /* the next start meets a power loss after so many disk operations; UINT64_MAX: none */
     uint32_t n_lives;
     bool stopping;
+    bool rots;               /* a bit flips before the next start */
+    struct sim_disk *backup; /* what the disk was before that, during the start; else NULL */
+    bool has_sync_fs;
     bool excused;     /* errors were injected in this life: it may end, or not start */
     bool sync_failed; /* some may show in the next lives, as long as the page cache stays */
     int fatal_error;
@@ -206,6 +211,8 @@ void faults_draw(struct world *w);
 void faults_end(struct world *w);
 /* A node is about to start: its disk may fail. */
 void faults_at_boot(struct machine *m);
+/* faults_node.c: one of those that hit a node. */
+void fault_hit(struct world *w, enum world_fault fault, struct machine *m);
 /* When bytes that leave now in this direction (1: to the client) arrive. */
 uint64_t link_arrival(struct world *w, unsigned client, unsigned machine, unsigned direction, struct sim_prng *prng);
 

@@ -243,6 +243,15 @@ static int open_node(struct machine *m, struct error_text *err)
     return 0;
 }
 
+/* A damaged disk kept the node from starting: somebody puts back what it was. */
+static void restore(struct machine *m)
+{
+    machine_kill(m);
+    sim_disk_free(m->disk);
+    m->disk = TAKE_PTR(m->backup);
+    sim_disk_set_sync_fs(m->disk, m->has_sync_fs);
+}
+
 static void on_boot(struct event *e)
 {
     struct machine *m = container_of(e, struct machine, boot);
@@ -257,13 +266,18 @@ static void on_boot(struct event *e)
     m->n_lives++;
     rc = open_node(m, &err);
     world_step(w, WORLD_STEP_START, m->index, rc, (int64_t)sim_disk_steps(m->disk));
-    if (rc != 0 && !m->excused && !sim_disk_is_dead(m->disk)) {
+    if (rc != 0 && !m->excused && m->backup == NULL && !sim_disk_is_dead(m->disk)) {
         world_fail(w, "a node starts", "node %u: %s (%s)", m->index, err.text, error_text(rc));
         return;
     }
     if (rc == 0)
         for (unsigned i = 0; i < m->n_reactors; i++)
             machine_wake(m, i);
+    if (rc != 0 && m->backup != NULL) {
+        restore(m);
+        return;
+    }
+    sim_disk_free(TAKE_PTR(m->backup));
     if (rc == 0 || sim_disk_is_dead(m->disk))
         follow(m);
     else
@@ -338,7 +352,8 @@ struct machine *machine_new(struct world *w, unsigned index)
     m->boot_crash_steps = UINT64_MAX;
     sim_clock_init(&m->clock, w->now_ns, WORLD_EPOCH_MS + (int64_t)sim_prng_below(&m->prng, 1000000000));
     m->disk = sim_disk_new(&m->disk_prng);
-    sim_disk_set_sync_fs(m->disk, sim_prng_chance(&m->prng, 1, 2));
+    m->has_sync_fs = sim_prng_chance(&m->prng, 1, 2);
+    sim_disk_set_sync_fs(m->disk, m->has_sync_fs);
     configure(m);
     for (unsigned i = 0; i < WORLD_MAX_REACTORS; i++) {
         m->reactors[i] = (struct reactor){ .machine = m, .index = i };

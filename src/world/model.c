@@ -278,7 +278,7 @@ struct model *model_new(struct world *w)
 
         snprintf(topic->name, sizeof(topic->name), "t%u", t);
         topic->n_partitions = 1 + (int32_t)sim_prng_below(&w->prng, WORLD_MAX_PARTITIONS);
-        topic->has_retention = sim_prng_chance(&w->prng, 1, 4);
+        topic->has_retention = sim_prng_chance(&w->prng, 1, 2) && world_has_fault(w, WORLD_FAULT_RETENTION);
         new_partitions(m, topic);
     }
     return m;

@@ -11,7 +11,8 @@
 #define PRODUCE_VERSION 9
 #define INIT_VERSION 4
 #define BACKOFF_NS (50 * MS)
-#define GOALS 3 /* batches that must be acknowledged after the faults */
+#define MAX_BATCH_BYTES 150000u /* within the nodes' max_message_size */
+#define GOALS 3                 /* batches that must be acknowledged after the faults */
 
 struct batch {
     uint64_t id; /* of its first record */
@@ -57,8 +58,8 @@ static void producer_init(struct client *c)
     p->producer_id = -1;
     p->n_tracks = 1 + (unsigned)sim_prng_below(&c->prng, MAX_TRACKS);
     p->window = 1 + (unsigned)sim_prng_below(&c->prng, MAX_BATCHES);
-    p->max_count = 1 + (int32_t)sim_prng_below(&c->prng, 4);
-    p->max_value = (size_t)64 << sim_prng_below(&c->prng, 8);
+    p->max_value = (size_t)64 << sim_prng_below(&c->prng, 11);
+    p->max_count = 1 + (int32_t)sim_prng_below(&c->prng, MIN(4u, MAX_BATCH_BYTES / p->max_value));
     p->pause_ns = (10 * US) << sim_prng_below(&c->prng, 13);
     for (unsigned i = 0; i < p->n_tracks; i++) {
         unsigned topic = (unsigned)sim_prng_below(&c->prng, m->n_topics);

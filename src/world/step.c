@@ -102,6 +102,11 @@ bool world_story_has_fault(const struct world_story *s, enum world_fault fault)
     return (s->faults >> fault & 1) != 0;
 }
 
+uint64_t world_story_fault_count(const struct world_story *s, enum world_fault fault)
+{
+    return s->n_faults[fault];
+}
+
 void world_story_steps(const struct world_story *s, void (*fn)(void *ctx, const char *line), void *ctx)
 {
     uint64_t first = s->n_steps > WORLD_N_STEPS ? s->n_steps - WORLD_N_STEPS : 0;

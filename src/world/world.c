@@ -189,6 +189,8 @@ static void make_clients(struct world *w)
 {
     unsigned n = 4 + (unsigned)sim_prng_below(&w->prng, 7);
 
+    if (w->options.max_clients != 0)
+        n = MIN(n, MAX(w->options.max_clients, 2u));
     for (unsigned i = 0; i < n; i++) {
         const struct client_kind *kind = draw_kind(w, i);
 

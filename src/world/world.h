@@ -18,7 +18,8 @@
 struct world;
 struct world_story;
 
-/* Kinds of faults, each switched on or off by the seed: X(NAME, text) */
+/* Kinds of faults, and of operations that aren't in every seed; each is switched on or off by the seed: X(NAME, text).
+ * Those before DELETE_RECORDS come at drawn times. */
 #define WORLD_FAULTS(X) \
     X(CRASH, "power loss at a drawn disk operation") \
     X(CRASH_IN_RECOVERY, "power loss while a node starts") \
@@ -34,19 +35,25 @@ struct world_story;
     X(CLOCK_JUMP, "the wall clock is set") \
     X(RESET, "a connection is reset") \
     X(CUT, "nothing passes between a client and a node for a while, one way or both") \
-    X(LATE, "some bytes take much longer than others")
+    X(ROT, "a bit of a journal flips while a node is down, and it doesn't start before the file is put back") \
+    X(LATE, "some bytes take much longer than others") \
+    X(DELETE_RECORDS, "records are deleted on request") \
+    X(DELETE_TOPICS, "topics are deleted and made again") \
+    X(RETENTION, "topics keep so many bytes, and have small segments")
 
 enum world_fault {
 #define X(name, text) WORLD_FAULT_##name,
     WORLD_FAULTS(X)
 #undef X
         WORLD_N_FAULTS,
+    WORLD_FIRST_OPERATION = WORLD_FAULT_DELETE_RECORDS,
 };
 
 struct world_options {
     uint64_t seed;
     uint64_t max_events;       /* under faults; 0: as many as is usual */
     uint32_t no_faults;        /* 1 << WORLD_FAULT_*: those stay off, whatever the seed says */
+    unsigned max_clients;      /* 0: as many as the seed says; at least 2, the operator and the auditor */
     unsigned n_nodes;          /* 0: 1. More are on their own: there is no replication yet */
     struct world_story *story; /* zeroed memory to keep the story in, or NULL. It outlives the world */
     /* Told each step as a line without its end; may be NULL. */
@@ -77,6 +84,8 @@ const char *world_story_failure(const struct world_story *s);
 /* The last steps, oldest first. */
 void world_story_steps(const struct world_story *s, void (*fn)(void *ctx, const char *line), void *ctx);
 bool world_story_has_fault(const struct world_story *s, enum world_fault fault);
+/* How often it came. */
+uint64_t world_story_fault_count(const struct world_story *s, enum world_fault fault);
 
 /* What a fault is called, "CRASH", and what it does. */
 const char *world_fault_name(enum world_fault fault);

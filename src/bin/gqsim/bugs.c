@@ -25,10 +25,14 @@ bool gqsim_plant(const char *name)
     return false;
 }
 
-/* Bugs of code that no node runs yet. */
-static bool is_out_of_reach(unsigned bug)
+/* Bugs that a whole node can't show; NULL: it can. Tests of the modules that have them look for them. */
+static const char *why_not(unsigned bug)
 {
-    return strncmp(bugs[bug].text, "raft: ", 6) == 0;
+    if (strncmp(bugs[bug].text, "raft: ", 6) == 0)
+        return "no node runs this code yet";
+    if (bug == GQ_BUG_FILES_BEFORE_FORGET)
+        return "a start opens no group whose topic is gone, so it doesn't miss the files";
+    return NULL;
 }
 
 static bool hunt(const struct gqsim_options *o, unsigned bug)
@@ -53,8 +57,12 @@ bool gqsim_hunt(const struct gqsim_options *o)
     unsigned n_found = 0, n_missed = 0;
 
     for (unsigned i = GQ_BUG_NONE + 1; i < GQ_N_BUGS; i++) {
-        if (o->bug != NULL ? strcmp(o->bug, bugs[i].name) != 0 : is_out_of_reach(i))
+        if (o->bug != NULL && strcmp(o->bug, bugs[i].name) != 0)
             continue;
+        if (o->bug == NULL && why_not(i) != NULL) {
+            printf("%-24s not looked for: %s\n", bugs[i].name, why_not(i));
+            continue;
+        }
         if (hunt(o, i))
             n_found++;
         else

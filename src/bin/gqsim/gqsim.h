@@ -16,6 +16,7 @@ struct gqsim_options {
     uint64_t first_seed, last_seed; /* of --seeds */
     unsigned n_jobs;
     const char *bug; /* NULL: none */
+    bool need_marks; /* --seeds fails when a coverage mark isn't hit */
     char commit[64]; /* of the source */
 };
 
@@ -30,11 +31,20 @@ bool gqsim_run_list(const struct gqsim_options *o, const char *path);
 bool gqsim_run_seeds(const struct gqsim_options *o);
 bool gqsim_run_seeds_quietly(const struct gqsim_options *o, uint64_t *ret_failed, char *text, size_t size);
 
+/* Cuts a failing seed down and reports what is left of it. False: it doesn't fail. */
+bool gqsim_shrink(const struct gqsim_options *o);
+
 /* Chooses a planted bug by its name. False: there is none of that name. */
 bool gqsim_plant(const char *name);
 /* Plants one after the other, or the one that o->bug names, and looks for it with the seeds of o. False: some were
  * missed. */
 bool gqsim_hunt(const struct gqsim_options *o);
+
+/* Coverage: marks in the code, and kinds of faults that came. Adds what this process came by in its last seed. */
+#define GQSIM_MAX_MARKS 128
+void gqsim_add_marks(uint64_t to[GQSIM_MAX_MARKS], const struct world_story *story);
+/* Prints what was never hit, and how many there are. False: some were not. */
+bool gqsim_print_marks(const uint64_t marks[GQSIM_MAX_MARKS]);
 
 /* Zeroed memory that children share. */
 void *gqsim_shared(size_t size);

@@ -16,19 +16,24 @@
 #define MAX_JOBS 64
 #define HUNT_SEEDS 2000 /* within which a planted bug is to be found */
 
-static const char usage[] = "usage: gqsim --seed N [--events M] [--bug NAME] [--trace]\n"
-                            "       gqsim --seeds A-B [--events M] [--bug NAME] [--jobs J]\n"
-                            "       gqsim --list FILE\n"
-                            "       gqsim --bugs [--bug NAME] [--seeds A-B] [--jobs J]\n"
-                            "\n"
-                            "  --seed N     one run; the last line tells its hash\n"
-                            "  --seeds A-B  many runs, up to the first one that fails\n"
-                            "  --list FILE  the runs of a file such as tests/seeds/seeds.txt\n"
-                            "  --bugs       plant one bug after the other, and look for it\n"
-                            "  --bug NAME   with this planted bug (src/base/bug.h)\n"
-                            "  --events M   so many events under faults\n"
-                            "  --trace      print each step\n"
-                            "  --jobs J     processes for --seeds\n";
+static const char usage[] =
+    "usage: gqsim --seed N [--events M] [--clients K] [--without FAULT] [--bug NAME] [--trace | --shrink]\n"
+    "       gqsim --seeds A-B [--events M] [--bug NAME] [--marks] [--jobs J]\n"
+    "       gqsim --list FILE\n"
+    "       gqsim --bugs [--bug NAME] [--seeds A-B] [--jobs J]\n"
+    "\n"
+    "  --seed N     one run; the last line tells its hash\n"
+    "  --seeds A-B  many runs, up to the first one that fails\n"
+    "  --list FILE  the runs of a file such as tests/seeds/seeds.txt\n"
+    "  --bugs       plant one bug after the other, and look for it\n"
+    "  --bug NAME   with this planted bug (src/base/bug.h)\n"
+    "  --events M   so many events under faults\n"
+    "  --marks      fail when a coverage mark (src/base/mark.h) isn't hit\n"
+    "  --clients K  with so many clients at most\n"
+    "  --without F  without a kind of fault or operation (src/world/world.h)\n"
+    "  --shrink     cut a run that fails down\n"
+    "  --trace      print each step\n"
+    "  --jobs J     processes for --seeds\n";
 
 static uint64_t number(const char *text, char **end)
 {
@@ -84,6 +89,17 @@ static void find_commit(struct gqsim_options *o)
     pclose(git);
 }
 
+static bool switch_off(struct gqsim_options *o, const char *name)
+{
+    for (unsigned f = 0; f < WORLD_N_FAULTS; f++)
+        if (strcmp(name, world_fault_name((enum world_fault)f)) == 0) {
+            o->world.no_faults |= UINT32_C(1) << f;
+            return true;
+        }
+    fprintf(stderr, "gqsim: there is no fault '%s', see src/world/world.h\n", name);
+    return false;
+}
+
 enum mode {
     MODE_NONE,
     MODE_SEED,
@@ -102,6 +118,7 @@ struct arguments {
     struct gqsim_options o;
     enum mode mode;
     const char *list;
+    bool shrink;
 };
 
 /* False: not as the usage says. */
@@ -129,6 +146,17 @@ static bool read_argument(struct arguments *a, int option, const char *value)
     case 'e':
         a->o.world.max_events = whole_number(value);
         return true;
+    case 'c':
+        a->o.world.max_clients = (unsigned)whole_number(value);
+        return true;
+    case 'w':
+        return switch_off(&a->o, value);
+    case 'k':
+        a->shrink = true;
+        return true;
+    case 'm':
+        a->o.need_marks = true;
+        return true;
     case 't':
         a->o.trace = true;
         return true;
@@ -145,7 +173,7 @@ static bool run(struct arguments *a)
     find_commit(&a->o);
     switch (a->mode) {
     case MODE_SEED:
-        return gqsim_run_seed(&a->o);
+        return a->shrink ? gqsim_shrink(&a->o) : gqsim_run_seed(&a->o);
     case MODE_SEEDS:
         return gqsim_run_seeds(&a->o);
     case MODE_LIST:
@@ -164,8 +192,12 @@ int main(int argc, char **argv)
         { "bugs", no_argument, NULL, 'B' },
         { "bug", required_argument, NULL, 'b' },
         { "events", required_argument, NULL, 'e' },
+        { "marks", no_argument, NULL, 'm' },
         { "trace", no_argument, NULL, 't' },
         { "jobs", required_argument, NULL, 'j' },
+        { "clients", required_argument, NULL, 'c' },
+        { "without", required_argument, NULL, 'w' },
+        { "shrink", no_argument, NULL, 'k' },
         { NULL },
     };
     struct arguments a = { .o = { .n_jobs = 1, .first_seed = 1, .last_seed = HUNT_SEEDS } };

@@ -61,6 +61,11 @@ void gqsim_report(const struct gqsim_options *o, const struct world_story *story
     fprintf(stderr, "commit %s; again: gqsim --seed %" PRIu64, o->commit, o->world.seed);
     if (o->world.max_events != 0)
         fprintf(stderr, " --events %" PRIu64, o->world.max_events);
+    if (o->world.max_clients != 0)
+        fprintf(stderr, " --clients %u", o->world.max_clients);
+    for (unsigned f = 0; f < WORLD_N_FAULTS; f++)
+        if ((o->world.no_faults >> f & 1) != 0)
+            fprintf(stderr, " --without %s", world_fault_name((enum world_fault)f));
     if (o->bug != NULL)
         fprintf(stderr, " --bug %s", o->bug);
     fprintf(stderr, " --trace\n");

@@ -19,6 +19,7 @@ struct worker {
     uint64_t seed;              /* under way */
     uint64_t n_seeds, n_events; /* done */
     uint64_t cpu_ns;
+    uint64_t marks[GQSIM_MAX_MARKS];
     bool ended;
 };
 
@@ -59,6 +60,7 @@ static _Noreturn void work(const struct campaign *k, unsigned i)
         self->seed = o.world.seed = seed;
         if (!gqsim_run(&o, story_of(k, i), &hash, &events))
             _exit(EXIT_FAILURE);
+        gqsim_add_marks(self->marks, story_of(k, i));
         self->n_seeds++;
         self->n_events += events;
         self->cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
@@ -161,23 +163,35 @@ static void print_count(const struct campaign *k, unsigned n_failed)
     printf("seeds: %" PRIu64 " passed, %u failed\n", n_passed, n_failed);
 }
 
+static bool print_marks(const struct campaign *k)
+{
+    uint64_t marks[GQSIM_MAX_MARKS] = { 0 };
+
+    for (unsigned i = 0; i < k->o->n_jobs; i++)
+        for (unsigned m = 0; m < GQSIM_MAX_MARKS; m++)
+            marks[m] += k->workers[i].marks[m];
+    return gqsim_print_marks(marks);
+}
+
 bool gqsim_run_seeds(const struct gqsim_options *options)
 {
     struct campaign k = { .o = options };
     struct gqsim_options o = *options;
     const struct worker *failed;
+    bool all_marks;
     int status = 0;
 
     begin(&k);
     failed = watch(&k, &status);
     print_progress(&k);
+    all_marks = print_marks(&k) || !options->need_marks;
     if (failed != NULL) {
         o.world.seed = failed->seed;
         gqsim_report(&o, story_of(&k, (unsigned)(failed - k.workers)), status);
     }
-    print_count(&k, failed != NULL);
+    print_count(&k, failed != NULL || !all_marks);
     end(&k);
-    return failed == NULL;
+    return failed == NULL && all_marks;
 }
 
 bool gqsim_run_seeds_quietly(const struct gqsim_options *o, uint64_t *ret_failed, char *text, size_t size)
