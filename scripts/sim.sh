@@ -3,7 +3,7 @@
 # ./dev sim: the simulator, with the seeds that once failed and with fresh ones.
 
 FRESH_SEEDS=2000
-MARK_SEEDS=400 # always the same ones, which must come by all coverage marks
+MARK_SEEDS=1200 # always the same ones, which must come by all coverage marks
 
 # Fresh ones for each commit, so that nobody runs the same ones for ever, and the same ones for all who look at it.
 first_seed() {
@@ -27,7 +27,7 @@ cmd_sim() {
     [ $# -le 1 ] || die "sim takes at most one word: how many seeds, or --bugs"
     if [ "${1-}" = --bugs ]; then
         make_tree plain gqsim
-        build/gqsim --bugs --jobs "$JOBS"
+        build/gqsim --bugs --large --jobs "$JOBS"
         return
     fi
     case "${1-$FRESH_SEEDS}" in

@@ -78,10 +78,6 @@ struct call *client_call(struct client *c, int16_t key, int16_t version, const v
     size_t at;
 
     gq_assert(c->n_calls <= CLIENT_MAX_CALLS);
-    if (c->n_sent == wr_size(&c->out)) {
-        wr_reset(&c->out);
-        c->n_sent = 0;
-    }
     *call = (struct call){
         .api = key,
         .version = version,
@@ -117,8 +113,12 @@ static void on_send(struct event *e)
     }
     if (c->n_sent > before)
         machine_wake(c->machine, c->reactor);
-    if (c->n_sent < wr_size(&c->out))
+    if (c->n_sent < wr_size(&c->out)) {
         send_later(c);
+    } else {
+        wr_reset(&c->out);
+        c->n_sent = 0;
+    }
 }
 
 /* ---- Answers ---- */

@@ -156,8 +156,9 @@ static int compare_paths(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-/* A bit of a journal file, but not of the newest: of what was flushed last nothing tells that it was, so damage there
- * can't be told from a torn tail. The image is what to put back when the node doesn't start, as it should. */
+/* A bit of a journal file, but not of the last one or the one that may be prepared behind it: of what was flushed last
+ * nothing tells that it was, so damage there can't be told from a torn tail. The image is what to put back when the
+ * node doesn't start, as it should. */
 static void rot(struct world *w, struct machine *m)
 {
     struct env_disk *disk = sim_disk_env(m->disk);
@@ -168,10 +169,10 @@ static void rot(struct world *w, struct machine *m)
     uint64_t size = 0;
 
     snprintf(dir, sizeof(dir), "journal/%u", (unsigned)sim_prng_below(&w->fault_draw, m->n_shards));
-    if (disk_list(disk, k.dir, note_journal, &k) < 0 || k.n < 2)
+    if (disk_list(disk, k.dir, note_journal, &k) < 0 || k.n < 3)
         return;
     qsort(k.paths, k.n, sizeof(k.paths[0]), compare_paths);
-    path = k.paths[sim_prng_below(&w->fault_draw, k.n - 1)];
+    path = k.paths[sim_prng_below(&w->fault_draw, k.n - 2)];
     if (disk_open(disk, path, DISK_READ, &f) < 0)
         return;
     (void)disk_size(f, &size);

@@ -326,7 +326,7 @@ static void configure(struct machine *m)
 
     config_init(c);
     c->node_id = xasprintf("n%u", m->index + 1);
-    c->journal_size_bytes = 4 << 20;
+    c->journal_size_bytes = 5 << 20; /* the least that is allowed */
     c->performance.write_cache_size_bytes = 1 << 20;
     c->performance.read_cache_size_bytes = sim_prng_chance(&m->prng, 1, 2) ? 64 << 10 : 1 << 20;
     c->max_message_size_bytes = 200 * 1000;

@@ -58,7 +58,7 @@ static void producer_init(struct client *c)
     p->producer_id = -1;
     p->n_tracks = 1 + (unsigned)sim_prng_below(&c->prng, MAX_TRACKS);
     p->window = 1 + (unsigned)sim_prng_below(&c->prng, MAX_BATCHES);
-    p->max_value = (size_t)64 << sim_prng_below(&c->prng, 11);
+    p->max_value = (size_t)64 << sim_prng_below(&c->prng, c->world->options.large ? 11 : 8);
     p->max_count = 1 + (int32_t)sim_prng_below(&c->prng, MIN(4u, MAX_BATCH_BYTES / p->max_value));
     p->pause_ns = (10 * US) << sim_prng_below(&c->prng, 13);
     for (unsigned i = 0; i < p->n_tracks; i++) {

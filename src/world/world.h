@@ -54,7 +54,8 @@ struct world_options {
     uint64_t max_events;       /* under faults; 0: as many as is usual */
     uint32_t no_faults;        /* 1 << WORLD_FAULT_*: those stay off, whatever the seed says */
     unsigned max_clients;      /* 0: as many as the seed says; at least 2, the operator and the auditor */
-    unsigned n_nodes;          /* 0: 1. More are on their own: there is no replication yet */
+    bool large;                /* records of up to 64 KiB, which fill journals: what recycles them has much to do */
+    unsigned n_nodes;          /* 0: 1. Several form a cluster each, since nodes don't replicate */
     struct world_story *story; /* zeroed memory to keep the story in, or NULL. It outlives the world */
     /* Told each step as a line without its end; may be NULL. */
     void (*trace)(void *ctx, const char *line);

@@ -70,6 +70,34 @@ START_TEST(faults_have_names)
 }
 END_TEST
 
+static uint64_t n_faults(uint64_t seed, uint32_t no_faults)
+{
+    struct world_options o = { .seed = seed, .max_events = 2000, .max_clients = 4, .no_faults = no_faults };
+    struct world *w = world_new(&o);
+    uint64_t n = 0;
+
+    ck_assert(world_run(w));
+    for (unsigned f = 0; f < WORLD_N_FAULTS; f++) {
+        uint64_t count = world_story_fault_count(world_story(w), (enum world_fault)f);
+
+        ck_assert(count == 0 || world_story_has_fault(world_story(w), (enum world_fault)f));
+        n += count;
+    }
+    world_free(w);
+    return n;
+}
+
+START_TEST(faults_are_counted)
+{
+    uint64_t n = 0;
+
+    for (uint64_t seed = 1; seed <= 8; seed++)
+        n += n_faults(seed, 0);
+    ck_assert_uint_gt(n, 20);
+    ck_assert_uint_eq(n_faults(1, (UINT32_C(1) << WORLD_N_FAULTS) - 1), 0);
+}
+END_TEST
+
 static void collect(void *ctx, const char *line)
 {
     unsigned *n = ctx;
@@ -101,6 +129,7 @@ Suite *world_suite(void)
     suite_add_tcase(s, tc);
     suite_add(s, options_are_heard);
     suite_add(s, faults_have_names);
+    suite_add(s, faults_are_counted);
     suite_add(s, the_last_steps_are_kept);
     return s;
 }

@@ -31,6 +31,7 @@ static const char usage[] =
     "  --marks      fail when a coverage mark (src/base/mark.h) isn't hit\n"
     "  --clients K  with so many clients at most\n"
     "  --without F  without a kind of fault or operation (src/world/world.h)\n"
+    "  --large      with records of up to 64 KiB, so that journals are recycled\n"
     "  --shrink     cut a run that fails down\n"
     "  --trace      print each step\n"
     "  --jobs J     processes for --seeds\n";
@@ -151,6 +152,9 @@ static bool read_argument(struct arguments *a, int option, const char *value)
         return true;
     case 'w':
         return switch_off(&a->o, value);
+    case 'L':
+        a->o.world.large = true;
+        return true;
     case 'k':
         a->shrink = true;
         return true;
@@ -186,19 +190,13 @@ static bool run(struct arguments *a)
 int main(int argc, char **argv)
 {
     static const struct option longs[] = {
-        { "seed", required_argument, NULL, 's' },
-        { "seeds", required_argument, NULL, 'S' },
-        { "list", required_argument, NULL, 'l' },
-        { "bugs", no_argument, NULL, 'B' },
-        { "bug", required_argument, NULL, 'b' },
-        { "events", required_argument, NULL, 'e' },
-        { "marks", no_argument, NULL, 'm' },
-        { "trace", no_argument, NULL, 't' },
-        { "jobs", required_argument, NULL, 'j' },
-        { "clients", required_argument, NULL, 'c' },
-        { "without", required_argument, NULL, 'w' },
-        { "shrink", no_argument, NULL, 'k' },
-        { NULL },
+        { "seed", required_argument, NULL, 's' },    { "seeds", required_argument, NULL, 'S' },
+        { "list", required_argument, NULL, 'l' },    { "bugs", no_argument, NULL, 'B' },
+        { "bug", required_argument, NULL, 'b' },     { "events", required_argument, NULL, 'e' },
+        { "marks", no_argument, NULL, 'm' },         { "trace", no_argument, NULL, 't' },
+        { "jobs", required_argument, NULL, 'j' },    { "clients", required_argument, NULL, 'c' },
+        { "without", required_argument, NULL, 'w' }, { "large", no_argument, NULL, 'L' },
+        { "shrink", no_argument, NULL, 'k' },        { NULL },
     };
     struct arguments a = { .o = { .n_jobs = 1, .first_seed = 1, .last_seed = HUNT_SEEDS } };
     int c;

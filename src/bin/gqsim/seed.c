@@ -61,6 +61,8 @@ void gqsim_report(const struct gqsim_options *o, const struct world_story *story
     fprintf(stderr, "commit %s; again: gqsim --seed %" PRIu64, o->commit, o->world.seed);
     if (o->world.max_events != 0)
         fprintf(stderr, " --events %" PRIu64, o->world.max_events);
+    if (o->world.large)
+        fprintf(stderr, " --large");
     if (o->world.max_clients != 0)
         fprintf(stderr, " --clients %u", o->world.max_clients);
     for (unsigned f = 0; f < WORLD_N_FAULTS; f++)
