@@ -44,8 +44,9 @@ enum gq_mark {
         GQ_N_MARKS,
 };
 
+extern uint64_t gq_marks[GQ_N_MARKS]; /* how often each was come by; is in libbugs.la only */
+
 #ifdef GQ_BUGS
-extern uint64_t gq_marks[GQ_N_MARKS]; /* how often each was come by */
 #define GQ_MARK(name) ((void)gq_marks[GQ_MARK_##name]++)
 #else
 #define GQ_MARK(name) ((void)0)
