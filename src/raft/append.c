@@ -54,6 +54,8 @@ void raft_broadcast(struct raft *raft, struct raft_update *u, bool empty)
 {
     bool more = true;
 
+    if (raft_is_alone(raft))
+        return;
     while (more) {
         more = false;
         for (uint8_t i = 0; i < raft->n_members; i++)

@@ -6,7 +6,9 @@ void raft_advance_commit(struct raft *raft, struct raft_update *u, uint64_t inde
     gq_assert(index <= raft->log.last);
     if (index <= raft->commit)
         return;
-    if (raft->role == RAFT_LEADER) {
+    if (raft->role == RAFT_LEADER && index == raft->log.last) {
+        raft->uncommitted_bytes = 0;
+    } else if (raft->role == RAFT_LEADER) {
         for (uint64_t i = raft->commit + 1; i <= index; i++) {
             uint32_t size = raft_entry_size(raft, i);
 
@@ -26,13 +28,14 @@ bool raft_maybe_commit(struct raft *raft, struct raft_update *u)
 
     if (raft->role != RAFT_LEADER || index <= raft->commit)
         return false;
-    if (raft_log_term(&raft->log, index) != raft->term && !GQ_BUG(RAFT_OLD_TERM_COUNTED))
+    if (index < raft->noop_index && !GQ_BUG(RAFT_OLD_TERM_COUNTED))
         return false;
     raft_advance_commit(raft, u, index);
     /* The followers hear of it before a leader that was removed leaves. */
     raft_broadcast(raft, u, true);
     raft_reads_advance(raft, u);
-    raft_config_committed(raft, u);
+    if (!raft_is_alone(raft) || raft->previous != NULL)
+        raft_config_committed(raft, u);
     return true;
 }
 

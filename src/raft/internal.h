@@ -98,6 +98,21 @@ void raft_log_reset(struct raft_log *log, uint64_t index, uint64_t term);
 /* The largest index ≤ index whose term is ≤ term; the log's start if there is none. */
 uint64_t raft_log_find(const struct raft_log *log, uint64_t index, uint64_t term);
 
+/* Nobody else is to be told or asked. */
+static inline bool raft_is_alone(const struct raft *raft)
+{
+    return raft->n_members == 1 && raft->members[0].id == raft->id;
+}
+
+/* Of the next tick. */
+static inline uint64_t raft_due(const struct raft *raft)
+{
+    if (raft->role != RAFT_LEADER)
+        return raft->deadline;
+    return MIN(MIN(raft->deadline, raft->heartbeat_at),
+               raft->transferee == RAFT_NONE ? UINT64_MAX : raft->transfer_deadline);
+}
+
 /* raft.c */
 struct raft_member *raft_member(struct raft *raft, int32_t id);
 /* 0 ≤ result < n */

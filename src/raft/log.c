@@ -46,16 +46,18 @@ static const struct raft_run *find_run(const struct raft_log *log, uint64_t inde
     return NULL;
 }
 
+uint64_t raft_log_last_term(const struct raft_log *log)
+{
+    return log->n_runs > 0 ? log->runs[log->n_runs - 1].term : log->start_term;
+}
+
 uint64_t raft_log_term(const struct raft_log *log, uint64_t index)
 {
+    if (index == log->last)
+        return raft_log_last_term(log);
     if (index < log->start || index > log->last)
         return 0;
     return index == log->start ? log->start_term : find_run(log, index)->term;
-}
-
-uint64_t raft_log_last_term(const struct raft_log *log)
-{
-    return raft_log_term(log, log->last);
 }
 
 void raft_log_append(struct raft_log *log, uint64_t term)

@@ -8,9 +8,11 @@ void raft_append_own(struct raft *raft, struct raft_update *u, const struct raft
     if (u->append_first == 0)
         u->append_first = raft->log.last;
     u->append_last = raft->log.last;
-    for (uint8_t i = 0; i < raft->n_members; i++)
-        raft->members[i].settled = false;
-    raft_session_leave(raft, u);
+    if (!raft_is_alone(raft)) {
+        for (uint8_t i = 0; i < raft->n_members; i++)
+            raft->members[i].settled = false;
+        raft_session_leave(raft, u);
+    }
     if (config != NULL)
         raft_config_append(raft, u, config, raft->log.last);
 }

@@ -52,7 +52,10 @@ static uint64_t half_index(const struct raft *raft, uint8_t role)
 
 uint64_t raft_quorum_index(const struct raft *raft)
 {
-    uint64_t index = half_index(raft, RAFT_VOTER);
+    uint64_t index;
 
+    if (raft->n_members == 1)
+        return match_of(raft, &raft->members[0]);
+    index = half_index(raft, RAFT_VOTER);
     return GQ_BUG(RAFT_JOINT_HALF_ASKED) ? index : MIN(index, half_index(raft, RAFT_OUTGOING));
 }

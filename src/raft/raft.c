@@ -5,6 +5,15 @@
 
 static_assert(sizeof(struct raft) + 3 * sizeof(struct raft_member) + 2 * sizeof(struct raft_run) <= 512, "idle group");
 
+/* Nobody else is asked in an election, so nobody else can have led in the term. */
+static void lead_on(struct raft *raft)
+{
+    gq_assert(raft_is_alone(raft) && raft->vote == raft->id && !raft->no_lead && raft->commit == raft->log.last);
+    raft->role = RAFT_LEADER;
+    raft->leader = raft->id;
+    raft->deadline = raft->heartbeat_at = UINT64_MAX;
+}
+
 struct raft *raft_new(const struct raft_limits *limits, const struct raft_ops *ops, void *ctx,
                       const struct raft_start *start)
 {
@@ -37,7 +46,10 @@ struct raft *raft_new(const struct raft_limits *limits, const struct raft_ops *o
         raft->previous->index = start->previous_index;
         raft->previous->config = *start->previous;
     }
-    raft_arm_election(raft);
+    if (start->lead)
+        lead_on(raft);
+    else
+        raft_arm_election(raft);
     return raft;
 }
 
@@ -128,10 +140,7 @@ uint64_t raft_uncommitted_bytes(const struct raft *raft)
 
 uint64_t raft_next_tick(const struct raft *raft)
 {
-    if (raft->role != RAFT_LEADER)
-        return raft->deadline;
-    return MIN(MIN(raft->deadline, raft->heartbeat_at),
-               raft->transferee == RAFT_NONE ? UINT64_MAX : raft->transfer_deadline);
+    return raft_due(raft);
 }
 
 size_t raft_memory(const struct raft *raft)

@@ -144,40 +144,39 @@ enum raft_role {
 
 /* Scratch memory of the caller, one for many groups; filled anew by each step. */
 struct raft_update {
-    int error;    /* RAFT_E_* of the event, or 0 */
-    bool refused; /* the message is unsound and had no effect, but for its term: count it */
+    /* What the step doesn't ask for or tell is 0 or false. */
+    int error;                          /* RAFT_E_* of the event, or 0 */
+    bool refused;                       /* the message is unsound and had no effect, but for its term: count it */
+    bool install;                       /* the image at (install_index, install_term) replaces the whole log */
+    bool noop;                          /* the one entry to append is a leader's first, which has no content */
+    bool config_changed;                /* by append, truncation or image */
+    bool leave_joint;                   /* the joint configuration is committed: propose the one that ends it */
+    bool reads_lost;                    /* all tickets that weren't done are void: ask again */
+    uint64_t truncate_from;             /* entries from here on are void; 0: none */
+    uint64_t append_first, append_last; /* 0, 0: none */
+    uint64_t read_ticket;               /* READ's */
+    uint64_t reads_done;                /* tickets up to here may read once read_index is applied; 0: none */
+    uint32_t n_messages;
+    /* The session with this node vouches for the group, in this term, from now on; RAFT_NONE: no news. */
+    int32_t joined;
+    bool left; /* no session does any longer */
 
+    /* Where the group stands after the step. */
     bool hard_state; /* term and vote are new */
     uint64_t term;
     int32_t vote;
-    uint64_t truncate_from; /* entries from here on are void; 0: none */
-    bool install;           /* the image at (install_index, install_term) replaces the whole log */
-    uint64_t install_index, install_term;
-    uint64_t append_first, append_last; /* 0, 0: none */
-    uint64_t append_term;               /* of append_last */
-    bool noop;                          /* the one entry to append is a leader's first, which has no content */
-    uint32_t epoch;                     /* goes with what is appended or installed */
-
-    uint64_t commit;     /* the commit index after the step */
-    bool committed;      /* it moved */
-    bool role_changed;   /* role or leader is another one */
-    bool config_changed; /* by append, truncation or image */
-    bool leave_joint;    /* the joint configuration is committed: propose the one that ends it */
+    uint32_t epoch;    /* goes with what is appended or installed */
+    uint64_t commit;   /* the commit index */
+    bool committed;    /* it moved */
+    bool role_changed; /* role or leader is another one */
     enum raft_role role;
     int32_t leader;
-
-    uint64_t read_ticket; /* READ's */
-    uint64_t reads_done;  /* tickets up to here may read once read_index is applied; 0: none */
-    uint64_t read_index;
-    bool reads_lost; /* all tickets that weren't done are void: ask again */
-
-    int32_t
-        joined; /* the session with this node vouches for the group, in this term, from now on; RAFT_NONE: no news */
-    bool left;  /* no session does any longer */
-
     uint64_t next_tick; /* when a TICK is due at the latest; UINT64_MAX: never */
 
-    uint32_t n_messages;
+    /* Only with what they belong to. */
+    uint64_t install_index, install_term;
+    uint64_t append_term; /* of append_last */
+    uint64_t read_index;
     struct raft_message messages[RAFT_MAX_MESSAGES];
 };
 
@@ -228,9 +227,11 @@ struct raft_start {
      * campaign that makes no leader the wait is halved. It never changes a vote, so it can't keep a group from having a
      * leader. */
     uint8_t rank;
+    /* Leads in term, as it did before its caller put it away: the only voter, with a log that is committed whole. */
+    bool lead;
 };
 
-/* limits, ops and ctx must stay. Never leads in start->term. */
+/* limits, ops and ctx must stay. Doesn't lead in start->term but with start->lead. */
 struct raft *raft_new(const struct raft_limits *limits, const struct raft_ops *ops, void *ctx,
                       const struct raft_start *start);
 void raft_free(struct raft *raft);

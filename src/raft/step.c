@@ -212,7 +212,7 @@ void raft_step(struct raft *raft, const struct raft_event *event, struct raft_up
 
     gq_assert(event->now >= raft->now);
     raft->now = event->now;
-    memset(u, 0, offsetof(struct raft_update, messages));
+    memset(u, 0, offsetof(struct raft_update, hard_state));
     u->joined = RAFT_NONE;
     dispatch(raft, event, u);
     u->hard_state = raft->state_dirty;
@@ -221,12 +221,12 @@ void raft_step(struct raft *raft, const struct raft_event *event, struct raft_up
     u->vote = raft->vote;
     u->epoch = raft->log.epoch;
     if (u->append_last != 0)
-        u->append_term = raft_log_term(&raft->log, u->append_last);
+        u->append_term = raft_log_last_term(&raft->log);
     gq_assert(raft->commit >= commit && raft->commit <= raft->log.last);
     u->commit = raft->commit;
     u->committed = raft->commit > commit;
     u->role = raft->role;
     u->leader = raft->leader;
     u->role_changed = raft->role != role || raft->leader != leader;
-    u->next_tick = raft_next_tick(raft);
+    u->next_tick = raft_due(raft);
 }

@@ -135,6 +135,43 @@ START_TEST(a_completion_of_an_earlier_epoch_is_dropped)
 }
 END_TEST
 
+/* The only voter's core may go while nothing is on its way, and another one leads on in the term, with no first entry.
+ */
+START_TEST(a_sole_voter_leads_on)
+{
+    static const struct raft_limits limits = { 100, 20, 10, 1000, 4, 1000, 1000 };
+    static const struct raft_ops ops = { .entry_size = entry_size };
+    struct raft_config config = { 1, { { 1, RAFT_VOTER } } };
+    struct raft_entry e = { .size = 10 };
+    struct raft *raft = raft_new(&limits, &ops, NULL,
+                                 &(struct raft_start){ .id = 1,
+                                                       .term = 4,
+                                                       .vote = 1,
+                                                       .start_index = 9,
+                                                       .start_term = 3,
+                                                       .last_index = 9,
+                                                       .commit = 9,
+                                                       .config = &config,
+                                                       .lead = true });
+
+    ck_assert_uint_eq(raft_next_tick(raft), UINT64_MAX);
+    step(raft, (struct raft_event){ .kind = RAFT_READ });
+    ck_assert_uint_eq(update.reads_done, update.read_ticket);
+    ck_assert_uint_eq(update.read_index, 9);
+    step(raft, (struct raft_event){ .kind = RAFT_PROPOSE, .entries = &e, .n_entries = 1 });
+    ck_assert_int_eq(update.error, 0);
+    ck_assert(!update.noop);
+    ck_assert(!update.hard_state);
+    ck_assert_uint_eq(update.append_first, 10);
+    ck_assert_uint_eq(update.append_term, 4);
+    ck_assert_uint_eq(update.commit, 9);
+    step(raft, (struct raft_event){ .kind = RAFT_LOG_FLUSHED, .index = 10, .term = 4, .epoch = update.epoch });
+    ck_assert_uint_eq(update.commit, 10);
+    ck_assert_uint_eq(raft_uncommitted_bytes(raft), 0);
+    raft_free(raft);
+}
+END_TEST
+
 Suite *raft_log_suite(void)
 {
     Suite *s = suite_create("raft_log");
@@ -144,5 +181,6 @@ Suite *raft_log_suite(void)
     suite_add(s, a_cut_takes_back_what_was_flushed);
     suite_add(s, compaction_keeps_the_term_at_the_start);
     suite_add(s, a_completion_of_an_earlier_epoch_is_dropped);
+    suite_add(s, a_sole_voter_leads_on);
     return s;
 }
