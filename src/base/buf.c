@@ -158,6 +158,11 @@ size_t buf_footprint(size_t capacity)
     return size < capacity || size > SIZE_MAX - FRAME_SIZE ? SIZE_MAX : size + FRAME_SIZE;
 }
 
+size_t buf_memory(const struct buf *b)
+{
+    return b->capacity + FRAME_SIZE;
+}
+
 struct buf *buf_ref(struct buf *b)
 {
     gq_assert(b->refs > 0 && b->refs < UINT32_MAX);

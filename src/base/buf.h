@@ -57,6 +57,8 @@ void buf_pool_fini(struct buf_pool *p);
 struct buf *buf_new(struct buf_pool *p, size_t capacity);
 /* Memory that a buffer of this wanted capacity takes, with all that belongs to it: what budgets count. */
 size_t buf_footprint(size_t capacity);
+/* The same of one that is there. */
+size_t buf_memory(const struct buf *b);
 struct buf *buf_ref(struct buf *b);
 /* Takes NULL. */
 void buf_unref(struct buf *b);

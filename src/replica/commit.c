@@ -104,13 +104,16 @@ static void plan_segment(struct replica *r, struct replica_entry *e)
 
 int replica_apply(struct replica *r, struct replica_entry *e)
 {
-    struct entry entry;
+    const struct entry entry = {
+        .header = e->header,
+        .commands = slice_make(e->head.data + ENTRY_HEADER_SIZE, e->head.size - ENTRY_HEADER_SIZE),
+        .batches = e->batches,
+    };
     int16_t result = 0;
     int rc;
 
     gq_assert(e->index == r->applied_index + 1);
     gq_assert(e->header.first_offset == r->applied_offset);
-    gq_assert(entry_parse_apart(e->head.data, e->head.size, e->batches, &entry) == 0);
     plan_segment(r, e);
     rc = replica_apply_state(r, e->index, e->term, e->checksum, &entry, &result);
     if (rc != 0)

@@ -37,7 +37,10 @@ struct replica_entry {
 /* Entries in index order. Grows by doubling and shrinks again, down to nothing when empty, since idle replicas are
  * many; what it gives back goes to the shard's blocks, where the next one finds it. A replica's tail has those from the
  * first that isn't in a segment to the last proposed. */
-struct replica_slots;
+struct replica_slots {
+    uint32_t capacity, head, count; /* a ring */
+    struct replica_entry *entries[];
+};
 struct replica_tail {
     struct replica_slots *slots; /* NULL when empty */
 };
@@ -135,10 +138,30 @@ static inline size_t replica_entry_size(const struct replica_entry *e)
 }
 
 /* tail.c: the entries are of one shard. */
-uint32_t tail_count(const struct replica_tail *t);
+static inline uint32_t tail_count(const struct replica_tail *t)
+{
+    return t->slots != NULL ? t->slots->count : 0;
+}
+
+static inline struct replica_entry *tail_at(const struct replica_tail *t, uint32_t i)
+{
+    const struct replica_slots *s = t->slots;
+    uint32_t at;
+
+    gq_assert(i < tail_count(t));
+    at = s->head + i;
+    return s->entries[at < s->capacity ? at : at - s->capacity];
+}
+
+/* NULL: it isn't there. */
+static inline struct replica_entry *tail_by_index(const struct replica_tail *t, uint64_t index)
+{
+    uint64_t at = tail_count(t) > 0 ? index - tail_at(t, 0)->index : 0;
+
+    return at < tail_count(t) ? tail_at(t, (uint32_t)at) : NULL;
+}
+
 void tail_push(struct replica_tail *t, struct replica_entry *e);
-struct replica_entry *tail_at(const struct replica_tail *t, uint32_t i);
-struct replica_entry *tail_by_index(const struct replica_tail *t, uint64_t index);
 /* Position of the entry that holds offset or the first behind it; count when there is none. */
 uint32_t tail_find_offset(const struct replica_tail *t, int64_t offset);
 struct replica_entry *tail_pop(struct replica_tail *t);

@@ -54,7 +54,7 @@ struct replica_op {
 
     union {
         struct {
-            struct slice batch; /* exactly one checked batch */
+            struct batch_view batch; /* exactly one, checked */
             /* The buffer that batch lies in with a reference for the partition, which may keep it: it then patches the
              * batch in place and sets this to NULL. NULL from the start: the batch isn't changed. */
             struct buf *frame;

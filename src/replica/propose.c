@@ -11,11 +11,12 @@
 /* A batch from here on stays in its frame, if it is most of it: copying costs more than what else the frame keeps. */
 #define KEEP_FRAME_BYTES (32u << 10)
 
-/* Besides the buffer there are its places in the tail and in the job that takes it to its segment. */
+/* Besides the buffer: its places in the tail and in the job that takes it to its segment. */
+#define PLACES_SIZE (sizeof(struct replica_entry *) * 4 + sizeof(struct log_append_entry))
+
 static size_t plain_cost(size_t envelope_size)
 {
-    return buf_footprint(ENTRY_ROOM + envelope_size) + sizeof(struct replica_entry *) * 4 +
-           sizeof(struct log_append_entry);
+    return buf_footprint(ENTRY_ROOM + envelope_size) + PLACES_SIZE;
 }
 
 static size_t frame_cost(const struct buf *frame)
@@ -119,7 +120,7 @@ static void entry_append(struct replica *r, struct replica_entry *e, uint64_t te
     e->checksum = checksum;
     r->proposed_offset += e->header.offset_count;
     r->last_append_time = e->header.append_time_ms;
-    e->cost = e->frame != NULL ? frame_cost(e->frame) : plain_cost(replica_entry_size(e));
+    e->cost = buf_memory(e->buf) + (e->frame != NULL ? e->frame->capacity : 0) + PLACES_SIZE;
     replica_charge(e);
     r->proposed_bytes += replica_entry_size(e);
     tail_push(&r->tail, e);
@@ -175,8 +176,9 @@ static uint32_t batch_envelope_checksum(const struct replica_entry *e)
                           e->batches.size - BATCH_CRC_START);
 }
 
-static struct replica_entry *entry_with_batch(struct replica *r, struct replica_op *op, const struct batch_view *v)
+static struct replica_entry *entry_with_batch(struct replica *r, struct replica_op *op)
 {
+    const struct batch_view *v = &op->produce.batch;
     bool keep = keeps_frame(op);
     struct replica_entry *e = entry_new(r, ENTRY_HEADER_SIZE + (keep ? 0 : v->size));
 
@@ -194,9 +196,10 @@ static struct replica_entry *entry_with_batch(struct replica *r, struct replica_
     return e;
 }
 
-static struct replica_entry *propose_batch(struct replica *r, struct replica_op *op, const struct batch_view *v)
+static struct replica_entry *propose_batch(struct replica *r, struct replica_op *op)
 {
-    struct replica_entry *e = entry_with_batch(r, op, v);
+    const struct batch_view *v = &op->produce.batch;
+    struct replica_entry *e = entry_with_batch(r, op);
     uint8_t *batch;
 
     if (e == NULL)
@@ -258,14 +261,14 @@ void replica_propose_command(struct replica *r, struct replica_command *c, struc
 }
 
 /* What keeps a batch out before a sequence number is spent on it: 0 or a Kafka error code. */
-static int16_t produce_refusal(const struct replica *r, const struct replica_op *op, const struct batch_view *v,
-                               const char **ret_message)
+static int16_t produce_refusal(const struct replica *r, const struct replica_op *op, const char **ret_message)
 {
+    size_t size = op->produce.batch.size;
     int shortage;
 
-    if (v->size > r->limits.max_message_bytes)
+    if (size > r->limits.max_message_bytes)
         return KAFKA_E_MESSAGE_TOO_LARGE;
-    if (ENTRY_HEADER_SIZE + v->size > journal_max_entry(r->shard->journal))
+    if (ENTRY_HEADER_SIZE + size > journal_max_entry(r->shard->journal))
         return KAFKA_E_RECORD_LIST_TOO_LARGE;
     if (op->produce.flush_all && r->limits.min_insync > 1) {
         *ret_message = "min.insync.replicas asks for more replicas than there are";
@@ -302,8 +305,9 @@ static void produce_duplicate(struct replica *r, struct replica_op *op, const st
 }
 
 /* True when the op was dealt with: an error or a duplicate. */
-static bool produce_settled(struct replica *r, struct replica_op *op, const struct batch_view *v)
+static bool produce_settled(struct replica *r, struct replica_op *op)
 {
+    const struct batch_view *v = &op->produce.batch;
     struct producer_verdict verdict;
 
     if (v->producer_id < 0)
@@ -326,23 +330,20 @@ static bool produce_settled(struct replica *r, struct replica_op *op, const stru
 }
 
 /* True when the op was dealt with: nothing of it will be in the log. */
-static bool produce_refused(struct replica *r, struct replica_op *op, struct batch_view *v)
+static bool produce_refused(struct replica *r, struct replica_op *op)
 {
     const char *message = NULL;
-    int16_t refusal;
+    int16_t refusal = produce_refusal(r, op, &message);
 
-    if (batch_parse_only(op->produce.batch, v) != BATCH_OK)
-        refusal = KAFKA_E_CORRUPT_MESSAGE;
-    else
-        refusal = produce_refusal(r, op, v, &message);
     if (refusal != 0)
         replica_finish(r, op, refusal, message);
     return refusal != 0;
 }
 
-static void produce_new(struct replica *r, struct replica_op *op, const struct batch_view *v)
+static void produce_new(struct replica *r, struct replica_op *op)
 {
-    struct replica_entry *e = propose_batch(r, op, v);
+    const struct batch_view *v = &op->produce.batch;
+    struct replica_entry *e = propose_batch(r, op);
 
     if (e == NULL) {
         replica_finish(r, op, KAFKA_E_KAFKA_STORAGE_ERROR, "the broker is out of memory");
@@ -360,23 +361,19 @@ static void produce_new(struct replica *r, struct replica_op *op, const struct b
  * while something does. */
 void replica_produce(struct replica *r, struct replica_op *op)
 {
-    struct batch_view v;
-
     op->produce.held = false;
-    if (produce_refused(r, op, &v) || (list_is_empty(&r->waiters->held) && produce_settled(r, op, &v)))
+    if (produce_refused(r, op) || (list_is_empty(&r->waiters->held) && produce_settled(r, op)))
         return;
     if (replica_has_room(r, replica_produce_cost(op)))
-        produce_new(r, op, &v);
+        produce_new(r, op);
     else
         replica_hold(r, op);
 }
 
 void replica_produce_held(struct replica *r, struct replica_op *op)
 {
-    struct batch_view v;
-
-    if (!produce_refused(r, op, &v) && !produce_settled(r, op, &v))
-        produce_new(r, op, &v);
+    if (!produce_refused(r, op) && !produce_settled(r, op))
+        produce_new(r, op);
 }
 
 struct replica_entry *replica_entry_restore(struct replica *r, const struct journal_replay_record *rec)

@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "replica/internal.h"
 
-/* A ring that fills its block: 6, 14, 30, … places. */
-struct replica_slots {
-    uint32_t capacity, head, count;
-    struct replica_entry *entries[];
-};
-
+/* The ring fills its block: 6, 14, 30, … places. */
 #define TAIL_MIN_SIZE ((size_t)1 << MEM_POOL_MIN_SHIFT)
 
 static size_t slots_size(uint32_t capacity)
@@ -19,11 +14,6 @@ static uint32_t position(const struct replica_slots *s, uint32_t i)
     uint32_t at = s->head + i;
 
     return at < s->capacity ? at : at - s->capacity;
-}
-
-uint32_t tail_count(const struct replica_tail *t)
-{
-    return t->slots != NULL ? t->slots->count : 0;
 }
 
 /* size: of the block. */
@@ -52,23 +42,6 @@ void tail_push(struct replica_tail *t, struct replica_entry *e)
         resize(t, e->shard->blocks, slots_size(s->capacity) * 2);
     s = t->slots;
     s->entries[position(s, s->count++)] = e;
-}
-
-struct replica_entry *tail_at(const struct replica_tail *t, uint32_t i)
-{
-    gq_assert(i < tail_count(t));
-    return t->slots->entries[position(t->slots, i)];
-}
-
-struct replica_entry *tail_by_index(const struct replica_tail *t, uint64_t index)
-{
-    uint32_t count = tail_count(t);
-    uint64_t first;
-
-    if (count == 0)
-        return NULL;
-    first = tail_at(t, 0)->index;
-    return index >= first && index - first < count ? tail_at(t, (uint32_t)(index - first)) : NULL;
 }
 
 uint32_t tail_find_offset(const struct replica_tail *t, int64_t offset)

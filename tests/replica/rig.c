@@ -502,7 +502,7 @@ static struct rig_op *prepare(struct rig *r, unsigned group, int64_t producer_id
     size_t size;
 
     o->data = make_batch(r, &b, value_size, &size);
-    o->op.produce.batch = slice_make(o->data, size);
+    ck_quick(batch_parse_only(slice_make(o->data, size), &o->op.produce.batch) == BATCH_OK);
     o->op.produce.flush_all = true;
     o->proposal = b;
     return o;

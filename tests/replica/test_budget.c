@@ -221,7 +221,6 @@ START_TEST(what_is_proposed_goes_on)
     struct rig *r = rig_with(8, 1, 64 * 1024);
     struct rig_op *op = rig_produce(r, 0, 1, 100), *twin, *done;
 
-    op->op.produce.batch = slice_make(op->data, op->op.produce.batch.size);
     done = cancel(r, op);
     rig_wait(r, done);
     rig_wait(r, op);

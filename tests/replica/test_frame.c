@@ -23,7 +23,7 @@ static void send_in_frame(struct sender *s, struct rig *r, unsigned home, size_t
     buf_pool_init(&s->pool, 1 << 24);
     s->frame = buf_new(&s->pool, MAX(frame_size, o->op.produce.batch.size));
     memcpy(s->frame->data, o->op.produce.batch.data, o->op.produce.batch.size);
-    o->op.produce.batch.data = s->frame->data;
+    ck_assert_int_eq(batch_parse_only(slice_make(s->frame->data, o->op.produce.batch.size), &o->op.produce.batch), 0);
     o->op.produce.frame = buf_ref(s->frame);
     o->op.home_reactor = home;
     rig_send(r, o);

@@ -42,23 +42,23 @@ static void drop_frames(struct broker_request *req)
 }
 
 /* All that can be said of a batch without the partition. */
-static bool check_batch(struct broker_request *req, struct produce_partition *p, struct slice records)
+static bool check_batch(struct broker_request *req, struct produce_partition *p, struct slice records,
+                        struct batch_view *ret)
 {
     struct batch_limits limits = {
         .max_size = SIZE_MAX, /* the partition knows its own */
         .refuse_zstd = req->header.api_version < 7,
         .from_client = true,
     };
-    struct batch_view v;
-    enum batch_error e = batch_parse_only(records, &v);
+    enum batch_error e = batch_parse_only(records, ret);
 
     if (e == BATCH_OK)
-        e = batch_check(&v, &limits);
+        e = batch_check(ret, &limits);
     if (e != BATCH_OK) {
         set_error(req, p, batch_error_code(e), batch_error_text(e));
         return false;
     }
-    if (v.attributes & BATCH_ATTR_TRANSACTIONAL) {
+    if (ret->attributes & BATCH_ATTR_TRANSACTIONAL) {
         set_error(req, p, KAFKA_E_INVALID_TXN_STATE, "transactions are not supported by this version of the broker");
         return false;
     }
@@ -70,6 +70,7 @@ static void start_partition(struct broker_request *req, const struct meta_topic 
 {
     struct produce_state *s = req->state;
     const struct meta_partition *partition;
+    struct batch_view batch;
     int16_t error = broker_find_partition(req, t, from->index, &partition);
 
     wire_produce_response_partition_init(p->response);
@@ -78,10 +79,10 @@ static void start_partition(struct broker_request *req, const struct meta_topic 
         set_error(req, p, error, NULL);
         return;
     }
-    if (!check_batch(req, p, from->records))
+    if (!check_batch(req, p, from->records, &batch))
         return;
     broker_op_init(req, &p->op, REPLICA_PRODUCE, partition->group, -1);
-    p->op.op.produce.batch = from->records;
+    p->op.op.produce.batch = batch;
     p->op.op.produce.frame = buf_ref(req->buf);
     p->op.op.produce.flush_all = s->request.acks == -1;
     p->op.op.produce.held = false;
