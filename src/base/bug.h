@@ -28,6 +28,7 @@
     X(FILE_NAME_NOT_SYNCED, "journal: the directory isn't synced after a file got its name") \
     X(TABLE_WITHOUT_TERM, "journal: a STATE_TABLE forgets term and vote") \
     X(HARD_STATE_SKIPPED, "replica: a new term isn't journalled") \
+    X(FLUSH_COUNTS_FOR_ALL, "replica: a flush counts for entries that came after it was begun") \
     X(CHECKPOINT_BEFORE_SYNC, "replica: a checkpoint is journalled while its segments are being synced") \
     X(SEGMENT_SYNC_SKIPPED, "log: a segment isn't synced before its checkpoint") \
     X(LOG_PART_NOT_SYNCED, "log: of a segment the table is synced, the records aren't") \

@@ -126,7 +126,7 @@ struct journal_request {
     struct journal_group_state state; /* the other kinds: the fields that the kind names */
     /* On the owner reactor, when the record is durable. An I/O error never gets here: the fatal handler does. */
     void (*done)(struct journal_request *r);
-    uint64_t lsn;                /* set at done(): the end of the flush that holds it */
+    uint64_t lsn; /* the end of the flush that holds it; set for all of a flush before the first done() */
     struct journal_group *owner; /* the journal's */
 };
 

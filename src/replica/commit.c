@@ -145,10 +145,9 @@ void replica_commit(struct replica *r, uint64_t index)
     int64_t before = r->applied_offset;
 
     gq_assert(index <= r->last_index);
-    r->commit_index = MAX(r->commit_index, index);
-    while (r->applied_index < r->commit_index)
+    while (r->applied_index < index)
         gq_assert(replica_apply(r, tail_by_index(&r->tail, r->applied_index + 1)) == 0);
-    if (!r->open && r->applied_index >= r->term_start_index)
+    if (!r->open && r->applied_term == r->term)
         replica_opened(r);
     if (r->applied_offset > before && !list_is_empty(&r->waiters->watchers))
         replica_wake(r);
@@ -156,7 +155,14 @@ void replica_commit(struct replica *r, uint64_t index)
         replica_journal_start(r);
 }
 
-/* One voter: what is flushed here is on the majority. */
+/* One flush is one completion for the core, told with the last of the group's entries in it. */
+static bool is_last_of_flush(const struct replica_entry *e)
+{
+    const struct replica *r = e->replica;
+
+    return e->index == r->last_index || tail_by_index(&r->tail, e->index + 1)->request.lsn != e->request.lsn;
+}
+
 void replica_entry_flushed(struct journal_request *request)
 {
     struct replica_entry *e = container_of(request, struct replica_entry, request);
@@ -167,5 +173,6 @@ void replica_entry_flushed(struct journal_request *request)
         replica_settle(r);
         return;
     }
-    replica_commit(r, e->index);
+    if (is_last_of_flush(e))
+        replica_core_flushed(r, e);
 }

@@ -3,6 +3,7 @@
 
 /* What the files of replica/ share. Owner reactor only. */
 
+#include "raft/raft.h"
 #include "replica/replica.h"
 #include "txn/producer.h"
 #include "wire/error.h"
@@ -19,6 +20,7 @@ struct replica_entry {
     struct journal_request request;
     uint64_t index, term;
     uint32_t checksum;
+    uint32_t epoch;    /* of truncations, as the core gave it */
     struct slice head; /* of the envelope: header and commands */
     struct slice batches;
     struct entry_header header;
@@ -85,12 +87,14 @@ struct replica {
     struct list dirty_link;
     size_t pending_bytes; /* its part of the shard's */
 
+    union {
+        struct raft *raft;                       /* NULL: at rest; see consensus.c */
+        struct replica_destroy_job *destroy_job; /* once destroyed */
+    };
     uint64_t term;
-    uint64_t term_start_index; /* open when this is applied */
-    uint64_t last_index;       /* last proposed */
-    int64_t proposed_offset;   /* next offset to give */
-    int64_t last_append_time;  /* of the last proposed */
-    uint64_t commit_index;
+    uint64_t last_index;      /* last proposed */
+    int64_t proposed_offset;  /* next offset to give */
+    int64_t last_append_time; /* of the last proposed */
     uint64_t applied_index, applied_term;
     int64_t applied_offset; /* the high watermark */
     int64_t log_start;      /* applied */
@@ -125,11 +129,11 @@ struct replica {
     bool blocked : 1;                      /* its last job met a full disk; counted in the shard */
     bool closing : 1;                      /* the node stops: no op may wait */
     bool destroyed : 1;
-    bool known : 1;           /* the journal has records of the group, or will have: it has to forget it at the end */
-    bool term_journalled : 1; /* or on its way to the journal */
+    bool known : 1;   /* the journal has records of the group, or will have: it has to forget it at the end */
+    bool led : 1;     /* the core led in this term: that is in the journal, or on its way there */
+    bool stirred : 1; /* something was proposed since the core was last looked at */
 
     struct replica_machine *machine; /* NULL: a partition */
-    struct replica_destroy_job *destroy_job;
 };
 
 static inline size_t replica_entry_size(const struct replica_entry *e)
@@ -210,6 +214,15 @@ void replica_entry_free(struct replica_entry *e);
 void replica_entry_let_go(struct replica_entry *e);
 /* An entry that the journal has already; its envelope is copied. */
 struct replica_entry *replica_entry_restore(struct replica *r, const struct journal_replay_record *rec);
+
+/* consensus.c */
+/* Tells the core of the entry that was just put at the end of the tail. What it wants ahead of it is with the journal
+ * then. */
+void replica_core_append(struct replica *r, struct replica_entry *e);
+/* All entries up to this one are flushed. */
+void replica_core_flushed(struct replica *r, const struct replica_entry *e);
+/* Now and then: puts the core away when it has had nothing to do since the last call. */
+void replica_core_rest(struct replica *r);
 
 /* commit.c */
 void replica_entry_flushed(struct journal_request *request);

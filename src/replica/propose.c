@@ -126,22 +126,8 @@ static void entry_append(struct replica *r, struct replica_entry *e, uint64_t te
     tail_push(&r->tail, e);
 }
 
-/* The term goes ahead of its first entry. A log that stays empty needs none: nothing of its term can be lost, and a
- * restart may take the same one again. */
-static void journal_term(struct replica *r)
-{
-    if (r->term_journalled)
-        return;
-    r->term_journalled = r->known = true;
-    if (GQ_BUG(HARD_STATE_SKIPPED))
-        return;
-    replica_journal_state(r, JOURNAL_HARD_STATE,
-                          &(struct journal_group_state){ .term = r->term, .vote = r->shard->broker_id });
-}
-
 static void entry_journal(struct replica *r, struct replica_entry *e, uint32_t checksum)
 {
-    journal_term(r);
     e->request.kind = JOURNAL_ENTRY;
     e->request.group = r->group;
     e->request.prev_checksum = r->last_checksum;
@@ -153,6 +139,7 @@ static void entry_journal(struct replica *r, struct replica_entry *e, uint32_t c
     e->request.index = e->index;
     e->request.term = e->term;
     r->last_checksum = checksum;
+    replica_core_append(r, e);
     journal_append(r->shard->journal, &e->request);
 }
 

@@ -138,7 +138,6 @@ int replica_replay(struct replica *r, const struct journal_replay_record *rec, s
     e = replica_entry_restore(r, rec);
     if (e == NULL)
         return -ENOMEM;
-    r->commit_index = e->index;
     rc = replica_apply(r, e);
     if (rc != 0) {
         error_setf(err, "%s: journal entry %llu can't be applied", log_dir(r->log), (unsigned long long)rec->index);

@@ -57,7 +57,7 @@ int replica_alloc_open(struct replica_shard *shard, const struct replica_config 
         replica_free(r);
         return rc;
     }
-    r->last_index = r->commit_index = r->applied_index = r->checkpoint_index = checkpoint->index;
+    r->last_index = r->applied_index = r->checkpoint_index = checkpoint->index;
     r->applied_term = checkpoint->term;
     r->last_checksum = r->applied_checksum = r->checkpoint_checksum = checkpoint->checksum;
     r->proposed_offset = r->applied_offset = checkpoint->next_offset;
@@ -90,9 +90,12 @@ void replica_free(struct replica *r)
     list_remove(&r->round_link);
     producer_state_free(r->producers);
     log_free(r->log);
-    if (r->destroy_job != NULL)
+    if (r->destroyed) {
         free(r->destroy_job->dir);
-    free(r->destroy_job);
+        free(r->destroy_job);
+    } else {
+        raft_free(r->raft);
+    }
     free(r->machine);
     free(r);
 }
@@ -100,9 +103,7 @@ void replica_free(struct replica *r)
 void replica_lead(struct replica *r)
 {
     r->term++;
-    r->term_start_index = r->last_index;
     if (r->last_index > 0) {
-        r->term_start_index++;
         replica_propose_noop(r);
         if (journal_lacks_file(r->shard->journal)) /* readers needn't wait for room: with one voter all is committed */
             replica_opened(r);
@@ -255,7 +256,7 @@ void replica_close(struct replica *r)
 
 static bool is_removing(const struct replica *r)
 {
-    return r->destroy_job != NULL && r->destroy_job->removing;
+    return r->destroyed && r->destroy_job->removing;
 }
 
 bool replica_is_quiet(const struct replica *r)
@@ -326,6 +327,7 @@ void replica_settle(struct replica *r)
 
 void replica_destroy(struct replica *r, void (*done)(void *ctx), void *ctx)
 {
+    raft_free(TAKE_PTR(r->raft));
     r->destroyed = true;
     r->destroy_job = xcalloc(1, sizeof(*r->destroy_job));
     r->destroy_job->replica = r;

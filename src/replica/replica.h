@@ -4,8 +4,8 @@
 /* One group's replica on this node: consensus + journal + log + applied state, and the only place that orders
  * effects: propose → journal → (majority flushed) → commit → apply → tail ring and waiters → segment → checkpoint.
  *
- * A replica lives on its shard's reactor. Its group has one voter, itself: what is flushed here is committed. All
- * calls are on the owner reactor; those marked blocking run at start only. */
+ * A replica lives on its shard's reactor. Its group (raft/) has one voter, itself. All calls are on the owner reactor;
+ * those marked blocking run at start only. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,6 +18,7 @@
 #include "journal/journal.h"
 #include "log/log.h"
 #include "log/scrub.h"
+#include "raft/raft.h"
 #include "replica/op.h"
 
 struct replica;
@@ -100,6 +101,7 @@ struct replica_shard {
     int64_t now_real_ms;
     uint64_t n_produced_batches, n_produced_records, n_produced_bytes, n_duplicates, n_waits; /* since start */
     uint64_t n_fetched_bytes;
+    struct raft_update update; /* what the last step of a core asks for */
 };
 
 /* Gives the shard its even part of what the node may hold in memory (performance.write_cache_size). A group gets half

@@ -5,6 +5,7 @@
 
 Suite *ask_suite(void);
 Suite *budget_suite(void);
+Suite *consensus_suite(void);
 Suite *crash_suite(void);
 Suite *destroy_suite(void);
 Suite *frame_suite(void);
