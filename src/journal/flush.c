@@ -79,8 +79,9 @@ static void check_image(const struct journal_request *r)
 void journal_append(struct journal *j, struct journal_request *r)
 {
     gq_assert(j->lane != NULL && r->done != NULL);
-    r->owner = journal_group_get(&j->groups, r->group);
-    gq_assert(!r->owner->forgotten);
+    if (r->owner == NULL)
+        r->owner = journal_group_get(&j->groups, r->group);
+    gq_assert(r->owner->state.group == r->group && !r->owner->forgotten);
     switch (r->kind) {
     case JOURNAL_ENTRY:
         check_entry(j, r);

@@ -127,7 +127,9 @@ struct journal_request {
     /* On the owner reactor, when the record is durable. An I/O error never gets here: the fatal handler does. */
     void (*done)(struct journal_request *r);
     uint64_t lsn; /* the end of the flush that holds it; set for all of a flush before the first done() */
-    struct journal_group *owner; /* the journal's */
+    /* The journal's. After an append the caller may note it for its group's later requests, which aren't looked up
+     * then; NULL: not known. */
+    struct journal_group *owner;
 };
 
 /* Never blocks; the flush may wait for a journal file to be ready. An entry larger than journal_max_entry(), or one

@@ -82,7 +82,8 @@ struct replica_waiters {
 struct replica {
     struct replica_shard *shard;
     uint64_t group;
-    struct log *log; /* NULL once a destroyed replica has settled */
+    struct journal_group *in_journal; /* NULL before the first entry since the start */
+    struct log *log;                  /* NULL once a destroyed replica has settled */
     struct replica_limits limits;
     struct list dirty_link;
     size_t pending_bytes; /* its part of the shard's */

@@ -140,7 +140,9 @@ static void entry_journal(struct replica *r, struct replica_entry *e, uint32_t c
     e->request.term = e->term;
     r->last_checksum = checksum;
     replica_core_append(r, e);
+    e->request.owner = r->in_journal;
     journal_append(r->shard->journal, &e->request);
+    r->in_journal = e->request.owner;
 }
 
 static struct entry_header header_make(const struct replica *r, enum entry_type type)
