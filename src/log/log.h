@@ -219,6 +219,8 @@ int log_epoch_end(const struct log *l, uint64_t term, int64_t log_end_offset, ui
 int32_t log_epoch_at(const struct log *l, int64_t offset);
 /* Term of an entry in the log or of the one right before the first; -ENOENT for others. */
 int log_term_at(const struct log *l, uint64_t index, uint64_t *ret_term);
+/* The same, with the last entry up to which that term goes on. */
+int log_run_at(const struct log *l, uint64_t index, uint64_t *ret_term, uint64_t *ret_last);
 
 /* Retention: the offset that the log could start at so that whole segments go: those whose newest entry was appended
  * (append time, not the records' own) more than retention_ms before now_ms (< 0: no limit), or whose bytes aren't

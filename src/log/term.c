@@ -46,12 +46,23 @@ void term_trim(struct log *l)
     memmove(l->runs, l->runs + first, l->n_runs * sizeof(*l->runs));
 }
 
-int log_term_at(const struct log *l, uint64_t index, uint64_t *ret_term)
+int log_run_at(const struct log *l, uint64_t index, uint64_t *ret_term, uint64_t *ret_last)
 {
+    uint32_t run;
+
     if (l->n_runs == 0 || index < first_known_index(l) || index > l->end.index)
         return -ENOENT;
-    *ret_term = l->runs[run_of_index(l, index)].term;
+    run = run_of_index(l, index);
+    *ret_term = l->runs[run].term;
+    *ret_last = run + 1 < l->n_runs ? l->runs[run + 1].first_index - 1 : l->end.index;
     return 0;
+}
+
+int log_term_at(const struct log *l, uint64_t index, uint64_t *ret_term)
+{
+    uint64_t last;
+
+    return log_run_at(l, index, ret_term, &last);
 }
 
 int log_epoch_end(const struct log *l, uint64_t term, int64_t log_end_offset, uint64_t *ret_term, int64_t *ret_offset)

@@ -83,8 +83,13 @@ START_TEST(indexes_have_their_term)
 
     for (int i = 0; i < 2; i++) {
         for (uint64_t index = 1; index <= 10; index++) {
+            uint64_t last;
+
             ck_assert_int_eq(log_term_at(fx.log, index, &t), 0);
             ck_assert_uint_eq(t, terms[index - 1]);
+            ck_assert_int_eq(log_run_at(fx.log, index, &t, &last), 0);
+            ck_assert_uint_eq(t, terms[index - 1]);
+            ck_assert(last >= index && terms[last - 1] == t && (last == 10 || terms[last] != t));
         }
         ck_assert_int_eq(log_term_at(fx.log, 0, &t), -ENOENT);
         ck_assert_int_eq(log_term_at(fx.log, 11, &t), -ENOENT);
