@@ -147,7 +147,7 @@ void replica_commit(struct replica *r, uint64_t index)
     gq_assert(index <= r->last_index);
     while (r->applied_index < index)
         gq_assert(replica_apply(r, tail_by_index(&r->tail, r->applied_index + 1)) == 0);
-    if (!r->open && r->applied_term == r->term)
+    if (!r->open && r->applied_term == r->term && replica_leads(r))
         replica_opened(r);
     if (r->applied_offset > before && !list_is_empty(&r->waiters->watchers))
         replica_wake(r);
@@ -169,10 +169,12 @@ void replica_entry_flushed(struct journal_request *request)
     struct replica *r = e->replica;
 
     e->flushed = true;
-    if (r->destroyed) {
-        replica_settle(r);
-        return;
-    }
-    if (is_last_of_flush(e))
+    if (e->voided) {
+        list_remove(&e->kept_link);
+        replica_entry_free(e);
+    } else if (!r->destroyed && is_last_of_flush(e)) {
         replica_core_flushed(r, e);
+    }
+    if (r->destroyed)
+        replica_settle(r);
 }

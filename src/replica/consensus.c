@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/bug.h"
+#include "base/hash.h"
 #include "replica/internal.h"
 
 /* The group's core (raft/), and what comes of its updates.
@@ -8,14 +9,17 @@
  * of the log is flushed and committed, and term, vote and the last entry say all that a core would know. It campaigns
  * when the first entry of its term comes, which is what the core takes for the leader's first one; so an empty log
  * costs nothing until then. Its vote is for itself and nobody waits to hear of it, so it needn't be durable before it
- * counts: it goes to the journal ahead of the term's entries, and none of these can outlive it. */
+ * counts: it goes to the journal ahead of the term's entries, and none of these can outlive it.
+ *
+ * With several voters the core is there from the start, hears of each completion, and its messages go to the others. */
 
 #define MS 1000000ull
 
-/* Others than the only voter don't exist yet: the times are never looked at. What may wait is up to budget.c. */
+/* What may wait is up to budget.c. */
 static const struct raft_limits limits = {
     .election_timeout = 1000 * MS,
     .heartbeat_interval = 100 * MS,
+    .peer_down_spread = 50 * MS,
     .message_bytes = 1 << 20,
     .inflight_messages = RAFT_WINDOW,
     .inflight_bytes = 8 << 20,
@@ -24,17 +28,14 @@ static const struct raft_limits limits = {
 
 static uint32_t entry_size(void *ctx, uint64_t index)
 {
-    const struct replica *r = ctx;
-    const struct replica_entry *e = tail_by_index(&r->tail, index);
-
-    gq_assert(e != NULL);
-    return (uint32_t)replica_entry_size(e);
+    return replica_size_of(ctx, index);
 }
 
 static const struct raft_ops ops = { .entry_size = entry_size };
 
 static void journal_hard_state(struct replica *r, uint64_t term, int32_t vote)
 {
+    r->known = true;
     if (GQ_BUG(HARD_STATE_SKIPPED))
         return;
     replica_journal_state(r, JOURNAL_HARD_STATE, &(struct journal_group_state){ .term = term, .vote = vote });
@@ -52,13 +53,14 @@ static const struct raft_update *step(struct replica *r, struct raft_event *even
     return u;
 }
 
+/* ---- One voter ---- */
+
 static void make_core(struct replica *r, bool lead)
 {
     int32_t id = r->shard->broker_id;
     const struct raft_config alone = { .n_members = 1, .members = { { id, RAFT_VOTER } } };
     const struct raft_start start = {
         .id = id,
-        .seed = r->shard->hash_seed ^ r->group,
         .now = r->shard->now_ns,
         .term = lead ? r->term : r->term - 1,
         .vote = lead ? id : RAFT_NONE,
@@ -73,18 +75,198 @@ static void make_core(struct replica *r, bool lead)
     r->raft = raft_new(&limits, &ops, r, &start);
 }
 
-/* The entry that comes next is the leader's first in its term. */
-static const struct raft_update *campaign(struct replica *r)
+/* True: the entry that comes next is the leader's first in its term, and the core has it already. */
+static bool wake(struct replica *r)
 {
     const struct raft_update *u;
 
-    make_core(r, false);
-    r->led = r->known = true;
+    make_core(r, r->led);
+    if (r->led)
+        return false;
+    r->led = true;
     u = step(r, &(struct raft_event){ .kind = RAFT_CAMPAIGN });
     u = step(r, &(struct raft_event){ .kind = RAFT_STATE_FLUSHED, .term = u->term, .vote = u->vote });
     gq_assert(u->role == RAFT_LEADER && u->term == r->term);
-    return u;
+    return true;
 }
+
+void replica_core_rest(struct replica *r)
+{
+    if (r->raft == NULL || r->peers != NULL)
+        return;
+    if (!r->stirred && raft_commit_index(r->raft) == r->last_index && r->applied_index == r->last_index)
+        raft_free(TAKE_PTR(r->raft));
+    r->stirred = false;
+}
+
+/* ---- Several voters ---- */
+
+struct runs {
+    struct raft_run *all;
+    size_t n, capacity;
+};
+
+static void add_run(struct runs *runs, uint64_t first, uint64_t term)
+{
+    if (runs->n > 0 && runs->all[runs->n - 1].term == term)
+        return;
+    if (runs->n == runs->capacity) {
+        runs->capacity = MAX(runs->capacity * 2, (size_t)4);
+        runs->all = xrealloc(runs->all, runs->capacity * sizeof(*runs->all));
+    }
+    runs->all[runs->n++] = (struct raft_run){ .first = first, .term = term };
+}
+
+/* Of the segments' entries and those behind them. */
+static void list_runs(const struct replica *r, uint64_t first, struct runs *runs)
+{
+    uint64_t term, last;
+
+    for (uint64_t i = first; i <= log_end(r->log).index; i = last + 1) {
+        gq_assert(log_run_at(r->log, i, &term, &last) == 0);
+        add_run(runs, i, term);
+    }
+    for (uint32_t i = 0; i < tail_count(&r->tail); i++)
+        add_run(runs, tail_at(&r->tail, i)->index, tail_at(&r->tail, i)->term);
+}
+
+void replica_core_start(struct replica *r)
+{
+    struct raft_start start = {
+        .id = r->shard->broker_id,
+        .seed = hash_u64(r->group, r->shard->hash_seed) ^ (uint64_t)r->shard->broker_id << 32,
+        .now = r->shard->now_ns,
+        .term = r->term,
+        .vote = r->peers->vote,
+        .start_index = log_first_index(r->log) - 1,
+        .last_index = r->last_index,
+        .commit = r->applied_index,
+        .config = &r->peers->config,
+    };
+    struct runs runs = { 0 };
+
+    if (start.start_index > 0)
+        gq_assert(log_term_at(r->log, start.start_index, &start.start_term) == 0);
+    list_runs(r, start.start_index + 1, &runs);
+    start.runs = runs.all;
+    start.n_runs = runs.n;
+    r->raft = raft_new(&limits, &ops, r, &start);
+    free(runs.all);
+}
+
+/* Up to min(commit, flushed): a majority may have what this node hasn't flushed yet. */
+static void apply(struct replica *r)
+{
+    uint64_t index = MIN(raft_commit_index(r->raft), raft_flushed_index(r->raft));
+
+    if (index > r->applied_index)
+        replica_commit(r, index);
+}
+
+/* Who proposed something doesn't hear here any more what becomes of it. Its batches stay proposed until they are
+ * applied or cut. */
+static void step_down(struct replica *r)
+{
+    r->open = false;
+    replica_unhold_all(r, KAFKA_E_NOT_LEADER_OR_FOLLOWER);
+    replica_fail_all(r, KAFKA_E_NOT_LEADER_OR_FOLLOWER);
+}
+
+static void fail_commands(struct list *lost)
+{
+    struct list *link;
+
+    while ((link = list_pop(lost)) != NULL) {
+        struct replica_command *c = list_entry(link, struct replica_command, link);
+
+        c->done(c, KAFKA_E_NOT_LEADER_OR_FOLLOWER);
+    }
+}
+
+/* What an update asks for, in the journal's order; what may come back here is last. */
+static void act(struct replica *r, const struct raft_update *u, const struct replica_message *received)
+{
+    bool steps_down = r->peers->leads && u->role != RAFT_LEADER;
+    struct list lost = LIST_INIT(lost);
+
+    if (u->truncate_from != 0)
+        replica_cut(r, u->truncate_from, &lost);
+    if (received != NULL && received->raft.kind == RAFT_APPEND && u->append_first != 0)
+        for (uint64_t i = u->append_first; i <= u->append_last; i++)
+            replica_append_received(r, &received->entries[i - received->raft.index - 1], u->epoch);
+    r->term = u->term;
+    r->peers->leads = u->role == RAFT_LEADER;
+    if (u->noop) {
+        r->start_proposed = r->log_start;
+        replica_propose_noop(r);
+    }
+    replica_send(r, u);
+    if (steps_down)
+        step_down(r);
+    fail_commands(&lost);
+    apply(r);
+}
+
+int replica_receive(struct replica *r, const struct replica_message *m)
+{
+    struct raft_message message = m->raft;
+    struct raft_entry *entries = NULL;
+    const struct raft_update *u;
+    int rc = replica_check_message(r, m);
+
+    if (rc != 0 || r->peers == NULL || r->destroyed)
+        return rc;
+    if (message.n_entries > 0) {
+        entries = mem_pool_alloc(r->shard->blocks, message.n_entries * sizeof(*entries));
+        for (uint32_t i = 0; i < message.n_entries; i++)
+            entries[i] = (struct raft_entry){
+                .term = m->entries[i].term,
+                .size = (uint32_t)(m->entries[i].head.size + m->entries[i].batches.size),
+            };
+    }
+    message.entries = entries;
+    message.config = NULL;
+    u = step(r, &(struct raft_event){ .kind = RAFT_RECEIVE, .message = &message });
+    rc = u->refused ? -EBADMSG : 0;
+    act(r, u, m);
+    mem_pool_free(r->shard->blocks, entries, message.n_entries * sizeof(*entries));
+    return rc;
+}
+
+uint64_t replica_tick(struct replica *r)
+{
+    if (r->peers == NULL || r->destroyed)
+        return UINT64_MAX;
+    if (raft_next_tick(r->raft) <= r->shard->now_ns)
+        act(r, step(r, &(struct raft_event){ .kind = RAFT_TICK }), NULL);
+    return raft_next_tick(r->raft);
+}
+
+void replica_campaign(struct replica *r)
+{
+    act(r, step(r, &(struct raft_event){ .kind = RAFT_CAMPAIGN }), NULL);
+}
+
+bool replica_leads(const struct replica *r)
+{
+    return r->peers == NULL || r->peers->leads;
+}
+
+void replica_core_state_flushed(struct replica *r, const struct journal_group_state *state)
+{
+    act(r, step(r, &(struct raft_event){ .kind = RAFT_STATE_FLUSHED, .term = state->term, .vote = state->vote }), NULL);
+}
+
+void replica_core_compact(struct replica *r)
+{
+    uint64_t start = log_first_index(r->log) - 1;
+
+    if (r->peers == NULL || r->destroyed || start <= raft_start_index(r->raft))
+        return;
+    act(r, step(r, &(struct raft_event){ .kind = RAFT_COMPACT, .index = start }), NULL);
+}
+
+/* ---- Entries ---- */
 
 static const struct raft_update *propose(struct replica *r, const struct replica_entry *e)
 {
@@ -95,14 +277,16 @@ static const struct raft_update *propose(struct replica *r, const struct replica
 
 void replica_core_append(struct replica *r, struct replica_entry *e)
 {
-    const struct raft_update *u;
+    const struct raft_update *u = &r->shard->update;
 
-    if (r->raft == NULL && r->led)
-        make_core(r, true);
-    u = r->raft == NULL ? campaign(r) : propose(r, e);
+    if (r->raft == NULL ? !wake(r) : r->peers == NULL || raft_last_index(r->raft) < e->index)
+        u = propose(r, e);
+    /* Else it is a leader's first entry, and in the update that made it one. */
     gq_assert(u->error == 0 && u->append_first == e->index && u->append_last == e->index);
     e->epoch = u->epoch;
     r->stirred = true;
+    if (r->peers != NULL && !u->noop)
+        replica_send(r, u);
 }
 
 void replica_core_flushed(struct replica *r, const struct replica_entry *e)
@@ -113,15 +297,8 @@ void replica_core_flushed(struct replica *r, const struct replica_entry *e)
                                       .term = e->term,
                                       .epoch = e->epoch });
 
-    if (u->committed)
+    if (r->peers != NULL)
+        act(r, u, NULL);
+    else if (u->committed)
         replica_commit(r, MIN(u->commit, raft_flushed_index(r->raft)));
-}
-
-void replica_core_rest(struct replica *r)
-{
-    if (r->raft == NULL)
-        return;
-    if (!r->stirred && raft_commit_index(r->raft) == r->last_index && r->applied_index == r->last_index)
-        raft_free(TAKE_PTR(r->raft));
-    r->stirred = false;
 }

@@ -27,8 +27,9 @@ struct replica_entry {
     size_t cost;           /* memory, as it is charged to the budget */
     struct list kept_link; /* shard->kept, once it is in a segment */
     bool flushed;
-    bool lent; /* only readers hold it any more; counted in the shard */
-    bool roll; /* starts a new segment, with this snapshot as of index − 1 */
+    bool voided; /* cut while the journal had it */
+    bool lent;   /* only readers hold it any more; counted in the shard */
+    bool roll;   /* starts a new segment, with this snapshot as of index − 1 */
     uint8_t *snapshot;
     size_t snapshot_size;
     struct replica_op *op;           /* the producer that waits for it, or NULL */
@@ -76,6 +77,16 @@ struct replica_waiters {
     struct list deletes;   /* DELETE_RECORDS that wait for a durable log start */
     struct list cold;      /* READ and LIST_OFFSETS ops at a worker */
     struct list requests;  /* journal requests in flight that aren't entries */
+};
+
+/* What a group with several voters has. */
+struct replica_peers {
+    struct raft_config config;
+    int32_t vote; /* in the term, as recovery found it */
+    unsigned n_voters;
+    bool leads;         /* as of the core's last update */
+    struct list loads;  /* messages whose entries a worker reads back */
+    struct list voided; /* entries that were cut, and that the journal still has: their kept_link */
 };
 
 /* Thousands of these are idle: what few of them need hangs off a pointer. */
@@ -135,6 +146,7 @@ struct replica {
     bool stirred : 1; /* something was proposed since the core was last looked at */
 
     struct replica_machine *machine; /* NULL: a partition */
+    struct replica_peers *peers;     /* NULL: this node is the only voter */
 };
 
 static inline size_t replica_entry_size(const struct replica_entry *e)
@@ -170,6 +182,8 @@ void tail_push(struct replica_tail *t, struct replica_entry *e);
 /* Position of the entry that holds offset or the first behind it; count when there is none. */
 uint32_t tail_find_offset(const struct replica_tail *t, int64_t offset);
 struct replica_entry *tail_pop(struct replica_tail *t);
+/* From the end. */
+struct replica_entry *tail_pop_last(struct replica_tail *t);
 
 /* waiters.c: whoever adds somebody takes the lists from wait_on(), whoever may have taken the last one out calls
  * wait_over(); all others look at r->waiters and change nothing there but by taking out. */
@@ -215,6 +229,10 @@ void replica_entry_free(struct replica_entry *e);
 void replica_entry_let_go(struct replica_entry *e);
 /* An entry that the journal has already; its envelope is copied. */
 struct replica_entry *replica_entry_restore(struct replica *r, const struct journal_replay_record *rec);
+/* One from the leader: copied, at the end of the log, and on its way to the journal. */
+void replica_append_received(struct replica *r, const struct replica_message_entry *from, uint32_t epoch);
+/* Takes entries from `from` on out of the log, and tells the journal. Commands that wait for them go to lost. */
+void replica_cut(struct replica *r, uint64_t from, struct list *lost);
 
 /* consensus.c */
 /* Tells the core of the entry that was just put at the end of the tail. What it wants ahead of it is with the journal
@@ -222,8 +240,23 @@ struct replica_entry *replica_entry_restore(struct replica *r, const struct jour
 void replica_core_append(struct replica *r, struct replica_entry *e);
 /* All entries up to this one are flushed. */
 void replica_core_flushed(struct replica *r, const struct replica_entry *e);
+/* Several voters: after recovery. */
+void replica_core_start(struct replica *r);
+void replica_core_state_flushed(struct replica *r, const struct journal_group_state *state);
+/* The log begins later. */
+void replica_core_compact(struct replica *r);
 /* Now and then: puts the core away when it has had nothing to do since the last call. */
 void replica_core_rest(struct replica *r);
+
+/* send.c */
+/* Sends the update's messages. */
+void replica_send(struct replica *r, const struct raft_update *u);
+/* Bytes of an entry, roughly when it is only in a segment. */
+uint32_t replica_size_of(const struct replica *r, uint64_t index);
+
+/* receive.c */
+/* 0 or -EBADMSG. */
+int replica_check_message(const struct replica *r, const struct replica_message *m);
 
 /* commit.c */
 void replica_entry_flushed(struct journal_request *request);
@@ -260,9 +293,16 @@ void replica_store_kick(struct replica *r);
 void replica_store_continue(struct replica *r);
 /* A job met an error. */
 void replica_store_failed(struct replica *r, int err);
-/* Blocking, at start: appends the first entries of the tail. */
+/* Applied entries that aren't in a segment. */
+static inline uint32_t replica_n_unstored(const struct replica *r)
+{
+    return (uint32_t)(r->applied_index - log_end(r->log).index);
+}
+/* Blocking, at start: appends the first of these. */
 int replica_store_blocking(struct replica *r);
 void replica_journal_state(struct replica *r, enum journal_request_kind kind, const struct journal_group_state *state);
+/* Entries from index on are void. */
+void replica_journal_truncate(struct replica *r, uint64_t index, uint64_t prev_term, uint32_t prev_checksum);
 void replica_journal_start(struct replica *r);
 void replica_start_durable(struct replica *r, int64_t offset);
 
@@ -318,5 +358,8 @@ int replica_alloc_open(struct replica_shard *shard, const struct replica_config 
 void replica_opened(struct replica *r);
 void replica_fatal(struct replica *r, int err, const char *what);
 void replica_finish(struct replica *r, struct replica_op *op, int16_t error, const char *message);
+/* Ends all that wait, but for what a worker has. */
+void replica_fail_all(struct replica *r, int16_t error);
+void replica_fail_list(struct replica *r, struct list *ops, int16_t error);
 /* A destroyed replica goes on to its end once nothing is in flight; nothing for others. */
 void replica_settle(struct replica *r);

@@ -126,23 +126,28 @@ static void entry_append(struct replica *r, struct replica_entry *e, uint64_t te
     tail_push(&r->tail, e);
 }
 
-static void entry_journal(struct replica *r, struct replica_entry *e, uint32_t checksum)
+static void entry_journal(struct replica *r, struct replica_entry *e)
 {
     e->request.kind = JOURNAL_ENTRY;
     e->request.group = r->group;
+    e->request.index = e->index;
+    e->request.term = e->term;
     e->request.prev_checksum = r->last_checksum;
-    e->request.checksum = checksum;
+    e->request.checksum = e->checksum;
     e->request.data[0] = e->head;
     e->request.data[1] = e->batches;
     e->request.done = replica_entry_flushed;
-    entry_append(r, e, r->term, checksum);
-    e->request.index = e->index;
-    e->request.term = e->term;
-    r->last_checksum = checksum;
-    replica_core_append(r, e);
     e->request.owner = r->in_journal;
+    r->last_checksum = e->checksum;
     journal_append(r->shard->journal, &e->request);
     r->in_journal = e->request.owner;
+}
+
+static void entry_propose(struct replica *r, struct replica_entry *e, uint32_t checksum)
+{
+    entry_append(r, e, r->term, checksum);
+    replica_core_append(r, e);
+    entry_journal(r, e);
 }
 
 static struct entry_header header_make(const struct replica *r, enum entry_type type)
@@ -202,7 +207,7 @@ static struct replica_entry *propose_batch(struct replica *r, struct replica_op 
     batch_set_leader_epoch(batch, (int32_t)r->term);
     if (r->limits.log_append_time)
         batch_set_append_time(batch, v->size, e->header.append_time_ms);
-    entry_journal(r, e, batch_envelope_checksum(e));
+    entry_propose(r, e, batch_envelope_checksum(e));
     return e;
 }
 
@@ -222,7 +227,7 @@ static struct replica_entry *propose_plain(struct replica *r, enum entry_type ty
         entry_command_header_write(head + ENTRY_HEADER_SIZE, command, 1, (uint32_t)body.size);
         memcpy(head + ENTRY_HEADER_SIZE + ENTRY_COMMAND_HEADER_SIZE, body.data, body.size);
     }
-    entry_journal(r, e, crc32c(0, head, e->head.size));
+    entry_propose(r, e, crc32c(0, head, e->head.size));
     return e;
 }
 
@@ -259,7 +264,7 @@ static int16_t produce_refusal(const struct replica *r, const struct replica_op 
         return KAFKA_E_MESSAGE_TOO_LARGE;
     if (ENTRY_HEADER_SIZE + size > journal_max_entry(r->shard->journal))
         return KAFKA_E_RECORD_LIST_TOO_LARGE;
-    if (op->produce.flush_all && r->limits.min_insync > 1) {
+    if (op->produce.flush_all && r->limits.min_insync > (r->peers != NULL ? (int)r->peers->n_voters : 1)) {
         *ret_message = "min.insync.replicas asks for more replicas than there are";
         return KAFKA_E_NOT_ENOUGH_REPLICAS;
     }
@@ -365,20 +370,74 @@ void replica_produce_held(struct replica *r, struct replica_op *op)
         produce_new(r, op);
 }
 
-struct replica_entry *replica_entry_restore(struct replica *r, const struct journal_replay_record *rec)
+/* A copy of an envelope, at the end of the log. */
+static struct replica_entry *entry_copy(struct replica *r, uint64_t term, uint32_t checksum, struct slice head,
+                                        struct slice rest)
 {
-    struct replica_entry *e = entry_new(r, rec->data.size);
+    struct replica_entry *e = entry_new(r, head.size + rest.size);
     struct entry parsed;
 
     if (e == NULL)
         return NULL;
-    memcpy((uint8_t *)e->head.data, rec->data.data, rec->data.size);
+    memcpy((uint8_t *)e->head.data, head.data, head.size);
+    if (rest.size > 0)
+        memcpy((uint8_t *)e->head.data + head.size, rest.data, rest.size);
     gq_assert(entry_parse(e->head.data, e->head.size, &parsed) == 0);
     e->head.size = ENTRY_HEADER_SIZE + parsed.commands.size;
     e->batches = parsed.batches;
     e->header = parsed.header;
+    entry_append(r, e, term, checksum);
+    return e;
+}
+
+struct replica_entry *replica_entry_restore(struct replica *r, const struct journal_replay_record *rec)
+{
+    struct replica_entry *e = entry_copy(r, rec->term, rec->checksum, rec->data, SLICE_NULL);
+
+    if (e == NULL)
+        return NULL;
     e->flushed = true;
-    entry_append(r, e, rec->term, rec->checksum);
     r->last_checksum = rec->checksum;
     return e;
+}
+
+void replica_append_received(struct replica *r, const struct replica_message_entry *from, uint32_t epoch)
+{
+    struct replica_entry *e = entry_copy(r, from->term, from->checksum, from->head, from->batches);
+
+    gq_assert(e != NULL);
+    e->epoch = epoch;
+    entry_journal(r, e);
+}
+
+/* The journal reads it until its record is written. */
+static void entry_void(struct replica *r, struct replica_entry *e, struct list *lost)
+{
+    if (e->op != NULL)
+        replica_finish(r, TAKE_PTR(e->op), KAFKA_E_NOT_LEADER_OR_FOLLOWER, NULL);
+    replica_fail_list(r, &e->duplicates, KAFKA_E_NOT_LEADER_OR_FOLLOWER);
+    if (e->command != NULL)
+        list_append(lost, &TAKE_PTR(e->command)->link);
+    r->proposed_bytes -= replica_entry_size(e);
+    r->proposed_offset = e->header.first_offset;
+    if (e->flushed) {
+        replica_entry_free(e);
+    } else {
+        e->voided = true;
+        list_append(&r->peers->voided, &e->kept_link);
+    }
+}
+
+void replica_cut(struct replica *r, uint64_t from, struct list *lost)
+{
+    const struct replica_entry *last;
+
+    gq_assert(from > r->applied_index);
+    for (; r->last_index >= from; r->last_index--)
+        entry_void(r, tail_pop_last(&r->tail), lost);
+    if (r->producers != NULL)
+        producer_truncate(r->producers, from);
+    last = tail_by_index(&r->tail, r->last_index);
+    r->last_checksum = last != NULL ? last->checksum : r->applied_checksum;
+    replica_journal_truncate(r, from, last != NULL ? last->term : r->applied_term, r->last_checksum);
 }

@@ -72,6 +72,8 @@ int replica_open(struct replica_shard *shard, const struct replica_config *confi
         return rc;
     r->term = state->term;
     r->known = state->term > 0;
+    if (r->peers != NULL)
+        r->peers->vote = state->vote;
     r->replaying = true;
     rc = load_snapshot(r, &r->state_index, err);
     from = r->state_index;
@@ -91,7 +93,7 @@ int replica_open(struct replica_shard *shard, const struct replica_config *confi
 /* Appends what replay gathered. */
 static int replay_store(struct replica *r, struct error_text *err)
 {
-    while (tail_count(&r->tail) > 0) {
+    while (replica_n_unstored(r) > 0) {
         int rc = replica_store_blocking(r);
 
         if (disk_is_shortage(rc)) { /* it stays in the tail and in the journal, and is tried again */
@@ -138,7 +140,8 @@ int replica_replay(struct replica *r, const struct journal_replay_record *rec, s
     e = replica_entry_restore(r, rec);
     if (e == NULL)
         return -ENOMEM;
-    rc = replica_apply(r, e);
+    /* Of several voters' entries nothing says that they are committed, but for a snapshot that has them. */
+    rc = r->peers == NULL || e->index <= r->state_index ? replica_apply(r, e) : 0;
     if (rc != 0) {
         error_setf(err, "%s: journal entry %llu can't be applied", log_dir(r->log), (unsigned long long)rec->index);
         return rc;
@@ -167,5 +170,7 @@ int replica_replay_end(struct replica *r, struct error_text *err)
         r->dirty_since_ns = r->shard->now_ns;
         list_append(&r->shard->dirty, &r->dirty_link);
     }
+    if (rc == 0 && r->peers != NULL)
+        replica_core_start(r);
     return rc;
 }

@@ -14,6 +14,29 @@ struct replica_destroy_job {
     int error;
 };
 
+static struct replica_peers *peers_new(const struct raft_config *members)
+{
+    struct replica_peers *p = xcalloc(1, sizeof(*p));
+
+    p->config = *members;
+    p->vote = RAFT_NONE;
+    for (uint32_t i = 0; i < members->n_members; i++)
+        p->n_voters += (members->members[i].roles & RAFT_VOTER) != 0;
+    list_init(&p->loads);
+    list_init(&p->voided);
+    return p;
+}
+
+/* What the journal will not answer any more. */
+static void peers_free(struct replica_peers *p)
+{
+    struct list *link;
+
+    while (p != NULL && (link = list_pop(&p->voided)) != NULL)
+        replica_entry_free(list_entry(link, struct replica_entry, kept_link));
+    free(p);
+}
+
 static struct replica *replica_alloc(struct replica_shard *shard, const struct replica_config *config)
 {
     struct replica *r = xcalloc(1, sizeof(*r));
@@ -31,6 +54,8 @@ static struct replica *replica_alloc(struct replica_shard *shard, const struct r
             .apply_after_checksum = config->applied_checksum,
         };
     }
+    if (config->members != NULL)
+        r->peers = peers_new(config->members);
     wait_init(r);
     list_init(&r->dirty_link);
     list_init(&r->round_link);
@@ -69,9 +94,13 @@ int replica_alloc_open(struct replica_shard *shard, const struct replica_config 
 int replica_new(struct replica_shard *shard, const struct replica_config *config, struct replica **ret)
 {
     struct replica_config fresh = *config;
+    int rc;
 
     fresh.dir_absent = true;
-    return replica_alloc_open(shard, &fresh, &(struct log_position){ 0 }, 0, ret, NULL);
+    rc = replica_alloc_open(shard, &fresh, &(struct log_position){ 0 }, 0, ret, NULL);
+    if (rc == 0 && config->members != NULL)
+        replica_core_start(*ret);
+    return rc;
 }
 
 void replica_free(struct replica *r)
@@ -89,6 +118,7 @@ void replica_free(struct replica *r)
     list_remove(&r->dirty_link);
     list_remove(&r->round_link);
     producer_state_free(r->producers);
+    peers_free(r->peers);
     log_free(r->log);
     if (r->destroyed) {
         free(r->destroy_job->dir);
@@ -102,6 +132,8 @@ void replica_free(struct replica *r)
 
 void replica_lead(struct replica *r)
 {
+    if (r->peers != NULL)
+        return;
     r->term++;
     if (r->last_index > 0) {
         replica_propose_noop(r);
@@ -188,6 +220,21 @@ static void submit_open(struct replica *r, struct replica_op *op)
     }
 }
 
+/* A new leader doesn't know yet all that is committed: what it does know may be read, the end waits. */
+static void submit_early(struct replica *r, struct replica_op *op)
+{
+    bool latest = op->kind == REPLICA_LIST_OFFSETS && op->list_offsets.timestamp != LIST_OFFSETS_EARLIEST;
+
+    if (!replica_leads(r))
+        replica_finish(r, op, KAFKA_E_NOT_LEADER_OR_FOLLOWER, NULL);
+    else if (r->peers != NULL && latest)
+        replica_finish(r, op, KAFKA_E_OFFSET_NOT_AVAILABLE, NULL);
+    else if (r->peers != NULL && op->kind == REPLICA_READ && op->read.offset < r->applied_offset)
+        submit_open(r, op);
+    else
+        list_append(&wait_on(r)->parked, &op->link);
+}
+
 void replica_submit(struct replica *r, struct replica_op *op)
 {
     list_init(&op->link);
@@ -200,7 +247,7 @@ void replica_submit(struct replica *r, struct replica_op *op)
     else if (r->closing)
         replica_finish(r, op, KAFKA_E_NOT_LEADER_OR_FOLLOWER, NULL);
     else if (!r->open)
-        list_append(&wait_on(r)->parked, &op->link);
+        submit_early(r, op);
     else
         submit_open(r, op);
 }
@@ -213,7 +260,7 @@ void replica_set_limits(struct replica *r, const struct replica_limits *limits)
 
 /* --- the end of a group --- */
 
-static void fail_list(struct replica *r, struct list *ops, int16_t error)
+void replica_fail_list(struct replica *r, struct list *ops, int16_t error)
 {
     struct list *link;
 
@@ -230,18 +277,18 @@ static void fail_proposers(struct replica *r, int16_t error)
 
         if (op != NULL)
             replica_finish(r, op, error, NULL);
-        fail_list(r, &e->duplicates, error);
+        replica_fail_list(r, &e->duplicates, error);
         if (command != NULL)
             command->done(command, error);
     }
 }
 
-static void fail_all(struct replica *r, int16_t error)
+void replica_fail_all(struct replica *r, int16_t error)
 {
-    fail_list(r, &r->waiters->watchers, error);
-    fail_list(r, &r->waiters->parked, error);
-    fail_list(r, &r->waiters->queries, error);
-    fail_list(r, &r->waiters->deletes, error);
+    replica_fail_list(r, &r->waiters->watchers, error);
+    replica_fail_list(r, &r->waiters->parked, error);
+    replica_fail_list(r, &r->waiters->queries, error);
+    replica_fail_list(r, &r->waiters->deletes, error);
     fail_proposers(r, error);
 }
 
@@ -251,7 +298,7 @@ void replica_close(struct replica *r)
     if (r->destroyed)
         return;
     replica_unhold_all(r, KAFKA_E_NOT_LEADER_OR_FOLLOWER);
-    fail_all(r, KAFKA_E_REQUEST_TIMED_OUT);
+    replica_fail_all(r, KAFKA_E_REQUEST_TIMED_OUT);
 }
 
 static bool is_removing(const struct replica *r)
@@ -262,12 +309,14 @@ static bool is_removing(const struct replica *r)
 bool replica_is_quiet(const struct replica *r)
 {
     return r->job == NULL && r->sync == NULL && list_is_empty(&r->waiters->cold) && !r->scrubbing &&
-           !replica_is_loading(r) && !is_removing(r);
+           !replica_is_loading(r) && !is_removing(r) && (r->peers == NULL || list_is_empty(&r->peers->loads));
 }
 
 bool replica_is_idle(const struct replica *r)
 {
     if (!replica_is_quiet(r) || !list_is_empty(&r->waiters->requests) || r->relocation != NULL || r->n_reads > 0)
+        return false;
+    if (r->peers != NULL && !list_is_empty(&r->peers->voided))
         return false;
     return tail_count(&r->tail) == 0 || tail_at(&r->tail, tail_count(&r->tail) - 1)->flushed;
 }
@@ -337,7 +386,7 @@ void replica_destroy(struct replica *r, void (*done)(void *ctx), void *ctx)
     replica_kept_drop_all(r);
     replica_unhold_all(r, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION);
     replica_round_leave(r);
-    fail_all(r, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION);
+    replica_fail_all(r, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION);
     replica_settle(r);
 }
 

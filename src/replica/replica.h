@@ -4,7 +4,7 @@
 /* One group's replica on this node: consensus + journal + log + applied state, and the only place that orders
  * effects: propose → journal → (majority flushed) → commit → apply → tail ring and waiters → segment → checkpoint.
  *
- * A replica lives on its shard's reactor. Its group (raft/) has one voter, itself. All calls are on the owner reactor;
+ * A replica lives on its shard's reactor. Its group is one of raft/. All calls are on the owner reactor;
  * those marked blocking run at start only. */
 
 #include <stdbool.h>
@@ -22,6 +22,25 @@
 #include "replica/op.h"
 
 struct replica;
+
+/* What the nodes of a group with several voters tell each other: the core's messages, and the entries that go with an
+ * APPEND, as they are in journals and segments. */
+struct replica_message_entry {
+    uint64_t term;
+    uint32_t checksum;          /* of the envelope */
+    struct slice head, batches; /* the envelope, in two pieces; the second may be empty */
+    struct buf *buf;            /* the sender's: a reference on where they lie; NULL: in data */
+};
+
+struct replica_message {
+    uint64_t group;
+    struct raft_message raft; /* n_entries of the following; no pointers */
+    uint8_t *data;            /* of entries that were read back */
+    struct replica_message_entry entries[];
+};
+
+/* Takes NULL. On the sender's reactor. */
+void replica_message_free(struct replica_message *m);
 
 /* Of the checkpoints of a shard, one at a time; see round.c. */
 struct replica_round {
@@ -60,6 +79,8 @@ struct replica_shard {
     void (*complete)(void *ctx, struct replica_op *op);
     /* An I/O error after which the process must end at once. */
     void (*fatal)(void *ctx, int err, const char *what);
+    /* Takes a message to where raft.to says; it may get lost. Not asked of groups with one voter. */
+    void (*send)(void *ctx, struct replica_message *m);
     /* The replica of a group, NULL when it is gone. */
     struct replica *(*find)(void *ctx, uint64_t group);
     void *ctx;
@@ -147,6 +168,7 @@ struct replica_config {
     const char *dir; /* of its log, below the data directory */
     bool dir_absent; /* replica_open(): the directory is known not to be there */
     struct replica_limits limits;
+    const struct raft_config *members; /* NULL: this node alone, which votes */
     /* State groups only (metadata), else NULL: called for each COMMAND_METADATA of an applied entry, in order.
      * result is given back to the proposer. */
     void (*apply)(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, struct slice command,
@@ -161,7 +183,7 @@ struct replica_config {
 /* The applied position that the owner gave isn't one of this log: the image is of another history, or damaged. */
 #define REPLICA_E_STALE_IMAGE (ERROR_BASE_REPLICA + 1)
 
-/* A replica of a new group, which has no files. Nothing is written before the first proposal. */
+/* A replica of a new group, which has no files. Nothing is written before the first proposal, or election. */
 int replica_new(struct replica_shard *shard, const struct replica_config *config, struct replica **ret);
 
 /* Blocking, at start: a replica of a group that the journal knows. Then the journal's entries of the group go to
@@ -170,10 +192,20 @@ int replica_open(struct replica_shard *shard, const struct replica_config *confi
                  const struct journal_group_state *state, struct replica **ret, struct error_text *err);
 int replica_replay(struct replica *r, const struct journal_replay_record *rec, struct error_text *err);
 int replica_replay_end(struct replica *r, struct error_text *err);
-/* After journal_start(): takes the next term and leads; Produce opens when its own first entry is applied. An empty log
- * opens at once and writes nothing; its term goes to the journal ahead of its first entry. Where the journal has no
- * file to write to, all open at once, for readers: Produce is refused meanwhile. */
+/* One voter, after journal_start(): takes the next term and leads; Produce opens when its own first entry is applied.
+ * An empty log opens at once and writes nothing; its term goes to the journal ahead of its first entry. Where the
+ * journal has no file to write to, all open at once, for readers: Produce is refused meanwhile. */
 void replica_lead(struct replica *r);
+
+/* --- groups with several voters: they don't lead by themselves, replica_lead() isn't for them --- */
+
+/* A message of another member. It is looked at to its end before anything comes of it. -EBADMSG: it can't be one. */
+int replica_receive(struct replica *r, const struct replica_message *m);
+/* Elections and heartbeats. Returns when it wants to be called again at the latest (shard->now_ns's time). */
+uint64_t replica_tick(struct replica *r);
+/* Wants to lead, without waiting for the leader to fall silent. */
+void replica_campaign(struct replica *r);
+bool replica_leads(const struct replica *r);
 
 /* For repair: the body of a partition snapshot that knows of no producer. */
 #define REPLICA_SNAPSHOT_BLANK_SIZE 40

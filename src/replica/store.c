@@ -67,23 +67,42 @@ static void state_request_done(struct journal_request *request)
     if (request->kind == JOURNAL_LOG_START) {
         r->start_in_flight = false;
         replica_start_durable(r, request->state.log_start);
+    } else if (request->kind == JOURNAL_HARD_STATE && r->peers != NULL && !r->destroyed) {
+        replica_core_state_flushed(r, &request->state);
     }
     mem_pool_free(r->shard->blocks, s, sizeof(*s));
     wait_over(r);
     replica_settle(r);
 }
 
-void replica_journal_state(struct replica *r, enum journal_request_kind kind, const struct journal_group_state *state)
+static struct state_request *state_request_new(struct replica *r, enum journal_request_kind kind)
 {
     struct state_request *s = mem_pool_calloc(r->shard->blocks, sizeof(*s));
 
     s->replica = r;
     s->request.kind = kind;
     s->request.group = r->group;
-    s->request.state = *state;
-    s->request.state.group = r->group;
     s->request.done = state_request_done;
     list_append(&wait_on(r)->requests, &s->link);
+    return s;
+}
+
+void replica_journal_state(struct replica *r, enum journal_request_kind kind, const struct journal_group_state *state)
+{
+    struct state_request *s = state_request_new(r, kind);
+
+    s->request.state = *state;
+    s->request.state.group = r->group;
+    journal_append(r->shard->journal, &s->request);
+}
+
+void replica_journal_truncate(struct replica *r, uint64_t index, uint64_t prev_term, uint32_t prev_checksum)
+{
+    struct state_request *s = state_request_new(r, JOURNAL_TRUNCATE);
+
+    s->request.index = index;
+    s->request.term = prev_term;
+    s->request.prev_checksum = prev_checksum;
     journal_append(r->shard->journal, &s->request);
 }
 
@@ -112,6 +131,7 @@ void replica_start_durable(struct replica *r, int64_t offset)
     r->durable_start = MAX(r->durable_start, offset);
     log_set_start(r->log, r->durable_start);
     replica_kept_drop_below(r, r->durable_start);
+    replica_core_compact(r);
     list_foreach_safe (&r->waiters->deletes, op, tmp, link) {
         if (op->delete_records.offset <= r->durable_start) {
             op->delete_records.ret_low_watermark = r->durable_start;
@@ -202,11 +222,6 @@ static void job_submit(struct replica *r, struct replica_job *job)
     lane_submit(r->shard->env->lane, LANE_POOL, r->shard->shard, &job->work);
 }
 
-static uint32_t n_unstored(const struct replica *r)
-{
-    return (uint32_t)(r->applied_index - log_end(r->log).index);
-}
-
 static struct replica_job *append_job_new(struct replica *r, uint32_t n)
 {
     struct replica_job *job = mem_pool_alloc(r->shard->blocks, job_size(n));
@@ -237,7 +252,7 @@ static struct replica_job *append_job_new(struct replica *r, uint32_t n)
 
 int replica_store_blocking(struct replica *r)
 {
-    struct replica_job *job = append_job_new(r, MIN(tail_count(&r->tail), STORE_JOB_ENTRIES));
+    struct replica_job *job = append_job_new(r, MIN(replica_n_unstored(r), STORE_JOB_ENTRIES));
     int err;
 
     r->unstored_bytes = 0;
@@ -253,7 +268,7 @@ int replica_store_blocking(struct replica *r)
 static void submit_append(struct replica *r)
 {
     r->unstored_bytes = 0;
-    job_submit(r, append_job_new(r, MIN(n_unstored(r), STORE_JOB_ENTRIES)));
+    job_submit(r, append_job_new(r, MIN(replica_n_unstored(r), STORE_JOB_ENTRIES)));
 }
 
 static bool submit_cut(struct replica *r)
@@ -274,7 +289,7 @@ void replica_store_kick(struct replica *r)
 {
     if (r->job != NULL || r->destroyed || r->shard->dead || r->retry_ns > r->shard->now_ns)
         return;
-    if (n_unstored(r) > 0)
+    if (replica_n_unstored(r) > 0)
         submit_append(r);
     else
         submit_cut(r);
@@ -298,9 +313,9 @@ static void list_dirty(struct replica *r)
 void replica_store_continue(struct replica *r)
 {
     replica_queries_run(r);
-    if (n_unstored(r) > 0 || r->blocked)
+    if (replica_n_unstored(r) > 0 || r->blocked)
         list_dirty(r);
-    if (n_unstored(r) == 0 || store_is_urgent(r))
+    if (replica_n_unstored(r) == 0 || store_is_urgent(r))
         replica_store_kick(r);
     replica_round_poll(r->shard);
 }

@@ -60,16 +60,31 @@ uint32_t tail_find_offset(const struct replica_tail *t, int64_t offset)
     return low;
 }
 
-struct replica_entry *tail_pop(struct replica_tail *t)
+/* One has left. */
+static void shrink(struct replica_tail *t, struct mem_pool *pool)
 {
-    struct replica_entry *e = tail_at(t, 0);
     struct replica_slots *s = t->slots;
     size_t size = slots_size(s->capacity);
 
-    s->head = position(s, 1);
     if (--s->count == 0)
-        mem_pool_free(e->shard->blocks, TAKE_PTR(t->slots), size);
+        mem_pool_free(pool, TAKE_PTR(t->slots), size);
     else if (s->count < s->capacity / 4 && size > TAIL_MIN_SIZE)
-        resize(t, e->shard->blocks, size / 2);
+        resize(t, pool, size / 2);
+}
+
+struct replica_entry *tail_pop(struct replica_tail *t)
+{
+    struct replica_entry *e = tail_at(t, 0);
+
+    t->slots->head = position(t->slots, 1);
+    shrink(t, e->shard->blocks);
+    return e;
+}
+
+struct replica_entry *tail_pop_last(struct replica_tail *t)
+{
+    struct replica_entry *e = tail_at(t, tail_count(t) - 1);
+
+    shrink(t, e->shard->blocks);
     return e;
 }

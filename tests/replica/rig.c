@@ -30,6 +30,7 @@ struct rig *rig_new(uint64_t seed, unsigned n_groups)
     sim_clock_init(&r->clock, 1000 * MS, 1700000000000);
     r->disk = sim_disk_new(&r->prng);
     r->n_groups = n_groups;
+    r->broker_id = 1;
     for (unsigned i = 0; i < n_groups; i++)
         r->groups[i].id = i + 1;
     r->journal_config = (struct journal_config){
@@ -71,6 +72,7 @@ struct rig *rig_twin(const struct rig *of, struct sim_disk *disk, uint64_t seed)
     r->clock = of->clock;
     r->disk = disk;
     r->n_groups = of->n_groups;
+    r->broker_id = of->broker_id;
     r->journal_config = of->journal_config;
     r->journal_config.disk = sim_disk_env(disk);
     r->journal_config.prng = &r->prng.env;
@@ -151,7 +153,8 @@ static void shard_init(struct rig *r)
         .env = &r->env,
         .log_cache = log_cache_new(r->max_segments > 0 ? r->max_segments : 64, &r->blocks),
         .max_dirty_segments = r->max_dirty_segments,
-        .broker_id = 1,
+        .broker_id = r->broker_id,
+        .send = r->send,
         .hash_seed = 7,
         .pool = &r->pool,
         .blocks = &r->blocks,
@@ -220,7 +223,7 @@ static int open_groups(struct rig *r)
     journal_groups(r->journal, note_state, &found);
     for (unsigned i = 0; rc == 0 && i < r->n_groups; i++) {
         _cleanup_(freep) char *dir = group_dir(i);
-        struct replica_config config = { .group = i + 1, .dir = dir, .limits = r->limits };
+        struct replica_config config = { .group = i + 1, .dir = dir, .limits = r->limits, .members = r->members };
 
         ck_quick(!r->groups[i].destroyed || !found.known[i]);
         if (r->groups[i].destroying && !r->groups[i].destroyed)
@@ -589,6 +592,20 @@ void rig_destroy(struct rig *r, unsigned group)
 
     g->destroying = true;
     replica_destroy(g->replica, destroyed, g);
+}
+
+struct rig_op *rig_read_here(struct rig *r, unsigned group, int64_t offset)
+{
+    struct rig_op *o =
+        op_new(r, group,
+               &(struct replica_op){
+                   .kind = REPLICA_READ,
+                   .read = { .offset = offset, .max_bytes = 10000, .min_one = true, .last_fetched_epoch = -1 } });
+
+    list_init(&o->op.link);
+    replica_read(o->group->replica, &o->op);
+    rig_wait(r, o);
+    return o;
 }
 
 uint8_t *rig_read_bytes(struct rig *r, const struct rig_op *read, size_t *ret_size)

@@ -74,6 +74,11 @@ struct rig {
     uint64_t write_budget, read_budget; /* nothing is kept if a test doesn't say so */
     struct rig_group groups[RIG_MAX_GROUPS];
     unsigned n_groups;
+    int32_t broker_id;
+    /* Of groups with several voters; NULL: this one alone. */
+    const struct raft_config *members;
+    void (*send)(void *rig, struct replica_message *m);
+    void *cluster;
     unsigned max_segments, max_dirty_segments; /* 0: many, no limit */
     uint64_t next_id;
     uint64_t next_tick_ns;
@@ -128,6 +133,8 @@ void rig_destroy(struct rig *r, unsigned group);
 /* All that was done is freed. */
 void rig_forget_done(struct rig *r);
 
+/* Asks the replica to read, whether it leads or not. */
+struct rig_op *rig_read_here(struct rig *r, unsigned group, int64_t offset);
 /* Bytes of a read's records, malloc'd. */
 uint8_t *rig_read_bytes(struct rig *r, const struct rig_op *read, size_t *ret_size);
 

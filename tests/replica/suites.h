@@ -11,6 +11,7 @@ Suite *destroy_suite(void);
 Suite *frame_suite(void);
 Suite *keep_suite(void);
 Suite *files_suite(void);
+Suite *peers_suite(void);
 Suite *producers_suite(void);
 Suite *recycle_suite(void);
 Suite *round_suite(void);

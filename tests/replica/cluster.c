@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "replica/cluster.h"
+
+#include "base/util.h"
+#include "wire/records.h"
+
+#define MS UINT64_C(1000000)
+#define MAX_QUEUE 2000
+
+struct letter {
+    struct list link;
+    struct replica_message *message;
+};
+
+static struct replica *replica_of(const struct cluster *c, int node)
+{
+    return c->nodes[node]->groups[0].replica;
+}
+
+/* ---- Messages ---- */
+
+/* As a network does: nothing of the sender's memory stays in it. */
+static struct replica_message *copy(const struct replica_message *from)
+{
+    size_t size = sizeof(*from) + from->raft.n_entries * sizeof(from->entries[0]), bytes = 0, at = 0;
+    struct replica_message *m = xmalloc(size);
+
+    memcpy(m, from, size);
+    for (uint32_t i = 0; i < from->raft.n_entries; i++)
+        bytes += from->entries[i].head.size + from->entries[i].batches.size;
+    m->data = xmalloc(bytes + 1);
+    for (uint32_t i = 0; i < from->raft.n_entries; i++) {
+        const struct replica_message_entry *e = &from->entries[i];
+
+        m->entries[i].buf = NULL;
+        m->entries[i].head = slice_make(m->data + at, e->head.size);
+        memcpy(m->data + at, e->head.data, e->head.size);
+        at += e->head.size;
+        m->entries[i].batches = slice_make(m->data + at, e->batches.size);
+        if (e->batches.size > 0)
+            memcpy(m->data + at, e->batches.data, e->batches.size);
+        at += e->batches.size;
+    }
+    return m;
+}
+
+static void send(void *ctx, struct replica_message *m)
+{
+    struct cluster *c = ((struct rig *)ctx)->cluster;
+    struct letter *l = xcalloc(1, sizeof(*l));
+
+    c->last = m->raft;
+    c->n_loaded += m->raft.n_entries > 0 && m->data != NULL;
+    l->message = copy(m);
+    list_append(&c->messages, &l->link);
+    replica_message_free(m);
+}
+
+static void deliver(struct cluster *c, struct letter *l)
+{
+    int from = l->message->raft.from - 1, to = l->message->raft.to - 1;
+    unsigned times = 1;
+
+    if (c->loss > 0)
+        times = sim_prng_chance(&c->prng, c->loss, 100) ? 0 : 1 + sim_prng_chance(&c->prng, c->loss, 100);
+    for (; times > 0 && c->up[to] && !c->cut[from] && !c->cut[to]; times--) {
+        c->n_messages++;
+        ck_quick(replica_receive(replica_of(c, to), l->message) == 0);
+    }
+    replica_message_free(l->message);
+    free(l);
+}
+
+/* Now and then one overtakes others. */
+static bool deliver_some(struct cluster *c)
+{
+    struct list *link = list_pop(&c->messages);
+
+    if (link == NULL)
+        return false;
+    if (c->loss > 0 && sim_prng_chance(&c->prng, 1, 10))
+        list_append(&c->messages, link);
+    else
+        deliver(c, list_entry(link, struct letter, link));
+    return true;
+}
+
+/* ---- Life ---- */
+
+struct cluster *cluster_new(uint64_t seed, uint64_t segment_bytes)
+{
+    struct cluster *c = xcalloc(1, sizeof(*c));
+
+    sim_prng_init(&c->prng, seed);
+    list_init(&c->messages);
+    c->members.n_members = CLUSTER_NODES;
+    for (int i = 0; i < CLUSTER_NODES; i++) {
+        struct rig *r = rig_new(seed * 10 + (uint64_t)i, 1);
+
+        c->members.members[i] = (struct raft_config_member){ i + 1, RAFT_VOTER };
+        r->broker_id = i + 1;
+        r->members = &c->members;
+        r->send = send;
+        r->cluster = c;
+        r->next_id = (uint64_t)i * 1000000;
+        r->limits.segment_bytes = segment_bytes;
+        c->nodes[i] = r;
+    }
+    for (int i = 0; i < CLUSTER_NODES; i++)
+        cluster_restart(c, i);
+    return c;
+}
+
+static void drop_messages(struct cluster *c)
+{
+    struct list *link;
+
+    while ((link = list_pop(&c->messages)) != NULL) {
+        struct letter *l = list_entry(link, struct letter, link);
+
+        replica_message_free(l->message);
+        free(l);
+    }
+}
+
+void cluster_free(struct cluster *c)
+{
+    for (int i = 0; i < CLUSTER_NODES; i++)
+        rig_free(c->nodes[i]);
+    drop_messages(c);
+    free(c->batches);
+    free(c);
+}
+
+static void note_done(struct cluster *c)
+{
+    for (size_t i = 0; i < c->n_batches; i++) {
+        struct cluster_batch *b = &c->batches[i];
+
+        if (b->op == NULL || !b->op->done)
+            continue;
+        b->acked = b->op->op.error == 0;
+        b->base_offset = b->op->op.produce.ret_base_offset;
+        b->op = NULL;
+    }
+}
+
+static bool step(struct cluster *c)
+{
+    bool moved = deliver_some(c);
+
+    for (int i = 0; i < CLUSTER_NODES; i++) {
+        if (!c->up[i])
+            continue;
+        moved = rig_step(c->nodes[i]) || moved;
+        ck_quick(c->nodes[i]->fatal_error == 0);
+        replica_tick(replica_of(c, i));
+    }
+    note_done(c);
+    return moved;
+}
+
+void cluster_run(struct cluster *c, unsigned ms)
+{
+    for (unsigned t = 0; t < ms; t++) {
+        for (int i = 0; i < MAX_QUEUE && step(c); i++)
+            ;
+        for (int i = 0; i < CLUSTER_NODES; i++)
+            sim_clock_advance(&c->nodes[i]->clock, MS);
+    }
+}
+
+int cluster_leader(struct cluster *c)
+{
+    for (int tries = 0; tries < 3000; tries++) {
+        for (int i = 0; i < CLUSTER_NODES; i++)
+            if (c->up[i] && !c->cut[i] && replica_leads(replica_of(c, i)) && replica_is_open(replica_of(c, i)))
+                return i;
+        cluster_run(c, 10);
+    }
+    ck_abort_msg("nobody leads");
+    return -1;
+}
+
+struct rig_op *cluster_produce(struct cluster *c, int node, size_t value_size)
+{
+    struct rig_op *op = rig_produce(c->nodes[node], 0, 1, value_size);
+
+    if (c->n_batches == c->capacity) {
+        c->capacity = MAX(c->capacity * 2, (size_t)64);
+        c->batches = xrealloc(c->batches, c->capacity * sizeof(*c->batches));
+    }
+    c->batches[c->n_batches++] = (struct cluster_batch){ .op = op, .node = node, .id = op->proposal.id };
+    return op;
+}
+
+int16_t cluster_wait(struct cluster *c, struct rig_op *op)
+{
+    for (int i = 0; i < 30000 && !op->done; i++)
+        cluster_run(c, 1);
+    ck_quick(op->done);
+    return op->op.error;
+}
+
+void cluster_crash(struct cluster *c, int node)
+{
+    for (size_t i = 0; i < c->n_batches; i++)
+        if (c->batches[i].node == node)
+            c->batches[i].op = NULL;
+    rig_crash(c->nodes[node], SIM_CRASH_DRAW);
+    c->up[node] = false;
+}
+
+void cluster_restart(struct cluster *c, int node)
+{
+    int rc = rig_start(c->nodes[node]);
+
+    if (rc != 0)
+        ck_abort_msg("start: %d %s", rc, c->nodes[node]->err.text);
+    c->up[node] = true;
+}
+
+/* ---- What must hold ---- */
+
+static uint8_t *read_log(struct cluster *c, int node, size_t *ret_size)
+{
+    struct rig *r = c->nodes[node];
+    int64_t offset = replica_log_start(replica_of(c, node)), end = replica_high_watermark(replica_of(c, node));
+    uint8_t *all = NULL;
+
+    *ret_size = 0;
+    while (offset < end) {
+        struct rig_op *read = rig_read_here(r, 0, offset);
+        _cleanup_(freep) uint8_t *data = NULL;
+        struct batch_iter it;
+        struct batch_view v;
+        size_t size;
+
+        ck_quick(read->op.error == 0);
+        data = rig_read_bytes(r, read, &size);
+        ck_quick(size > 0);
+        all = xrealloc(all, *ret_size + size);
+        memcpy(all + *ret_size, data, size);
+        *ret_size += size;
+        batch_iter_init(&it, data, size);
+        while (batch_next(&it, &v))
+            offset = batch_last_offset(&v) + 1;
+        ck_quick(it.error == BATCH_OK);
+        rig_release(r, read);
+    }
+    return all;
+}
+
+static void check_acked(const struct cluster *c, const uint8_t *data, size_t size, int64_t start)
+{
+    int64_t end = start;
+    struct batch_iter it;
+    struct batch_view v;
+    size_t n_found = 0, n_acked = 0;
+
+    batch_iter_init(&it, data, size);
+    while (batch_next(&it, &v)) {
+        struct records_iter records;
+        struct record rec;
+        uint64_t id;
+
+        ck_quick(batch_crc_ok(&v));
+        records_iter_init(&records, v.records, v.count);
+        ck_quick(records_next(&records, &rec));
+        memcpy(&id, rec.value.data, sizeof(id));
+        for (size_t i = 0; i < c->n_batches; i++)
+            n_found += c->batches[i].acked && c->batches[i].id == id && c->batches[i].base_offset == v.base_offset;
+        end = batch_last_offset(&v) + 1;
+    }
+    for (size_t i = 0; i < c->n_batches; i++)
+        n_acked += c->batches[i].acked && c->batches[i].base_offset >= start;
+    if (n_found < n_acked)
+        ck_abort_msg("%zu of %zu acknowledged batches are there, up to offset %lld", n_found, n_acked, (long long)end);
+    ck_quick(n_found == n_acked);
+}
+
+static void check_counters(const struct replica *r)
+{
+    uint64_t size = 0;
+
+    for (uint32_t i = 0; i < tail_count(&r->tail); i++)
+        size += replica_entry_size(tail_at(&r->tail, i));
+    ck_quick(r->proposed_bytes - r->stored_bytes == size);
+    ck_quick(list_is_empty(&r->peers->voided) && list_is_empty(&r->peers->loads));
+    ck_quick(raft_last_index(r->raft) == r->last_index && raft_commit_index(r->raft) == r->applied_index);
+    ck_quick(raft_term(r->raft) == r->term && r->applied_index == r->last_index);
+}
+
+static void all_equal(struct cluster *c)
+{
+    int64_t start = replica_log_start(replica_of(c, 0)), end = replica_high_watermark(replica_of(c, 0));
+    size_t size, other_size;
+    _cleanup_(freep) uint8_t *log = read_log(c, 0, &size);
+
+    check_acked(c, log, size, start);
+    check_counters(replica_of(c, 0));
+    for (int i = 1; i < CLUSTER_NODES; i++) {
+        _cleanup_(freep) uint8_t *other = read_log(c, i, &other_size);
+
+        check_counters(replica_of(c, i));
+        ck_quick(replica_high_watermark(replica_of(c, i)) == end && replica_log_start(replica_of(c, i)) == start);
+        ck_quick(replica_last_index(replica_of(c, i)) == replica_last_index(replica_of(c, 0)));
+        ck_quick(replica_of(c, i)->applied_checksum == replica_of(c, 0)->applied_checksum);
+        ck_quick(other_size == size && (size == 0 || memcmp(log, other, size) == 0));
+    }
+}
+
+void cluster_check(struct cluster *c)
+{
+    c->loss = 0;
+    for (int i = 0; i < CLUSTER_NODES; i++) {
+        c->cut[i] = false;
+        if (c->up[i])
+            sim_lane_hold(c->nodes[i]->lane, LANE_FLUSH, 0, false);
+        if (!c->up[i])
+            cluster_restart(c, i);
+    }
+    cluster_leader(c);
+    cluster_run(c, 5000);
+    cluster_leader(c);
+    cluster_run(c, 500);
+    all_equal(c);
+}

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Groups with three voters. */
+
+#include <errno.h>
+
+#include "base/crc32c.h"
+#include "base/util.h"
+#include "replica/cluster.h"
+#include "replica/suites.h"
+
+static struct replica *replica_of(const struct cluster *c, int node)
+{
+    return c->nodes[node]->groups[0].replica;
+}
+
+START_TEST(a_record_is_acknowledged_when_two_have_it)
+{
+    struct cluster *c = cluster_new(1, 1 << 20);
+    int leader = cluster_leader(c), other = (leader + 1) % 3;
+    struct rig_op *op = cluster_produce(c, leader, 100);
+
+    ck_assert_int_eq(cluster_wait(c, op), 0);
+    ck_assert_int_eq(op->op.produce.ret_base_offset, 0);
+    /* One of three may be away, two not. */
+    cluster_crash(c, other);
+    ck_assert_int_eq(cluster_wait(c, cluster_produce(c, leader, 100)), 0);
+    c->cut[3 - leader - other] = true;
+    op = cluster_produce(c, leader, 100);
+    cluster_run(c, 200);
+    ck_assert(!op->done);
+    ck_assert_int_eq(replica_high_watermark(replica_of(c, leader)), 2);
+    c->cut[3 - leader - other] = false;
+    ck_assert_int_eq(cluster_wait(c, op), 0);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
+START_TEST(followers_send_clients_away)
+{
+    struct cluster *c = cluster_new(2, 1 << 20);
+    int leader = cluster_leader(c);
+    struct rig_op *op = cluster_produce(c, (leader + 1) % 3, 100);
+
+    ck_assert_int_eq(cluster_wait(c, op), KAFKA_E_NOT_LEADER_OR_FOLLOWER);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
+/* What wasn't committed when the leader was cut off goes from its log, and its producers are told to look elsewhere. */
+START_TEST(a_new_leader_cuts_what_the_old_one_had_alone)
+{
+    struct cluster *c = cluster_new(3, 1 << 20);
+    int old = cluster_leader(c), new;
+    struct rig_op *lost, *op;
+
+    ck_assert_int_eq(cluster_wait(c, cluster_produce(c, old, 100)), 0);
+    c->cut[old] = true;
+    lost = cluster_produce(c, old, 100);
+    for (int i = 0; i < 5; i++)
+        cluster_produce(c, old, 100);
+    cluster_run(c, 50);
+    new = cluster_leader(c);
+    ck_assert_int_ne(new, old);
+    op = cluster_produce(c, new, 100);
+    ck_assert_int_eq(cluster_wait(c, op), 0);
+    ck_assert_int_eq(op->op.produce.ret_base_offset, 1);
+    cluster_run(c, 2500);
+    ck_assert(lost->done); /* the old leader missed its quorum */
+    ck_assert_int_eq(lost->op.error, KAFKA_E_NOT_LEADER_OR_FOLLOWER);
+    ck_assert_uint_gt(replica_last_index(replica_of(c, old)), replica_last_index(replica_of(c, new)));
+    c->cut[old] = false;
+    cluster_run(c, 500);
+    ck_assert_int_eq(replica_high_watermark(replica_of(c, old)), 2);
+    /* The journal knows of the cut. */
+    cluster_crash(c, old);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
+/* Entries that left the leader's memory come from its segments. */
+START_TEST(who_was_away_gets_entries_from_segments)
+{
+    struct cluster *c = cluster_new(4, 4096);
+    int leader = cluster_leader(c), away = (leader + 1) % 3;
+
+    cluster_crash(c, away);
+    for (int i = 0; i < 60; i++)
+        ck_assert_int_eq(cluster_wait(c, cluster_produce(c, leader, 300)), 0);
+    cluster_run(c, 500);
+    ck_assert_uint_gt(log_segment_count(replica_of(c, leader)->log), 3);
+    ck_assert_uint_eq(tail_count(&replica_of(c, leader)->tail), 0);
+    cluster_check(c);
+    ck_assert_uint_gt(c->n_loaded, 0);
+    cluster_free(c);
+}
+END_TEST
+
+static struct rig_op *produce_as(struct cluster *c, int node, int32_t sequence)
+{
+    return rig_produce_as(c->nodes[node], 0, 7, 0, sequence, 1, 100);
+}
+
+/* A retry finds the original, whoever leads. */
+START_TEST(a_retry_at_another_leader_is_a_duplicate)
+{
+    struct cluster *c = cluster_new(5, 1 << 20);
+    int old = cluster_leader(c), new;
+    struct rig_op *op;
+
+    ck_assert_int_eq(cluster_wait(c, produce_as(c, old, 0)), 0);
+    op = produce_as(c, old, 1);
+    ck_assert_int_eq(cluster_wait(c, op), 0);
+    cluster_run(c, 300);
+    c->cut[old] = true;
+    produce_as(c, old, 2); /* nobody hears of it */
+    cluster_run(c, 50);
+    new = cluster_leader(c);
+    op = produce_as(c, new, 1);
+    ck_assert_int_eq(cluster_wait(c, op), 0);
+    ck_assert_int_eq(op->op.produce.ret_base_offset, 1);
+    op = produce_as(c, new, 2);
+    ck_assert_int_eq(cluster_wait(c, op), 0);
+    ck_assert_int_eq(op->op.produce.ret_base_offset, 2);
+    /* The old leader's own one is gone, in its overlay too: there the retry is a duplicate of the new one. */
+    c->cut[old] = false;
+    cluster_run(c, 500);
+    replica_campaign(replica_of(c, old));
+    cluster_run(c, 3000);
+    c->cut[new] = true;
+    new = cluster_leader(c);
+    op = produce_as(c, new, 2);
+    ck_assert_int_eq(cluster_wait(c, op), 0);
+    ck_assert_int_eq(op->op.produce.ret_base_offset, 2);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
+/* All replicas forget the same records. */
+START_TEST(the_log_start_is_replicated)
+{
+    struct cluster *c = cluster_new(6, 4096);
+    int leader = cluster_leader(c);
+    struct rig_op *op;
+
+    for (int i = 0; i < 60; i++)
+        ck_assert_int_eq(cluster_wait(c, cluster_produce(c, leader, 300)), 0);
+    op = rig_submit(c->nodes[leader], 0,
+                    &(struct replica_op){ .kind = REPLICA_DELETE_RECORDS, .delete_records.offset = 40 });
+    ck_assert_int_eq(cluster_wait(c, op), 0);
+    cluster_run(c, 500);
+    for (int i = 0; i < CLUSTER_NODES; i++) {
+        ck_assert_int_eq(replica_log_start(replica_of(c, i)), 40);
+        ck_assert_uint_gt(log_first_index(replica_of(c, i)->log), 1);
+        ck_assert_uint_eq(raft_start_index(replica_of(c, i)->raft) + 1, log_first_index(replica_of(c, i)->log));
+    }
+    cluster_crash(c, leader);
+    cluster_leader(c);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
+static struct replica_message vote_of(int from, int to, uint64_t term)
+{
+    return (struct replica_message){ .group = 1,
+                                     .raft = { .kind = RAFT_VOTE,
+                                               .from = from + 1,
+                                               .to = to + 1,
+                                               .term = term,
+                                               .index = 1000,
+                                               .log_term = term - 1,
+                                               .force = true } };
+}
+
+/* The last message of node, or NULL. */
+static const struct raft_message *answer_of(const struct cluster *c, int node)
+{
+    return c->last.from == node + 1 ? &c->last : NULL;
+}
+
+/* A vote is given when it is on the disk, and stands after a crash. */
+START_TEST(a_node_votes_once)
+{
+    struct cluster *c = cluster_new(8, 1 << 20);
+    struct replica_message first = vote_of(1, 0, 50), second = vote_of(2, 0, 50);
+
+    cluster_leader(c);
+    c->cut[0] = c->cut[1] = c->cut[2] = true;
+    cluster_run(c, 10);
+    sim_lane_hold(c->nodes[0]->lane, LANE_FLUSH, 0, true);
+    c->last.from = 0;
+    ck_assert_int_eq(replica_receive(replica_of(c, 0), &first), 0);
+    cluster_run(c, 10);
+    ck_assert(answer_of(c, 0) == NULL || answer_of(c, 0)->term < 50);
+    sim_lane_hold(c->nodes[0]->lane, LANE_FLUSH, 0, false);
+    cluster_run(c, 1);
+    ck_assert_int_eq(answer_of(c, 0)->kind, RAFT_VOTE_REPLY);
+    ck_assert_int_eq(answer_of(c, 0)->to, 2);
+    ck_assert(!answer_of(c, 0)->reject);
+    cluster_crash(c, 0);
+    cluster_restart(c, 0);
+    ck_assert_int_eq(replica_receive(replica_of(c, 0), &second), 0);
+    cluster_run(c, 1);
+    ck_assert_int_eq(answer_of(c, 0)->to, 3);
+    ck_assert(answer_of(c, 0)->reject);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
+/* Any byte that is wrong in an entry is seen before the entry is taken. */
+START_TEST(malformed_entries_are_refused)
+{
+    struct cluster *c = cluster_new(9, 1 << 20);
+    int leader = cluster_leader(c), to = (leader + 1) % 3;
+    const struct replica_entry *e;
+    struct replica_message *m = xcalloc(1, sizeof(*m) + sizeof(m->entries[0]));
+    uint64_t last;
+    uint8_t *data;
+
+    cluster_run(c, 200);
+    c->cut[to] = true;
+    sim_lane_hold(c->nodes[leader]->lane, LANE_POOL, 0, true);
+    ck_assert_int_eq(cluster_wait(c, cluster_produce(c, leader, 100)), 0);
+    last = replica_last_index(replica_of(c, to));
+    e = tail_by_index(&replica_of(c, leader)->tail, last + 1);
+    data = xmalloc(replica_entry_size(e));
+    memcpy(data, e->head.data, e->head.size);
+    memcpy(data + e->head.size, e->batches.data, e->batches.size);
+    m->group = 1;
+    m->raft = (struct raft_message){ .kind = RAFT_APPEND, .from = leader + 1, .to = to + 1, .n_entries = 1 };
+    m->raft.index = last;
+    m->raft.term = m->raft.log_term = replica_term(replica_of(c, leader));
+    m->entries[0] = (struct replica_message_entry){ .term = e->term, .head = slice_make(data, replica_entry_size(e)) };
+    for (size_t i = 0; i < ENTRY_HEADER_SIZE + 61; i++) {
+        /* Sums are right; of the header's fields these say what apply goes by. */
+        bool says = i < 2 || (i >= 4 && i < 8) || (i >= 16 && i < 32) ||
+                    (i >= ENTRY_HEADER_SIZE && i < ENTRY_HEADER_SIZE + 12) || i == ENTRY_HEADER_SIZE + 16;
+
+        data[i] ^= 0x40;
+        m->entries[0].checksum = crc32c(0, data, replica_entry_size(e));
+        if (says)
+            ck_assert_int_eq(replica_receive(replica_of(c, to), m), -EBADMSG);
+        data[i] ^= 0x40;
+    }
+    m->entries[0].checksum = e->checksum ^ 1;
+    ck_assert_int_eq(replica_receive(replica_of(c, to), m), -EBADMSG);
+    m->entries[0].checksum = e->checksum;
+    m->entries[0].term = 0;
+    ck_assert_int_eq(replica_receive(replica_of(c, to), m), -EBADMSG);
+    m->entries[0].term = m->raft.term + 1;
+    ck_assert_int_eq(replica_receive(replica_of(c, to), m), -EBADMSG);
+    m->raft.kind = 77;
+    ck_assert_int_eq(replica_receive(replica_of(c, to), m), -EBADMSG);
+    ck_assert_uint_eq(replica_last_index(replica_of(c, to)), last);
+    m->raft.kind = RAFT_APPEND;
+    m->entries[0].term = e->term;
+    ck_assert_int_eq(replica_receive(replica_of(c, to), m), 0);
+    ck_assert_uint_eq(replica_last_index(replica_of(c, to)), last + 1);
+    sim_lane_hold(c->nodes[leader]->lane, LANE_POOL, 0, false);
+    free(m);
+    free(data);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
+static void act(struct cluster *c)
+{
+    int node = (int)sim_prng_below(&c->prng, CLUSTER_NODES);
+    unsigned n_up = c->up[0] + c->up[1] + c->up[2];
+
+    switch (sim_prng_below(&c->prng, 13)) {
+    case 0:
+        if (n_up == CLUSTER_NODES)
+            cluster_crash(c, node);
+        break;
+    case 1:
+        c->cut[node] = !c->cut[node];
+        break;
+    case 2:
+        if (c->up[node])
+            replica_campaign(replica_of(c, node));
+        break;
+    case 3:
+        if (c->up[node])
+            replica_checkpoint(replica_of(c, node), UINT64_MAX);
+        break;
+    case 4: /* a disk that stalls */
+        if (c->up[node])
+            sim_lane_hold(c->nodes[node]->lane, LANE_FLUSH, 0, sim_prng_chance(&c->prng, 1, 2));
+        break;
+    default:
+        for (int i = 0; i < CLUSTER_NODES; i++)
+            if (c->up[i])
+                cluster_produce(c, i, sim_prng_below(&c->prng, 600));
+        break;
+    }
+}
+
+static void heal(struct cluster *c)
+{
+    for (int i = 0; i < CLUSTER_NODES; i++) {
+        c->cut[i] = false;
+        if (!c->up[i])
+            cluster_restart(c, i);
+        sim_lane_hold(c->nodes[i]->lane, LANE_FLUSH, 0, false);
+    }
+}
+
+START_TEST(what_was_acknowledged_stays)
+{
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct cluster *c = cluster_new(100 + seed, 4096);
+
+        c->loss = 5;
+        for (int i = 0; i < 200; i++) {
+            act(c);
+            cluster_run(c, (unsigned)sim_prng_below(&c->prng, sim_prng_chance(&c->prng, 1, 6) ? 2000 : 100));
+            if (sim_prng_chance(&c->prng, 1, 6))
+                heal(c);
+        }
+        cluster_check(c);
+        cluster_free(c);
+    }
+}
+END_TEST
+
+Suite *peers_suite(void)
+{
+    Suite *s = suite_create("peers");
+
+    suite_add(s, a_record_is_acknowledged_when_two_have_it);
+    suite_add(s, followers_send_clients_away);
+    suite_add(s, a_new_leader_cuts_what_the_old_one_had_alone);
+    suite_add(s, who_was_away_gets_entries_from_segments);
+    suite_add(s, a_retry_at_another_leader_is_a_duplicate);
+    suite_add(s, the_log_start_is_replicated);
+    suite_add(s, a_node_votes_once);
+    suite_add(s, malformed_entries_are_refused);
+    suite_add(s, what_was_acknowledged_stays);
+    return s;
+}
