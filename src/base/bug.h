@@ -29,6 +29,11 @@
     X(TABLE_WITHOUT_TERM, "journal: a STATE_TABLE forgets term and vote") \
     X(HARD_STATE_SKIPPED, "replica: a new term isn't journalled") \
     X(FLUSH_COUNTS_FOR_ALL, "replica: a flush counts for entries that came after it was begun") \
+    X(APPLIED_BEFORE_FLUSH, "replica: what others have committed is applied before it is flushed here") \
+    X(REPLAY_TAKEN_FOR_COMMITTED, "replica: with several voters all that a start finds counts as committed") \
+    X(CUT_NOT_JOURNALLED, "replica: the journal isn't told of entries that a new leader overrode") \
+    X(OVERLAY_NOT_CUT, "replica: batches that a new leader overrode still count as proposed") \
+    X(END_TOLD_WITHOUT_ROUND, "replica: a leader tells the end of its log without asking the others") \
     X(CHECKPOINT_BEFORE_SYNC, "replica: a checkpoint is journalled while its segments are being synced") \
     X(SEGMENT_SYNC_SKIPPED, "log: a segment isn't synced before its checkpoint") \
     X(LOG_PART_NOT_SYNCED, "log: of a segment the table is synced, the records aren't") \

@@ -157,7 +157,8 @@ void replica_core_start(struct replica *r)
 /* Up to min(commit, flushed): a majority may have what this node hasn't flushed yet. */
 static void apply(struct replica *r)
 {
-    uint64_t index = MIN(raft_commit_index(r->raft), raft_flushed_index(r->raft));
+    uint64_t commit = raft_commit_index(r->raft);
+    uint64_t index = GQ_BUG(APPLIED_BEFORE_FLUSH) ? commit : MIN(commit, raft_flushed_index(r->raft));
 
     if (index > r->applied_index)
         replica_commit(r, index);
@@ -183,6 +184,25 @@ static void fail_commands(struct list *lost)
     }
 }
 
+/* A round is over: those who asked before it was begun may read what was committed then. */
+static void note_round(struct replica *r, const struct raft_update *u)
+{
+    struct replica_op *op;
+
+    list_foreach (&r->peers->reads, op, link)
+        if (op->list_offsets.ticket <= u->reads_done)
+            op->list_offsets.read_index = MIN(op->list_offsets.read_index, u->read_index);
+}
+
+static void answer_reads(struct replica *r)
+{
+    struct replica_op *op, *tmp;
+
+    list_foreach_safe (&r->peers->reads, op, tmp, link)
+        if (op->list_offsets.read_index <= r->applied_index)
+            replica_end_read(r, op);
+}
+
 /* What an update asks for, in the journal's order; what may come back here is last. */
 static void act(struct replica *r, const struct raft_update *u, const struct replica_message *received)
 {
@@ -201,10 +221,13 @@ static void act(struct replica *r, const struct raft_update *u, const struct rep
         replica_propose_noop(r);
     }
     replica_send(r, u);
+    if (u->reads_done > 0)
+        note_round(r, u);
     if (steps_down)
         step_down(r);
     fail_commands(&lost);
     apply(r);
+    answer_reads(r);
 }
 
 int replica_receive(struct replica *r, const struct replica_message *m)
@@ -250,6 +273,23 @@ void replica_campaign(struct replica *r)
 bool replica_leads(const struct replica *r)
 {
     return r->peers == NULL || r->peers->leads;
+}
+
+void replica_peer_down(struct replica *r, int32_t peer)
+{
+    if (r->peers != NULL && !r->destroyed)
+        act(r, step(r, &(struct raft_event){ .kind = RAFT_PEER_DOWN, .peer = peer }), NULL);
+}
+
+void replica_core_read(struct replica *r, struct replica_op *op)
+{
+    const struct raft_update *u = step(r, &(struct raft_event){ .kind = RAFT_READ });
+
+    gq_assert(u->error == 0);
+    op->list_offsets.ticket = u->read_ticket;
+    op->list_offsets.read_index = UINT64_MAX;
+    list_append(&r->peers->reads, &op->link);
+    act(r, u, NULL);
 }
 
 void replica_core_state_flushed(struct replica *r, const struct journal_group_state *state)

@@ -86,6 +86,7 @@ struct replica_peers {
     unsigned n_voters;
     bool leads;         /* as of the core's last update */
     struct list loads;  /* messages whose entries a worker reads back */
+    struct list reads;  /* LIST_OFFSETS that wait for the others to say that this node leads */
     struct list voided; /* entries that were cut, and that the journal still has: their kept_link */
 };
 
@@ -243,6 +244,9 @@ void replica_core_flushed(struct replica *r, const struct replica_entry *e);
 /* Several voters: after recovery. */
 void replica_core_start(struct replica *r);
 void replica_core_state_flushed(struct replica *r, const struct journal_group_state *state);
+/* A LIST_OFFSETS of the latest offset: answered when a majority has said, after it came, that this node leads, and all
+ * that was committed then is applied. */
+void replica_core_read(struct replica *r, struct replica_op *op);
 /* The log begins later. */
 void replica_core_compact(struct replica *r);
 /* Now and then: puts the core away when it has had nothing to do since the last call. */
@@ -344,6 +348,8 @@ void replica_cancel(struct replica *r, struct replica_op *op);
 void replica_list_offsets(struct replica *r, struct replica_op *op);
 void replica_queries_run(struct replica *r);
 void replica_epoch_end(struct replica *r, struct replica_op *op);
+/* Ends a LIST_OFFSETS of the latest offset. */
+void replica_end_read(struct replica *r, struct replica_op *op);
 void replica_delete_records(struct replica *r, struct replica_op *op);
 void replica_describe_producers(struct replica *r, struct replica_op *op);
 void replica_describe_log(struct replica *r, struct replica_op *op);

@@ -101,6 +101,7 @@ struct replica_op {
             bool read_committed;
             int64_t ret_offset, ret_timestamp; /* −1 when there is none */
             int32_t ret_leader_epoch;
+            uint64_t ticket, read_index; /* of a round that shows that the leader leads */
             struct lane_work work;
             struct log_time_query query;
             struct replica *replica;

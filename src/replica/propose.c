@@ -435,9 +435,10 @@ void replica_cut(struct replica *r, uint64_t from, struct list *lost)
     gq_assert(from > r->applied_index);
     for (; r->last_index >= from; r->last_index--)
         entry_void(r, tail_pop_last(&r->tail), lost);
-    if (r->producers != NULL)
+    if (r->producers != NULL && !GQ_BUG(OVERLAY_NOT_CUT))
         producer_truncate(r->producers, from);
     last = tail_by_index(&r->tail, r->last_index);
     r->last_checksum = last != NULL ? last->checksum : r->applied_checksum;
-    replica_journal_truncate(r, from, last != NULL ? last->term : r->applied_term, r->last_checksum);
+    if (!GQ_BUG(CUT_NOT_JOURNALLED))
+        replica_journal_truncate(r, from, last != NULL ? last->term : r->applied_term, r->last_checksum);
 }

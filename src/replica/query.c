@@ -91,14 +91,22 @@ static uint64_t n_behind(const struct replica *r)
     return r->applied_index - log_end(r->log).index;
 }
 
+void replica_end_read(struct replica *r, struct replica_op *op)
+{
+    op->list_offsets.ret_offset = r->applied_offset;
+    op->list_offsets.ret_leader_epoch = (int32_t)r->term;
+    replica_finish(r, op, 0, NULL);
+}
+
 void replica_list_offsets(struct replica *r, struct replica_op *op)
 {
     op->list_offsets.ret_timestamp = -1;
     switch (op->list_offsets.timestamp) {
     case LIST_OFFSETS_LATEST:
-        op->list_offsets.ret_offset = r->applied_offset;
-        op->list_offsets.ret_leader_epoch = (int32_t)r->term;
-        replica_finish(r, op, 0, NULL);
+        if (r->peers != NULL && !GQ_BUG(END_TOLD_WITHOUT_ROUND))
+            replica_core_read(r, op);
+        else
+            replica_end_read(r, op);
         return;
     case LIST_OFFSETS_EARLIEST:
         op->list_offsets.ret_offset = r->durable_start;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/bug.h"
 #include "replica/internal.h"
 
 #include "base/mark.h"
@@ -125,7 +126,7 @@ int replica_replay(struct replica *r, const struct journal_replay_record *rec, s
 {
     struct replica_entry *e;
     struct entry parsed;
-    int rc;
+    int rc = 0;
 
     if (rec->index <= r->last_index)
         return 0;
@@ -141,7 +142,8 @@ int replica_replay(struct replica *r, const struct journal_replay_record *rec, s
     if (e == NULL)
         return -ENOMEM;
     /* Of several voters' entries nothing says that they are committed, but for a snapshot that has them. */
-    rc = r->peers == NULL || e->index <= r->state_index ? replica_apply(r, e) : 0;
+    if (r->peers == NULL || e->index <= r->state_index || GQ_BUG(REPLAY_TAKEN_FOR_COMMITTED))
+        rc = replica_apply(r, e);
     if (rc != 0) {
         error_setf(err, "%s: journal entry %llu can't be applied", log_dir(r->log), (unsigned long long)rec->index);
         return rc;

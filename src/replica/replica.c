@@ -23,6 +23,7 @@ static struct replica_peers *peers_new(const struct raft_config *members)
     for (uint32_t i = 0; i < members->n_members; i++)
         p->n_voters += (members->members[i].roles & RAFT_VOTER) != 0;
     list_init(&p->loads);
+    list_init(&p->reads);
     list_init(&p->voided);
     return p;
 }
@@ -289,6 +290,8 @@ void replica_fail_all(struct replica *r, int16_t error)
     replica_fail_list(r, &r->waiters->parked, error);
     replica_fail_list(r, &r->waiters->queries, error);
     replica_fail_list(r, &r->waiters->deletes, error);
+    if (r->peers != NULL)
+        replica_fail_list(r, &r->peers->reads, error);
     fail_proposers(r, error);
 }
 

@@ -206,6 +206,8 @@ uint64_t replica_tick(struct replica *r);
 /* Wants to lead, without waiting for the leader to fall silent. */
 void replica_campaign(struct replica *r);
 bool replica_leads(const struct replica *r);
+/* The connection to the node was reset or refused. */
+void replica_peer_down(struct replica *r, int32_t peer);
 
 /* For repair: the body of a partition snapshot that knows of no producer. */
 #define REPLICA_SNAPSHOT_BLANK_SIZE 40

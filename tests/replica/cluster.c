@@ -142,10 +142,71 @@ static void note_done(struct cluster *c)
         b->acked = b->op->op.error == 0;
         b->base_offset = b->op->op.produce.ret_base_offset;
         b->op = NULL;
+        if (b->acked)
+            c->acked_end = MAX(c->acked_end, b->base_offset + 1);
     }
 }
 
-static bool step(struct cluster *c)
+static void note_answers(struct cluster *c)
+{
+    for (int i = 0; i < CLUSTER_QUESTIONS; i++) {
+        struct cluster_question *q = &c->questions[i];
+
+        if (q->op == NULL || !q->op->done)
+            continue;
+        if (q->op->op.error == 0 && q->op->op.list_offsets.ret_offset < q->at_least)
+            ck_abort_msg("node %d tells the end %lld, but offset %lld was acknowledged", q->node + 1,
+                         (long long)q->op->op.list_offsets.ret_offset, (long long)q->at_least - 1);
+        q->op = NULL;
+    }
+    if (c->tried == NULL || !c->tried->done)
+        return;
+    if (c->tried->op.error == 0) {
+        c->acked_end = MAX(c->acked_end, c->tried->op.produce.ret_base_offset + 1);
+        c->sequence++;
+    } else {
+        ck_quick(c->tried->op.error == KAFKA_E_NOT_LEADER_OR_FOLLOWER);
+    }
+    c->tried = NULL;
+}
+
+void cluster_try(struct cluster *c, int node)
+{
+    if (c->tried != NULL)
+        return;
+    c->tried = rig_produce_as(c->nodes[node], 0, 7, 0, c->sequence, 1, 50);
+    c->tried_node = node;
+}
+
+void cluster_ask_end(struct cluster *c, int node)
+{
+    const struct replica_op ask = { .kind = REPLICA_LIST_OFFSETS, .list_offsets.timestamp = LIST_OFFSETS_LATEST };
+
+    for (int i = 0; i < CLUSTER_QUESTIONS; i++) {
+        if (c->questions[i].op != NULL)
+            continue;
+        c->questions[i] = (struct cluster_question){ rig_submit(c->nodes[node], 0, &ask), node, c->acked_end };
+        return;
+    }
+}
+
+/* What no two nodes may disagree about. */
+static void check_node(struct cluster *c, int node)
+{
+    const struct replica *r = replica_of(c, node);
+
+    ck_quick(r->term < CLUSTER_TERMS && r->applied_index < CLUSTER_INDEXES);
+    if (replica_leads(r) && c->leaders[r->term] == 0)
+        c->leaders[r->term] = node + 1;
+    if (replica_leads(r) && c->leaders[r->term] != node + 1)
+        ck_abort_msg("nodes %d and %d lead in term %llu", c->leaders[r->term], node + 1, (unsigned long long)r->term);
+    if (c->checksums[r->applied_index] == 0)
+        c->checksums[r->applied_index] = r->applied_checksum;
+    if (c->checksums[r->applied_index] != r->applied_checksum)
+        ck_abort_msg("node %d applied another entry %llu", node + 1, (unsigned long long)r->applied_index);
+}
+
+bool cluster_step(struct cluster *c)
 {
     bool moved = deliver_some(c);
 
@@ -155,15 +216,17 @@ static bool step(struct cluster *c)
         moved = rig_step(c->nodes[i]) || moved;
         ck_quick(c->nodes[i]->fatal_error == 0);
         replica_tick(replica_of(c, i));
+        check_node(c, i);
     }
     note_done(c);
+    note_answers(c);
     return moved;
 }
 
 void cluster_run(struct cluster *c, unsigned ms)
 {
     for (unsigned t = 0; t < ms; t++) {
-        for (int i = 0; i < MAX_QUEUE && step(c); i++)
+        for (int i = 0; i < MAX_QUEUE && cluster_step(c); i++)
             ;
         for (int i = 0; i < CLUSTER_NODES; i++)
             sim_clock_advance(&c->nodes[i]->clock, MS);
@@ -207,6 +270,11 @@ void cluster_crash(struct cluster *c, int node)
     for (size_t i = 0; i < c->n_batches; i++)
         if (c->batches[i].node == node)
             c->batches[i].op = NULL;
+    for (int i = 0; i < CLUSTER_QUESTIONS; i++)
+        if (c->questions[i].node == node)
+            c->questions[i].op = NULL;
+    if (c->tried_node == node)
+        c->tried = NULL;
     rig_crash(c->nodes[node], SIM_CRASH_DRAW);
     c->up[node] = false;
 }
@@ -257,6 +325,7 @@ static void check_acked(const struct cluster *c, const uint8_t *data, size_t siz
     struct batch_iter it;
     struct batch_view v;
     size_t n_found = 0, n_acked = 0;
+    int32_t sequence = 0;
 
     batch_iter_init(&it, data, size);
     while (batch_next(&it, &v)) {
@@ -270,8 +339,12 @@ static void check_acked(const struct cluster *c, const uint8_t *data, size_t siz
         memcpy(&id, rec.value.data, sizeof(id));
         for (size_t i = 0; i < c->n_batches; i++)
             n_found += c->batches[i].acked && c->batches[i].id == id && c->batches[i].base_offset == v.base_offset;
+        if (v.producer_id == 7 && v.base_sequence != sequence++)
+            ck_abort_msg("sequence %d is there as offset %lld, where %d was due", v.base_sequence,
+                         (long long)v.base_offset, sequence - 1);
         end = batch_last_offset(&v) + 1;
     }
+    ck_quick(start > 0 || sequence >= c->sequence);
     for (size_t i = 0; i < c->n_batches; i++)
         n_acked += c->batches[i].acked && c->batches[i].base_offset >= start;
     if (n_found < n_acked)

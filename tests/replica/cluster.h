@@ -2,7 +2,8 @@
 #pragma once
 
 /* Several rigs with one group each, which is one group of all: messages go from replica to replica as they are, late,
- * lost or twice. Beside it what was acknowledged, which must never be missing. */
+ * lost or twice. Beside it what was acknowledged, which must never be missing, and what each term's leader and each
+ * index's entry is, which is the same for all. */
 
 #include "replica/rig.h"
 
@@ -16,6 +17,17 @@ struct cluster_batch {
     bool acked;
 };
 
+/* Somebody asks a node for the end of the log. */
+struct cluster_question {
+    struct rig_op *op; /* until it is done */
+    int node;
+    int64_t at_least; /* what was acknowledged when it was asked */
+};
+
+#define CLUSTER_QUESTIONS 16
+#define CLUSTER_TERMS 1024
+#define CLUSTER_INDEXES 8192
+
 struct cluster {
     struct sim_prng prng;
     struct raft_config members;
@@ -27,17 +39,31 @@ struct cluster {
     unsigned loss;            /* of 100 messages so many get lost, and as many come twice */
     struct cluster_batch *batches;
     size_t n_batches, capacity;
+    int64_t acked_end; /* behind the last that was acknowledged */
+    struct cluster_question questions[CLUSTER_QUESTIONS];
+    int leaders[CLUSTER_TERMS];          /* broker ids */
+    uint32_t checksums[CLUSTER_INDEXES]; /* of entries, as somebody applied them; 0: nobody yet */
+    /* An idempotent producer, which tries each batch until it is acknowledged. */
+    int32_t sequence;
+    struct rig_op *tried;
+    int tried_node;
     uint64_t n_messages, n_loaded; /* delivered; of these with entries from segments */
 };
 
 /* segment_bytes: small ones lead to many. */
 struct cluster *cluster_new(uint64_t seed, uint64_t segment_bytes);
 void cluster_free(struct cluster *c);
+/* A message, and a step of each node; false: nothing moved. */
+bool cluster_step(struct cluster *c);
 void cluster_run(struct cluster *c, unsigned ms);
 /* Runs until one of those that hear each other leads and is open; which. */
 int cluster_leader(struct cluster *c);
 /* A batch of one record; noted. */
 struct rig_op *cluster_produce(struct cluster *c, int node, size_t value_size);
+/* Goes on with the idempotent producer: at this node, if no try is under way. */
+void cluster_try(struct cluster *c, int node);
+/* Asks for the end of the log, and checks the answer when it comes. */
+void cluster_ask_end(struct cluster *c, int node);
 /* Runs until it is done; the error. */
 int16_t cluster_wait(struct cluster *c, struct rig_op *op);
 void cluster_crash(struct cluster *c, int node);
@@ -45,3 +71,9 @@ void cluster_restart(struct cluster *c, int node);
 /* Everybody is up and heard; all come to the same log, byte for byte, which has all that was acknowledged where it was
  * said to be. */
 void cluster_check(struct cluster *c);
+/* A run of all that can happen to a cluster, with cluster_check() at its end. Counts what it did, to tell that it did
+ * something. */
+struct cluster_counts {
+    uint64_t n_acked, n_messages, n_loaded, n_terms;
+};
+void cluster_story(uint64_t seed, struct cluster_counts *counts);

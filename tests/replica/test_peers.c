@@ -140,6 +140,60 @@ START_TEST(a_retry_at_another_leader_is_a_duplicate)
 }
 END_TEST
 
+/* One that was cut off may not know what the others have acknowledged meanwhile. */
+START_TEST(the_end_is_told_by_who_leads)
+{
+    struct cluster *c = cluster_new(7, 1 << 20);
+    const struct replica_op ask = { .kind = REPLICA_LIST_OFFSETS, .list_offsets.timestamp = LIST_OFFSETS_LATEST };
+    int leader = cluster_leader(c);
+    struct rig_op *op;
+
+    ck_assert_int_eq(cluster_wait(c, cluster_produce(c, leader, 100)), 0);
+    op = rig_submit(c->nodes[leader], 0, &ask);
+    ck_assert_int_eq(cluster_wait(c, op), 0);
+    ck_assert_int_eq(op->op.list_offsets.ret_offset, 1);
+    c->cut[leader] = true;
+    op = rig_submit(c->nodes[leader], 0, &ask);
+    ck_assert_int_eq(cluster_wait(c, op), KAFKA_E_NOT_LEADER_OR_FOLLOWER);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
+/* Until its own first entry is applied a leader doesn't know what is committed. */
+START_TEST(a_new_leader_does_not_tell_the_end)
+{
+    struct cluster *c = cluster_new(10, 1 << 20);
+    const struct replica_op end = { .kind = REPLICA_LIST_OFFSETS, .list_offsets.timestamp = LIST_OFFSETS_LATEST };
+    const struct replica_op read = { .kind = REPLICA_READ, .read = { .max_bytes = 1000, .min_one = true } };
+    const struct replica_op beyond = { .kind = REPLICA_READ, .read = { .offset = 1, .max_bytes = 1000 } };
+    int old = cluster_leader(c), new = (old + 1) % 3;
+    struct replica_message go = { .group = 1, .raft = { .kind = RAFT_TIMEOUT_NOW, .from = old + 1, .to = new + 1 } };
+    struct rig_op *told, *seen, *parked;
+
+    ck_assert_int_eq(cluster_wait(c, cluster_produce(c, old, 100)), 0);
+    cluster_run(c, 300);
+    go.raft.term = replica_term(replica_of(c, old));
+    ck_assert_int_eq(replica_receive(replica_of(c, new), &go), 0);
+    while (!replica_leads(replica_of(c, new)))
+        cluster_step(c);
+    ck_assert(!replica_is_open(replica_of(c, new)));
+    told = rig_submit(c->nodes[new], 0, &end);
+    seen = rig_submit(c->nodes[new], 0, &read);
+    parked = rig_submit(c->nodes[new], 0, &beyond);
+    ck_assert_int_eq(cluster_wait(c, told), KAFKA_E_OFFSET_NOT_AVAILABLE);
+    ck_assert_int_eq(cluster_wait(c, seen), 0);
+    ck_assert_uint_gt(seen->op.read.ret_size, 0);
+    rig_release(c->nodes[new], seen);
+    ck_assert_int_eq(cluster_wait(c, parked), 0);
+    ck_assert_uint_eq(parked->op.read.ret_size, 0);
+    rig_release(c->nodes[new], parked);
+    ck_assert(replica_is_open(replica_of(c, new)));
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
 /* All replicas forget the same records. */
 START_TEST(the_log_start_is_replicated)
 {
@@ -270,64 +324,15 @@ START_TEST(malformed_entries_are_refused)
 }
 END_TEST
 
-static void act(struct cluster *c)
-{
-    int node = (int)sim_prng_below(&c->prng, CLUSTER_NODES);
-    unsigned n_up = c->up[0] + c->up[1] + c->up[2];
-
-    switch (sim_prng_below(&c->prng, 13)) {
-    case 0:
-        if (n_up == CLUSTER_NODES)
-            cluster_crash(c, node);
-        break;
-    case 1:
-        c->cut[node] = !c->cut[node];
-        break;
-    case 2:
-        if (c->up[node])
-            replica_campaign(replica_of(c, node));
-        break;
-    case 3:
-        if (c->up[node])
-            replica_checkpoint(replica_of(c, node), UINT64_MAX);
-        break;
-    case 4: /* a disk that stalls */
-        if (c->up[node])
-            sim_lane_hold(c->nodes[node]->lane, LANE_FLUSH, 0, sim_prng_chance(&c->prng, 1, 2));
-        break;
-    default:
-        for (int i = 0; i < CLUSTER_NODES; i++)
-            if (c->up[i])
-                cluster_produce(c, i, sim_prng_below(&c->prng, 600));
-        break;
-    }
-}
-
-static void heal(struct cluster *c)
-{
-    for (int i = 0; i < CLUSTER_NODES; i++) {
-        c->cut[i] = false;
-        if (!c->up[i])
-            cluster_restart(c, i);
-        sim_lane_hold(c->nodes[i]->lane, LANE_FLUSH, 0, false);
-    }
-}
-
 START_TEST(what_was_acknowledged_stays)
 {
-    for (uint64_t seed = 1; seed <= 40; seed++) {
-        struct cluster *c = cluster_new(100 + seed, 4096);
+    struct cluster_counts counts = { 0 };
 
-        c->loss = 5;
-        for (int i = 0; i < 200; i++) {
-            act(c);
-            cluster_run(c, (unsigned)sim_prng_below(&c->prng, sim_prng_chance(&c->prng, 1, 6) ? 2000 : 100));
-            if (sim_prng_chance(&c->prng, 1, 6))
-                heal(c);
-        }
-        cluster_check(c);
-        cluster_free(c);
-    }
+    for (uint64_t seed = 1; seed <= 40; seed++)
+        cluster_story(seed, &counts);
+    ck_assert_uint_gt(counts.n_acked, 2000);
+    ck_assert_uint_gt(counts.n_loaded, 100);
+    ck_assert_uint_gt(counts.n_terms, 100);
 }
 END_TEST
 
@@ -340,6 +345,8 @@ Suite *peers_suite(void)
     suite_add(s, a_new_leader_cuts_what_the_old_one_had_alone);
     suite_add(s, who_was_away_gets_entries_from_segments);
     suite_add(s, a_retry_at_another_leader_is_a_duplicate);
+    suite_add(s, the_end_is_told_by_who_leads);
+    suite_add(s, a_new_leader_does_not_tell_the_end);
     suite_add(s, the_log_start_is_replicated);
     suite_add(s, a_node_votes_once);
     suite_add(s, malformed_entries_are_refused);

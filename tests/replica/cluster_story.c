@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/util.h"
+#include "replica/cluster.h"
+
+static struct replica *replica_of(const struct cluster *c, int node)
+{
+    return c->nodes[node]->groups[0].replica;
+}
+
+static unsigned n_up(const struct cluster *c)
+{
+    return c->up[0] + c->up[1] + c->up[2];
+}
+
+/* To whoever is there: most of them send it away. */
+static void ask_all(struct cluster *c)
+{
+    for (int i = 0; i < CLUSTER_NODES; i++) {
+        if (!c->up[i])
+            continue;
+        cluster_produce(c, i, sim_prng_below(&c->prng, 600));
+        if (replica_leads(replica_of(c, i)))
+            cluster_try(c, i);
+        if (sim_prng_chance(&c->prng, 1, 3))
+            cluster_ask_end(c, i);
+    }
+}
+
+static void act(struct cluster *c)
+{
+    int node = (int)sim_prng_below(&c->prng, CLUSTER_NODES);
+
+    switch (sim_prng_below(&c->prng, 13)) {
+    case 0:
+        if (n_up(c) == CLUSTER_NODES)
+            cluster_crash(c, node);
+        break;
+    case 1:
+        c->cut[node] = !c->cut[node];
+        break;
+    case 2:
+        if (c->up[node])
+            replica_campaign(replica_of(c, node));
+        break;
+    case 3:
+        if (c->up[node])
+            replica_checkpoint(replica_of(c, node), UINT64_MAX);
+        break;
+    case 4: /* a disk that stalls */
+        if (c->up[node])
+            sim_lane_hold(c->nodes[node]->lane, LANE_FLUSH, 0, sim_prng_chance(&c->prng, 1, 2));
+        break;
+    case 5: /* it is back before anybody misses it */
+        if (c->up[node] && n_up(c) == CLUSTER_NODES) {
+            cluster_crash(c, node);
+            cluster_restart(c, node);
+        }
+        break;
+    default:
+        ask_all(c);
+        break;
+    }
+}
+
+static void heal(struct cluster *c)
+{
+    for (int i = 0; i < CLUSTER_NODES; i++) {
+        c->cut[i] = false;
+        if (!c->up[i])
+            cluster_restart(c, i);
+        sim_lane_hold(c->nodes[i]->lane, LANE_FLUSH, 0, false);
+    }
+}
+
+void cluster_story(uint64_t seed, struct cluster_counts *counts)
+{
+    struct cluster *c = cluster_new(100 + seed, 4096);
+
+    c->loss = 5;
+    for (int i = 0; i < 200; i++) {
+        act(c);
+        cluster_run(c, (unsigned)sim_prng_below(&c->prng, sim_prng_chance(&c->prng, 1, 6) ? 2000 : 100));
+        if (sim_prng_chance(&c->prng, 1, 6))
+            heal(c);
+    }
+    cluster_check(c);
+    for (size_t i = 0; i < c->n_batches; i++)
+        counts->n_acked += c->batches[i].acked;
+    counts->n_messages += c->n_messages;
+    counts->n_loaded += c->n_loaded;
+    counts->n_terms += replica_term(replica_of(c, 0));
+    cluster_free(c);
+}
