@@ -267,6 +267,7 @@ uint64_t replica_tick(struct replica *r)
 
 void replica_campaign(struct replica *r)
 {
+    gq_assert(r->peers != NULL && !r->destroyed);
     act(r, step(r, &(struct raft_event){ .kind = RAFT_CAMPAIGN }), NULL);
 }
 
