@@ -29,10 +29,19 @@ bool gqsim_plant(const char *name)
 static const char *why_not(unsigned bug)
 {
     if (strncmp(bugs[bug].text, "raft: ", 6) == 0)
-        return "no node runs this code yet";
-    if (bug == GQ_BUG_FILES_BEFORE_FORGET)
+        return "a node's groups have one voter";
+    switch (bug) {
+    case GQ_BUG_APPLIED_BEFORE_FLUSH:
+    case GQ_BUG_REPLAY_TAKEN_FOR_COMMITTED:
+    case GQ_BUG_CUT_NOT_JOURNALLED:
+    case GQ_BUG_OVERLAY_NOT_CUT:
+    case GQ_BUG_END_TOLD_WITHOUT_ROUND:
+        return "a node's groups have one voter";
+    case GQ_BUG_FILES_BEFORE_FORGET:
         return "a start opens no group whose topic is gone, so it doesn't miss the files";
-    return NULL;
+    default:
+        return NULL;
+    }
 }
 
 /* A seed that fails anyway shows nothing. */
