@@ -3,7 +3,7 @@
 # ./dev sim: the simulator, with the seeds that once failed and with fresh ones.
 
 FRESH_SEEDS=2000
-MARK_SEEDS=1200 # always the same ones, which must come by all coverage marks
+MARK_SEEDS=2000 # always the same ones, which must come by all coverage marks
 
 # Fresh ones for each commit, so that nobody runs the same ones for ever, and the same ones for all who look at it.
 first_seed() {
