@@ -25,6 +25,7 @@ enum disk_open_flags {
     DISK_CREATE = 1 << 1, /* create it when missing */
     DISK_EXCL = 1 << 2,   /* with CREATE: -EEXIST when it exists */
     DISK_DIRECT = 1 << 3, /* O_DIRECT where the file system takes it: offsets, sizes and memory at DISK_ALIGN */
+    DISK_EXACT = 1 << 4,  /* reads bring what they ask for into memory, and nothing that lies behind it */
 };
 
 #define DISK_ALIGN 4096

@@ -42,6 +42,7 @@ struct env_lane_ops {
     void (*submit)(struct env_lane *l, enum lane_kind kind, unsigned shard, struct lane_work *w);
     void (*post)(struct env_lane *l, unsigned to_reactor, struct lane_mail *m);
     void (*run_all)(struct env_lane *l, struct lane_work *works[], size_t n);
+    void (*give_way)(struct env_lane *l, uint64_t max_ns);
 };
 
 struct env_lane {
@@ -60,6 +61,13 @@ static inline void lane_submit(struct env_lane *l, enum lane_kind kind, unsigned
 static inline void lane_run_all(struct env_lane *l, struct lane_work *works[], size_t n)
 {
     l->ops->run_all(l, works, n);
+}
+
+/* Blocking, in the run() of LANE_POOL work, before it does to the disk what can wait: comes back when no LANE_FLUSH
+ * work runs, or after max_ns. A hint: some may have begun meanwhile. */
+static inline void lane_give_way(struct env_lane *l, uint64_t max_ns)
+{
+    l->ops->give_way(l, max_ns);
 }
 
 static inline void lane_post(struct env_lane *l, unsigned to_reactor, struct lane_mail *m)

@@ -207,7 +207,7 @@ static int piece_open(const struct log *l, struct append_op *op, struct piece *p
         return 0;
     op->named |= create;
     segment_path(path, l->dir, p->segment->base_index, part);
-    return disk_open(l->disk, path, DISK_WRITE | (create ? DISK_CREATE : 0), &p->files[part]);
+    return disk_open(l->disk, path, DISK_WRITE | (create ? DISK_CREATE : 0) | segment_reading(part), &p->files[part]);
 }
 
 static uint64_t stride_end(uint64_t position, uint64_t phase)

@@ -115,6 +115,12 @@ static inline struct log_segment *segment_last(const struct log *l)
     return l->n_segments > 0 ? l->segments[l->n_segments - 1] : NULL;
 }
 uint64_t segment_part_size(const struct segment_end *end, enum segment_file part);
+/* How descriptors are opened that readers get: batches are read ahead by warm jobs, which give way to flushes. The
+ * kernel's read-ahead, megabytes at once on some systems, doesn't. */
+static inline unsigned segment_reading(enum segment_file part)
+{
+    return part == SEGMENT_LOG ? DISK_EXACT : 0;
+}
 /* Any thread. */
 void log_path(char to[LOG_PATH_SIZE], const char *dir, const char *name);
 void segment_path(char to[LOG_PATH_SIZE], const char *dir, uint64_t index, enum segment_file kind);

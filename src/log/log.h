@@ -22,6 +22,7 @@
 #include "base/slice.h"
 #include "base/textbuf.h"
 #include "env/disk.h"
+#include "env/lane.h"
 #include "log/entry.h"
 
 struct log;
@@ -182,7 +183,8 @@ struct log_range {
 int log_read(struct log *l, int64_t offset, int64_t max_offset, size_t max_bytes, struct log_range *ret);
 void log_range_release(struct log_range *r);
 
-/* Warm job: brings what log_read() needs into memory. */
+/* Warm job: brings what log_read() needs into memory, in pieces between which the journal's flushes come first. How
+ * long a piece waits for them is limited, so that a cold reader gets on while the disk is never idle. */
 struct log_warm {
     struct log *log;
     int64_t offset;
@@ -192,7 +194,8 @@ struct log_warm {
     void *result; /* the log's */
 };
 void log_warm_prepare(struct log *l, struct log_warm *job, int64_t offset, size_t max_bytes);
-void log_warm_run(struct log_warm *job); /* blocking */
+/* Blocking. lane: whose flushes come first, NULL: nobody's. */
+void log_warm_run(struct log_warm *job, struct env_lane *lane);
 void log_warm_done(struct log_warm *job);
 
 /* Time look-up job: first record whose timestamp is ≥ target_ms (LOG_TIME_MAX: the record with the largest

@@ -3,7 +3,10 @@
 
 #include "base/mark.h"
 
-#define WARM_CHUNK (64u << 10)
+/* What a flush that begins meanwhile may have to wait for. */
+#define WARM_PIECE (256u << 10)
+/* A piece waits no longer for flushes: 128 MB/s for each worker at the least. */
+#define WARM_GIVE_WAY_NS 2000000u
 
 struct warm_op {
     struct close_list to_close;
@@ -41,27 +44,31 @@ void log_warm_prepare(struct log *l, struct log_warm *job, int64_t offset, size_
 
 static int warm_open(const struct log_warm *job, struct warm_op *op, enum segment_file part)
 {
+    unsigned flags = (op->writable ? DISK_WRITE : DISK_READ) | segment_reading(part);
     char path[LOG_PATH_SIZE];
     int r;
 
     if (op->files[part] != NULL)
         return 0;
     segment_path(path, job->log->dir, job->segment->base_index, part);
-    r = disk_open(job->log->disk, path, op->writable ? DISK_WRITE : DISK_READ, &op->files[part]);
+    r = disk_open(job->log->disk, path, flags, &op->files[part]);
     if (r == 0)
         op->opened |= (uint8_t)(1u << part);
     return r;
 }
 
-static int warm_data(struct disk_file *f, const struct span *span)
+static int warm_data(struct disk_file *f, const struct span *span, struct env_lane *lane)
 {
-    _cleanup_(freep) uint8_t *buf = malloc(WARM_CHUNK);
+    _cleanup_(freep) uint8_t *buf = malloc(WARM_PIECE);
 
     if (buf == NULL)
         return -ENOMEM;
-    for (uint64_t at = 0; at < span->size; at += WARM_CHUNK) {
-        ssize_t n = disk_pread(f, buf, (size_t)MIN(span->size - at, (uint64_t)WARM_CHUNK), span->position + at);
+    for (uint64_t at = 0; at < span->size; at += WARM_PIECE) {
+        ssize_t n;
 
+        if (lane != NULL)
+            lane_give_way(lane, WARM_GIVE_WAY_NS);
+        n = disk_pread(f, buf, (size_t)MIN(span->size - at, (uint64_t)WARM_PIECE), span->position + at);
         if (n < 0)
             return (int)n;
     }
@@ -69,7 +76,7 @@ static int warm_data(struct disk_file *f, const struct span *span)
 }
 
 /* Reads the same records and bytes as log_read() will. */
-void log_warm_run(struct log_warm *job)
+void log_warm_run(struct log_warm *job, struct env_lane *lane)
 {
     const struct span_request q = { job->offset, INT64_MAX, job->max_bytes, UINT64_MAX };
     struct warm_op *op = job->result;
@@ -89,7 +96,7 @@ void log_warm_run(struct log_warm *job)
         r = span_find(&t, op->files[SEGMENT_LOG], &q, &span);
     }
     if (r == 0)
-        r = warm_data(op->files[SEGMENT_LOG], &span);
+        r = warm_data(op->files[SEGMENT_LOG], &span, lane);
     job->error = r;
 }
 

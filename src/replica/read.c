@@ -11,7 +11,7 @@ static void cold_run(struct lane_work *work)
 {
     struct replica_op *op = container_of(work, struct replica_op, read.work);
 
-    log_warm_run(&op->read.warm);
+    log_warm_run(&op->read.warm, op->read.replica->shard->env->lane);
 }
 
 static void read_records(struct replica *r, struct replica_op *op);

@@ -71,6 +71,8 @@ static int file_open(struct env_disk *d, const char *path, unsigned flags, struc
     }
     if ((flags & DISK_DIRECT) != 0)
         try_direct(to_sys_disk(d), fd);
+    if ((flags & DISK_EXACT) != 0)
+        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
     *f = (struct sys_file){ .base.disk = d, .fd = fd, .aligned = (flags & DISK_DIRECT) != 0 };
     *ret = &f->base;
     return 0;

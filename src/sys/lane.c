@@ -6,6 +6,8 @@
 
 #include "sys/clock.h"
 
+#define NS_PER_S 1000000000u
+
 static struct sys_lane *to_sys_lane(struct env_lane *l)
 {
     return (struct sys_lane *)l;
@@ -69,6 +71,44 @@ static void start_up_main(void *ctx)
     s->work->run(s->work);
 }
 
+static void give_way_init(struct give_way *g)
+{
+    pthread_condattr_t monotonic;
+
+    pthread_mutex_init(&g->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&g->idle, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    atomic_init(&g->n_waiting, 0);
+}
+
+static void give_way_fini(struct give_way *g)
+{
+    pthread_cond_destroy(&g->idle);
+    pthread_mutex_destroy(&g->lock);
+}
+
+static void give_way(struct env_lane *l, uint64_t max_ns)
+{
+    struct sys_lanes *lanes = to_sys_lane(l)->lanes;
+    struct give_way *g = &lanes->give_way;
+    uint64_t until_ns;
+    struct timespec until;
+    int r = 0;
+
+    if (sys_lanes_busy_since(lanes) == 0)
+        return;
+    until_ns = clock_mono_ns(sys_clock()) + max_ns;
+    until = (struct timespec){ (time_t)(until_ns / NS_PER_S), (long)(until_ns % NS_PER_S) };
+    pthread_mutex_lock(&g->lock);
+    atomic_fetch_add(&g->n_waiting, 1);
+    while (r == 0 && sys_lanes_busy_since(lanes) != 0)
+        r = pthread_cond_timedwait(&g->idle, &g->lock, &until);
+    atomic_fetch_sub(&g->n_waiting, 1);
+    pthread_mutex_unlock(&g->lock);
+}
+
 /* The last one runs here, as do those that no thread is to be had for. */
 static void run_all(struct env_lane *l, struct lane_work *works[], size_t n)
 {
@@ -116,7 +156,7 @@ void sys_lane_deliver(struct sys_lane *l)
 int sys_lane_init(struct sys_lane *l, struct sys_lanes *lanes, unsigned reactor, struct sys_lane **peers,
                   unsigned n_peers)
 {
-    static const struct env_lane_ops ops = { .submit = submit, .post = post, .run_all = run_all };
+    static const struct env_lane_ops ops = { .submit = submit, .post = post, .run_all = run_all, .give_way = give_way };
 
     l->base = (struct env_lane){ .ops = &ops, .reactor = reactor };
     l->lanes = lanes;
@@ -136,6 +176,19 @@ static void flush_end(struct lane_work *w)
     container_of(w, struct flush_lane, end)->ended = true;
 }
 
+/* Whoever begins to wait after this has looked sees that the flush is over. */
+static void flush_over(struct flush_lane *f)
+{
+    struct give_way *g = f->give_way;
+
+    atomic_store(&f->busy_since_ns, 0);
+    if (atomic_load(&g->n_waiting) == 0)
+        return;
+    pthread_mutex_lock(&g->lock);
+    pthread_cond_broadcast(&g->idle);
+    pthread_mutex_unlock(&g->lock);
+}
+
 static void flush_main(void *ctx)
 {
     struct flush_lane *f = ctx;
@@ -152,7 +205,7 @@ static void flush_main(void *ctx)
             if (w != &f->end)
                 push_completion(w);
         }
-        atomic_store_explicit(&f->busy_since_ns, 0, memory_order_relaxed);
+        flush_over(f);
     }
 }
 
@@ -194,6 +247,7 @@ int sys_lanes_init(struct sys_lanes *l, unsigned n_shards, unsigned n_workers, u
     gq_assert(n_shards > 0 && n_workers > 0);
     *l = (struct sys_lanes){ .n_shards = n_shards };
     pool_init(&l->pool, n_workers);
+    give_way_init(&l->give_way);
     l->flush = aligned_alloc(_Alignof(struct flush_lane), n_shards * sizeof(*l->flush));
     gq_assert(l->flush != NULL);
     memset(l->flush, 0, n_shards * sizeof(*l->flush));
@@ -201,6 +255,7 @@ int sys_lanes_init(struct sys_lanes *l, unsigned n_shards, unsigned n_workers, u
         int err = mailbox_init(&l->flush[s].queue, true);
 
         l->flush[s].end.run = flush_end;
+        l->flush[s].give_way = &l->give_way;
         l->flush[s].spin.budget_ns = spin_ns;
         r = r < 0 ? r : err;
     }
@@ -215,6 +270,7 @@ void sys_lanes_fini(struct sys_lanes *l)
         mailbox_fini(&l->flush[s].queue);
     free(l->flush);
     free(l->pool.workers);
+    give_way_fini(&l->give_way);
     pthread_cond_destroy(&l->pool.wake);
     pthread_mutex_destroy(&l->pool.lock);
 }
@@ -255,7 +311,7 @@ uint64_t sys_lanes_busy_since(struct sys_lanes *l)
     uint64_t oldest = 0;
 
     for (unsigned s = 0; s < l->n_shards; s++) {
-        uint64_t since = atomic_load_explicit(&l->flush[s].busy_since_ns, memory_order_relaxed);
+        uint64_t since = atomic_load(&l->flush[s].busy_since_ns);
 
         if (since != 0 && (oldest == 0 || since < oldest))
             oldest = since;

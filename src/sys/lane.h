@@ -7,6 +7,8 @@
  * Flush threads and inboxes are mailboxes. The pool has a mutex: its work is long, and several workers take it one
  * by one. Mail to oneself stays in a list of the reactor's own. */
 
+#include <stdatomic.h>
+
 #include "env/lane.h"
 #include "sys/mailbox.h"
 #include "sys/thread.h"
@@ -15,6 +17,7 @@ struct flush_lane {
     struct mailbox queue;
     struct spin spin;               /* the thread's */
     _Atomic uint64_t busy_since_ns; /* start of the work that runs, 0 while none does */
+    struct give_way *give_way;      /* of all flush threads */
     struct sys_thread thread;
     struct lane_work end; /* queued behind all other work, ends the thread */
     bool ended;           /* the thread's */
@@ -29,10 +32,18 @@ struct work_pool {
     struct sys_thread *workers;
 };
 
+/* Workers that let flushes go first, and flush threads that wake them only when there are any. */
+struct give_way {
+    pthread_mutex_t lock;
+    pthread_cond_t idle;
+    atomic_uint n_waiting;
+};
+
 struct sys_lanes {
     unsigned n_shards;
     struct flush_lane *flush;
     struct work_pool pool;
+    struct give_way give_way;
 };
 
 struct sys_lane {

@@ -216,7 +216,7 @@ int fx_read(struct fx *fx, int64_t offset, int64_t max_offset, size_t max_bytes,
         if (r != -EAGAIN)
             return r;
         log_warm_prepare(fx->log, &warm, offset, max_bytes);
-        log_warm_run(&warm);
+        log_warm_run(&warm, NULL);
         log_warm_done(&warm);
         if (warm.error != 0)
             return warm.error;

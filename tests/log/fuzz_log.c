@@ -140,7 +140,7 @@ static void check_reads(struct log *l)
         int r;
 
         log_warm_prepare(l, &warm, offset, 500);
-        log_warm_run(&warm);
+        log_warm_run(&warm, NULL);
         log_warm_done(&warm);
         r = log_read(l, offset, INT64_MAX - i, 500, &range);
         if (r < 0)

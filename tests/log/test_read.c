@@ -163,10 +163,52 @@ START_TEST(cold_tables_and_data_are_asked_for)
     sim_disk_drop_caches(fx.disk);
     ck_assert_int_eq(log_read(fx.log, 5, INT64_MAX, 4000, &range), -EAGAIN);
     log_warm_prepare(fx.log, &warm, 5, 4000);
-    log_warm_run(&warm);
+    log_warm_run(&warm, NULL);
     ck_assert_int_eq(warm.error, 0);
     log_warm_done(&warm);
     ck_assert_int_eq(log_read(fx.log, 5, INT64_MAX, 4000, &range), 0);
+    log_range_release(&range);
+}
+END_TEST
+
+/* Stands in for a lane that the journal uses; looks how much was read since the last time. */
+struct busy_lane {
+    struct env_lane lane;
+    unsigned n_asked;
+    uint64_t n_reads;
+};
+
+static void give_way(struct env_lane *l, uint64_t max_ns)
+{
+    struct busy_lane *b = container_of(l, struct busy_lane, lane);
+    uint64_t n_reads = sim_disk_calls(fx.disk, SIM_DISK_READ);
+
+    ck_assert_uint_gt(max_ns, 0);
+    ck_assert(b->n_asked == 0 || n_reads == b->n_reads + 1);
+    b->n_reads = n_reads;
+    b->n_asked++;
+}
+
+START_TEST(a_large_warm_job_gives_way_before_each_piece)
+{
+    static const struct env_lane_ops ops = { .give_way = give_way };
+    struct busy_lane busy = { .lane.ops = &ops };
+    struct log_range range;
+    struct log_warm warm;
+
+    for (unsigned i = 0; i < 4; i++)
+        fx_add(&fx, .n_records = 1, .value_size = 300 << 10);
+    ck_assert_int_eq(fx_append(&fx, 0), 0);
+    ck_assert_int_eq(fx_sync(&fx, 0), 0);
+    sim_disk_drop_caches(fx.disk);
+    log_warm_prepare(fx.log, &warm, 60, SIZE_MAX);
+    log_warm_run(&warm, &busy.lane);
+    ck_assert_int_eq(warm.error, 0);
+    log_warm_done(&warm);
+    ck_assert_int_eq(log_read(fx.log, 60, INT64_MAX, SIZE_MAX, &range), 0);
+    ck_assert_uint_ge(range.size, 300 << 10);
+    ck_assert_uint_eq(busy.n_asked, (range.size + (256 << 10) - 1) / (256 << 10));
+    ck_assert_uint_ge(busy.n_asked, 2);
     log_range_release(&range);
 }
 END_TEST
@@ -176,7 +218,7 @@ START_TEST(a_warm_job_out_of_range_says_so)
     struct log_warm warm;
 
     log_warm_prepare(fx.log, &warm, 60, 1);
-    log_warm_run(&warm);
+    log_warm_run(&warm, NULL);
     log_warm_done(&warm);
     ck_assert_int_eq(warm.error, -ERANGE);
 }
@@ -195,7 +237,7 @@ START_TEST(warming_and_appending_meet_in_the_last_segment)
         fx_add(&fx, .n_records = 1);
         log_warm_prepare(fx.log, &warm, 0, 1);
         fx_append_prepare(&fx, &append, 1);
-        log_warm_run(&warm);
+        log_warm_run(&warm, NULL);
         log_append_run(&append);
         ck_assert(warm.error == 0 && append.error == 0);
         if (order == 0)
@@ -266,6 +308,7 @@ Suite *read_suite(void)
     suite_add_with(s, entries_without_records_are_stepped_over, setup, teardown);
     suite_add_with(s, going_on_needs_no_search, setup, teardown);
     suite_add_with(s, cold_tables_and_data_are_asked_for, setup, teardown);
+    suite_add_with(s, a_large_warm_job_gives_way_before_each_piece, setup, teardown);
     suite_add_with(s, a_warm_job_out_of_range_says_so, setup, teardown);
     suite_add_with(s, warming_and_appending_meet_in_the_last_segment, setup, teardown);
     suite_add_with(s, a_damaged_table_record_is_an_error, setup, teardown);

@@ -225,6 +225,39 @@ START_TEST(cached_reads_give_what_is_in_memory)
 }
 END_TEST
 
+/* What this thread has had the medium read, for itself or ahead; 0 when the kernel doesn't count. */
+static unsigned long long medium_read_bytes(void)
+{
+    FILE *f = fopen("/proc/thread-self/io", "re");
+    unsigned long long n = 0;
+    char line[128];
+
+    while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+        (void)sscanf(line, "read_bytes: %llu", &n);
+    if (f != NULL)
+        fclose(f);
+    return n;
+}
+
+START_TEST(exact_reads_leave_alone_what_lies_behind)
+{
+    static char data[1 << 20];
+    unsigned long long before;
+    struct disk_file *f;
+    FIXTURE;
+
+    f = must_open(fx.disk, "f", DISK_WRITE | DISK_CREATE | DISK_EXACT);
+    ck_assert_int_eq(disk_pwrite(f, data, sizeof(data), 0), 0);
+    ck_assert_int_eq(disk_sync_data(f), 0);
+    ck_assert_int_eq(posix_fadvise(disk_fd(f), 0, 0, POSIX_FADV_DONTNEED), 0);
+    before = medium_read_bytes();
+    for (unsigned i = 0; i < 4; i++)
+        ck_assert_int_eq(disk_pread(f, data, 16384, (uint64_t)i * 16384), 16384);
+    ck_assert_uint_le(medium_read_bytes() - before, 65536 + 16384); /* with what says where the bytes are */
+    disk_close(f);
+}
+END_TEST
+
 START_TEST(allocate_keeps_the_size)
 {
     struct disk_file *f;
@@ -360,6 +393,7 @@ Suite *disk_suite(void)
     suite_add(s, a_short_write_goes_on_or_fails);
     suite_add(s, direct_files_keep_to_blocks);
     suite_add(s, cached_reads_give_what_is_in_memory);
+    suite_add(s, exact_reads_leave_alone_what_lies_behind);
     suite_add(s, allocate_keeps_the_size);
     suite_add(s, a_part_of_a_file_system_is_not_synced_as_a_whole);
     suite_add(s, directories);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <poll.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 
@@ -184,6 +185,7 @@ struct held {
     struct lane_work work;
     sem_t started, go_on;
     bool blocks_term, blocks_segv, is_done;
+    atomic_bool is_over;
 };
 
 static void hold(struct lane_work *w)
@@ -196,6 +198,7 @@ static void hold(struct lane_work *w)
     h->blocks_segv = sigismember(&mask, SIGSEGV);
     sem_post(&h->started);
     sem_wait(&h->go_on);
+    atomic_store(&h->is_over, true);
 }
 
 static void held_done(struct lane_work *w)
@@ -223,6 +226,68 @@ START_TEST(a_running_flush_is_seen)
         deliver_next(&fx.lane[0]);
     sys_lanes_stop(&fx.lanes);
     ck_assert_uint_eq(sys_lanes_busy_since(&fx.lanes), 0);
+    fixture_remove(&fx);
+}
+END_TEST
+
+#define FOR_EVER_NS ((uint64_t)1000000 * 1000000000)
+
+struct yielding {
+    struct lane_work work;
+    struct env_lane *lane;
+    uint64_t max_ns;
+    const struct held *flush;
+    bool flush_was_over, is_done;
+};
+
+static void yield_to_flushes(struct lane_work *w)
+{
+    struct yielding *y = container_of(w, struct yielding, work);
+
+    lane_give_way(y->lane, y->max_ns);
+    y->flush_was_over = y->flush->is_over;
+}
+
+static void yielding_done(struct lane_work *w)
+{
+    container_of(w, struct yielding, work)->is_done = true;
+}
+
+static void let_yield(struct fixture *fx, struct yielding *y, const struct held *flush, uint64_t max_ns)
+{
+    *y = (struct yielding){ .work = { .run = yield_to_flushes, .done = yielding_done },
+                            .lane = &fx->lane[1].base,
+                            .max_ns = max_ns,
+                            .flush = flush };
+    lane_submit(y->lane, LANE_POOL, 0, &y->work);
+}
+
+START_TEST(a_worker_gives_way_to_flushes)
+{
+    struct held h = { .work = { .run = hold, .done = held_done } };
+    struct yielding y;
+    struct fixture fx;
+
+    sem_init(&h.started, 0, 0);
+    sem_init(&h.go_on, 0, 0);
+    fixture_make(&fx, 2, 1);
+    ck_assert_int_eq(sys_lanes_start(&fx.lanes), 0);
+    let_yield(&fx, &y, &h, FOR_EVER_NS); /* nothing runs */
+    while (!y.is_done)
+        deliver_next(&fx.lane[1]);
+    lane_submit(&fx.lane[0].base, LANE_FLUSH, 1, &h.work);
+    sem_wait(&h.started);
+    let_yield(&fx, &y, &h, 1000); /* not for longer than it said */
+    while (!y.is_done)
+        deliver_next(&fx.lane[1]);
+    ck_assert(!y.flush_was_over);
+    let_yield(&fx, &y, &h, FOR_EVER_NS);
+    while (atomic_load(&fx.lanes.give_way.n_waiting) == 0)
+        sched_yield();
+    sem_post(&h.go_on);
+    while (!y.is_done)
+        deliver_next(&fx.lane[1]);
+    ck_assert(y.flush_was_over);
     fixture_remove(&fx);
 }
 END_TEST
@@ -301,6 +366,7 @@ Suite *lane_suite(void)
     suite_add(s, workers_run_at_the_same_time);
     suite_add(s, start_up_work_runs_at_the_same_time);
     suite_add(s, a_running_flush_is_seen);
+    suite_add(s, a_worker_gives_way_to_flushes);
     suite_add(s, mail_to_oneself_waits_for_the_next_turn);
     suite_add(s, what_arrives_may_post_to_its_own_reactor);
     suite_add(s, mail_goes_to_its_reactor);
