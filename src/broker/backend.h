@@ -48,6 +48,7 @@ struct broker_backend {
     /* Current settings; replaced as a whole on reload, between turns. */
     const struct config *config;
     int32_t broker_id;
-    uint32_t max_batch_bytes; /* what the journal can take: no topic may allow more */
+    uint64_t connection_files; /* connections of the node that there are descriptors for; 0: for all */
+    uint32_t max_batch_bytes;  /* what the journal can take: no topic may allow more */
     unsigned reactor;
 };

@@ -39,8 +39,11 @@ static void address_unref(struct broker *b, struct broker_address *a)
 static bool is_over_limit(const struct broker *b, const struct broker_address *a)
 {
     const struct config *config = b->backend->config;
+    int64_t limit = config->max_connections;
 
-    return b->stats.connections >= broker_share(b, config->max_connections) ||
+    if (b->backend->connection_files > 0)
+        limit = MIN(limit, (int64_t)b->backend->connection_files);
+    return b->stats.connections >= broker_share(b, limit) ||
            a->n_connections > broker_share(b, config->max_connections_per_address);
 }
 

@@ -28,6 +28,7 @@ struct append_op {
     struct log_position at; /* behind what was written so far */
     bool named;             /* names changed in the directory */
     bool dir_made;          /* by this job */
+    unsigned n_opening;     /* segments that had no open file */
     unsigned n_pieces, max_pieces;
     struct piece pieces[];
 };
@@ -77,6 +78,13 @@ static void prepare_new(struct log *l, struct append_op *op, const struct log_ap
     p->end = p->segment->end;
 }
 
+bool log_append_opens(const struct log *l)
+{
+    const struct log_segment *active = segment_last(l);
+
+    return active == NULL || active->files[SEGMENT_ENTRIES] == NULL;
+}
+
 void log_append_prepare(struct log *l, struct log_append *job)
 {
     unsigned n_new = count_new_segments(l, job);
@@ -94,8 +102,10 @@ void log_append_prepare(struct log *l, struct log_append *job)
     op->max_pieces = n_new + 1;
     op->at = l->end;
     op->segment_bytes = l->segment_bytes;
-    if (active == NULL || active->files[SEGMENT_ENTRIES] == NULL)
+    if (log_append_opens(l))
         cache_make_room(l->cache, &op->to_close);
+    op->n_opening = n_new + (active != NULL && active->files[SEGMENT_ENTRIES] == NULL);
+    cache_opening(l->cache, (int)op->n_opening);
     l->append = op;
     job->log = l;
     job->error = 0;
@@ -425,6 +435,7 @@ void log_append_done(struct log_append *job)
 
     gq_assert(l->append == op);
     l->append = NULL;
+    cache_opening(l->cache, -(int)op->n_opening);
     l->names_dirty |= op->named;
     if (op->dir_made)
         l->dir_made = l->path_dirty = true;

@@ -6,6 +6,7 @@ struct log_cache {
     struct list idle, busy;
     struct list dirty; /* by dirty_link, those first that have been so longest */
     unsigned n_open, n_dirty;
+    unsigned n_opening; /* that append jobs in flight open or make */
     unsigned max_segments;
     struct mem_pool *pool;
 };
@@ -40,6 +41,11 @@ unsigned log_cache_dirty(const struct log_cache *c)
     return c->n_dirty;
 }
 
+unsigned log_cache_opening(const struct log_cache *c)
+{
+    return c->n_opening;
+}
+
 void log_cache_oldest_dirty(struct log_cache *c, unsigned n, void (*fn)(void *owner))
 {
     struct log_segment *s, *tmp;
@@ -49,6 +55,11 @@ void log_cache_oldest_dirty(struct log_cache *c, unsigned n, void (*fn)(void *ow
             return;
         fn(s->log->owner);
     }
+}
+
+void cache_opening(struct log_cache *c, int n)
+{
+    c->n_opening += (unsigned)n;
 }
 
 struct mem_pool *cache_pool(const struct log_cache *c)
@@ -127,7 +138,8 @@ void cache_make_room(struct log_cache *c, struct close_list *to_close)
 {
     struct log_segment *s;
 
-    while (c->n_open >= c->max_segments && to_close->count + SEGMENT_N_PARTS <= ARRAY_SIZE(to_close->files) &&
+    while (c->n_open + c->n_opening >= c->max_segments &&
+           to_close->count + SEGMENT_N_PARTS <= ARRAY_SIZE(to_close->files) &&
            (s = list_first(&c->idle, struct log_segment, cache_link)) != NULL)
         to_close->count += take_files(c, s, to_close->files + to_close->count);
 }

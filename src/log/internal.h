@@ -131,6 +131,9 @@ void cache_forget(struct log_cache *c, struct log_segment *s);
 /* Its unsynced bytes of before are synced: with new ones it counts as dirty since now. */
 void cache_synced(struct log_cache *c, struct log_segment *s);
 
+/* So many more segments are being opened by append jobs; < 0: fewer. */
+void cache_opening(struct log_cache *c, int n);
+
 /* For what belongs to a job; the owner reactor's. */
 struct mem_pool *cache_pool(const struct log_cache *c);
 

@@ -36,6 +36,7 @@ struct log_cache *log_cache_new(unsigned max_segments, struct mem_pool *pool); /
 void log_cache_free(struct log_cache *c);                                      /* after its logs; takes NULL */
 unsigned log_cache_open(const struct log_cache *c);                            /* segments with open descriptors */
 unsigned log_cache_dirty(const struct log_cache *c);                           /* of these, with unsynced bytes */
+unsigned log_cache_opening(const struct log_cache *c);                         /* that append jobs in flight open */
 /* The owner of the log of each of the n segments that have been dirty longest; fn may make sync jobs. */
 void log_cache_oldest_dirty(struct log_cache *c, unsigned n, void (*fn)(void *owner));
 
@@ -120,6 +121,7 @@ struct log_append {
     void *result; /* the log's */
 };
 
+bool log_append_opens(const struct log *l);                     /* owner: the next job has to open or make files */
 void log_append_prepare(struct log *l, struct log_append *job); /* owner, before run */
 void log_append_run(struct log_append *job);                    /* blocking */
 void log_append_done(struct log_append *job); /* owner: publishes on success, frees the job's own memory */

@@ -49,6 +49,7 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed, const
         .now_real_ms = clock_real_ms(r->env->clock),
     };
     list_init(&s->replicas.dirty);
+    list_init(&s->replicas.no_file);
     list_init(&s->replicas.held);
     list_init(&s->replicas.kept);
     replica_shard_set_read_budget(&s->replicas, (uint64_t)n->config->performance.read_cache_size_bytes, n->n_shards);
@@ -108,6 +109,8 @@ int node_open(const struct node_options *options, struct node **ret, struct erro
     if (rc == 0) {
         node_files_plan(options->config, n->n_reactors, n->n_shards, options->max_files, &files);
         n->shards = xcalloc(n->n_shards, sizeof(*n->shards));
+        for (unsigned i = 0; i < n->n_reactors && files.connections < (uint64_t)options->config->max_connections; i++)
+            n->reactors[i].backend.connection_files = files.connections;
         for (unsigned i = 0; i < n->n_shards; i++)
             shard_init(n, i, hash_seed, &files);
         rc = node_space_open(n, options->envs[0]->disk, err);

@@ -49,9 +49,13 @@ struct node_options {
     void (*progress)(void *ctx, const char *status);
 };
 
-/* How many descriptors a node of this configuration wants, and what it makes of those that it is allowed. */
+#define NODE_FILES_OF_SEGMENT 3 /* .log, .entries, .aux */
+
+/* How many descriptors a node of this configuration wants and needs, and what it makes of those that it is allowed. */
 struct node_files {
-    uint64_t allowed, wanted;
+    uint64_t allowed, wanted, least;
+    uint64_t connections;                   /* so many clients at most, max_connections or fewer */
+    uint64_t files;                         /* below the data directory, open beside them */
     unsigned idle_segments, dirty_segments; /* of a shard, open beside each other */
 };
 void node_files_plan(const struct config *c, unsigned n_reactors, unsigned n_shards, uint64_t allowed,

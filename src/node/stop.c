@@ -141,8 +141,9 @@ static bool groups_are_done(struct node_reactor *r, struct node_shard *s, bool g
 /* On a full disk the journal holds requests that wait for space: nobody was told that they are done. */
 static bool shard_is_done(struct node_reactor *r, struct node_shard *s)
 {
-    bool give_up = journal_space_error(s->journal) != 0 || r->now_ns >= r->phase_deadline_ns;
+    bool late = r->now_ns >= r->phase_deadline_ns, give_up = late || journal_space_error(s->journal) != 0;
 
+    s->replicas.at_rest = late;
     if (!groups_are_done(r, s, give_up) || !replica_shard_is_quiet(&s->replicas))
         return false;
     if (give_up)

@@ -97,8 +97,8 @@ struct replica {
     struct journal_group *in_journal; /* NULL before the first entry since the start */
     struct log *log;                  /* NULL once a destroyed replica has settled */
     struct replica_limits limits;
-    struct list dirty_link;
-    size_t pending_bytes; /* its part of the shard's */
+    struct list dirty_link; /* shard->dirty, or no_file */
+    size_t pending_bytes;   /* its part of the shard's */
 
     union {
         struct raft *raft;                       /* NULL: at rest; see consensus.c */
@@ -142,9 +142,11 @@ struct replica {
     bool blocked : 1;                      /* its last job met a full disk; counted in the shard */
     bool closing : 1;                      /* the node stops: no op may wait */
     bool destroyed : 1;
-    bool known : 1;   /* the journal has records of the group, or will have: it has to forget it at the end */
-    bool led : 1;     /* the core led in this term: that is in the journal, or on its way there */
-    bool stirred : 1; /* something was proposed since the core was last looked at */
+    bool no_file : 1;  /* when it is in a list of the shard's: which */
+    bool has_turn : 1; /* it waited for descriptors, and needn't any more */
+    bool known : 1;    /* the journal has records of the group, or will have: it has to forget it at the end */
+    bool led : 1;      /* the core led in this term: that is in the journal, or on its way there */
+    bool stirred : 1;  /* something was proposed since the core was last looked at */
 
     struct replica_machine *machine; /* NULL: a partition */
     struct replica_peers *peers;     /* NULL: this node is the only voter */
@@ -336,7 +338,16 @@ void replica_round_leave(struct replica *r);
 uint64_t replica_recycle_poll(struct replica_shard *shard);
 
 /* files.c */
-void replica_shard_limit_files(struct replica_shard *shard);
+/* Returns when it wants to be called again. */
+uint64_t replica_shard_limit_files(struct replica_shard *shard);
+/* Whether descriptors let it append now. False: it was put behind those who wait for some, and is kicked when it is its
+ * turn. */
+bool replica_take_files(struct replica *r);
+/* It waits for them. */
+static inline bool replica_lacks_files(const struct replica *r)
+{
+    return r->no_file && list_is_linked(&r->dirty_link);
+}
 
 /* read.c */
 void replica_read(struct replica *r, struct replica_op *op);

@@ -85,7 +85,8 @@ struct replica_shard {
     struct replica *(*find)(void *ctx, uint64_t group);
     void *ctx;
 
-    struct list dirty; /* replicas with committed entries that wait for their segment */
+    struct list dirty;   /* replicas with committed entries that wait for their segment */
+    struct list no_file; /* of these, who waits for descriptors */
     /* Memory of entries that are proposed or committed and not yet in a segment. Producers wait beyond the budget, the
      * node's own entries don't. */
     size_t pending_bytes;
@@ -111,11 +112,12 @@ struct replica_shard {
     uint64_t relocated_ns;       /* when the last one ended, or the first of them began */
     uint64_t recycled_ns;        /* last look at what holds the journal's files */
     bool recycle_again;          /* as soon as some of the relocations are done */
-    unsigned max_dirty_segments; /* with unsynced bytes, whose files can't be closed; beyond it the oldest are
-                                  * checkpointed. 0: no limit */
+    unsigned max_dirty_segments; /* with unsynced bytes, whose files can't be closed. From half of it on the oldest are
+                                  * checkpointed, and beyond it nobody opens one more. 0: no limit */
     uint64_t next_limit_ns;
     struct replica_trim trim;
     bool dead;                 /* fatal() was called: nothing is written any more */
+    bool at_rest;              /* the time for a stop is over: nothing more goes to segments, the journal has it */
     bool ended;                /* the reactors have ended: no mail is delivered any more */
     uint32_t max_producer_ids; /* of one partition; decides what apply does, so equal on all nodes */
     uint64_t now_ns;           /* set by the node at the start of each turn */

@@ -248,7 +248,7 @@ static void begin(struct replica_shard *shard)
     struct replica *r, *tmp;
 
     list_foreach_safe (&shard->checkpoints, r, tmp, round_link) {
-        if (r->retry_ns > shard->now_ns)
+        if (r->retry_ns > shard->now_ns || (replica_lacks_files(r) && log_end(r->log).index < r->checkpoint_wanted))
             continue;
         list_remove(&r->round_link);
         list_append(&round->members, &r->round_link);
@@ -258,17 +258,20 @@ static void begin(struct replica_shard *shard)
     }
 }
 
-/* Who can't store for now goes on to a later round. False: some are still at it. */
+/* Who can't store for now, or waits for descriptors that this round is to make free, goes on to a later one. False:
+ * some are still at it. */
 static bool all_stored(struct replica_shard *shard, size_t *ret_n)
 {
     struct replica *r, *tmp;
 
     *ret_n = 0;
     list_foreach_safe (&round_of(shard)->members, r, tmp, round_link) {
-        if (r->retry_ns > shard->now_ns) {
+        bool stored = log_end(r->log).index >= r->round_index;
+
+        if (r->retry_ns > shard->now_ns || (!stored && replica_lacks_files(r))) {
             list_remove(&r->round_link);
             list_append(&shard->checkpoints, &r->round_link);
-        } else if (log_end(r->log).index < r->round_index) {
+        } else if (!stored) {
             return false;
         } else {
             ++*ret_n;
@@ -282,7 +285,7 @@ void replica_round_poll(struct replica_shard *shard)
     struct replica_round *round = round_of(shard);
     size_t n;
 
-    if (shard->dead)
+    if (shard->dead || shard->at_rest)
         return;
     if (round->phase == REPLICA_ROUND_NONE)
         begin(shard);

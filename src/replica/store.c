@@ -287,12 +287,12 @@ static bool submit_cut(struct replica *r)
 /* One job of these at a time: entries first, then files to remove. Syncs go beside them. */
 void replica_store_kick(struct replica *r)
 {
-    if (r->job != NULL || r->destroyed || r->shard->dead || r->retry_ns > r->shard->now_ns)
+    if (r->job != NULL || r->destroyed || r->shard->dead || r->shard->at_rest || r->retry_ns > r->shard->now_ns)
         return;
-    if (replica_n_unstored(r) > 0)
-        submit_append(r);
-    else
+    if (replica_n_unstored(r) == 0)
         submit_cut(r);
+    else if (replica_take_files(r))
+        submit_append(r);
 }
 
 static bool store_is_urgent(const struct replica *r)
@@ -306,6 +306,7 @@ static void list_dirty(struct replica *r)
     if (list_is_linked(&r->dirty_link))
         return;
     r->dirty_since_ns = r->shard->now_ns;
+    r->no_file = false;
     list_append(&r->shard->dirty, &r->dirty_link);
 }
 
@@ -335,10 +336,9 @@ void replica_mark_dirty(struct replica *r, size_t bytes)
 static uint64_t poll_dirty(struct replica_shard *shard)
 {
     bool pressure = replica_shard_is_pressed(shard);
-    uint64_t next = UINT64_MAX;
+    uint64_t next = replica_shard_limit_files(shard);
     struct replica *r, *tmp;
 
-    replica_shard_limit_files(shard);
     list_foreach_safe (&shard->dirty, r, tmp, dirty_link) {
         if (!pressure && r->dirty_since_ns + STORE_DELAY_NS > shard->now_ns)
             return MIN(next, r->dirty_since_ns + STORE_DELAY_NS);

@@ -54,7 +54,7 @@ static void try_direct(struct sys_disk *d, int fd)
         atomic_store_explicit(&d->direct_fails, true, memory_order_relaxed);
 }
 
-static int file_open(struct env_disk *d, const char *path, unsigned flags, struct disk_file **ret)
+static int open_file(struct env_disk *d, const char *path, unsigned flags, struct disk_file **ret)
 {
     int how = (flags & DISK_WRITE) != 0 ? O_RDWR : O_RDONLY, fd;
     struct sys_file *f;
@@ -78,8 +78,21 @@ static int file_open(struct env_disk *d, const char *path, unsigned flags, struc
     return 0;
 }
 
+static int file_open(struct env_disk *d, const char *path, unsigned flags, struct disk_file **ret)
+{
+    struct sys_disk *disk = to_sys_disk(d);
+    int r = -EMFILE;
+
+    if (atomic_fetch_add_explicit(&disk->n_files, 1, memory_order_relaxed) < disk->max_files)
+        r = open_file(d, path, flags, ret);
+    if (r < 0)
+        atomic_fetch_sub_explicit(&disk->n_files, 1, memory_order_relaxed);
+    return r;
+}
+
 static void file_close(struct disk_file *f)
 {
+    atomic_fetch_sub_explicit(&to_sys_disk(f->disk)->n_files, 1, memory_order_relaxed);
     close(to_sys_file(f)->fd);
     free(f);
 }
@@ -325,11 +338,18 @@ int sys_disk_new(const char *data_dir, struct env_disk **ret)
     d->lock_fd = -1;
     pthread_mutex_init(&d->spare_lock, NULL);
     d->spare_fd = dup(fd);
+    d->max_files = UINT64_MAX;
+    atomic_init(&d->n_files, 0);
     d->owns_fs = sys_disk_owns_fs(fd);
     atomic_init(&d->nowait_fails, false);
     atomic_init(&d->direct_fails, false);
     *ret = &d->base;
     return 0;
+}
+
+void sys_disk_limit_files(struct env_disk *d, uint64_t n)
+{
+    to_sys_disk(d)->max_files = n;
 }
 
 bool sys_disk_lacks_direct(struct env_disk *d)

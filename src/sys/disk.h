@@ -18,6 +18,10 @@
  * after all of its files are closed. Errors: what mkdir(2) and open(2) say; -ENOTDIR when it is something else. */
 int sys_disk_new(const char *data_dir, struct env_disk **ret);
 
+/* From now on no more than n files are open at a time: more are told -EMFILE, so that the process keeps descriptors for
+ * other things. Before other threads use it. */
+void sys_disk_limit_files(struct env_disk *d, uint64_t n);
+
 /* A file was to be O_DIRECT and couldn't be. Any thread. */
 bool sys_disk_lacks_direct(struct env_disk *d);
 

@@ -15,9 +15,11 @@ struct sys_disk {
     int lock_fd;  /* -1 while not locked */
     int spare_fd; /* given up to sync a directory when there are no more descriptors */
     pthread_mutex_t spare_lock;
-    bool owns_fs;             /* the file system holds the data directory only, and can be synced as a whole */
-    atomic_bool nowait_fails; /* the file system doesn't know RWF_NOWAIT */
-    atomic_bool direct_fails; /* nor O_DIRECT */
+    bool owns_fs; /* the file system holds the data directory only, and can be synced as a whole */
+    uint64_t max_files;
+    _Atomic(uint64_t) n_files; /* open */
+    atomic_bool nowait_fails;  /* the file system doesn't know RWF_NOWAIT */
+    atomic_bool direct_fails;  /* nor O_DIRECT */
 };
 
 struct sys_file {

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """File descriptors: the limit is raised, partitions share what there is, and too few are told."""
 
+import collections
 import os
 import resource
+import signal
+import threading
 
 from confluent_kafka import TopicPartition
 
@@ -15,18 +18,19 @@ def limited(soft, hard):
     return ["prlimit", f"--nofile={soft}:{hard}"]
 
 
-def read_all(broker, n):
-    """One message of each of n partitions."""
+def read_all(broker, n, each=1):
+    """So many messages of each of n partitions."""
     consumer = Confluent.consumer(broker.address)
     consumer.assign([TopicPartition("t", partition, 0) for partition in range(n)])
-    found = set()
+    found = collections.Counter()
 
     def poll():
-        found.update(m.partition() for m in consumer.consume(100, 0.1) if m.error() is None)
-        return len(found) == n
+        found.update(m.partition() for m in consumer.consume(1000, 0.1) if m.error() is None)
+        return len(found) == n and min(found.values()) >= each
 
-    wait_for("all messages", poll, 60)
+    wait_for("all messages", poll, 60 * each)
     consumer.close()
+    assert set(found.values()) == {each}
 
 
 def open_files(broker):
@@ -65,3 +69,58 @@ def test_few_for_many_partitions(t):
     broker.kill()
     broker.start()
     read_all(broker, 300)
+
+
+class Callers(threading.Thread):
+    """New connections, one after the other, for as long as something goes on."""
+
+    def __init__(self, broker):
+        super().__init__()
+        self.broker, self.done, self.answers = broker, threading.Event(), []
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.done.set()
+        self.join()
+
+    def run(self):
+        while not self.done.wait(0.05):
+            self.answers.append(self.broker.answers())
+
+
+@limit(400)
+def test_load_over_far_more_partitions_than_descriptors(t):
+    """Files wait for descriptors, clients don't; with thousands of partitions waiting a stop is orderly."""
+    partitions, rounds = 2000, 3
+    config = t.write("c.yaml", "max_connections: 100\nperformance:\n  shards: 1\n  reactors: 1\n")
+    broker = t.broker(wrapper=limited(512, 512), config=config)
+    Confluent.create_topic(broker.address, "t", partitions=partitions)
+    producer = Confluent.producer(broker.address, queue_buffering_max_messages=partitions * rounds)
+    errors = []
+    with Callers(broker) as callers:
+        for i in range(partitions * rounds):
+            producer.produce("t", b"x" * 100, partition=i % partitions,
+                             on_delivery=lambda e, m: e and errors.append(e))
+            producer.poll(0)
+        assert producer.flush(200) == 0 and not errors, errors[:3]
+        most = open_files(broker)
+    assert callers.answers and all(callers.answers)
+    assert most < 512
+    broker.process.send_signal(signal.SIGTERM)
+    assert broker.process.wait(timeout=200) == 0
+    assert b" stopped" in broker.log() and b"too long" not in broker.log()
+    assert b"no file can be opened" not in broker.log() and b"out of file descriptors" not in broker.log()
+    broker.start()
+    read_all(broker, partitions, rounds)
+
+
+@limit(60)
+def test_too_few_are_refused(t):
+    config = t.write("c.yaml", "performance:\n  shards: 1\n  reactors: 1\n")
+    broker = t.broker(start=False, wrapper=limited(200, 200), config=config).launch()
+    assert broker.process.wait(timeout=60) == os.EX_CONFIG
+    broker.process = None
+    assert b"200 file descriptors are allowed, and 1 shards on 1 reactors need 244" in broker.log()

@@ -23,10 +23,15 @@ START_TEST(budgets_fit)
         for (unsigned n_shards = 1; n_shards <= 64; n_shards *= 2) {
             struct node_files f = plan(allowed, n_shards, 10000);
 
-            ck_assert_uint_ge(f.idle_segments, 16);
-            ck_assert_uint_ge(f.dirty_segments, 32);
+            ck_assert_uint_ge(f.idle_segments, 4);
+            ck_assert_uint_ge(f.dirty_segments, 8);
+            if (allowed >= f.least) { /* whatever is short, connections and files don't take each other's part */
+                ck_assert_uint_ge(f.connections, 16);
+                ck_assert_uint_lt(f.connections + f.files, allowed);
+                ck_assert_uint_le(48ull * n_shards + 3ull * n_shards * (f.idle_segments + f.dirty_segments), f.files);
+            }
             if (allowed >= f.wanted) {
-                ck_assert_uint_le(10000 + 3ull * n_shards * (f.idle_segments + f.dirty_segments), allowed);
+                ck_assert_uint_eq(f.connections, 10000);
                 ck_assert_uint_ge(f.idle_segments + f.dirty_segments, 256);
             }
         }
@@ -38,7 +43,9 @@ START_TEST(connections_count)
 {
     ck_assert_uint_lt(plan(1024, 1, 100).wanted, 1200);
     ck_assert_uint_gt(plan(1024, 1, 10000).wanted, 10000);
-    ck_assert_uint_eq(plan(1024, 1, 2000000).dirty_segments, 32);
+    ck_assert_uint_lt(plan(1024, 1, 2000000).connections, 500); /* half of what is to be had */
+    ck_assert_uint_gt(plan(1024, 1, 2000000).connections, 300);
+    ck_assert_uint_gt(plan(1024, 1, 2000000).dirty_segments, 64);
     ck_assert_uint_eq(plan(UINT64_MAX, 1, 10000).dirty_segments, 16384);
 }
 END_TEST

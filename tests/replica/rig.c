@@ -167,6 +167,7 @@ static void shard_init(struct rig *r)
         .now_real_ms = clock_real_ms(&r->clock.env),
     };
     list_init(&r->shard.dirty);
+    list_init(&r->shard.no_file);
     list_init(&r->shard.held);
     list_init(&r->shard.kept);
     replica_shard_set_read_budget(&r->shard, r->read_budget, 1);

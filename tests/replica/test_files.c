@@ -40,6 +40,89 @@ START_TEST(dirty_segments_are_a_budget)
 }
 END_TEST
 
+/* Half of the budget is left for those who write while a round is under way. */
+START_TEST(half_of_the_budget_forces_a_round)
+{
+    struct rig *r = rig_new(78, 6);
+
+    r->max_dirty_segments = 8;
+    rig_start_ok(r);
+    for (unsigned i = 0; i < 4; i++)
+        rig_produce(r, i, 1, 500);
+    rig_run(r, 1000 * MS);
+    ck_assert_uint_eq(log_cache_dirty(r->shard.log_cache), 4);
+    rig_produce(r, 4, 1, 500);
+    rig_run(r, 1000 * MS);
+    ck_assert_uint_eq(log_cache_dirty(r->shard.log_cache), 2);
+    rig_check(r);
+    rig_free(r);
+}
+END_TEST
+
+static bool all_stored(const struct rig *r)
+{
+    for (unsigned i = 0; i < r->n_groups; i++) {
+        const struct replica *replica = r->groups[i].replica;
+
+        if (tail_count(&replica->tail) > 0)
+            return false;
+    }
+    return true;
+}
+
+START_TEST(who_finds_the_budget_used_up_waits)
+{
+    struct rig *r = rig_new(79, 60);
+    unsigned most = 0;
+
+    r->max_dirty_segments = 6;
+    r->max_segments = 9;
+    rig_start_ok(r);
+    for (int round = 0; round < 5; round++) {
+        for (unsigned i = 0; i < r->n_groups; i++)
+            rig_produce(r, i, 1, 500);
+        do {
+            rig_run(r, MS);
+            most = MAX(most, log_cache_dirty(r->shard.log_cache) + log_cache_opening(r->shard.log_cache));
+            ck_assert_uint_le(log_cache_open(r->shard.log_cache) + log_cache_opening(r->shard.log_cache), 9);
+        } while (!all_stored(r));
+        ck_assert_uint_eq(log_cache_opening(r->shard.log_cache), 0);
+    }
+    ck_assert_uint_ge(most, 6);
+    ck_assert_int_eq(replica_shard_shortage(&r->shard), 0);
+    rig_check(r);
+    rig_crash(r, SIM_CRASH_DRAW);
+    rig_start_ok(r);
+    rig_check(r);
+    rig_free(r);
+}
+END_TEST
+
+/* Those that are written all the time have their files open, and let go of them at a sync. */
+START_TEST(busy_partitions_let_others_have_files)
+{
+    struct rig *r = rig_new(80, 12);
+    int i;
+
+    r->max_dirty_segments = 4;
+    r->max_segments = 6;
+    rig_start_ok(r);
+    for (i = 0; i < 4; i++)
+        rig_produce(r, (unsigned)i, 1, 500);
+    rig_run(r, 40 * MS);
+    for (i = 4; i < 12; i++)
+        rig_produce(r, (unsigned)i, 1, 500);
+    for (i = 0; i < 1000 && tail_count(&r->groups[11].replica->tail) > 0; i++) {
+        for (unsigned busy = 0; busy < 4; busy++)
+            rig_produce(r, busy, 1, 500);
+        rig_run(r, 2 * MS);
+    }
+    ck_assert_int_lt(i, 1000);
+    rig_check(r);
+    rig_free(r);
+}
+END_TEST
+
 START_TEST(what_gets_idle_is_closed)
 {
     struct rig *r = rig_new(71, 8);
@@ -124,6 +207,9 @@ Suite *files_suite(void)
     Suite *s = suite_create("files");
 
     suite_add(s, dirty_segments_are_a_budget);
+    suite_add(s, half_of_the_budget_forces_a_round);
+    suite_add(s, who_finds_the_budget_used_up_waits);
+    suite_add(s, busy_partitions_let_others_have_files);
     suite_add(s, what_gets_idle_is_closed);
     suite_add(s, a_lack_of_descriptors_is_waited_out);
     suite_add(s, a_failed_sync_is_fatal);

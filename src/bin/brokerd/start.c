@@ -255,17 +255,27 @@ static void warn_of_pacing(const struct brokerd *d)
             d->listener.congestion_control);
 }
 
-static void warn_of_few_files(const struct brokerd *d, unsigned n_shards)
+static int share_files(const struct brokerd *d, unsigned n_shards)
 {
-    struct node_files files;
+    struct node_files f;
 
-    node_files_plan(d->config, d->n_reactors, n_shards, d->max_files, &files);
-    if (files.allowed < files.wanted)
-        log_event(TOO_MANY_FILES,
-                  "%llu file descriptors are allowed, and %llu wanted for max_connections %lld and %u shards: raise "
-                  "LimitNOFILE= (ulimit -n), or lower max_connections",
-                  (unsigned long long)files.allowed, (unsigned long long)files.wanted,
-                  (long long)d->config->max_connections, n_shards);
+    node_files_plan(d->config, d->n_reactors, n_shards, d->max_files, &f);
+    if (f.allowed < f.least) {
+        log_error("%llu file descriptors are allowed, and %u shards on %u reactors need %llu: raise LimitNOFILE= "
+                  "(ulimit -n)",
+                  (unsigned long long)f.allowed, n_shards, d->n_reactors, (unsigned long long)f.least);
+        return EX_CONFIG;
+    }
+    if (f.allowed < f.wanted)
+        log_event(
+            TOO_MANY_FILES,
+            "%llu file descriptors are allowed, and %llu wanted for max_connections %lld and %u shards: there are "
+            "%llu for connections, and %u for the segments of a shard; raise LimitNOFILE= (ulimit -n), or lower "
+            "max_connections",
+            (unsigned long long)f.allowed, (unsigned long long)f.wanted, (long long)d->config->max_connections,
+            n_shards, (unsigned long long)f.connections, NODE_FILES_OF_SEGMENT * (f.idle_segments + f.dirty_segments));
+    sys_disk_limit_files(d->disk, f.files);
+    return EX_OK;
 }
 
 static void attach_reactors(struct brokerd *d)
@@ -344,8 +354,10 @@ int brokerd_run(const struct cmdline *cmdline, const struct config_environment *
         status = check_place(&d);
     if (status == EX_OK) {
         n_shards = choose_shards(&d);
-        status = open_listener(&d);
+        status = share_files(&d, n_shards);
     }
+    if (status == EX_OK)
+        status = open_listener(&d);
     if (status == EX_OK)
         status = open_runtime(&d, n_shards);
     if (status == EX_OK) {
@@ -357,7 +369,6 @@ int brokerd_run(const struct cmdline *cmdline, const struct config_environment *
     if (status == EX_OK) {
         warn_of_exposure(&d);
         warn_of_pacing(&d);
-        warn_of_few_files(&d, n_shards);
         if (sys_disk_lacks_direct(d.disk))
             log_warn("data directory %s refuses O_DIRECT: journals are written through the page cache",
                      config->data_dir);
