@@ -10,10 +10,10 @@
 
 /* ---- Append ---- */
 
+/* A truncation and an image are small too: what they void may be what keeps the oldest file. */
 static bool is_small(const struct journal_request *r)
 {
-    return r->kind != JOURNAL_ENTRY && r->kind != JOURNAL_RELOCATED && r->kind != JOURNAL_TRUNCATE &&
-           r->kind != JOURNAL_IMAGE_INSTALLED;
+    return r->kind != JOURNAL_ENTRY && r->kind != JOURNAL_RELOCATED;
 }
 
 static size_t request_bytes(const struct journal_request *r)

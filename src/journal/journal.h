@@ -106,7 +106,8 @@ enum journal_request_kind {
     JOURNAL_RELOCATED,
     /* Entries from index on are void; term and prev_checksum are those of the entry at index − 1. */
     JOURNAL_TRUNCATE,
-    /* state.checkpoint_*, of flushed entries; written in one record with the others that wait. */
+    /* state.checkpoint_*, of flushed entries that nothing voids that was appended already; written in one record with
+     * the others that wait. */
     JOURNAL_CHECKPOINT,
     JOURNAL_LOG_START, /* state.log_start */
     /* An image replaced the group's log: all its entries are void, and state.checkpoint_* and state.log_start tell
@@ -134,8 +135,8 @@ struct journal_request {
 
 /* Never blocks; the flush may wait for a journal file to be ready. An entry larger than journal_max_entry(), or one
  * that isn't the next of its group (index, prev_checksum), is a bug of the caller. Order is kept, but while
- * journal_space_error() or journal_is_full() holds, records other than ENTRY, TRUNCATE and IMAGE_INSTALLED go before
- * those that wait for space. */
+ * journal_space_error() or journal_is_full() holds, records other than ENTRY go before those that wait for space:
+ * HARD_STATE, CHECKPOINT and RELOCATED before all, the others not before one of their own group. */
 void journal_append(struct journal *j, struct journal_request *r);
 /* Bytes of the largest envelope: a quarter of a full-size file. */
 size_t journal_max_entry(const struct journal *j);

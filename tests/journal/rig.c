@@ -35,15 +35,27 @@ static void request_free(struct rig_request *q)
     free(q);
 }
 
+void rig_sequence_cut(struct rig_sequence *s, size_t n)
+{
+    while (s->n > n)
+        request_free(s->requests[--s->n]);
+    s->n_done = n;
+}
+
+static void sequence_fini(struct rig_sequence *s)
+{
+    rig_sequence_cut(s, 0);
+    free(s->requests);
+}
+
 void rig_free(struct rig *r)
 {
     rig_stop(r);
     for (size_t i = 0; i < r->n_groups; i++) {
         struct rig_group *g = &r->groups[i];
 
-        for (size_t k = 0; k < g->n; k++)
-            request_free(g->requests[k]);
-        free(g->requests);
+        sequence_fini(&g->log);
+        sequence_fini(&g->states);
         free(g->replayed);
         free(g->sent.entries);
     }
@@ -127,6 +139,11 @@ void rig_state_apply(struct rig_state *s, const struct rig_request *q)
 
 /* ---- Requests ---- */
 
+static struct rig_sequence *sequence_of(struct rig_request *q)
+{
+    return q->request.kind == JOURNAL_HARD_STATE ? &q->group->states : &q->group->log;
+}
+
 static void request_done(struct journal_request *request)
 {
     struct rig_request *q = container_of(request, struct rig_request, request);
@@ -138,7 +155,7 @@ static void request_done(struct journal_request *request)
     else if (request->kind == JOURNAL_RELOCATED)
         g->n_copies_done++;
     else
-        ck_assert_uint_eq(g->n_done++, q->number);
+        ck_assert_uint_eq(sequence_of(q)->n_done++, q->number);
     if (request->kind == JOURNAL_IMAGE_INSTALLED)
         g->checkpoint_done = request->state.checkpoint_index;
 }
@@ -156,15 +173,16 @@ static struct rig_request *request_new(struct rig *r, uint64_t group, enum journ
 
 static void send(struct rig *r, struct rig_request *q)
 {
-    struct rig_group *g = q->group;
+    struct rig_sequence *s = sequence_of(q);
 
-    if (g->n == g->capacity) {
-        g->capacity = MAX(g->capacity * 2, (size_t)8);
-        g->requests = xrealloc(g->requests, g->capacity * sizeof(struct rig_request *));
+    if (s->n == s->capacity) {
+        s->capacity = MAX(s->capacity * 2, (size_t)8);
+        s->requests = xrealloc(s->requests, s->capacity * sizeof(struct rig_request *));
     }
-    q->number = g->n;
-    g->requests[g->n++] = q;
-    rig_state_apply(&g->sent, q);
+    q->n_states = q->group->states.n;
+    q->number = s->n;
+    s->requests[s->n++] = q;
+    rig_state_apply(&q->group->sent, q);
     journal_append(r->j, &q->request);
 }
 
@@ -213,10 +231,31 @@ static void checkpoint_state(struct rig_group *g, uint64_t index, struct journal
     st->checkpoint_offset = (int64_t)index * 10;
 }
 
+/* Flushed, and nothing that waits voids it. */
+static bool is_committed(const struct rig_group *g, uint64_t index)
+{
+    for (size_t i = g->log.n_done; i < g->log.n; i++) {
+        const struct journal_request *q = &g->log.requests[i]->request;
+
+        if (q->kind == JOURNAL_IMAGE_INSTALLED ||
+            ((q->kind == JOURNAL_TRUNCATE || q->kind == JOURNAL_ENTRY) && q->index <= index))
+            return false;
+    }
+    return index <= g->sent.last_index;
+}
+
+bool rig_may_checkpoint(struct rig *r, uint64_t group, uint64_t index)
+{
+    const struct rig_group *g = rig_group(r, group);
+
+    return g->checkpoint_sent < index && is_committed(g, index);
+}
+
 void rig_checkpoint(struct rig *r, uint64_t group, uint64_t index)
 {
     struct rig_request *q = request_new(r, group, JOURNAL_CHECKPOINT);
 
+    ck_assert(is_committed(q->group, index));
     checkpoint_state(q->group, index, &q->request.state);
     q->group->checkpoint_sent = index;
     q->next = r->unnumbered;
@@ -227,8 +266,8 @@ void rig_checkpoint(struct rig *r, uint64_t group, uint64_t index)
 /* The request that made the group's entry what it is. */
 static const struct rig_request *entry_request(const struct rig_group *g, uint64_t index)
 {
-    for (size_t i = g->n; i > 0; i--) {
-        const struct rig_request *q = g->requests[i - 1];
+    for (size_t i = g->log.n; i > 0; i--) {
+        const struct rig_request *q = g->log.requests[i - 1];
 
         if (q->request.kind == JOURNAL_ENTRY && q->request.index == index)
             return q;
@@ -263,7 +302,7 @@ void rig_relocate_all(struct rig *r, uint64_t group)
     struct rig_group *g = rig_group(r, group);
     uint64_t last = g->sent.last_index;
 
-    if (g->n_done < g->n)
+    if (g->log.n_done < g->log.n)
         return;
     for (uint64_t i = MAX(g->checkpoint_sent, g->checkpoint_done) + 1; i <= last; i++)
         rig_relocate(r, group, i);
@@ -377,15 +416,9 @@ void rig_recover(struct rig *r, enum sim_disk_crash how)
     ck_assert_msg(err == 0, "recovery: %d %s", err, r->err.text);
 }
 
-/* What is checkpointed is committed, so no truncation of it waits. */
 static void note_pin(void *ctx, uint64_t group, uint64_t index)
 {
-    struct rig_group *g = rig_group(ctx, group);
-
-    for (size_t i = g->n_done; i < g->n; i++)
-        if (g->requests[i]->request.kind == JOURNAL_TRUNCATE)
-            return;
-    if (g->checkpoint_sent < index)
+    if (rig_may_checkpoint(ctx, group, index))
         rig_checkpoint(ctx, group, index);
 }
 
@@ -402,12 +435,11 @@ void rig_random(struct rig *r, size_t n, size_t max_entry)
         uint64_t open = g->sent.last_index - MAX(g->checkpoint_done, g->checkpoint_sent);
 
         switch (sim_prng_below(&r->prng, 12)) {
-        case 0: /* with nothing before it: on a full journal it would pass that, against the rig's order */
-            if (g->n_done == g->n)
-                rig_hard_state(r, id, g->sent.term + 1, (int32_t)sim_prng_below(&r->prng, 3) - 1);
+        case 0:
+            rig_hard_state(r, id, g->sent.term + 1, (int32_t)sim_prng_below(&r->prng, 3) - 1);
             break;
-        case 1:
-            if (open > 0)
+        case 1: /* not behind entries that wait for room, which may be that of what it voids */
+            if (open > 0 && (g->log.n_done == g->log.n || (!journal_is_full(r->j) && journal_has_room(r->j, 0))))
                 rig_truncate(r, id, g->sent.last_index + 1 - sim_prng_below(&r->prng, MIN(open, 4) + 1));
             break;
         case 2:

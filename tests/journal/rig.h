@@ -3,7 +3,8 @@
 
 /* A journal over the simulated disk and lanes, and beside it a model of what was asked of it: per group the requests in
  * order, and how many of them are done. After a crash the journal must hold, for each group, exactly what the first k
- * of its requests make, for some k that is at least the number of those that were done. */
+ * of its requests make, for some k that is at least the number of those that were done. Hard states, which may pass
+ * what waits for room, are counted apart: all that came before the k requests are there. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,7 +24,8 @@ struct rig_request {
     struct rig_request *next;       /* of all that have no number */
     struct rig_group *group;
     uint8_t *data;
-    size_t number; /* among the group's, but for checkpoints and copies */
+    size_t number;   /* among the group's of its sequence */
+    size_t n_states; /* hard states that were asked for before it */
 };
 
 struct rig_entry {
@@ -43,11 +45,16 @@ struct rig_state {
     size_t capacity;
 };
 
-struct rig_group {
-    uint64_t id;
+/* Requests of which one is never durable without those before it. */
+struct rig_sequence {
     struct rig_request **requests;
     size_t n, capacity;
     size_t n_done;
+};
+
+struct rig_group {
+    uint64_t id;
+    struct rig_sequence log, states; /* hard states may pass the others */
     uint64_t checkpoint_sent, checkpoint_done;
     size_t n_copies, n_copies_done;
     struct rig_state sent; /* by all requests */
@@ -98,6 +105,8 @@ struct rig_group *rig_group(struct rig *r, uint64_t id);
 void rig_entry(struct rig *r, uint64_t group, size_t size);
 void rig_hard_state(struct rig *r, uint64_t group, uint64_t term, int32_t vote);
 void rig_truncate(struct rig *r, uint64_t group, uint64_t index);
+/* The entry is committed (flushed, and nothing that waits voids it), and no checkpoint was asked for that covers it. */
+bool rig_may_checkpoint(struct rig *r, uint64_t group, uint64_t index);
 void rig_checkpoint(struct rig *r, uint64_t group, uint64_t index);
 /* Writes an entry again that is done. */
 void rig_relocate(struct rig *r, uint64_t group, uint64_t index);
@@ -116,6 +125,8 @@ void rig_settle(struct rig *r);
 /* Checkpoints whatever pins. */
 void rig_checkpoint_pins(struct rig *r);
 
+/* Forgets all but the first n. */
+void rig_sequence_cut(struct rig_sequence *s, size_t n);
 void rig_state_apply(struct rig_state *s, const struct rig_request *q);
 struct rig_entry *rig_state_entry(struct rig_state *s, uint64_t index);
 

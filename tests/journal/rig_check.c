@@ -46,15 +46,14 @@ static int note_record(void *ctx, const struct journal_replay_record *rec)
     return 0;
 }
 
-/* Whether the group as it was found is what the state says. */
+/* Whether the group as it was found is what the state says, but for its hard state. */
 static bool matches(const struct rig_group *g, const struct rig_state *s)
 {
     uint64_t checkpoint = g->found.checkpoint_index, last = MAX(g->replayed_last, checkpoint);
 
     if (!g->was_found || !s->exists)
         return g->was_found == s->exists;
-    if (g->found.term != s->term || g->found.vote != s->vote || g->found.log_start != s->log_start ||
-        last != s->last_index)
+    if (g->found.log_start != s->log_start || last != s->last_index)
         return false;
     for (uint64_t i = checkpoint + 1; i <= last; i++) {
         const struct rig_entry *a = &g->replayed[i - 1], *b = &s->entries[i - 1];
@@ -65,42 +64,70 @@ static bool matches(const struct rig_group *g, const struct rig_state *s)
     return true;
 }
 
-/* Finds the number of requests that were kept; those behind it are gone for good. */
-static void check_group(struct rig_group *g)
+/* Finds the number of hard states that were kept. */
+static size_t check_states(const struct rig_group *g, struct rig_state *s)
 {
-    struct rig_state s = { .vote = -1 };
     size_t k = 0;
 
-    while (k < g->n_done)
-        rig_state_apply(&s, g->requests[k++]);
-    while (!matches(g, &s)) {
-        ck_assert_msg(k < g->n,
+    while (k < g->states.n_done)
+        rig_state_apply(s, g->states.requests[k++]);
+    while (g->was_found && (g->found.term != s->term || g->found.vote != s->vote)) {
+        ck_assert_msg(k < g->states.n, "group %" PRIu64 ": nobody asked for term %" PRIu64 " and vote %d", g->id,
+                      g->found.term, g->found.vote);
+        rig_state_apply(s, g->states.requests[k++]);
+    }
+    return k;
+}
+
+/* Finds the number of other requests that were kept. */
+static size_t check_log(const struct rig_group *g, struct rig_state *s)
+{
+    size_t k = 0;
+
+    while (k < g->log.n_done)
+        rig_state_apply(s, g->log.requests[k++]);
+    while (!matches(g, s)) {
+        ck_assert_msg(k < g->log.n,
                       "group %" PRIu64 ": nothing that was asked for gives what was found: "
                       "%zu of %zu requests done; found %d, term %" PRIu64 ", checkpoint %" PRIu64 ", last %" PRIu64
                       "; all give last %" PRIu64,
-                      g->id, g->n_done, g->n, g->was_found, g->found.term, g->found.checkpoint_index, g->replayed_last,
-                      s.last_index);
-        rig_state_apply(&s, g->requests[k++]);
+                      g->id, g->log.n_done, g->log.n, g->was_found, g->found.term, g->found.checkpoint_index,
+                      g->replayed_last, s->last_index);
+        rig_state_apply(s, g->log.requests[k++]);
     }
-    if (g->was_found) {
-        ck_assert_uint_ge(g->found.checkpoint_index, g->checkpoint_done);
-        ck_assert_uint_le(g->found.checkpoint_index, MAX(g->checkpoint_sent, g->checkpoint_done));
-        g->checkpoint_done = g->checkpoint_sent = g->found.checkpoint_index;
-        if (g->found.checkpoint_index > 0) {
-            const struct rig_entry *e = &s.entries[g->found.checkpoint_index - 1];
+    return k;
+}
 
-            ck_assert_uint_eq(g->found.checkpoint_checksum, e->checksum);
-            ck_assert_uint_eq(g->found.checkpoint_term, e->term);
-            ck_assert_int_eq(g->found.checkpoint_offset, (int64_t)g->found.checkpoint_index * 10);
-        }
+static void check_checkpoint(struct rig_group *g, const struct rig_state *s)
+{
+    uint64_t index = g->found.checkpoint_index;
+
+    ck_assert_uint_ge(index, g->checkpoint_done);
+    ck_assert_uint_le(index, MAX(g->checkpoint_sent, g->checkpoint_done));
+    g->checkpoint_done = g->checkpoint_sent = index;
+    if (index > 0) {
+        const struct rig_entry *e = &s->entries[index - 1];
+
+        ck_assert_uint_eq(g->found.checkpoint_checksum, e->checksum);
+        ck_assert_uint_eq(g->found.checkpoint_term, e->term);
+        ck_assert_int_eq(g->found.checkpoint_offset, (int64_t)index * 10);
     }
-    for (size_t i = k; i < g->n; i++) {
-        free(g->requests[i]->data);
-        free(g->requests[i]);
-    }
-    g->n = g->n_done = k;
+}
+
+/* What wasn't kept is gone for good. */
+static void check_group(struct rig_group *g)
+{
+    struct rig_state s = { .vote = -1 };
+    size_t n_states = check_states(g, &s), n = check_log(g, &s);
+
+    if (n > 0)
+        ck_assert_uint_ge(n_states, g->log.requests[n - 1]->n_states);
+    if (g->was_found)
+        check_checkpoint(g, &s);
+    rig_sequence_cut(&g->states, n_states);
+    rig_sequence_cut(&g->log, n);
     g->n_copies = g->n_copies_done = 0;
-    g->forgotten = k > 0 && g->requests[k - 1]->request.kind == JOURNAL_FORGET;
+    g->forgotten = n > 0 && g->log.requests[n - 1]->request.kind == JOURNAL_FORGET;
     free(g->sent.entries);
     g->sent = s;
 }

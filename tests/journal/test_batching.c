@@ -83,13 +83,13 @@ START_TEST(enough_bytes_end_the_wait)
     ck_assert_uint_eq(stats().n_flushes, 0);
     rig_entry(r, 1, 32 * 1024);
     rig_run(r);
-    ck_assert_uint_eq(rig_group(r, 1)->n_done, 2);
+    ck_assert_uint_eq(rig_group(r, 1)->log.n_done, 2);
     rig_entry(r, 1, 100); /* what was flushed doesn't count any more */
     run();
-    ck_assert_uint_eq(rig_group(r, 1)->n_done, 2);
+    ck_assert_uint_eq(rig_group(r, 1)->log.n_done, 2);
     sim_clock_advance(&r->clock, WAIT_NS);
     rig_settle(r);
-    ck_assert_uint_eq(rig_group(r, 1)->n_done, 3);
+    ck_assert_uint_eq(rig_group(r, 1)->log.n_done, 3);
 }
 END_TEST
 
@@ -102,7 +102,7 @@ START_TEST(no_kind_waits_longer)
     ck_assert_uint_eq(journal_poll(r->j, r->clock.mono_ns), until);
     sim_clock_advance(&r->clock, WAIT_NS);
     rig_settle(r);
-    ck_assert_uint_eq(rig_group(r, 1)->n_done, 1);
+    ck_assert_uint_eq(rig_group(r, 1)->states.n_done, 1);
     rig_entry(r, 1, 100);
     sim_clock_advance(&r->clock, WAIT_NS);
     journal_poll(r->j, r->clock.mono_ns);

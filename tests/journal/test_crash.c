@@ -29,10 +29,10 @@ static void workload(struct rig *r)
             rig_forget(r, mortal);
         if (round % 3 == 2 && r->fatal_error == 0) {
             for (uint64_t id = 1; id <= 5; id++) {
-                struct rig_group *g = rig_group(r, id);
+                uint64_t last = rig_group(r, id)->sent.last_index, index = last - (last > 1);
 
-                if (g->sent.last_index > g->checkpoint_sent)
-                    rig_checkpoint(r, id, g->sent.last_index - (g->sent.last_index > 1));
+                if (rig_may_checkpoint(r, id, index))
+                    rig_checkpoint(r, id, index);
             }
         }
         journal_tick(r->j);

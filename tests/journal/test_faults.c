@@ -37,8 +37,8 @@ START_TEST(full_disk_then_space)
     rig_run(r);
     ck_assert_int_eq(journal_space_error(r->j), -ENOSPC);
     ck_assert_int_eq(r->fatal_error, 0);
-    ck_assert_uint_gt(rig_group(r, 1)->n_done, 0);
-    ck_assert_uint_lt(rig_group(r, 1)->n_done, 20);
+    ck_assert_uint_gt(rig_group(r, 1)->log.n_done, 0);
+    ck_assert_uint_lt(rig_group(r, 1)->log.n_done, 20);
     journal_tick(r->j); /* tried again, in vain */
     rig_run(r);
     ck_assert_int_eq(journal_space_error(r->j), -ENOSPC);
@@ -48,7 +48,7 @@ START_TEST(full_disk_then_space)
     journal_tick(r->j);
     rig_settle(r);
     ck_assert_int_eq(journal_space_error(r->j), 0);
-    ck_assert_uint_eq(rig_group(r, 1)->n_done, 20);
+    ck_assert_uint_eq(rig_group(r, 1)->log.n_done, 20);
     rig_recover(r, SIM_CRASH_NOTHING);
 }
 END_TEST
@@ -62,13 +62,13 @@ START_TEST(full_disk_heals_by_checkpoints)
         rig_run(r);
     }
     ck_assert_int_eq(journal_space_error(r->j), -ENOSPC);
-    ck_assert_uint_lt(rig_group(r, 1)->n_done, 60);
+    ck_assert_uint_lt(rig_group(r, 1)->log.n_done, 60);
     for (uint64_t term = 1; term <= 3; term++) {
         rig_hard_state(r, 2, term, 1);
         rig_log_start(r, 3, (int64_t)term);
         rig_run(r);
-        ck_assert_uint_eq(rig_group(r, 2)->n_done, term);
-        ck_assert_uint_eq(rig_group(r, 3)->n_done, term);
+        ck_assert_uint_eq(rig_group(r, 2)->states.n_done, term);
+        ck_assert_uint_eq(rig_group(r, 3)->log.n_done, term);
     }
     for (int i = 0; i < 10 && !journal_is_idle(r->j); i++) {
         rig_checkpoint_pins(r);
@@ -77,7 +77,7 @@ START_TEST(full_disk_heals_by_checkpoints)
         rig_run(r);
     }
     rig_settle(r);
-    ck_assert_uint_eq(rig_group(r, 1)->n_done, 60);
+    ck_assert_uint_eq(rig_group(r, 1)->log.n_done, 60);
     rig_recover(r, SIM_CRASH_NOTHING);
 }
 END_TEST
@@ -92,11 +92,11 @@ START_TEST(full_disk_keeps_the_order_of_a_group)
     rig_forget(r, 1);
     rig_run(r);
     ck_assert_int_eq(journal_space_error(r->j), -ENOSPC);
-    ck_assert_uint_lt(rig_group(r, 1)->n_done, 10);
+    ck_assert_uint_lt(rig_group(r, 1)->log.n_done, 10);
     sim_disk_set_capacity(r->disk, 1 << 30);
     journal_tick(r->j);
     rig_settle(r);
-    ck_assert_uint_eq(rig_group(r, 1)->n_done, 12);
+    ck_assert_uint_eq(rig_group(r, 1)->log.n_done, 12);
     rig_recover(r, SIM_CRASH_NOTHING);
 }
 END_TEST
@@ -118,7 +118,7 @@ START_TEST(start_on_a_full_disk)
         rig_run(r);
         journal_tick(r->j);
         rig_settle(r);
-        ck_assert_uint_eq(rig_group(r, 2)->n_done, (uint64_t)i + 1);
+        ck_assert_uint_eq(rig_group(r, 2)->states.n_done, (uint64_t)i + 1);
     }
     rig_recover(r, SIM_CRASH_NOTHING);
 }
@@ -143,7 +143,7 @@ START_TEST(start_without_any_room)
         rig_run(r);
         ck_assert_int_eq(journal_has_room(r->j, 100), !journal_lacks_file(r->j));
         if (!journal_lacks_file(r->j))
-            ck_assert_uint_eq(rig_group(r, 2)->n_done, (uint64_t)i + 1);
+            ck_assert_uint_eq(rig_group(r, 2)->states.n_done, (uint64_t)i + 1);
     }
     ck_assert(journal_lacks_file(r->j));
     ck_assert_int_eq(journal_space_error(r->j), -ENOSPC);
@@ -160,7 +160,7 @@ START_TEST(start_without_any_room)
     rig_settle(r);
     ck_assert(!journal_lacks_file(r->j));
     ck_assert_int_eq(journal_space_error(r->j), 0);
-    ck_assert_uint_eq(rig_group(r, 1)->n_done, rig_group(r, 1)->n);
+    ck_assert_uint_eq(rig_group(r, 1)->log.n_done, rig_group(r, 1)->log.n);
     rig_entry(r, 1, 9000);
     rig_settle(r);
     ck_assert_uint_eq(rig_count(r, JOURNAL_SUFFIX_NEW), 0);
@@ -204,16 +204,16 @@ START_TEST(flush_without_space)
     rig_entry(r, 2, 5000);
     rig_run(r);
     ck_assert_int_eq(journal_space_error(r->j), -EDQUOT);
-    ck_assert_uint_eq(rig_group(r, 1)->n_done, 1);
+    ck_assert_uint_eq(rig_group(r, 1)->log.n_done, 1);
     rig_entry(r, 1, 100);
     rig_run(r);
-    ck_assert_uint_eq(rig_group(r, 1)->n_done, 1);
+    ck_assert_uint_eq(rig_group(r, 1)->log.n_done, 1);
     journal_tick(r->j); /* fails again */
     rig_run(r);
     journal_tick(r->j);
     rig_settle(r);
     ck_assert_int_eq(journal_space_error(r->j), 0);
-    ck_assert_uint_eq(rig_group(r, 1)->n_done, 3);
+    ck_assert_uint_eq(rig_group(r, 1)->log.n_done, 3);
     rig_recover(r, SIM_CRASH_NOTHING);
 }
 END_TEST
@@ -228,14 +228,14 @@ START_TEST(file_switch_without_space)
     }
     /* the end of the old file is written, then the new one fails */
     sim_disk_fail(r->disk, SIM_DISK_WRITE, 1, 1, -ENOSPC);
-    done = rig_group(r, 1)->n_done;
+    done = rig_group(r, 1)->log.n_done;
     rig_entry(r, 1, 9000);
     rig_run(r);
     ck_assert_int_eq(journal_space_error(r->j), -ENOSPC);
-    ck_assert_uint_eq(rig_group(r, 1)->n_done, done);
+    ck_assert_uint_eq(rig_group(r, 1)->log.n_done, done);
     journal_tick(r->j);
     rig_settle(r);
-    ck_assert_uint_eq(rig_group(r, 1)->n_done, done + 1);
+    ck_assert_uint_eq(rig_group(r, 1)->log.n_done, done + 1);
     rig_recover(r, SIM_CRASH_NOTHING);
 }
 END_TEST
@@ -245,7 +245,7 @@ START_TEST(interrupted_writes_are_written_again)
     sim_disk_fail(r->disk, SIM_DISK_WRITE, 0, 5, -EINTR);
     rig_entry(r, 1, 100);
     rig_settle(r);
-    ck_assert_uint_eq(rig_group(r, 1)->n_done, 1);
+    ck_assert_uint_eq(rig_group(r, 1)->log.n_done, 1);
     rig_recover(r, SIM_CRASH_NOTHING);
 }
 END_TEST
@@ -267,7 +267,7 @@ static void expect_death(int err)
     }
     ck_assert_uint_eq(sim_disk_calls(r->disk, SIM_DISK_WRITE), writes);
     ck_assert_uint_eq(sim_disk_calls(r->disk, SIM_DISK_SYNC_DATA), syncs);
-    ck_assert_uint_eq(rig_group(r, 1)->n_done, 0);
+    ck_assert_uint_eq(rig_group(r, 1)->log.n_done, 0);
 }
 
 START_TEST(write_error_is_fatal)
@@ -298,7 +298,7 @@ START_TEST(sync_error_of_a_new_file_is_fatal)
     journal_poll(r->j, r->clock.mono_ns);
     sim_lane_hold(r->lane, LANE_POOL, 0, true);
     rig_run(r);
-    ck_assert_uint_eq(rig_group(r, 1)->n_done, 1);
+    ck_assert_uint_eq(rig_group(r, 1)->log.n_done, 1);
     sim_disk_fail(r->disk, SIM_DISK_SYNC_DIR, 0, 1, -EIO);
     sim_lane_hold(r->lane, LANE_POOL, 0, false);
     rig_run(r);

@@ -49,7 +49,7 @@ START_TEST(one_of_each_comes_back)
     rig_entry(r, 7, 0);
     rig_log_start(r, 7, -5);
     rig_settle(r);
-    ck_assert_uint_eq(rig_group(r, 7)->n_done, 4);
+    ck_assert_uint_eq(rig_group(r, 7)->log.n_done, 3);
     rig_checkpoint(r, 7, 1);
     rig_settle(r);
     rig_recover(r, SIM_CRASH_NOTHING);
@@ -70,7 +70,7 @@ START_TEST(many_groups_over_restarts)
         rig_recover(r, SIM_CRASH_NOTHING);
     }
     for (uint64_t id = 1; id <= 5; id++)
-        ck_assert_uint_gt(rig_group(r, id)->n_done, 100);
+        ck_assert_uint_gt(rig_group(r, id)->log.n_done, 100);
 }
 END_TEST
 
@@ -79,9 +79,9 @@ START_TEST(done_means_synced)
 {
     rig_entry(r, 1, 100);
     journal_poll(r->j, r->clock.mono_ns);
-    ck_assert_uint_eq(rig_group(r, 1)->n_done, 0);
+    ck_assert_uint_eq(rig_group(r, 1)->log.n_done, 0);
     rig_settle(r);
-    ck_assert_uint_eq(rig_group(r, 1)->n_done, 1);
+    ck_assert_uint_eq(rig_group(r, 1)->log.n_done, 1);
     rig_recover(r, SIM_CRASH_NOTHING);
     ck_assert_uint_eq(rig_group(r, 1)->replayed_last, 1);
 }
@@ -188,7 +188,7 @@ START_TEST(entries_of_every_size)
         rig_checkpoint_pins(r);
     }
     rig_recover(r, SIM_CRASH_NOTHING);
-    ck_assert_uint_eq(rig_group(r, 3)->n_done, 26);
+    ck_assert_uint_eq(rig_group(r, 3)->log.n_done, 26);
 }
 END_TEST
 
@@ -442,11 +442,11 @@ START_TEST(flush_waits_for_a_file_that_is_large_enough)
     sim_lane_hold(r->lane, LANE_POOL, 0, true);
     rig_entry(r, 1, journal_max_entry(r->j)); /* 64 KiB, as much as the first file */
     rig_run(r);
-    ck_assert_uint_eq(rig_group(r, 1)->n_done, 0);
+    ck_assert_uint_eq(rig_group(r, 1)->log.n_done, 0);
     ck_assert(!journal_is_idle(r->j));
     sim_lane_hold(r->lane, LANE_POOL, 0, false);
     rig_settle(r);
-    ck_assert_uint_eq(rig_group(r, 1)->n_done, 1);
+    ck_assert_uint_eq(rig_group(r, 1)->log.n_done, 1);
     rig_recover(r, SIM_CRASH_NOTHING);
 }
 END_TEST
