@@ -201,3 +201,15 @@ const char *meta_topic_name_check(struct slice name)
     }
     return NULL;
 }
+
+void meta_set_broker(struct meta *m, const struct meta_broker *b)
+{
+    struct meta_broker *copy = xcalloc(1, sizeof(*copy));
+
+    *copy = (struct meta_broker){ .id = b->id, .incarnation = b->incarnation, .port = b->port };
+    copy->node_id = xstrdup(b->node_id);
+    copy->host = xstrdup(b->host);
+    copy->rack = b->rack != NULL ? xstrdup(b->rack) : NULL;
+    list_init(&copy->link);
+    meta_link_broker(m, copy);
+}

@@ -82,6 +82,8 @@ void meta_fini(struct meta *m);
 const struct meta_topic *meta_topic_by_name(const struct meta *m, struct slice name);
 const struct meta_topic *meta_topic_by_id(const struct meta *m, const struct uuid *id);
 const struct meta_broker *meta_broker_by_id(const struct meta *m, int32_t id);
+/* The broker as meta_write_broker()'s command makes it, in this copy and ahead of the log. */
+void meta_set_broker(struct meta *m, const struct meta_broker *b);
 /* NULL when unset. */
 const char *meta_topic_config(const struct meta_topic *t, const char *name);
 

@@ -120,6 +120,7 @@ struct node {
     struct node_space space;
     unsigned n_phase_done;
     unsigned n_starting; /* start-up commands under way */
+    bool registers_late; /* the copies know it as it is, the log will when there is room */
     bool recovering;     /* in node_open() */
     struct node_superblock_job *superblock_job;
     /* Of the command that was applied last, for its proposer. */
@@ -178,6 +179,11 @@ void node_metadata_apply(void *ctx, uint64_t index, uint64_t term, uint32_t chec
 void node_metadata_start(struct node *n);
 /* Whether this copy of the metadata tells clients where this node is since its start. */
 bool node_is_registered(struct node *n, const struct meta *meta);
+/* What the metadata is told waits for a journal file. Reactor 0. */
+bool node_metadata_waits(struct node *n);
+/* Before the reactors start: where the log can't be told how clients reach this node now, the copies are, so that it
+ * can serve them. */
+void node_metadata_note_self(struct node *n);
 /* Writes the image behind: when it is due, or now. */
 void node_image_poll(struct node *n, bool now);
 bool node_image_is_idle(const struct node *n);

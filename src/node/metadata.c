@@ -202,11 +202,26 @@ static void propose_broker(struct node *n)
     struct meta_broker b = this_broker(n);
     struct wr w;
 
-    if (node_is_registered(n, &n->reactors[0].meta))
+    if (node_is_registered(n, &n->reactors[0].meta) && !n->registers_late)
         return;
     wr_init_growing(&w, 256, COMMAND_MAX);
     meta_write_broker(&w, &b);
     start_propose(n, &w);
+}
+
+bool node_metadata_waits(struct node *n)
+{
+    return journal_lacks_file(node_shard_of(n, META_GROUP_ID_DEFAULT)->journal);
+}
+
+void node_metadata_note_self(struct node *n)
+{
+    struct meta_broker b = this_broker(n);
+
+    n->registers_late = node_metadata_waits(n) && !uuid_is_zero(&n->reactors[0].meta.cluster_id) &&
+                        !node_is_registered(n, &n->reactors[0].meta);
+    for (unsigned i = 0; n->registers_late && i < n->n_reactors; i++)
+        meta_set_broker(&n->reactors[i].meta, &b);
 }
 
 void node_metadata_start(struct node *n)

@@ -181,6 +181,7 @@ void node_set_port(struct node *n, uint16_t port)
 {
     n->port = port;
     note_epochs(n);
+    node_metadata_note_self(n);
 }
 
 void node_start(struct node *n, unsigned reactor)
@@ -237,7 +238,7 @@ static void look_for_readiness(struct node_reactor *r)
                 return;
         }
     }
-    if (r->index == 0 && n->n_starting > 0)
+    if (r->index == 0 && n->n_starting > 0 && !node_metadata_waits(n))
         return;
     r->ready = node_is_registered(n, &r->meta);
 }

@@ -4,6 +4,7 @@
  * itself. Each with one reactor and with several. */
 
 #include "base/util.h"
+#include "node/internal.h"
 #include "node/rig.h"
 #include "node/suites.h"
 #include "wire/error.h"
@@ -252,6 +253,54 @@ START_TEST(starts_without_any_room)
 }
 END_TEST
 
+static int32_t told_port(struct client *c)
+{
+    struct wire_metadata_request m;
+    struct wire_metadata_response answer;
+
+    wire_metadata_request_init(&m);
+    ck_assert(client_ask(c, WIRE_API_METADATA, 12, &m, &answer));
+    ck_assert_int_eq(answer.n_brokers, 1);
+    return answer.brokers[0].port;
+}
+
+/* Clients are served at another address although the metadata can't be told, and it is told when there is room. */
+START_TEST(starts_without_any_room_at_another_address)
+{
+    struct client *c;
+    struct rig *r = started(59, _i, &c);
+    uint64_t ids[4];
+    int64_t offsets[4], next;
+    int n_late = 0;
+
+    for (int32_t p = 0; p < 4; p++)
+        ck_assert_int_eq(produce(c, p, 7), 0);
+    for (int i = 0; i < 12; i++) {
+        if (i % 2 == 1)
+            ck_assert(rig_stop(r, 1000 * MS, 20000 * MS));
+        else
+            rig_crash(r, SIM_CRASH_NOTHING);
+        (void)disk_unlink(sim_disk_env(r->disk), "reserve");
+        leave_free(r, 0);
+        r->config.advertised_port = 9100 + i;
+        rig_start_ok(r);
+        n_late += r->node->registers_late;
+        for (unsigned k = 0; k < r->n_reactors; k++)
+            ck_assert_int_eq(told_port(rig_connect(r, k)), 9100 + i);
+        ck_assert_int_eq(ask_fetch(&r->clients[0], "a", 0, 0, ids, offsets, 4, &next), 1);
+    }
+    ck_assert_int_gt(n_late, 1);
+    leave_free(r, RESERVE + 3 * LOW);
+    rig_run(r, 5000 * MS);
+    ck_assert_int_eq(r->node->n_starting, 0);
+    rig_crash(r, SIM_CRASH_NOTHING);
+    ck_assert_int_eq(rig_start(r), 0);
+    ck_assert_int_eq(meta_broker_by_id(&r->node->reactors[0].meta, r->node->superblock.broker_id)->port, 9111);
+    ck_assert_int_eq(r->fatal_error, 0);
+    rig_free(r);
+}
+END_TEST
+
 /* The metadata's image wasn't made yet, or has to be rolled back: it is made from the log when there is room. */
 START_TEST(starts_without_room_for_the_image)
 {
@@ -330,6 +379,7 @@ Suite *space_suite(void)
     add(s, the_reserve_takes_what_was_acknowledged, 3);
     add(s, a_start_without_room_for_the_reserve, 3);
     add(s, starts_without_any_room, 3);
+    add(s, starts_without_any_room_at_another_address, 3);
     add(s, starts_without_room_for_the_image, 3);
     add(s, a_reserve_that_cant_be_written_ends_the_process, 1);
     add(s, a_reserve_without_allocation, 1);
