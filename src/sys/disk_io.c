@@ -82,20 +82,44 @@ static int iov_tail(struct iovec *to, const struct iovec *iov, int n_iov, size_t
     return n;
 }
 
-/* One call; the bytes written, > 0, or a negative errno. */
-static ssize_t write_some(struct sys_file *file, const struct iovec *iov, int n_iov, uint64_t offset)
+/* One call; the bytes written, or a negative errno. */
+static ssize_t write_once(struct sys_file *file, const struct iovec *iov, int n_iov, uint64_t offset)
 {
     ssize_t n;
 
     do
         n = pwritev(file->fd, iov, n_iov, (off_t)offset);
     while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return -errno;
+    return n < 0 ? -errno : n;
+}
+
+/* A direct write ended within its first block, where the file system's blocks are smaller than ours. That says nothing
+ * of the reason: the block is written once more, and if that ends within it again, what is left of it tells. */
+static ssize_t write_again(struct sys_file *file, const struct iovec *iov, int n_iov, uint64_t offset)
+{
+    ssize_t n = write_once(file, iov, n_iov, offset), more;
+    struct iovec left;
+
+    if (n <= 0 || n >= DISK_ALIGN)
+        return n;
+    left = (struct iovec){ (char *)iov[0].iov_base + n, DISK_ALIGN - (size_t)n };
+    more = write_once(file, &left, 1, offset + (uint64_t)n);
+    if (more < 0 && more != -EINVAL)
+        return more;
+    return more == (ssize_t)left.iov_len ? DISK_ALIGN : -ENOSPC;
+}
+
+/* The bytes written, > 0, or a negative errno. */
+static ssize_t write_some(struct sys_file *file, const struct iovec *iov, int n_iov, uint64_t offset)
+{
+    ssize_t n = write_once(file, iov, n_iov, offset);
+
+    if (file->aligned && n > 0 && n < DISK_ALIGN)
+        n = write_again(file, iov, n_iov, offset);
     /* What follows a short direct write must start at a block again: the broken block is written once more. */
-    if (file->aligned)
+    if (file->aligned && n > 0)
         n -= n % DISK_ALIGN;
-    return n > 0 ? n : -EIO;
+    return n != 0 ? n : -EIO;
 }
 
 static int write_rest(struct sys_file *file, const struct iovec *iov, int n_iov, size_t done, uint64_t offset)

@@ -195,6 +195,72 @@ START_TEST(direct_files_keep_to_blocks)
 }
 END_TEST
 
+/* What the next calls of pwritev(2) do; then they are real again. */
+static struct {
+    ssize_t results[8]; /* so many bytes at most, or a negative errno */
+    int n, next;
+    off_t offsets[8];
+} plan;
+
+ssize_t __real_pwritev(int fd, const struct iovec *iov, int n_iov, off_t offset);
+ssize_t __wrap_pwritev(int fd, const struct iovec *iov, int n_iov, off_t offset);
+
+ssize_t __wrap_pwritev(int fd, const struct iovec *iov, int n_iov, off_t offset)
+{
+    ssize_t result;
+
+    if (plan.next == plan.n)
+        return __real_pwritev(fd, iov, n_iov, offset);
+    plan.offsets[plan.next] = offset;
+    result = plan.results[plan.next++];
+    if (result < 0) {
+        errno = (int)-result;
+        return -1;
+    }
+    result = MIN(result, (ssize_t)iov[0].iov_len);
+    gq_assert(pwrite(fd, iov[0].iov_base, ALIGN_DOWN((size_t)result, (size_t)DISK_ALIGN), offset) >= 0);
+    return result;
+}
+
+#define PLAN(...) \
+    do { \
+        static const ssize_t results_[] = { __VA_ARGS__ }; \
+        memcpy(plan.results, results_, sizeof(results_)); \
+        plan.n = (int)ARRAY_SIZE(results_); \
+        plan.next = 0; \
+    } while (0)
+
+/* As on a full file system with blocks of 1 KiB. */
+START_TEST(a_direct_write_cut_within_a_block_tells_why)
+{
+    _cleanup_(freep) char *block = aligned_alloc(DISK_ALIGN, 2 * DISK_ALIGN);
+    static char got[2 * DISK_ALIGN];
+    struct disk_file *f;
+    FIXTURE;
+
+    memset(block, 'x', 2 * DISK_ALIGN);
+    f = must_open(fx.disk, "f", DISK_WRITE | DISK_CREATE | DISK_DIRECT);
+    PLAN(DISK_ALIGN + 1024, 1024, -ENOSPC);
+    ck_assert_int_eq(disk_pwrite(f, block, 2 * DISK_ALIGN, 0), -ENOSPC);
+    ck_assert_int_eq(plan.next, 3);
+    ck_assert_int_eq(plan.offsets[2], DISK_ALIGN); /* the same bytes again */
+    PLAN(1024, 1024, -EDQUOT);
+    ck_assert_int_eq(disk_pwrite(f, block, 2 * DISK_ALIGN, 0), -EDQUOT);
+    ck_assert_int_eq(plan.next, 3);
+    ck_assert_int_eq(plan.offsets[2], 1024); /* what is left of the block */
+    PLAN(1024, 1024, 1024);
+    ck_assert_int_eq(disk_pwrite(f, block, 2 * DISK_ALIGN, 0), -ENOSPC);
+    PLAN(1024, 1024, -EINVAL);
+    ck_assert_int_eq(disk_pwrite(f, block, 2 * DISK_ALIGN, 0), -ENOSPC);
+    PLAN(DISK_ALIGN + 1024, 1024); /* there is room again */
+    ck_assert_int_eq(disk_pwrite(f, block, 2 * DISK_ALIGN, 0), 0);
+    ck_assert_int_eq(disk_pread(f, block, 2 * DISK_ALIGN, 0), 2 * DISK_ALIGN);
+    memset(got, 'x', sizeof(got));
+    ck_assert_int_eq(memcmp(block, got, sizeof(got)), 0);
+    disk_close(f);
+}
+END_TEST
+
 START_TEST(misaligned_direct_io_is_a_bug)
 {
     _cleanup_(freep) char *block = aligned_alloc(DISK_ALIGN, 2 * DISK_ALIGN);
@@ -391,6 +457,7 @@ Suite *disk_suite(void)
     suite_add(s, reads_what_was_written);
     suite_add(s, writes_any_number_of_pieces);
     suite_add(s, a_short_write_goes_on_or_fails);
+    suite_add(s, a_direct_write_cut_within_a_block_tells_why);
     suite_add(s, direct_files_keep_to_blocks);
     suite_add(s, cached_reads_give_what_is_in_memory);
     suite_add(s, exact_reads_leave_alone_what_lies_behind);
