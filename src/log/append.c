@@ -29,6 +29,7 @@ struct append_op {
     bool named;             /* names changed in the directory */
     bool dir_made;          /* by this job */
     unsigned n_opening;     /* segments that had no open file */
+    uint64_t phase;         /* of the strides that are written back */
     unsigned n_pieces, max_pieces;
     struct piece pieces[];
 };
@@ -225,11 +226,16 @@ static uint64_t stride_end(uint64_t position, uint64_t phase)
     return position < phase ? 0 : position - (position - phase) % WRITE_BACK_STRIDE;
 }
 
-/* Strides that are full begin their way to the medium now, so that a sync has little to wait for. Partitions that are
- * written alike have theirs at different places, or all of them would get in the journal's way at once. */
-static void write_back_strides(const struct log *l, struct disk_file *f, uint64_t position, uint64_t end)
+/* Partitions that are written alike have their strides at different places, or all of them would get in the journal's
+ * way at once. */
+static uint64_t stride_phase(const struct log *l)
 {
-    uint64_t phase = crc32c(0, l->dir, strlen(l->dir)) % WRITE_BACK_STRIDE & ~(uint64_t)(PHASE_ALIGN - 1);
+    return crc32c(0, l->dir, strlen(l->dir)) % WRITE_BACK_STRIDE & ~(uint64_t)(PHASE_ALIGN - 1);
+}
+
+/* Strides that are full begin their way to the medium now, so that a sync has little to wait for. */
+static void write_back_strides(struct disk_file *f, uint64_t phase, uint64_t position, uint64_t end)
+{
     uint64_t from = stride_end(position, phase), to = stride_end(end, phase);
 
     if (to > from)
@@ -254,7 +260,7 @@ static int piece_write(const struct log *l, struct append_op *op, struct piece *
         r = disk_pwritev(p->files[part], iov, n_iov, position);
     }
     if (r == 0)
-        write_back_strides(l, p->files[part], position, end);
+        write_back_strides(p->files[part], op->phase, position, end);
     return r;
 }
 
@@ -372,6 +378,7 @@ void log_append_run(struct log_append *job)
     size_t i = 0;
 
     gq_assert(op != NULL);
+    op->phase = stride_phase(l);
     close_list_run(&op->to_close);
     for (unsigned k = 0; k < op->n_pieces && job->error == 0; k++) {
         struct piece *p = &op->pieces[k];
