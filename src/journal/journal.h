@@ -35,9 +35,12 @@ struct journal_config {
     struct env_clock *clock; /* times flushes for journal_stats(); may be NULL */
     const char *dir;         /* below the data directory, e.g. "journal/0"; made when missing */
     unsigned shard;
-    struct uuid incarnation;  /* the superblock's: files of another directory are refused */
-    bool must_exist;          /* the superblock says that it was started before: no file at all is a loss */
-    uint64_t size_bytes;      /* journal_size: all files take no more; at least four and a first one */
+    struct uuid incarnation; /* the superblock's: files of another directory are refused */
+    bool must_exist;         /* the superblock says that it was started before: no file at all is a loss */
+    /* journal_size: all files take no more; at least four and a first one. Beyond it goes only what must: a file that
+     * small records wait for, and one of first_file_size_bytes for each start but the first of those after which
+     * nothing was let go. */
+    uint64_t size_bytes;
     uint64_t file_size_bytes; /* of a full-size file */
     uint64_t first_file_size_bytes;
     /* Of an empty directory: where the journal begins when it takes the place of another. 0: at the beginning. */

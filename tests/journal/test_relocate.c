@@ -376,6 +376,44 @@ START_TEST(truncations_get_through_a_full_journal)
 }
 END_TEST
 
+static void kill_and_start(void)
+{
+    rig_stop(r);
+    sim_disk_exit(r->disk);
+    ck_assert_int_eq(rig_start(r), 0);
+}
+
+static uint64_t all_bytes(void)
+{
+    return stats().bytes_in_use + stats().bytes_spare;
+}
+
+/* Start after start, by kill -9, with nobody who makes room in between: the first has the reserve, each further one
+ * takes a small file more, and all is back within the budget when there was a checkpoint. */
+START_TEST(starts_of_a_full_journal_take_a_small_file_each)
+{
+    uint64_t size = r->config.size_bytes, small = r->config.first_file_size_bytes;
+
+    for (int i = 0; i < 1000 && !journal_is_full(r->j); i++) {
+        rig_entry(r, 1, 8000);
+        run_alone();
+    }
+    for (uint64_t i = 0; i < 12; i++) {
+        kill_and_start();
+        rig_hard_state(r, 2, i + 1, 1);
+        rig_entry(r, 1, 8000);
+        run_alone();
+        ck_assert(journal_is_full(r->j));
+        ck_assert_uint_le(all_bytes(), size + i * small);
+    }
+    ck_assert_uint_gt(all_bytes(), size);
+    rig_checkpoint_pins(r);
+    rig_settle(r);
+    ck_assert_uint_le(all_bytes(), r->config.size_bytes);
+    rig_recover(r, SIM_CRASH_NOTHING);
+}
+END_TEST
+
 /* Small records alone, more than the current file has room for: they get the file that is left to them. */
 START_TEST(small_records_get_through_a_full_journal)
 {
@@ -551,6 +589,7 @@ Suite *relocate_suite(void)
     suite_add_with(s, copies_get_through_a_full_journal, setup, teardown);
     suite_add_with(s, what_passes_entries_is_recovered_without_them, setup, teardown);
     suite_add_with(s, truncations_get_through_a_full_journal, setup, teardown);
+    suite_add_with(s, starts_of_a_full_journal_take_a_small_file_each, setup, teardown);
     suite_add_with(s, small_records_get_through_a_full_journal, setup, teardown);
     suite_add_with(s, a_tiny_budget_still_moves, setup, teardown);
     suite_add_with(s, a_full_journal_tells_of_its_last_table, setup, teardown);
