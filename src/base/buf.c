@@ -48,8 +48,7 @@ static struct buf *take_free(struct buf_pool *p, uint32_t class_index)
     struct buf *b = p->free[class_index];
 
     p->free[class_index] = b->next_free;
-    p->free_bytes -= b->capacity;
-    p->unused_bytes = MIN(p->unused_bytes, p->free_bytes);
+    surplus_take(&p->kept, b->capacity);
     return b;
 }
 
@@ -62,10 +61,10 @@ static void destroy(struct buf *b)
 }
 
 /* Large ones first: that takes the fewest calls. */
-static void shrink(struct buf_pool *p, size_t target)
+static void shrink(struct buf_pool *p, size_t target, size_t max_blocks)
 {
-    for (uint32_t i = BUF_N_CLASSES; i-- > 0 && p->free_bytes > target;) {
-        while (p->free[i] != NULL && p->free_bytes > target)
+    for (uint32_t i = BUF_N_CLASSES; i-- > 0 && p->kept.free_bytes > target;) {
+        for (; p->free[i] != NULL && p->kept.free_bytes > target && max_blocks > 0; max_blocks--)
             destroy(take_free(p, i));
     }
 }
@@ -73,14 +72,23 @@ static void shrink(struct buf_pool *p, size_t target)
 void buf_pool_fini(struct buf_pool *p)
 {
     gq_assert(p->used_bytes == 0);
-    shrink(p, 0);
+    shrink(p, 0, SIZE_MAX);
+}
+
+bool buf_pool_trim_on(struct buf_pool *p)
+{
+    size_t from = p->kept.free_bytes, due = p->kept.due_bytes;
+
+    shrink(p, surplus_target(&p->kept), SURPLUS_STEP_BLOCKS);
+    surplus_stepped(&p->kept, from, due);
+    return p->kept.due_bytes > 0;
 }
 
 bool buf_pool_trim(struct buf_pool *p)
 {
-    shrink(p, p->free_bytes - (p->unused_bytes + 1) / 2);
-    p->unused_bytes = p->free_bytes;
-    return p->free_bytes > 0;
+    surplus_halve(&p->kept);
+    (void)buf_pool_trim_on(p);
+    return p->kept.free_bytes > 0;
 }
 
 static uint32_t class_of(size_t capacity)
@@ -126,8 +134,8 @@ static struct buf *alloc_buf(struct buf_pool *p, size_t capacity, uint32_t class
 /* What lies ready in other sizes makes room for a new buffer. */
 static void keep_within_max(struct buf_pool *p)
 {
-    if (p->used_bytes + p->free_bytes > p->max_bytes)
-        shrink(p, p->max_bytes - MIN(p->used_bytes, p->max_bytes));
+    if (p->used_bytes + p->kept.free_bytes > p->max_bytes)
+        shrink(p, p->max_bytes - MIN(p->used_bytes, p->max_bytes), SIZE_MAX);
 }
 
 struct buf *buf_new(struct buf_pool *p, size_t capacity)
@@ -175,13 +183,13 @@ static void give_back(struct buf *b)
     struct buf_pool *p = b->pool;
 
     p->used_bytes -= b->capacity;
-    if (b->class_index == CLASS_NONE || p->used_bytes + p->free_bytes + b->capacity > p->max_bytes) {
+    if (b->class_index == CLASS_NONE || p->used_bytes + p->kept.free_bytes + b->capacity > p->max_bytes) {
         destroy(b);
         return;
     }
     b->next_free = p->free[b->class_index];
     p->free[b->class_index] = b;
-    p->free_bytes += b->capacity;
+    p->kept.free_bytes += b->capacity;
 }
 
 void buf_unref(struct buf *b)

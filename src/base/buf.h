@@ -12,6 +12,7 @@
 
 #include "base/mem_pool.h"
 #include "base/slab.h"
+#include "base/surplus.h"
 
 struct buf_pool;
 
@@ -38,18 +39,19 @@ struct buf {
 struct buf_pool {
     struct buf *free[BUF_N_CLASSES];
     struct slab_class slabs[BUF_N_SLAB_CLASSES]; /* of the smaller classes */
-    size_t free_bytes;                           /* kept ready */
+    struct surplus kept;                         /* what is free */
     size_t used_bytes;                           /* capacity of all buffers in use */
     size_t max_bytes;                            /* of both: beyond it free ones go back to the system */
-    size_t unused_bytes;                         /* the least that was free since the last trim: nobody missed it */
 };
 
 void buf_pool_init(struct buf_pool *p, size_t max_bytes);
 /* Buffers that come back from now on are kept within this. */
 void buf_pool_set_max(struct buf_pool *p, size_t max_bytes);
-/* Gives back half of what nobody needed since the last call, largest buffers first. Called about once a second it
- * leaves an idle pool empty after a while, and a busy one alone. True: there is more to give back by and by. */
+/* About once a second: half of what nobody needed since the last call is to go, largest buffers first, and a step of it
+ * goes. True: there is more to give back by and by. */
 bool buf_pool_trim(struct buf_pool *p);
+/* Goes on with that, soon after. True: there is more of it. */
+bool buf_pool_trim_on(struct buf_pool *p);
 /* All buffers must have come back. */
 void buf_pool_fini(struct buf_pool *p);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/mem_pool.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,29 +43,37 @@ static void *take_free(struct mem_pool *p, unsigned class_index)
 
     ASAN_UNPOISON_MEMORY_REGION(b, class_size(class_index));
     p->free[class_index] = b->next;
-    p->free_bytes -= class_size(class_index);
-    p->unused_bytes = MIN(p->unused_bytes, p->free_bytes);
+    surplus_take(&p->kept, class_size(class_index));
     return b;
 }
 
-static void shrink(struct mem_pool *p, size_t target)
+static void shrink(struct mem_pool *p, size_t target, size_t max_blocks)
 {
-    for (unsigned i = MEM_POOL_N_CLASSES; i-- > 0;) {
-        while (p->free[i] != NULL && p->free_bytes > target)
+    for (unsigned i = MEM_POOL_N_CLASSES; i-- > 0 && p->kept.free_bytes > target;) {
+        for (; p->free[i] != NULL && p->kept.free_bytes > target && max_blocks > 0; max_blocks--)
             free(take_free(p, i));
     }
 }
 
 void mem_pool_fini(struct mem_pool *p)
 {
-    shrink(p, 0);
+    shrink(p, 0, SIZE_MAX);
+}
+
+bool mem_pool_trim_on(struct mem_pool *p)
+{
+    size_t from = p->kept.free_bytes, due = p->kept.due_bytes;
+
+    shrink(p, surplus_target(&p->kept), SURPLUS_STEP_BLOCKS);
+    surplus_stepped(&p->kept, from, due);
+    return p->kept.due_bytes > 0;
 }
 
 bool mem_pool_trim(struct mem_pool *p)
 {
-    shrink(p, p->free_bytes - (p->unused_bytes + 1) / 2);
-    p->unused_bytes = p->free_bytes;
-    return p->free_bytes > 0;
+    surplus_halve(&p->kept);
+    (void)mem_pool_trim_on(p);
+    return p->kept.free_bytes > 0;
 }
 
 void *mem_pool_alloc(struct mem_pool *p, size_t size)
@@ -88,12 +97,12 @@ void mem_pool_free(struct mem_pool *p, void *block, size_t size)
 
     if (b == NULL)
         return;
-    if (p == NULL || size > MAX_SIZE || p->free_bytes + class_size(i) > p->max_bytes) {
+    if (p == NULL || size > MAX_SIZE || p->kept.free_bytes + class_size(i) > p->max_bytes) {
         free(b);
         return;
     }
     b->next = p->free[i];
     p->free[i] = b;
-    p->free_bytes += class_size(i);
+    p->kept.free_bytes += class_size(i);
     ASAN_POISON_MEMORY_REGION(b, class_size(i));
 }

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/surplus.h"
+
 #define MEM_POOL_MIN_SHIFT 6  /* 64 B */
 #define MEM_POOL_MAX_SHIFT 17 /* 128 KiB; larger ones are allocated and freed one by one */
 #define MEM_POOL_N_CLASSES (MEM_POOL_MAX_SHIFT - MEM_POOL_MIN_SHIFT + 1)
@@ -16,16 +18,16 @@ struct mem_block;
 
 struct mem_pool {
     struct mem_block *free[MEM_POOL_N_CLASSES]; /* by size: powers of two */
-    size_t free_bytes;                          /* kept ready */
+    struct surplus kept;                        /* what is free */
     size_t max_bytes;                           /* of these: beyond it a block goes back to the system */
-    size_t unused_bytes;                        /* the least that was free since the last trim: nobody missed it */
 };
 
 void mem_pool_init(struct mem_pool *p, size_t max_bytes);
 /* Frees what is kept. Blocks in use stay valid, and may go to mem_pool_free() with NULL for the pool. */
 void mem_pool_fini(struct mem_pool *p);
-/* Gives back half of what nobody needed since the last call, as buf_pool_trim() does. True: there is more. */
+/* As buf_pool_trim() and buf_pool_trim_on(). */
 bool mem_pool_trim(struct mem_pool *p);
+bool mem_pool_trim_on(struct mem_pool *p);
 
 /* A block of that size, its bytes undefined; ends the process when memory is out. Without a pool (NULL) both calls go
  * to the system. */

@@ -3,6 +3,7 @@
 
 #define RETENTION_INTERVAL_NS (5000ull * 1000 * 1000)
 #define TICK_INTERVAL_NS (1000ull * 1000 * 1000)
+#define TRIM_INTERVAL_NS (10ull * 1000 * 1000)
 #define PINS_INTERVAL_NS (100ull * 1000 * 1000)
 
 /* Only a journal that was written since the last look can have come under pressure, or one that lacks space. */
@@ -33,20 +34,29 @@ static void retain(struct node_shard *s)
     }
 }
 
-/* True: there is more to give back by and by. */
-static bool trim(struct node_reactor *r)
-{
-    bool buffers = buf_pool_trim(&r->pool), blocks = mem_pool_trim(&r->blocks);
-
-    return buffers || blocks;
-}
-
 static bool is_due(uint64_t *next_ns, uint64_t now_ns, uint64_t interval_ns)
 {
     if (now_ns < *next_ns)
         return false;
     *next_ns = now_ns + interval_ns;
     return true;
+}
+
+/* What nobody needs of what is kept goes back in steps. Returns when to go on. */
+static uint64_t trim(struct node_reactor *r, bool tick)
+{
+    if (tick) {
+        bool buffers = buf_pool_trim(&r->pool), blocks = mem_pool_trim(&r->blocks);
+
+        r->trims = buffers || blocks;
+        r->next_trim_ns = r->now_ns + TRIM_INTERVAL_NS;
+    } else if (is_due(&r->next_trim_ns, r->now_ns, TRIM_INTERVAL_NS)) {
+        (void)buf_pool_trim_on(&r->pool);
+        (void)mem_pool_trim_on(&r->blocks);
+    }
+    if (r->pool.kept.due_bytes > 0 || r->blocks.kept.due_bytes > 0)
+        return r->next_trim_ns;
+    return r->trims ? r->next_tick_ns : UINT64_MAX;
 }
 
 uint64_t node_housekeep(struct node_reactor *r)
@@ -57,10 +67,7 @@ uint64_t node_housekeep(struct node_reactor *r)
     bool pins = is_due(&r->next_pins_ns, r->now_ns, PINS_INTERVAL_NS);
     uint64_t deadline = r->next_housekeep_ns;
 
-    if (tick)
-        r->trims = trim(r);
-    if (r->trims)
-        deadline = MIN(deadline, r->next_tick_ns);
+    deadline = MIN(deadline, trim(r, tick));
     for (unsigned i = r->index; i < n->n_shards; i += n->n_reactors) {
         struct node_shard *s = &n->shards[i];
 

@@ -73,7 +73,7 @@ struct node_reactor {
     struct buf_pool pool;
     struct mem_pool blocks;
     uint64_t now_ns;
-    uint64_t next_housekeep_ns, next_pins_ns, next_tick_ns;
+    uint64_t next_housekeep_ns, next_pins_ns, next_tick_ns, next_trim_ns;
     enum node_phase phase;
     uint64_t phase_deadline_ns; /* then what isn't done is left */
     uint64_t next_stop_ns;      /* between looks at the shards */

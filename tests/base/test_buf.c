@@ -58,22 +58,22 @@ START_TEST(pool_keeps_up_to_its_limit)
     ck_assert_uint_eq(p.used_bytes, 2560);
     buf_unref(a);
     buf_unref(c);
-    ck_assert_uint_eq(p.free_bytes, 1536);
+    ck_assert_uint_eq(p.kept.free_bytes, 1536);
     a = buf_new(&p, 640); /* not one of those: the larger one goes for its sake */
-    ck_assert_uint_eq(p.free_bytes, 512);
+    ck_assert_uint_eq(p.kept.free_bytes, 512);
     c = buf_new(&p, 2048); /* more than all that may be kept */
-    ck_assert_uint_eq(p.free_bytes, 0);
+    ck_assert_uint_eq(p.kept.free_bytes, 0);
     buf_unref(b);
-    ck_assert_uint_eq(p.free_bytes, 0);
+    ck_assert_uint_eq(p.kept.free_bytes, 0);
     buf_unref(c);
-    ck_assert_uint_eq(p.free_bytes, 0);
+    ck_assert_uint_eq(p.kept.free_bytes, 0);
     buf_unref(a);
-    ck_assert_uint_eq(p.free_bytes, 640);
+    ck_assert_uint_eq(p.kept.free_bytes, 640);
     ck_assert_uint_eq(p.used_bytes, 0);
     a = buf_new(&p, 600);
-    ck_assert_uint_eq(p.free_bytes, 0);
+    ck_assert_uint_eq(p.kept.free_bytes, 0);
     buf_unref(a);
-    ck_assert_uint_eq(p.free_bytes, 640);
+    ck_assert_uint_eq(p.kept.free_bytes, 640);
     buf_pool_fini(&p);
 }
 END_TEST
@@ -90,16 +90,43 @@ START_TEST(trim_gives_back_what_nobody_missed)
     for (size_t i = 0; i < ARRAY_SIZE(bufs); i++)
         buf_unref(bufs[i]);
     ck_assert(buf_pool_trim(&p)); /* all of them were needed since the start */
-    ck_assert_uint_eq(p.free_bytes, 8192);
+    ck_assert_uint_eq(p.kept.free_bytes, 8192);
     for (size_t i = 0; i < 4; i++)
         bufs[i] = buf_new(&p, 1024);
     for (size_t i = 0; i < 4; i++)
         buf_unref(bufs[i]);
     ck_assert(buf_pool_trim(&p)); /* of four that lay there two go */
-    ck_assert_uint_eq(p.free_bytes, 6144);
+    ck_assert_uint_eq(p.kept.free_bytes, 6144);
     while (buf_pool_trim(&p))
         ck_assert_int_lt(++rounds, 10);
-    ck_assert_uint_eq(p.free_bytes, 0);
+    ck_assert_uint_eq(p.kept.free_bytes, 0);
+    buf_pool_fini(&p);
+}
+END_TEST
+
+/* A call gives back so many at most, however many there are, and the others of what is due when it is asked again. */
+START_TEST(trim_goes_in_steps)
+{
+    static struct buf *bufs[1000];
+    struct buf_pool p;
+    size_t before;
+    int steps = 1;
+
+    buf_pool_init(&p, SIZE_MAX);
+    for (size_t i = 0; i < ARRAY_SIZE(bufs); i++)
+        bufs[i] = buf_new(&p, 1024);
+    for (size_t i = 0; i < ARRAY_SIZE(bufs); i++)
+        buf_unref(bufs[i]);
+    ck_assert(buf_pool_trim(&p));
+    ck_assert(!buf_pool_trim_on(&p));
+    before = p.kept.free_bytes;
+    ck_assert(buf_pool_trim(&p));
+    ck_assert_uint_eq(before - p.kept.free_bytes, SURPLUS_STEP_BLOCKS * 1024);
+    bufs[0] = buf_new(&p, 1024); /* of those that nobody needed: as many go as were due */
+    buf_unref(bufs[0]);
+    while (buf_pool_trim_on(&p))
+        ck_assert_int_lt(++steps, 10);
+    ck_assert_uint_eq(p.kept.free_bytes, before / 2);
     buf_pool_fini(&p);
 }
 END_TEST
@@ -191,7 +218,7 @@ START_TEST(chain_equals_flat_bytes)
     for (int round = 0; round < 2; round++) {
         size_t tail = 0, at = 0;
 
-        kept = blocks.free_bytes;
+        kept = blocks.kept.free_bytes;
         buf_chain_init(&c, &blocks);
         while (tail + 512 < sizeof(flat)) {
             struct buf *b = buf_new(&p, 512);
@@ -212,7 +239,7 @@ START_TEST(chain_equals_flat_bytes)
         ck_assert_uint_eq(p.used_bytes, 0);
     }
     ck_assert_uint_gt(kept, 0);
-    ck_assert_uint_eq(blocks.free_bytes, kept);
+    ck_assert_uint_eq(blocks.kept.free_bytes, kept);
     mem_pool_fini(&blocks);
     buf_pool_fini(&p);
 }
@@ -225,6 +252,7 @@ Suite *buf_suite(void)
     suite_add(s, capacity_is_the_class);
     suite_add(s, pool_keeps_up_to_its_limit);
     suite_add(s, trim_gives_back_what_nobody_missed);
+    suite_add(s, trim_goes_in_steps);
     suite_add(s, last_reference_frees);
     suite_add(s, chain_counts_references);
     suite_add(s, adjacent_pieces_join);

@@ -18,14 +18,14 @@ START_TEST(blocks_come_back)
     mem_pool_free(&p, a, 65);
     mem_pool_free(&p, b, 128);
     mem_pool_free(&p, NULL, 128);
-    ck_assert_uint_eq(p.free_bytes, 256);
+    ck_assert_uint_eq(p.kept.free_bytes, 256);
     ck_assert_ptr_eq(mem_pool_alloc(&p, 100), b); /* of their size the last one first: it is in the cache */
     ck_assert_ptr_eq(mem_pool_alloc(&p, 128), a);
-    ck_assert_uint_eq(p.free_bytes, 0);
+    ck_assert_uint_eq(p.kept.free_bytes, 0);
     mem_pool_free(&p, a, 128);
     mem_pool_free(NULL, b, 100);
     mem_pool_fini(&p);
-    ck_assert_uint_eq(p.free_bytes, 0);
+    ck_assert_uint_eq(p.kept.free_bytes, 0);
 }
 END_TEST
 
@@ -51,9 +51,9 @@ START_TEST(sizes_have_their_own_lists)
         a = mem_pool_alloc(&p, cases[i].size);
         memset(a, 1, MAX(cases[i].size, cases[i].kept));
         mem_pool_free(&p, a, cases[i].size);
-        ck_assert_uint_eq(p.free_bytes, cases[i].kept);
+        ck_assert_uint_eq(p.kept.free_bytes, cases[i].kept);
         a = mem_pool_calloc(&p, cases[i].size);
-        ck_assert_uint_eq(p.free_bytes, 0);
+        ck_assert_uint_eq(p.kept.free_bytes, 0);
         for (size_t k = 0; k < cases[i].size; k++)
             ck_assert_uint_eq(a[k], 0);
         mem_pool_free(&p, a, cases[i].size);
@@ -72,7 +72,7 @@ START_TEST(no_more_is_kept_than_the_bound)
         blocks[i] = mem_pool_alloc(&p, 64);
     for (size_t i = 0; i < ARRAY_SIZE(blocks); i++)
         mem_pool_free(&p, blocks[i], 64);
-    ck_assert_uint_eq(p.free_bytes, 5 * 64);
+    ck_assert_uint_eq(p.kept.free_bytes, 5 * 64);
     mem_pool_fini(&p);
 }
 END_TEST
@@ -89,11 +89,11 @@ START_TEST(an_idle_pool_gets_empty)
     for (size_t i = 0; i < ARRAY_SIZE(blocks); i++)
         mem_pool_free(&p, blocks[i], 64u << i);
     ck_assert(mem_pool_trim(&p));
-    ck_assert_uint_gt(p.free_bytes, 0);
+    ck_assert_uint_gt(p.kept.free_bytes, 0);
     mem_pool_free(&p, mem_pool_alloc(&p, 64), 64); /* missed one of them */
     while (mem_pool_trim(&p))
         ck_assert_uint_lt(n++, 20);
-    ck_assert_uint_eq(p.free_bytes, 0);
+    ck_assert_uint_eq(p.kept.free_bytes, 0);
 }
 END_TEST
 
@@ -110,7 +110,7 @@ START_TEST(what_is_in_use_stays)
         mem_pool_free(&p, b, 1000);
         mem_pool_trim(&p);
     }
-    ck_assert_uint_eq(p.free_bytes, 64 + 1024);
+    ck_assert_uint_eq(p.kept.free_bytes, 64 + 1024);
     mem_pool_fini(&p);
 }
 END_TEST

@@ -319,7 +319,7 @@ START_TEST(slots_shrink)
         ck_assert_ptr_eq(tail_by_index(&t, 1000), &entries[999]);
         ck_assert_ptr_null(tail_by_index(&t, i));
         if (i == 996)
-            ck_assert_uint_ge(blocks.free_bytes, 1000 * sizeof(void *));
+            ck_assert_uint_ge(blocks.kept.free_bytes, 1000 * sizeof(void *));
         ck_assert_ptr_eq(tail_pop(&t), &entries[i]);
     }
     ck_assert_ptr_null(t.slots);
@@ -345,12 +345,12 @@ START_TEST(slots_go_round)
             continue;
         for (uint32_t k = 0; k < 6; k++)
             ck_assert_ptr_eq(tail_at(&t, k), &entries[i - 5 + k]);
-        ck_assert_uint_eq(blocks.free_bytes, 0);
+        ck_assert_uint_eq(blocks.kept.free_bytes, 0);
         ck_assert_ptr_eq(tail_pop(&t), &entries[i - 5]);
     }
     while (tail_count(&t) > 0)
         tail_pop(&t);
-    ck_assert_uint_eq(blocks.free_bytes, 64);
+    ck_assert_uint_eq(blocks.kept.free_bytes, 64);
     mem_pool_fini(&blocks);
 }
 END_TEST

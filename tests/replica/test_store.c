@@ -50,11 +50,11 @@ START_TEST(a_steady_load_uses_its_blocks_again)
     for (int i = 0; i < 6; i++) {
         rig_wait(r, rig_produce(r, 0, 10, 100));
         if (i >= 2)
-            ck_assert_uint_lt(r->blocks.free_bytes, spare);
+            ck_assert_uint_lt(r->blocks.kept.free_bytes, spare);
         rig_run(r, 200 * MS);
         if (i >= 2) /* the first makes the segment, the second goes on with it */
-            ck_assert_uint_eq(r->blocks.free_bytes, spare);
-        spare = r->blocks.free_bytes;
+            ck_assert_uint_eq(r->blocks.kept.free_bytes, spare);
+        spare = r->blocks.kept.free_bytes;
     }
     rig_free(r);
 }
