@@ -407,6 +407,24 @@ START_TEST(a_directory_is_synced_without_descriptors)
 }
 END_TEST
 
+START_TEST(no_more_files_than_its_part)
+{
+    struct disk_file *a = NULL, *b = NULL, *c = NULL;
+    FIXTURE;
+
+    sys_disk_limit_files(fx.disk, 2);
+    ck_assert_int_eq(disk_open(fx.disk, "nothing", DISK_READ, &a), -ENOENT);
+    ck_assert_int_eq(disk_open(fx.disk, "a", DISK_WRITE | DISK_CREATE, &a), 0);
+    ck_assert_int_eq(disk_open(fx.disk, "b", DISK_WRITE | DISK_CREATE, &b), 0);
+    ck_assert_int_eq(disk_open(fx.disk, "c", DISK_WRITE | DISK_CREATE, &c), -EMFILE);
+    ck_assert_int_eq(disk_open(fx.disk, "c", DISK_WRITE | DISK_CREATE, &c), -EMFILE);
+    disk_close(a);
+    ck_assert_int_eq(disk_open(fx.disk, "c", DISK_WRITE | DISK_CREATE, &c), 0);
+    disk_close(b);
+    disk_close(c);
+}
+END_TEST
+
 START_TEST(space_is_told)
 {
     struct disk_space space = { 0 };
@@ -465,6 +483,7 @@ Suite *disk_suite(void)
     suite_add(s, a_part_of_a_file_system_is_not_synced_as_a_whole);
     suite_add(s, directories);
     suite_add(s, a_directory_is_synced_without_descriptors);
+    suite_add(s, no_more_files_than_its_part);
     suite_add(s, space_is_told);
     suite_add(s, one_lock_at_a_time);
     tcase_add_test_raise_signal(bugs, misaligned_direct_io_is_a_bug, SIGABRT);
