@@ -19,6 +19,7 @@
     X(JOURNAL_NO_ROOM_FOR_FILE, "journal: a start finds no room for a new file and does without") \
     X(JOURNAL_FILE_RETIRED, "journal: a file in which nothing counts any more goes out of use") \
     X(JOURNAL_SECOND_PASS, "journal: replay goes back for entries that lie before the copies they follow") \
+    X(JOURNAL_WITHDRAWN, "journal: what waits of a deleted partition isn't written any more") \
     X(LOG_SEGMENT_CUT, "log: recovery cuts a segment back to its checkpoint") \
     X(LOG_FILES_REMOVED, "log: recovery removes files of segments that don't count") \
     X(LOG_SNAPSHOT_TORN, "log: a partition snapshot is torn and an older one is taken") \

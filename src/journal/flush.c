@@ -5,6 +5,7 @@
  * before it say; files are released when the flush is durable. */
 
 #include "base/bug.h"
+#include "base/mark.h"
 #include "base/util.h"
 #include "journal/internal.h"
 
@@ -205,21 +206,47 @@ static void apply(struct journal *j, struct journal_file *f, struct journal_requ
     }
 }
 
+static void waits_no_more(struct journal *j, struct journal_request *r)
+{
+    list_remove(&r->link);
+    j->waiting_bytes -= request_bytes(r);
+    if (--j->n_waiting == 0)
+        j->batch_end_ns = 0;
+    if (r->kind == JOURNAL_RELOCATED)
+        j->relocating_bytes -= request_bytes(r);
+}
+
 static void take(struct journal *j, struct journal_request *r)
 {
     struct journal_flight *fl = &j->flight;
 
-    list_remove(&r->link);
+    waits_no_more(j, r);
     list_append(&fl->requests, &r->link);
-    j->waiting_bytes -= request_bytes(r);
-    if (--j->n_waiting == 0)
-        j->batch_end_ns = 0;
     fl->record_bytes += request_bytes(r);
     fl->n_records++;
     fl->n_checkpoints += r->kind == JOURNAL_CHECKPOINT;
-    if (r->kind == JOURNAL_RELOCATED)
-        j->relocating_bytes -= request_bytes(r);
     apply(j, fl->file, r);
+}
+
+void journal_withdraw(struct journal *j, uint64_t group)
+{
+    struct list withdrawn = LIST_INIT(withdrawn), *link;
+    struct journal_request *r, *tmp;
+
+    list_foreach_safe (&j->waiting, r, tmp, link) {
+        if (r->group != group)
+            continue;
+        GQ_MARK(JOURNAL_WITHDRAWN);
+        waits_no_more(j, r);
+        list_append(&withdrawn, &r->link);
+        r->owner = NULL;
+        r->lsn = 0;
+    }
+    j->need_bytes = 0; /* the next flush knows what it needs */
+    while ((link = list_pop(&withdrawn)) != NULL) {
+        r = list_entry(link, struct journal_request, link);
+        r->done(r);
+    }
 }
 
 /* Files of the budget that are kept from a request: the last two for what lets old files go, of these one for small

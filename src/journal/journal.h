@@ -128,7 +128,8 @@ struct journal_request {
     uint32_t checksum, prev_checksum;
     struct slice data[2];             /* ENTRY, RELOCATED: the envelope in at most two pieces */
     struct journal_group_state state; /* the other kinds: the fields that the kind names */
-    /* On the owner reactor, when the record is durable. An I/O error never gets here: the fatal handler does. */
+    /* On the owner reactor, when the record is durable, or withdrawn. An I/O error never gets here: the fatal handler
+     * does. */
     void (*done)(struct journal_request *r);
     uint64_t lsn; /* the end of the flush that holds it; set for all of a flush before the first done() */
     /* The journal's. After an append the caller may note it for its group's later requests, which aren't looked up
@@ -141,6 +142,10 @@ struct journal_request {
  * journal_space_error() or journal_is_full() holds, records other than ENTRY go before those that wait for space:
  * HARD_STATE, CHECKPOINT and RELOCATED before all, the others not before one of their own group. */
 void journal_append(struct journal *j, struct journal_request *r);
+/* For a group that is about to be forgotten: what waits of it isn't written any more, and done() is called for that
+ * now, with lsn 0. What a flush has taken already gets on. Nothing but small records may be appended for the group
+ * then. In a full journal its end would wait for its entries, and these for files that the group itself holds. */
+void journal_withdraw(struct journal *j, uint64_t group);
 /* Bytes of the largest envelope: a quarter of a full-size file. */
 size_t journal_max_entry(const struct journal *j);
 

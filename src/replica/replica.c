@@ -390,6 +390,7 @@ void replica_destroy(struct replica *r, void (*done)(void *ctx), void *ctx)
     replica_unhold_all(r, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION);
     replica_round_leave(r);
     replica_fail_all(r, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION);
+    journal_withdraw(r->shard->journal, r->group);
     replica_settle(r);
 }
 

@@ -144,11 +144,30 @@ static struct rig_sequence *sequence_of(struct rig_request *q)
     return q->request.kind == JOURNAL_HARD_STATE ? &q->group->states : &q->group->log;
 }
 
+static void request_withdrawn(struct rig *r, struct rig_request *q)
+{
+    struct rig_sequence *s = sequence_of(q);
+
+    if (q->request.kind == JOURNAL_RELOCATED) {
+        q->group->n_copies--;
+    } else if (q->request.kind != JOURNAL_CHECKPOINT) {
+        ck_assert_uint_ge(q->number, s->n_done);
+        s->n_withdrawn++;
+        q->next = r->unnumbered;
+        r->unnumbered = q;
+    }
+}
+
 static void request_done(struct journal_request *request)
 {
     struct rig_request *q = container_of(request, struct rig_request, request);
     struct rig_group *g = q->group;
 
+    if (g->withdrawing != NULL) {
+        ck_assert_uint_eq(request->lsn, 0);
+        request_withdrawn(g->withdrawing, q);
+        return;
+    }
     ck_assert_uint_gt(request->lsn, 0);
     if (request->kind == JOURNAL_CHECKPOINT)
         g->checkpoint_done = MAX(g->checkpoint_done, request->state.checkpoint_index);
@@ -335,6 +354,23 @@ void rig_forget(struct rig *r, uint64_t group)
 
     q->group->forgotten = true;
     send(r, q);
+}
+
+static void sequence_withdraw(struct rig_sequence *s)
+{
+    s->n -= s->n_withdrawn;
+    s->n_withdrawn = 0;
+}
+
+void rig_withdraw(struct rig *r, uint64_t group)
+{
+    struct rig_group *g = rig_group(r, group);
+
+    g->withdrawing = r;
+    journal_withdraw(r->j, group);
+    g->withdrawing = NULL;
+    sequence_withdraw(&g->log);
+    sequence_withdraw(&g->states);
 }
 
 /* ---- Running ---- */

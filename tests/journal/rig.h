@@ -50,6 +50,7 @@ struct rig_sequence {
     struct rig_request **requests;
     size_t n, capacity;
     size_t n_done;
+    size_t n_withdrawn; /* from the end, while rig_withdraw() runs */
 };
 
 struct rig_group {
@@ -57,8 +58,9 @@ struct rig_group {
     struct rig_sequence log, states; /* hard states may pass the others */
     uint64_t checkpoint_sent, checkpoint_done;
     size_t n_copies, n_copies_done;
-    struct rig_state sent; /* by all requests */
-    bool forgotten;        /* FORGET was sent */
+    struct rig_state sent;   /* by all requests */
+    bool forgotten;          /* FORGET was sent */
+    struct rig *withdrawing; /* while rig_withdraw() runs */
     /* Filled by replay. */
     struct journal_group_state found;
     bool was_found;
@@ -115,6 +117,8 @@ void rig_relocate_all(struct rig *r, uint64_t group);
 void rig_log_start(struct rig *r, uint64_t group, int64_t log_start);
 void rig_image(struct rig *r, uint64_t group, uint64_t index);
 void rig_forget(struct rig *r, uint64_t group);
+/* What waits of the group is as if it had never been sent; only FORGET may follow. */
+void rig_withdraw(struct rig *r, uint64_t group);
 
 /* Polls and runs the lanes until nothing moves any more. Checkpoints what pins a full journal. */
 void rig_run(struct rig *r);

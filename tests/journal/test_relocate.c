@@ -414,6 +414,71 @@ START_TEST(starts_of_a_full_journal_take_a_small_file_each)
 }
 END_TEST
 
+static void fill_journal(uint64_t group)
+{
+    for (int i = 0; i < 1000 && !journal_is_full(r->j); i++) {
+        rig_entry(r, group, 8000);
+        run_alone();
+    }
+    ck_assert(journal_is_full(r->j));
+}
+
+/* What holds the files is a group that goes, and what waits of it mustn't hold up its end. */
+START_TEST(a_full_journal_is_rid_of_a_group_that_goes)
+{
+    uint64_t done;
+
+    fill_journal(1);
+    done = rig_group(r, 1)->log.n_done;
+    for (uint64_t i = 1; i <= done; i++)
+        rig_relocate(r, 1, i);
+    for (int i = 0; i < 5; i++) {
+        rig_entry(r, 1, 8000);
+        rig_entry(r, 2, 8000);
+    }
+    rig_log_start(r, 1, 3);
+    run_alone();
+    ck_assert(journal_is_full(r->j));
+    ck_assert_uint_eq(rig_group(r, 2)->log.n_done, 0);
+    rig_withdraw(r, 1);
+    ck_assert_uint_eq(rig_group(r, 1)->log.n, done);
+    rig_forget(r, 1);
+    run_alone();
+    ck_assert(!journal_is_full(r->j));
+    ck_assert(journal_is_idle(r->j));
+    ck_assert_uint_eq(rig_group(r, 2)->log.n_done, 5);
+    ck_assert_uint_le(stats().n_files, 2);
+    ck_assert_uint_eq(stats().relocated_bytes, 0);
+    rig_recover(r, SIM_CRASH_NOTHING);
+}
+END_TEST
+
+/* Some of it is in a flush already, which gets on, or the power goes. */
+START_TEST(a_group_that_goes_while_it_is_flushed)
+{
+    for (uint64_t steps = 0; steps < 40; steps++) {
+        teardown();
+        setup();
+        for (int i = 0; i < 6; i++) {
+            rig_hard_state(r, 1, 1 + (uint64_t)i, 1);
+            rig_entry(r, 1, 8000);
+            rig_entry(r, 2, 8000);
+            for (uint64_t k = 0; k < steps / 6; k++)
+                rig_step(r);
+        }
+        rig_withdraw(r, 1);
+        rig_forget(r, 1);
+        if (steps % 2 == 0) {
+            rig_settle(r);
+            ck_assert_uint_eq(rig_group(r, 2)->log.n_done, 6);
+            ck_assert_uint_eq(rig_group(r, 1)->log.n_done, rig_group(r, 1)->log.n);
+            ck_assert_uint_eq(rig_group(r, 1)->states.n_done, rig_group(r, 1)->states.n);
+        }
+        rig_recover(r, SIM_CRASH_DRAW);
+    }
+}
+END_TEST
+
 /* Small records alone, more than the current file has room for: they get the file that is left to them. */
 START_TEST(small_records_get_through_a_full_journal)
 {
@@ -590,6 +655,8 @@ Suite *relocate_suite(void)
     suite_add_with(s, what_passes_entries_is_recovered_without_them, setup, teardown);
     suite_add_with(s, truncations_get_through_a_full_journal, setup, teardown);
     suite_add_with(s, starts_of_a_full_journal_take_a_small_file_each, setup, teardown);
+    suite_add_with(s, a_full_journal_is_rid_of_a_group_that_goes, setup, teardown);
+    suite_add_with(s, a_group_that_goes_while_it_is_flushed, setup, teardown);
     suite_add_with(s, small_records_get_through_a_full_journal, setup, teardown);
     suite_add_with(s, a_tiny_budget_still_moves, setup, teardown);
     suite_add_with(s, a_full_journal_tells_of_its_last_table, setup, teardown);

@@ -129,6 +129,34 @@ START_TEST(a_busy_group_ends_all_that_waits)
 }
 END_TEST
 
+/* It holds all the files of a full journal, where entries of its own wait. */
+START_TEST(a_group_that_fills_the_journal_goes)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct rig *r = rig_new(seed, 2);
+
+        rig_start_ok(r);
+        for (int i = 0; i < 800; i++)
+            rig_produce(r, 0, 1, 4000);
+        rig_produce(r, 1, 1, 4000);
+        for (int i = 0; i < 100000 && !journal_is_full(r->journal); i++)
+            rig_step(r);
+        ck_assert(journal_is_full(r->journal));
+        for (uint64_t i = sim_prng_below(&r->prng, 3); i > 0; i--)
+            rig_step(r);
+        rig_destroy(r, 0);
+        rig_run(r, 10000 * MS);
+        ck_assert(r->groups[0].destroyed);
+        ck_assert(!journal_is_full(r->journal));
+        ck_assert_int_eq(n_names(r, "topics/g-0"), 0);
+        for (struct rig_op *o = r->ops; o != NULL; o = o->next)
+            ck_assert(o->done);
+        rig_check(r);
+        rig_free(r);
+    }
+}
+END_TEST
+
 /* A crash while it goes: the group is gone or the whole of it is still there. */
 START_TEST(a_crash_in_between_is_harmless)
 {
@@ -160,6 +188,7 @@ Suite *destroy_suite(void)
     suite_add(s, an_idle_group_leaves_nothing);
     suite_add(s, files_that_cannot_be_removed_are_fatal);
     suite_add(s, a_busy_group_ends_all_that_waits);
+    suite_add(s, a_group_that_fills_the_journal_goes);
     suite_add(s, a_crash_in_between_is_harmless);
     return s;
 }

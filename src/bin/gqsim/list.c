@@ -10,6 +10,7 @@
 
 struct run {
     uint64_t seed, max_events;
+    bool large;
 };
 
 /* The whole list before the first run: children have no part in the file. Returns how many, or -1. */
@@ -26,9 +27,12 @@ static ssize_t read_list(const char *path, struct run **ret)
     }
     while (fgets(line, sizeof(line), f) != NULL) {
         struct run run = { 0 };
+        int end = 0;
 
-        if (line[0] == '#' || sscanf(line, "%" SCNu64 " %" SCNu64, &run.seed, &run.max_events) < 1)
+        if (line[0] == '#' || sscanf(line, "%" SCNu64 "%n %" SCNu64 "%n", &run.seed, &end, &run.max_events, &end) < 1)
             continue;
+        end += (int)strspn(line + end, " ");
+        run.large = strncmp(line + end, "large ", strlen("large ")) == 0;
         runs = xrealloc(runs, ((size_t)n + 1) * sizeof(*runs));
         runs[n++] = run;
     }
@@ -46,6 +50,7 @@ bool gqsim_run_list(const struct gqsim_options *options, const char *path)
     for (ssize_t i = 0; i < n; i++) {
         o.world.seed = runs[i].seed;
         o.world.max_events = runs[i].max_events;
+        o.world.large = options->world.large || runs[i].large;
         n_failed += !gqsim_run_seed(&o);
     }
     if (n >= 0)
