@@ -77,6 +77,7 @@ void replica_unhold(struct replica *r, struct replica_op *op, int16_t error, con
     if (!op->produce.held)
         return;
     take_out(r, op);
+    replica_note_refusal(r, op);
     replica_finish(r, op, error, message);
     r->shard->room_made = true; /* others may have waited for this one */
 }

@@ -223,6 +223,8 @@ void replica_kept_drop_all(struct replica *r);
 void replica_produce(struct replica *r, struct replica_op *op);
 /* The same for an op that waited and has its room. */
 void replica_produce_held(struct replica *r, struct replica_op *op);
+/* The PRODUCE op is ended, and was never proposed: later ones of its producer must not pass it. */
+void replica_note_refusal(struct replica *r, const struct replica_op *op);
 /* Memory that the entry of a PRODUCE op will take. */
 size_t replica_produce_cost(const struct replica_op *op);
 void replica_propose_noop(struct replica *r);

@@ -323,15 +323,29 @@ static bool produce_settled(struct replica *r, struct replica_op *op)
     }
 }
 
+/* Later batches of its producer may be on their way already, and must not be stored without it. */
+void replica_note_refusal(struct replica *r, const struct replica_op *op)
+{
+    const struct batch_view *v = &op->produce.batch;
+
+    if (v->producer_id < 0)
+        return;
+    if (r->producers == NULL)
+        r->producers = replica_producers_new(r);
+    producer_refuse(r->producers, v->producer_id, v->producer_epoch, v->base_sequence);
+}
+
 /* True when the op was dealt with: nothing of it will be in the log. */
 static bool produce_refused(struct replica *r, struct replica_op *op)
 {
     const char *message = NULL;
     int16_t refusal = produce_refusal(r, op, &message);
 
-    if (refusal != 0)
-        replica_finish(r, op, refusal, message);
-    return refusal != 0;
+    if (refusal == 0)
+        return false;
+    replica_note_refusal(r, op);
+    replica_finish(r, op, refusal, message);
+    return true;
 }
 
 static void produce_new(struct replica *r, struct replica_op *op)
@@ -340,6 +354,7 @@ static void produce_new(struct replica *r, struct replica_op *op)
     struct replica_entry *e = propose_batch(r, op);
 
     if (e == NULL) {
+        replica_note_refusal(r, op);
         replica_finish(r, op, KAFKA_E_KAFKA_STORAGE_ERROR, "the broker is out of memory");
         return;
     }

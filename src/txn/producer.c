@@ -14,6 +14,7 @@ struct producer_state *producer_state_new(uint64_t hash_seed, size_t max_produce
     list_init(&s->applied);
     list_init(&s->pending);
     list_init(&s->free_pending);
+    list_init(&s->refused);
     return s;
 }
 
@@ -33,14 +34,25 @@ struct producer *producer_add(struct producer_state *s, int64_t id)
     p->id = id;
     list_init(&p->pending);
     list_init(&p->applied_link);
+    list_init(&p->refused_link);
     hash_insert(&s->by_id, &p->node, hash_u64((uint64_t)id, s->hash_seed));
     return p;
 }
 
-/* Frees a producer that has neither applied state nor proposed batches. */
+static bool has_state(const struct producer *p)
+{
+    return producer_is_applied(p) || !list_is_empty(&p->pending);
+}
+
+static bool was_refused(const struct producer *p)
+{
+    return list_is_linked(&p->refused_link);
+}
+
+/* Frees a producer of which nothing is known. */
 static void producer_release(struct producer_state *s, struct producer *p)
 {
-    if (producer_is_applied(p) || !list_is_empty(&p->pending))
+    if (has_state(p) || was_refused(p))
         return;
     hash_remove(&s->by_id, &p->node);
     free(p);
@@ -61,6 +73,14 @@ void producer_touch(struct producer_state *s, struct producer *p, uint64_t posit
     p->position = position;
 }
 
+static void forget_refused(struct producer_state *s, struct producer *p)
+{
+    if (!was_refused(p))
+        return;
+    list_remove(&p->refused_link);
+    s->n_refused--;
+}
+
 static void producer_forget(struct producer_state *s, struct producer *p)
 {
     list_remove(&p->applied_link);
@@ -76,6 +96,14 @@ void producer_evict(struct producer_state *s)
         producer_forget(s, list_first(&s->applied, struct producer, applied_link));
 }
 
+static void drop_oldest_refused(struct producer_state *s)
+{
+    struct producer *p = list_first(&s->refused, struct producer, refused_link);
+
+    forget_refused(s, p);
+    producer_release(s, p);
+}
+
 void producer_state_free(struct producer_state *s)
 {
     struct producer_pending *b, *tmp;
@@ -87,6 +115,8 @@ void producer_state_free(struct producer_state *s)
         free(b);
     while (!list_is_empty(&s->applied))
         producer_forget(s, list_first(&s->applied, struct producer, applied_link));
+    while (s->n_refused > 0)
+        drop_oldest_refused(s);
     gq_assert(s->by_id.count == 0);
     hash_table_fini(&s->by_id);
     free(s);
@@ -193,6 +223,38 @@ static bool is_forgotten_duplicate(const struct producer *p, int32_t first, int3
            last_behind >= h.remembered;
 }
 
+/* Equal, or somewhat smaller. */
+static bool is_at_or_before(int32_t sequence, int32_t other)
+{
+    return sequence_behind(sequence, other) < RUN_MAX;
+}
+
+void producer_refuse(struct producer_state *s, int64_t producer_id, int16_t epoch, int32_t first_sequence)
+{
+    struct producer *p = producer_find(s, producer_id);
+
+    if (p != NULL && has_state(p))
+        return;
+    if (p == NULL)
+        p = producer_add(s, producer_id);
+    else if (epoch < p->refused_epoch ||
+             (epoch == p->refused_epoch && !is_at_or_before(first_sequence, p->refused_sequence)))
+        return;
+    forget_refused(s, p);
+    list_append(&s->refused, &p->refused_link);
+    s->n_refused++;
+    p->refused_epoch = epoch;
+    p->refused_sequence = first_sequence;
+    while (s->n_refused > PRODUCER_REFUSED_MAX)
+        drop_oldest_refused(s);
+}
+
+/* Of a producer without state. */
+static bool comes_before_refused(const struct producer *p, int16_t epoch, int32_t first_sequence)
+{
+    return epoch == p->refused_epoch ? is_at_or_before(first_sequence, p->refused_sequence) : first_sequence == 0;
+}
+
 void producer_check(const struct producer_state *s, int64_t producer_id, int16_t epoch, int32_t first_sequence,
                     int32_t count, struct producer_verdict *ret_verdict)
 {
@@ -202,8 +264,10 @@ void producer_check(const struct producer_state *s, int64_t producer_id, int16_t
     int16_t latest_epoch;
 
     gq_assert(first_sequence >= 0 && count > 0);
-    if (p == NULL) {
-        *ret_verdict = verdict_new();
+    if (p == NULL || !has_state(p)) {
+        *ret_verdict = p == NULL || comes_before_refused(p, epoch, first_sequence)
+                           ? verdict_new()
+                           : verdict_refused(PRODUCER_E_OUT_OF_ORDER_SEQUENCE);
         return;
     }
     latest(p, &latest_epoch, &latest_sequence);
@@ -244,6 +308,7 @@ void producer_propose(struct producer_state *s, int64_t producer_id, int16_t epo
                                     .batch = batch_make(first_sequence, count, base_offset, append_time_ms),
                                     .index = index,
                                     .epoch = epoch };
+    forget_refused(s, p);
     list_append(&p->pending, &b->link);
     list_append(&s->pending, &b->state_link);
 }
@@ -297,6 +362,7 @@ void producer_apply(struct producer_state *s, int64_t producer_id, int16_t epoch
         window_push(p, &b);
     }
     p->last_timestamp_ms = max_timestamp_ms;
+    forget_refused(s, p);
     producer_touch(s, p, s->next_position++);
     producer_evict(s);
 }

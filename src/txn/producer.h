@@ -52,8 +52,8 @@ struct producer_verdict {
 
 /* Judges a batch of `count` > 0 records with sequences first_sequence ≥ 0 and on, against applied and proposed state:
  *
- * - an id without state may start anywhere; a new epoch starts at 0; then each batch follows on the one before, and
- *   2^31 − 1 is followed by 0;
+ * - an id without state may start anywhere, but not behind a batch that was refused (producer_refuse()); a new epoch
+ *   starts at 0; then each batch follows on the one before, and 2^31 − 1 is followed by 0;
  * - one that equals one of the last batches is a duplicate: the last five that were applied, and all proposed ones;
  * - DUPLICATE_SEQUENCE says that the records are certainly in the log, but longer ago than is remembered: clients
  *   take that as a success. Where that isn't certain (sequences before the first that was seen here) it is
@@ -62,6 +62,13 @@ struct producer_verdict {
  * Constant time for a new batch; anything else looks through the id's proposed batches. */
 void producer_check(const struct producer_state *s, int64_t producer_id, int16_t epoch, int32_t first_sequence,
                     int32_t count, struct producer_verdict *ret_verdict);
+
+/* A batch was refused for another reason than its sequence, and is in no log. Of an id without state, which could start
+ * anywhere, nothing behind it is accepted now before it comes again: clients send several batches at once, and where a
+ * later one is stored they take the earlier ones for stored too. Not kept for long: the state remembers the last
+ * PRODUCER_REFUSED_MAX such ids. */
+#define PRODUCER_REFUSED_MAX 256
+void producer_refuse(struct producer_state *s, int64_t producer_id, int16_t epoch, int32_t first_sequence);
 
 /* Adds a batch that was found new to the overlay. index (of the entry) never goes down. */
 void producer_propose(struct producer_state *s, int64_t producer_id, int16_t epoch, int32_t first_sequence,

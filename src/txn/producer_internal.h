@@ -32,6 +32,11 @@ struct producer {
     int64_t id;
     struct list pending;
 
+    /* Without state: what was refused, and has to come first. Linked in the state's `refused` then. */
+    struct list refused_link;
+    int32_t refused_sequence;
+    int16_t refused_epoch;
+
     /* Applied; linked in the state's `applied` when there is any. */
     struct list applied_link;
     uint64_t position;
@@ -51,6 +56,8 @@ struct producer_state {
     uint64_t next_position;
     struct list pending; /* all proposed batches, in log order */
     struct list free_pending;
+    struct list refused; /* producers without state of which a batch was refused, longest ago first */
+    size_t n_refused;
 };
 
 static inline uint32_t batch_n_sequences(const struct producer_batch *b)

@@ -215,6 +215,28 @@ START_TEST(canceling_the_first_lets_others_in)
 }
 END_TEST
 
+/* Of a new producer, whose next batch waits behind the one that gives up. */
+START_TEST(canceling_the_first_lets_none_of_its_producer_in)
+{
+    struct rig *r = rig_with(7, 2, 16 * 1024);
+    struct rig_op *first, *second;
+
+    for (int i = 0; i < 3; i++)
+        rig_produce(r, 0, 1, 1000);
+    first = rig_produce_as(r, 1, 5, 0, 0, 1, 30000);
+    second = rig_produce_as(r, 1, 5, 0, 1, 1, 1000);
+    ck_assert(first->held && second->held);
+    cancel(r, first);
+    first->held = false;
+    rig_wait(r, second);
+    ck_assert_int_eq(first->op.error, KAFKA_E_NOT_ENOUGH_REPLICAS);
+    ck_assert_int_eq(second->op.error, KAFKA_E_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    rig_settle(r);
+    rig_check(r);
+    rig_free(r);
+}
+END_TEST
+
 /* One that is in the journal already isn't canceled. */
 START_TEST(what_is_proposed_goes_on)
 {
@@ -395,6 +417,7 @@ Suite *budget_suite(void)
     suite_add(s, what_is_too_large_goes_alone);
     suite_add(s, a_canceled_op_is_in_no_log);
     suite_add(s, canceling_the_first_lets_others_in);
+    suite_add(s, canceling_the_first_lets_none_of_its_producer_in);
     suite_add(s, what_is_proposed_goes_on);
     suite_add(s, duplicates_wait_too);
     suite_add(s, deletion_ends_the_wait);

@@ -94,6 +94,24 @@ START_TEST(retries_are_known_across_restarts)
 }
 END_TEST
 
+/* A new producer sends three batches at once. The first meets a shortage that is over when the second comes. */
+START_TEST(a_refused_batch_is_not_passed_by_those_behind_it)
+{
+    struct rig *r = started();
+
+    r->shard.low_space = true;
+    must_fail(r, 0, 0, 2, KAFKA_E_NOT_ENOUGH_REPLICAS);
+    r->shard.low_space = false;
+    must_fail(r, 0, 2, 3, KAFKA_E_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    must_fail(r, 0, 5, 1, KAFKA_E_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    must_give(r, 0, 0, 2, 0);
+    must_give(r, 0, 2, 3, 2);
+    must_give(r, 0, 5, 1, 5);
+    rig_check(r);
+    rig_free(r);
+}
+END_TEST
+
 START_TEST(sequences_wrap)
 {
     struct rig *r = started();
@@ -195,6 +213,7 @@ Suite *producers_suite(void)
     Suite *s = suite_create("producers");
 
     suite_add(s, retries_are_known_across_restarts);
+    suite_add(s, a_refused_batch_is_not_passed_by_those_behind_it);
     suite_add(s, sequences_wrap);
     suite_add(s, a_retry_of_a_pending_batch_waits);
     suite_add(s, state_is_a_function_of_the_log);

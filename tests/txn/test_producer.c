@@ -70,6 +70,57 @@ START_TEST(an_unknown_id_may_start_anywhere)
 }
 END_TEST
 
+/* What was sent behind a batch that was refused comes after it. */
+START_TEST(an_unknown_id_starts_with_what_was_refused)
+{
+    struct fixture f = fixture_new(10);
+
+    producer_refuse(f.state, 1, 0, 0);
+    ck_assert_int_eq(check(&f, 1, 0, 5, 1).error, PRODUCER_E_OUT_OF_ORDER_SEQUENCE);
+    producer_refuse(f.state, 1, 0, 5);
+    ck_assert_int_eq(check(&f, 1, 0, 5, 1).error, PRODUCER_E_OUT_OF_ORDER_SEQUENCE);
+    ck_assert_int_eq(check(&f, 1, 1, 5, 1).error, PRODUCER_E_OUT_OF_ORDER_SEQUENCE);
+    ck_assert_int_eq(check(&f, 1, 1, 0, 1).kind, PRODUCER_NEW);
+    ck_assert_int_eq(check(&f, 2, 0, 5, 1).kind, PRODUCER_NEW); /* another id */
+    append(&f, 1, 0, 0, 5);
+    append(&f, 1, 0, 5, 1);
+    producer_refuse(f.state, 1, 0, 6); /* known: its state says it all */
+    ck_assert_int_eq(check(&f, 1, 0, 7, 1).error, PRODUCER_E_OUT_OF_ORDER_SEQUENCE);
+    append(&f, 1, 0, 6, 1);
+
+    producer_refuse(f.state, 3, 0, 70);
+    producer_refuse(f.state, 3, 0, 60);
+    ck_assert_int_eq(check(&f, 3, 0, 70, 1).error, PRODUCER_E_OUT_OF_ORDER_SEQUENCE);
+    append(&f, 3, 0, 50, 1); /* one that came before both, on another way */
+
+    producer_refuse(f.state, 4, 0, MAX_SEQUENCE);
+    ck_assert_int_eq(check(&f, 4, 0, 0, 1).error, PRODUCER_E_OUT_OF_ORDER_SEQUENCE);
+    append(&f, 4, 0, MAX_SEQUENCE, 1);
+    append(&f, 4, 0, 0, 1);
+
+    producer_refuse(f.state, 5, 0, 7);
+    producer_refuse(f.state, 5, 1, 0);
+    ck_assert_int_eq(check(&f, 5, 1, 1, 1).error, PRODUCER_E_OUT_OF_ORDER_SEQUENCE);
+    propose(&f, 5, 1, 0, 1);
+    producer_truncate(f.state, f.next_index - 1);
+    producer_state_free(f.state);
+}
+END_TEST
+
+START_TEST(few_refused_ids_are_remembered)
+{
+    struct fixture f = fixture_new(10);
+
+    for (int64_t id = 1; id <= PRODUCER_REFUSED_MAX + 1; id++)
+        producer_refuse(f.state, id, 0, 0);
+    ck_assert_int_eq(check(&f, 1, 0, 1, 1).kind, PRODUCER_NEW);
+    ck_assert_int_eq(check(&f, 2, 0, 1, 1).kind, PRODUCER_REFUSED);
+    ck_assert_int_eq(check(&f, PRODUCER_REFUSED_MAX + 1, 0, 1, 1).kind, PRODUCER_REFUSED);
+    ck_assert_uint_eq(producer_count(f.state), 0);
+    producer_state_free(f.state);
+}
+END_TEST
+
 START_TEST(sequences_follow_without_gap)
 {
     struct fixture f = fixture_new(10);
@@ -313,6 +364,8 @@ Suite *producer_suite(void)
     Suite *s = suite_create("producer");
 
     suite_add(s, an_unknown_id_may_start_anywhere);
+    suite_add(s, an_unknown_id_starts_with_what_was_refused);
+    suite_add(s, few_refused_ids_are_remembered);
     suite_add(s, sequences_follow_without_gap);
     suite_add(s, the_last_five_are_known_again);
     suite_add(s, a_retry_cut_differently_is_refused);
