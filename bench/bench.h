@@ -25,7 +25,7 @@ struct bench_options {
     long long
         count; /* load, one: so many batches in place of a time; sendfile: bytes; topics: how many; fetch: rounds */
     const char *file; /* that a floor writes and flushes, or sends */
-    const char *peer; /* flow, start: what the other side speaks, redis or nats; NULL is Kafka */
+    const char *peer; /* flow, start: what the other side speaks, redis, nats or rabbit; NULL is Kafka */
     bool kafka;       /* load, one: the answers are a broker's and are checked */
     int server_core;  /* start: where the broker runs; −1 anywhere */
     char **command;   /* start: what comes after -- */
@@ -104,10 +104,10 @@ int bench_load(const struct bench_options *o);  /* many connections, one in flig
 int bench_fetch(const struct bench_options *o); /* from the beginning to the end */
 int bench_start(const struct bench_options *o); /* exec of a broker to its first acknowledgement */
 
-/* --- peer.c: what speaks no Kafka --- */
+/* --- peer.c, rabbit.c: what speaks no Kafka --- */
 
-int bench_flow(const struct bench_options *o); /* depth messages in flight on one connection */
-void peer_ping(int fd);                        /* until the answer is there */
+int bench_flow(const struct bench_options *o);                /* depth messages in flight on one connection */
+void peer_produce_one(const struct bench_options *o, int fd); /* until it is acknowledged */
 
 /* --- floor.c --- */
 

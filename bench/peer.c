@@ -13,25 +13,11 @@
 #include "base/cursor.h"
 #include "base/util.h"
 #include "bench.h"
+#include "peer.h"
 
-#define ANSWERS_MAX (256 << 10)
 #define CHUNKS 8 /* that what is in flight is sent in */
 
-struct answers {
-    char data[ANSWERS_MAX + 1]; /* ends with a 0 */
-    size_t size;
-};
-
-struct protocol {
-    const char *name;
-    /* Makes what messages go to, if that must be. */
-    void (*open)(const struct bench_options *o, int fd, struct answers *a);
-    void (*write)(const struct bench_options *o, const char *payload, struct wr *w);
-    /* The size of the first answer in the text when it is whole, else 0; *ret_acked: it acknowledges a message. */
-    size_t (*take)(const char *text, size_t size, bool *ret_acked);
-};
-
-static void receive(int fd, struct answers *a)
+void peer_receive(int fd, struct answers *a)
 {
     ssize_t n;
 
@@ -50,7 +36,7 @@ static void receive(int fd, struct answers *a)
 static void receive_until(int fd, struct answers *a, const char *text)
 {
     for (a->size = 0, a->data[0] = '\0'; strstr(a->data, text) == NULL;)
-        receive(fd, a);
+        peer_receive(fd, a);
     if (strstr(a->data, "\"error\"") != NULL || strstr(a->data, "-ERR") != NULL)
         bench_refuse(a->data);
     a->size = 0;
@@ -58,19 +44,26 @@ static void receive_until(int fd, struct answers *a, const char *text)
 
 /* --- Redis: XADD to one stream --- */
 
-static void redis_write(const struct bench_options *o, const char *payload, struct wr *w)
+static void write_messages(struct wr *w, const char *head, const char *payload, int size, int n)
+{
+    for (int i = 0; i < n; i++) {
+        wr_bytes(w, head, strlen(head));
+        wr_bytes(w, payload, (size_t)size);
+        wr_bytes(w, "\r\n", 2);
+    }
+}
+
+static void redis_write(const struct bench_options *o, const char *payload, int n, struct wr *w)
 {
     char head[256];
-    int n = snprintf(head, sizeof(head), "*5\r\n$4\r\nXADD\r\n$%zu\r\n%s\r\n$1\r\n*\r\n$1\r\nv\r\n$%d\r\n",
-                     strlen(o->topic), o->topic, o->size);
 
-    wr_bytes(w, head, (size_t)n);
-    wr_bytes(w, payload, (size_t)o->size);
-    wr_bytes(w, "\r\n", 2);
+    snprintf(head, sizeof(head), "*5\r\n$4\r\nXADD\r\n$%zu\r\n%s\r\n$1\r\n*\r\n$1\r\nv\r\n$%d\r\n", strlen(o->topic),
+             o->topic, o->size);
+    write_messages(w, head, payload, o->size, n);
 }
 
 /* An entry's name: $LENGTH, a line's end, the name, a line's end. */
-static size_t redis_take(const char *text, size_t size, bool *ret_acked)
+static size_t redis_take(const char *text, size_t size, int *ret_acked)
 {
     const char *end = memchr(text, '\n', size);
     size_t whole;
@@ -80,7 +73,7 @@ static size_t redis_take(const char *text, size_t size, bool *ret_acked)
     if (text[0] != '$')
         bench_refuse(text);
     whole = (size_t)(end + 1 - text) + strtoul(text + 1, NULL, 10) + 2;
-    *ret_acked = true;
+    *ret_acked = 1;
     return whole <= size ? whole : 0;
 }
 
@@ -101,18 +94,16 @@ static void nats_open(const struct bench_options *o, int fd, struct answers *a)
     receive_until(fd, a, "\"did_create\"");
 }
 
-static void nats_write(const struct bench_options *o, const char *payload, struct wr *w)
+static void nats_write(const struct bench_options *o, const char *payload, int n, struct wr *w)
 {
     char head[256];
-    int n = snprintf(head, sizeof(head), "PUB %s in.ack %d\r\n", o->topic, o->size);
 
-    wr_bytes(w, head, (size_t)n);
-    wr_bytes(w, payload, (size_t)o->size);
-    wr_bytes(w, "\r\n", 2);
+    snprintf(head, sizeof(head), "PUB %s in.ack %d\r\n", o->topic, o->size);
+    write_messages(w, head, payload, o->size, n);
 }
 
 /* MSG in.ack 2 SIZE, a line's end, JSON of that size, a line's end; or PING. */
-static size_t nats_take(const char *text, size_t size, bool *ret_acked)
+static size_t nats_take(const char *text, size_t size, int *ret_acked)
 {
     const char *end = memchr(text, '\n', size), *space;
     size_t whole;
@@ -123,7 +114,7 @@ static size_t nats_take(const char *text, size_t size, bool *ret_acked)
     *ret_acked = strncmp(text, "MSG ", 4) == 0;
     if (text[0] == '-')
         bench_refuse(text);
-    if (!*ret_acked)
+    if (*ret_acked == 0)
         return whole;
     space = memrchr(text, ' ', whole);
     whole += strtoul(space + 1, NULL, 10) + 2;
@@ -134,16 +125,15 @@ static size_t nats_take(const char *text, size_t size, bool *ret_acked)
     return whole;
 }
 
-static const struct protocol protocols[] = {
-    { "redis", NULL, redis_write, redis_take },
-    { "nats", nats_open, nats_write, nats_take },
-};
+static const struct protocol redis_protocol = { "redis", NULL, redis_write, redis_take, NULL };
+static const struct protocol nats_protocol = { "nats", nats_open, nats_write, nats_take, NULL };
+static const struct protocol *const protocols[] = { &redis_protocol, &nats_protocol, &rabbit_protocol };
 
 static const struct protocol *protocol_named(const char *name)
 {
     for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
-        if (strcmp(name, protocols[i].name) == 0)
-            return &protocols[i];
+        if (strcmp(name, protocols[i]->name) == 0)
+            return protocols[i];
     }
     bench_refuse("there is no such peer");
 }
@@ -165,13 +155,13 @@ static void count_answers(struct flow *f)
 {
     uint64_t now = bench_now_ns();
     size_t at = 0, n;
-    bool acked;
+    int acked;
 
     while ((n = f->protocol->take(f->answers.data + at, f->answers.size - at, &acked)) > 0) {
         at += n;
         f->in_flight -= acked;
-        f->all += acked;
-        f->acked += acked && now >= f->window.from_ns;
+        f->all += (uint64_t)acked;
+        f->acked += now >= f->window.from_ns ? (uint64_t)acked : 0;
     }
     f->answers.size -= at;
     memmove(f->answers.data, f->answers.data + at, f->answers.size + 1);
@@ -190,14 +180,15 @@ static struct flow *flow_new(const struct bench_options *o)
         f->protocol->open(o, f->fd, &f->answers);
     f->chunk_messages = MAX(1, o->depth / CHUNKS);
     wr_init_growing(&f->chunk, 4096, BENCH_FRAME_MAX);
-    for (int i = 0; i < f->chunk_messages; i++)
-        f->protocol->write(o, payload, &f->chunk);
+    f->protocol->write(o, payload, f->chunk_messages, &f->chunk);
     f->window = bench_window_now(o);
     return f;
 }
 
 static void flow_free(struct flow *f)
 {
+    if (f->protocol->close != NULL)
+        f->protocol->close(f->o, f->fd, &f->answers);
     close(f->fd);
     wr_fini(&f->chunk);
     free(f);
@@ -216,7 +207,7 @@ int bench_flow(const struct bench_options *o)
             start = bench_now_ns();
             bench_send(f->fd, f->chunk.start, wr_size(&f->chunk));
         }
-        receive(f->fd, &f->answers);
+        peer_receive(f->fd, &f->answers);
         count_answers(f);
         now = bench_now_ns();
         if (o->depth == 1 && f->in_flight == 0 && start >= f->window.from_ns && start < f->window.to_ns)
@@ -233,11 +224,26 @@ int bench_flow(const struct bench_options *o)
     return 0;
 }
 
-void peer_ping(int fd)
+void peer_produce_one(const struct bench_options *o, int fd)
 {
+    const struct protocol *protocol = protocol_named(o->peer);
+    _cleanup_(freep) char *payload = xcalloc(1, (size_t)o->size);
     struct answers *a = xcalloc(1, sizeof(*a));
+    size_t at = 0, n;
+    int acked = 0;
+    struct wr w;
 
-    bench_send(fd, (const uint8_t *)"PING\r\n", 6);
-    receive_until(fd, a, "PONG");
+    if (protocol->open != NULL)
+        protocol->open(o, fd, a);
+    wr_init_growing(&w, 4096, BENCH_FRAME_MAX);
+    protocol->write(o, payload, 1, &w);
+    bench_send(fd, w.start, wr_size(&w));
+    while (acked == 0) {
+        n = protocol->take(a->data + at, a->size - at, &acked);
+        at += n;
+        if (n == 0)
+            peer_receive(fd, a);
+    }
+    wr_fini(&w);
     free(a);
 }

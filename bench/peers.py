@@ -38,10 +38,12 @@ class Peer:
     """One queue in one setting. What a broker has that rows use is here, too: address, core, command, log, cpu_s()."""
     name = ""  # with the setting
     durability = ""  # D0: acknowledged from memory; D1: fsync before the acknowledgement
+    acknowledges = ""  # what it does before it acknowledges, and at some time behind it
     protocol = None  # of bench-client's flow; None: Kafka's
-    stays = False  # started once for a row and warmed up, else for each pair
+    stays = False  # started once for its rows and warmed up, else for each pair
 
     def __init__(self, bench, pinned):
+        self.pinned = pinned
         self.core = servers.SERVER_CORE if pinned else None
         self.programs = bench.options.build / "peers"
         self.data = pathlib.Path(tempfile.mkdtemp(prefix="peer-", dir=bench.work))
@@ -131,9 +133,34 @@ class Peer:
         self.remove()
 
 
+class Kept:
+    """The queue that goes on from row to row, one at a time: it is warm, and its start is paid for once."""
+
+    def __init__(self):
+        self.peer = None
+        self.is_new = False
+
+    def get(self, kind, bench, pinned):
+        if self.peer is None or type(self.peer) is not kind or self.peer.pinned != pinned:
+            self.end()
+            self.peer = kind(bench, pinned).__enter__()
+            self.is_new = True
+        return self.peer
+
+    def warm_ups(self, at_first):
+        count, self.is_new = at_first if self.is_new else 1, False
+        return count
+
+    def end(self):
+        if self.peer is not None:
+            self.peer.__exit__(None, None, None)
+            self.peer = None
+
+
 class Kafka(Peer):
     name = "Apache Kafka"
     durability = "D0"
+    acknowledges = "acknowledges from the page cache, without fsync (its defaults)"
     stays = True
     more = {}
 
@@ -177,12 +204,14 @@ class Kafka(Peer):
 class KafkaFlushing(Kafka):
     name = "Apache Kafka, flush.messages=1"
     durability = "D1"
+    acknowledges = "acknowledges after it has flushed the partition's files"
     more = {"log.flush.interval.messages": 1}  # what topics have as flush.messages
 
 
 class Redis(Peer):
     name = "Redis stream, appendfsync everysec"
     durability = "D0"
+    acknowledges = "acknowledges without fsync; flushes its append-only file once a second, behind the answers"
     protocol = "redis"
     fsync = "everysec"
 
@@ -203,12 +232,14 @@ class Redis(Peer):
 class RedisAlways(Redis):
     name = "Redis stream, appendfsync always"
     durability = "D1"
+    acknowledges = "acknowledges after it has flushed its append-only file, once for all that came in one turn"
     fsync = "always"
 
 
 class Nats(Peer):
     name = "NATS JetStream"
     durability = "D0"
+    acknowledges = "acknowledges from the page cache, without fsync; flushes every two minutes (its defaults)"
     protocol = "nats"
     sync = ""
 
@@ -235,13 +266,59 @@ class Nats(Peer):
 class NatsAlways(Nats):
     name = "NATS JetStream, sync_interval: always"
     durability = "D1"
+    acknowledges = "acknowledges after it has flushed the message"
     sync = "sync_interval: always"
 
 
-ALL = (Kafka, Redis, Nats, KafkaFlushing, RedisAlways, NatsAlways)
-LEFT_OUT = {"RabbitMQ streams": "bench-client doesn't speak their protocol"}
+class Rabbit(Peer):
+    """One node with nothing but the stream plugin. What it needs on the way, epmd, is a process of ours as well."""
+    name = "RabbitMQ stream"
+    durability = "D0"
+    acknowledges = "confirms from the page cache, without fsync; streams have no setting for another way"
+    protocol = "rabbit"
+    stays = True
+    program = pathlib.Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # not that of PATH, which changes the user
+
+    @classmethod
+    def absent(cls, build):
+        return None if cls.program.exists() and shutil.which("epmd") else "rabbitmq-server is not installed"
+
+    @classmethod
+    def version(cls, build):
+        text = subprocess.run(["dpkg-query", "-W", "-f", "${source:Upstream-Version}", "rabbitmq-server"],
+                              capture_output=True, text=True, check=False).stdout
+        return f"{text or 'unknown'}, one node, its stream protocol"
+
+    def prepare(self):
+        epmd, node = machine.free_port(), machine.free_port()
+        config = self.data / "rabbitmq.conf"
+        config.write_text(f"listeners.tcp = none\nstream.listeners.tcp.1 = {self.address}\nlog.console = true\n",
+                          encoding="utf-8")
+        plugins = self.data / "enabled_plugins"
+        plugins.write_text("[rabbitmq_stream].\n", encoding="utf-8")
+        environment = {
+            "HOME": self.data, "ERL_EPMD_ADDRESS": "127.0.0.1", "ERL_EPMD_PORT": epmd,
+            "RABBITMQ_NODENAME": f"bench{self.port}@localhost", "RABBITMQ_DIST_PORT": node,
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null", "RABBITMQ_CONFIG_FILE": config,
+            "RABBITMQ_ENABLED_PLUGINS_FILE": plugins, "RABBITMQ_MNESIA_BASE": self.data / "mnesia",
+            "RABBITMQ_LOG_BASE": self.data, "RABBITMQ_LOGS": "-",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "detached": "yes",  # its script becomes the node, so that the pid is the node's
+        }
+        self.epmd = subprocess.Popen(["epmd", "-address", "127.0.0.1", "-port", str(epmd)], stdin=subprocess.DEVNULL,
+                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                     preexec_fn=dies_with_us(self.core))
+        return ["/usr/bin/env", *(f"{name}={value}" for name, value in environment.items()), str(self.program)]
+
+    def remove(self):
+        self.epmd.kill()
+        self.epmd.wait()
+        super().remove()
+
+
+ALL = (Kafka, Redis, Nats, Rabbit, KafkaFlushing, RedisAlways, NatsAlways)
 
 
 def absent(build):
     """Those that can't be measured here, as (name, why)."""
-    return [(peer.name, peer.absent(build)) for peer in ALL if peer.absent(build)] + list(LEFT_OUT.items())
+    return [(peer.name, peer.absent(build)) for peer in ALL if peer.absent(build)]

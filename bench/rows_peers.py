@@ -3,6 +3,7 @@
 before each acknowledgement, always; what the other one does is its row's durability."""
 
 import contextlib
+import itertools
 import signal
 import subprocess
 import time
@@ -19,31 +20,32 @@ IN_FLIGHT = 1000  # messages, where the other one isn't asked through librdkafka
 RESTING_S = 1
 ATTACH_S = 0.5
 FLUSHES = ("fsync", "fdatasync", "msync", "sync_file_range")
-BEFORE_S = 20  # for Kafka: to start, to warm up, to end
+TRACE_S = 0.5  # at most
+WARM_UP = 3  # times, where the other one has just been started; once before each row
+TOPICS = itertools.count(1)
 
 
 class Work:
     """What is asked of both sides, and which figures of it are compared."""
 
-    def __init__(self, name, partitions=1, warm_up=3):
+    def __init__(self, name, partitions=1):
         self.name = name
         self.partitions = partitions
-        self.warm_up = warm_up  # times, where the other one stays
-        self.topics = 0
 
-    def ask(self, bench, pinned, server, topic):
+    def ask(self, bench, pinned, server, topic, first):
+        """first: with what is measured once for a row."""
         raise NotImplementedError
 
-    def once(self, bench, pinned, server):
+    def once(self, bench, pinned, server, first=False):
         """On a topic of its own, which is deleted at the end where it would stay."""
-        self.topics += 1
-        topic = f"bench-{self.topics}"
-        if getattr(server, "protocol", None) is None:
+        topic = f"bench-{next(TOPICS)}"
+        kafka, stays = getattr(server, "protocol", None) is None, getattr(server, "stays", False)
+        if kafka:
             bench.client(pinned, "topics", broker=server.address, topic=topic, partitions=self.partitions)
-        if getattr(server, "stays", False):
+        if stays:
             time.sleep(RESTING_S)  # it makes and deletes partitions behind its answers
-        result = self.ask(bench, pinned, server, topic)
-        if getattr(server, "stays", False):
+        result = self.ask(bench, pinned, server, topic, first)
+        if kafka and stays:  # a raw client deletes what it has made itself
             bench.client(pinned, "drop", broker=server.address, topic=topic)
         return result
 
@@ -53,7 +55,7 @@ class ClosedLoop(Work):
         super().__init__(f"produce-{size}-1")
         self.size = size
 
-    def ask(self, bench, pinned, server, topic):
+    def ask(self, bench, pinned, server, topic, first):
         protocol = getattr(server, "protocol", None)
         settings = {"broker": server.address, "topic": topic, "size": self.size, "seconds": bench.options.seconds}
         before = server.cpu_s()
@@ -82,7 +84,7 @@ def flushes_per_message(bench, server, run):
 
 
 class OneInFlight(Work):
-    def ask(self, bench, pinned, server, topic):
+    def ask(self, bench, pinned, server, topic, first):
         """Ours by the client that the other one has: librdkafka, or a raw one."""
         protocol = getattr(server, "protocol", None)
         settings = {"broker": server.address, "topic": topic, "size": 100, "seconds": bench.options.seconds}
@@ -90,14 +92,18 @@ class OneInFlight(Work):
         if protocol is not None:
             command, settings = "flow", {**settings, "peer": protocol, "depth": 1}
         result = bench.client(pinned, command, **settings)
-        if protocol is not None:
-            settings["topic"] += "-traced"  # each run makes its own
-        flushes = flushes_per_message(bench, server, lambda: bench.client(pinned, command, **settings)["all"])
-        return {"flushes": flushes, "p50_us": result["p50_us"], "p99_us": result["p99_us"]}
+        figures = {key: result[key] for key in ("p50_us", "p99_us")}
+        if first:
+            if protocol is not None:
+                settings["topic"] += "-traced"  # each run makes its own
+            settings["seconds"] = min(bench.options.seconds, TRACE_S)
+            figures["flushes"] = flushes_per_message(
+                bench, server, lambda: bench.client(pinned, command, **settings)["all"])
+        return figures
 
 
 class FixedRate(Work):
-    def ask(self, bench, pinned, server, topic):
+    def ask(self, bench, pinned, server, topic, first):
         """What it hasn't acknowledged half a minute later is in no figure, which is to its advantage."""
         result = bench.client(pinned, "rate", broker=server.address, topic=topic, rate=10000, size=100, linger_ms=1,
                               partitions=self.partitions, seconds=bench.options.seconds)
@@ -108,22 +114,41 @@ def both(ours, theirs):
     return {key: (ours[key], theirs[key]) for key in theirs}
 
 
+@contextlib.contextmanager
+def other_queue(kind, bench, pinned):
+    """Gives what is to be called for one that runs: a context. One that stays goes on with the next row."""
+    if not kind.stays:
+        bench.kept_peer.end()
+        yield lambda: kind(bench, pinned)
+        return
+    peer = bench.kept_peer.get(kind, bench, pinned)
+    try:
+        yield lambda: contextlib.nullcontext(peer)
+    except BaseException:
+        bench.kept_peer.end()
+        raise
+
+
 def in_turns(kind, work):
     @contextlib.contextmanager
     def measure(bench, pinned):
-        with contextlib.ExitStack() as stack:
-            kept = stack.enter_context(kind(bench, pinned)) if kind.stays else None
-            for _ in range(work.warm_up if kept else 0):
-                work.once(bench, pinned, kept)
+        first = True
 
-            def pair():
-                with contextlib.nullcontext(kept) if kept else kind(bench, pinned) as peer:
-                    theirs = work.once(bench, pinned, peer)
-                flushed = theirs.get("flushes", 1) > 0.99
-                bench.insist(flushed or kind.durability != "D1", f"{kind.name} acknowledges before it flushes")
-                with kept.halted() if kept else contextlib.nullcontext(), Broker(bench, pinned) as broker:
-                    ours = work.once(bench, pinned, broker)
-                return both(ours, theirs)
+        def pair():
+            nonlocal first
+            with running() as peer:
+                theirs = work.once(bench, pinned, peer, first)
+            flushed = theirs.get("flushes", 1) > 0.99
+            bench.insist(flushed or kind.durability != "D1", f"{kind.name} acknowledges before it flushes")
+            with peer.halted() if kind.stays else contextlib.nullcontext(), Broker(bench, pinned) as broker:
+                ours = work.once(bench, pinned, broker, first)
+            first = False
+            return both(ours, theirs)
+
+        with other_queue(kind, bench, pinned) as running:
+            for _ in range(bench.kept_peer.warm_ups(WARM_UP) if kind.stays else 0):
+                with running() as peer:
+                    work.once(bench, pinned, peer)
             yield pair
     return measure
 
@@ -131,15 +156,17 @@ def in_turns(kind, work):
 def consume(kind):
     @contextlib.contextmanager
     def measure(bench, pinned):
+        topic = f"bench-{next(TOPICS)}"
+
         def read(server):
             before = server.cpu_s()
-            result = bench.client(pinned, "consume", broker=server.address)
+            result = bench.client(pinned, "consume", broker=server.address, topic=topic)
             return {"mb_per_s": result["mb_per_s"],
                     "cpu": (server.cpu_s() - before) / (result["messages"] * 1024 / 1e9)}
 
-        with kind(bench, pinned) as peer, Broker(bench, pinned) as broker:
+        with other_queue(kind, bench, pinned) as running, running() as peer, Broker(bench, pinned) as broker:
             for server in (peer, broker):
-                fill(bench, pinned, server, "bench", 1, bench.options.read_mb)
+                fill(bench, pinned, server, topic, 1, bench.options.read_mb)
                 read(server)
 
             def pair():
@@ -147,6 +174,7 @@ def consume(kind):
                 with peer.halted():
                     return both(read(broker), theirs)
             yield pair
+            bench.client(pinned, "drop", broker=peer.address, topic=topic)
     return measure
 
 
@@ -166,6 +194,7 @@ def idle(kind):
         def pair():
             theirs = start(kind(bench, pinned))
             return both(start(Broker(bench, pinned)), theirs)
+        bench.kept_peer.end()
         yield pair
     return measure
 
@@ -185,7 +214,7 @@ def one_row(kind, name, most=None):
         Figure("p50_us", f"{label}: p50", "µs", ratio_at_most(most) if most else None),
         Figure("p99_us", f"{label}: p99", "µs"),
         Figure("flushes", f"{label}: fsyncs per acknowledgement", "–"),
-    ], in_turns(kind, OneInFlight("sync" if kind.protocol is None else "one")), cost(kind, traced=True), peer=kind)
+    ], in_turns(kind, OneInFlight("sync" if kind.protocol is None else "one")), cost(kind), peer=kind)
 
 
 def rate_row(kind, name, p50, p99):
@@ -200,21 +229,21 @@ def consume_row(kind, name):
     return Row(f"{name}-consume", f"consuming 1 KiB messages from the page cache, librdkafka, beside {kind.name}", [
         Figure("mb_per_s", "consume, librdkafka", "MB/s"),
         Figure("cpu", "consume, librdkafka: CPU of the server", "s/GB"),
-    ], consume(kind), lambda bench: (BEFORE_S + bench.options.read_mb / 100, bench.options.read_mb / 150 + 1),
-        peer=kind)
+    ], consume(kind), lambda bench: (bench.options.read_mb / 100, bench.options.read_mb / 150 + 1), peer=kind)
 
 
 def idle_row(kind, name):
-    first = "message acknowledged" if kind.protocol is None else "message acknowledged; theirs: to the first PONG"
     return Row(f"{name}-idle", f"start on an empty directory, and memory then, beside {kind.name}", [
-        Figure("first_ms", f"exec to the first {first}", "ms"),
+        Figure("first_ms", "exec to the first message acknowledged", "ms"),
         Figure("rss", "resident memory after that", "MB"),
-    ], idle(kind), lambda bench: (0, 2 * RESTING_S + (8 if kind.protocol is None else 1)), peer=kind)
+    ], idle(kind), lambda bench: (0, 2 * RESTING_S + (8 if kind.stays else 1)), peer=kind)
 
 
-def cost(kind, traced=False):
-    return lambda bench: (
-        BEFORE_S if kind.stays else 0, (2.4 * bench.options.seconds + 2.5 + kind.stays) * (1 + traced))
+def cost(kind):
+    def seconds(bench):
+        run = 1.2 * bench.options.seconds
+        return (2 * run + 5 if kind.stays else 2, 2 * run + 1.5 + kind.stays)
+    return seconds
 
 
 def rows():
@@ -229,6 +258,8 @@ def rows():
         one_row(peers.Redis, "redis"), idle_row(peers.Redis, "redis"),
         produce_row(peers.RedisAlways, "redis-always", 100, None),
         produce_row(peers.RedisAlways, "redis-always", 1024, None), one_row(peers.RedisAlways, "redis-always"),
+        produce_row(peers.Rabbit, "rabbitmq", 100, 2.5), produce_row(peers.Rabbit, "rabbitmq", 1024, None),
+        one_row(peers.Rabbit, "rabbitmq"), idle_row(peers.Rabbit, "rabbitmq"),
         produce_row(peers.Nats, "nats", 100, 5), produce_row(peers.Nats, "nats", 1024, 2.5),
         one_row(peers.Nats, "nats"), idle_row(peers.Nats, "nats"),
         produce_row(peers.NatsAlways, "nats-always", 100, 200),

@@ -94,7 +94,7 @@ int bench_start(const struct bench_options *o)
     fd = dial_until(o, limit, child);
     connected = bench_now_ns();
     if (o->peer != NULL)
-        peer_ping(fd);
+        peer_produce_one(o, fd);
     else
         produce_until(o, fd, limit);
     end = bench_now_ns();
