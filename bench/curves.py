@@ -6,6 +6,7 @@ import dataclasses
 import json
 import resource
 import statistics
+import time
 import typing
 
 import plot
@@ -109,53 +110,59 @@ def raise_open_files():
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def points_of(curve, kept, key):
+def medians(points, key):
     """(x, median) of one figure."""
-    points = [(x, statistics.median(figures[key] for figures in runs)) for x, runs in kept if key in runs[0]]
-    return [point for point in points if point[1] > 0]
+    line = [(x, statistics.median(figures[key] for figures in runs)) for x, runs in points if key in runs[0]]
+    return [point for point in line if point[1] > 0]
 
 
-def draw(curve, kept):
-    return plot.chart(curve.x_label, [(title, {name: points_of(curve, kept, key) for name, key in lines.items()})
+def draw(curve, points):
+    return plot.chart(curve.x_label, [(title, {name: medians(points, key) for name, key in lines.items()})
                                       for title, lines in curve.panels])
 
 
-def measure(bench, stamp, chosen, repeat):
-    """What is missing of the curves; results stay in build/bench/curves*/NAME.json."""
-    directory = bench.options.build / "bench" / ("curves-quick" if bench.options.quick else "curves")
+def directory_of(options):
+    return options.build / "bench" / ("curves-quick" if options.quick else "curves")
+
+
+def read(options, curve):
+    path = directory_of(options) / f"{curve.name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def measure(bench, stamp, facts, chosen, repeat):
+    """What is missing of these curves; results stay in build/bench/curves*/NAME.json, and those of others as well."""
+    directory = directory_of(bench.options)
     directory.mkdir(parents=True, exist_ok=True)
     raise_open_files()
     for curve in chosen:
         path = directory / f"{curve.name}.json"
-        kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        if kept.get("stamp") != stamp or bench.options.fresh:
-            kept = {"stamp": stamp, "points": {}}
+        result = read(bench.options, curve)
+        if result.get("stamp") != stamp or bench.options.fresh:
+            result = {"stamp": stamp, "facts": facts, "points": {}}
         print(f"{curve.name}: {curve.title}", flush=True)
         for x in curve.points(bench):
-            runs = kept["points"].setdefault(str(x), [])
+            runs = result["points"].setdefault(str(x), [])
             try:
                 while len(runs) < repeat:
                     bench.rest()
                     runs.append(curve.measure(bench, x))
-                    path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-            except bench.Failed as failed:
+                    result["when"] = time.strftime("%Y-%m-%d %H:%M:%S")
+                    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+            except servers.FAILURES as failed:
                 print(f"    {x:>9,}: FAILED: {failed}", flush=True)
             if runs:
                 text = ", ".join(f"{key} {value:,.4g}" for key, value in runs[-1].items())
                 print(f"    {x:>9,}: {text}", flush=True)
 
 
-def draw_all(options, to, chosen):
-    """Draws all curves that were measured; gives the lines of a section of docs/performance.md."""
-    lines = []
-    directory = options.build / "bench" / ("curves-quick" if options.quick else "curves")
-    for curve in chosen:
-        path = directory / f"{curve.name}.json"
-        if not path.exists():
-            continue
-        kept = json.loads(path.read_text(encoding="utf-8"))["points"]
-        points = [(int(x), runs) for x, runs in kept.items() if runs]
+def kept(options):
+    """All curves that were measured, as (curve, result)."""
+    results = ((curve, read(options, curve)) for curve in curves())
+    return [(curve, result) for curve, result in results if any(result.get("points", {}).values())]
+
+
+def draw_all(to, results):
+    for curve, result in results:
+        points = [(int(x), runs) for x, runs in result["points"].items() if runs]
         (to / f"performance-{curve.name}.svg").write_text(draw(curve, points), encoding="utf-8")
-        title = curve.title[0].upper() + curve.title[1:]
-        lines += ["", f"{title}:", "", f"![{curve.name}](performance-{curve.name}.svg)"]
-    return ["## Curves"] + lines + [""] if lines else []

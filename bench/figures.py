@@ -14,11 +14,11 @@ class Target:
     bound: float
     unit: str = ""
 
-    def text(self, other="the floor"):
+    def text(self, other="floor"):
         sign = "≥" if self.least else "≤"
         if self.kind == "ratio":
             bound = f"1/{1 / self.bound:.4g}" if self.bound < 1 and (1 / self.bound).is_integer() else f"{self.bound:g}"
-            return f"{sign} {bound} of {other}"
+            return f"{sign} {bound} × {other}"
         if self.kind == "above":
             return f"{sign} floor + {self.bound:g} {self.unit}"
         return f"{sign} {self.bound:,.4g} {self.unit}".rstrip()
@@ -85,8 +85,8 @@ def columns(figure, ours, floor):
             figure.target.verdict(ours, floor) if figure.target and ours else "–"]
 
 
-PEERS_HEAD = ["what", "unit", "target", "goqueue", "beside", "theirs", "ratio", "verdict"]
-HEAD = ["what", "unit", "target", "goqueue", "floor", "ratio", "verdict"]
+PEERS_HEAD = ["what", "unit", "target", "goqueue", "beside", "theirs", "goqueue / theirs", "verdict"]
+HEAD = ["what", "unit", "target", "goqueue", "floor", "goqueue / floor", "verdict"]
 
 
 def peer_columns(figure, ours, theirs, peer):
@@ -96,7 +96,6 @@ def peer_columns(figure, ours, theirs, peer):
             figure.target.verdict(ours, theirs) if figure.target and ours else "–"]
 
 
-def table(lines, head=None):
-    head = head or HEAD
+def table(lines, head):
     rows = [head, ["---"] * len(head)] + lines
     return ["| " + " | ".join(row) + " |" for row in rows]

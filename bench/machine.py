@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 
+TOP = pathlib.Path(__file__).resolve().parent.parent
 CORES = sorted(os.sched_getaffinity(0))
 IN_NAMESPACE = "GOQUEUE_BENCH_NAMESPACE"
 CONGESTION_CONTROL = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control")
@@ -87,6 +88,16 @@ def enter_namespace():
         os.execvp(unshare[0], unshare + [sys.executable] + sys.argv)
 
 
+def commit():
+    """What the tree is at, and whether the program differs from it."""
+    def git(*words):
+        done = subprocess.run(["git", "-C", str(TOP), *words], capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else ""
+    name = git("rev-parse", "--short=12", "HEAD")
+    changed = " with changes" if git("status", "--porcelain", "--", "src", "configure.ac", "Makefile.am") else ""
+    return f"commit {name}{changed}" if name else "of no repository"
+
+
 def facts(build, where):
     """What a figure depends on, as (name, value)."""
     version = subprocess.run([str(build / "brokerd"), "--version"], capture_output=True, text=True,
@@ -96,7 +107,8 @@ def facts(build, where):
     file_system = subprocess.run(["stat", "-f", "-c", "%T", str(where)], capture_output=True, text=True,
                                  check=True).stdout.strip()
     rdkafka = subprocess.run(["pkg-config", "--modversion", "rdkafka"], capture_output=True, text=True, check=False)
-    return [("broker", version), ("client", f"librdkafka {rdkafka.stdout.strip() or 'unknown'}, and raw sockets"),
+    return [("broker", f"{version}, {commit()}"),
+            ("client", f"librdkafka {rdkafka.stdout.strip() or 'unknown'}, and raw sockets"),
             ("CPU", f"{len(CORES)} cores, {model.group(1) if model else platform.machine()}"),
             ("memory", f"{int(memory.group(1)) / (1 << 20):.0f} GiB" if memory else "unknown"),
             ("kernel", f"Linux {re.match(r'[0-9.]*[0-9]', platform.release()).group(0)}"),

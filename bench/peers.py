@@ -147,8 +147,9 @@ class Kept:
             self.is_new = True
         return self.peer
 
-    def warm_ups(self, at_first):
-        count, self.is_new = at_first if self.is_new else 1, False
+    def warm_ups(self, usual, at_first):
+        """How often work is to be done in vain now."""
+        count, self.is_new = max(usual, at_first if self.is_new else 0), False
         return count
 
     def end(self):

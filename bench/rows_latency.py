@@ -38,7 +38,7 @@ def fixed_rate(rate, partitions):
         return {"p50_ms": (ours["p50_ms"], floor["p50_ms"]), "p99_ms": (ours["p99_ms"], floor["p99_ms"]),
                 "flushes": (flushes / (1.2 * bench.options.seconds), None)}
 
-    label = f"{rate:,} messages/s over {partitions} partition{'s' * (partitions > 1)}"
+    label = f"{rate:,} messages/s of 100 B over {partitions} partition{'s' * (partitions > 1)}"
     return Row(f"rate-{rate}-{partitions}", f"librdkafka, open loop, {label}, linger 1 ms", [
         Figure("p50_ms", f"{label}: p50", "ms", above_floor_at_most(1, "ms"), "mock broker"),
         Figure("p99_ms", f"{label}: p99", "ms", ratio_at_most(1.5), "mock broker"),
@@ -50,13 +50,14 @@ def rows():
     def cost(bench):
         return 0, 2.4 * bench.options.seconds + 2.5
 
+    raw, library = (f"one message of 100 B in flight, {client}" for client in ("raw client", "librdkafka"))
     return [
-        Row("one", "one message of 100 B in flight, raw client", [
-            Figure("p50_us", "one message in flight, raw client: p50", "µs", ratio_at_most(1.3), "raw server"),
-            Figure("p99_us", "one message in flight, raw client: p99", "µs", ratio_at_most(1.5), "raw server"),
+        Row("one", raw, [
+            Figure("p50_us", f"{raw}: p50", "µs", ratio_at_most(1.3), "raw server"),
+            Figure("p99_us", f"{raw}: p99", "µs", ratio_at_most(1.5), "raw server"),
         ], without_setup(one_raw), cost),
-        Row("one-librdkafka", "one message of 100 B in flight, librdkafka", [
-            Figure("p50_us", "one message in flight, librdkafka: p50", "µs", None, "mock broker, stores nothing"),
-            Figure("p99_us", "one message in flight, librdkafka: p99", "µs", None, "mock broker, stores nothing"),
+        Row("one-librdkafka", library, [
+            Figure("p50_us", f"{library}: p50", "µs", None, "mock broker, stores nothing"),
+            Figure("p99_us", f"{library}: p99", "µs", None, "mock broker, stores nothing"),
         ], without_setup(one_kafka), cost),
     ] + [fixed_rate(rate, partitions) for rate in (10000, 50000) for partitions in (100, 1)]

@@ -8,9 +8,9 @@ from rows_produce import BATCH_OF_A_MEBIBYTE
 from servers import Broker
 
 CONNECTIONS = 64
-# 32 MB, and as in goqueue.yaml(5): request_memory, performance.write_cache_size and read_cache_size, of which none has
+# 32 MiB, and as in goqueue.yaml(5): request_memory, performance.write_cache_size and read_cache_size, of which none has
 # to make room for a larger request here, and 16 KiB for each connection.
-LIMIT_MB = 32 + 32 + 32 + 64 + CONNECTIONS * 16 / 1024
+LIMIT_MIB = 32 + 32 + 32 + 64 + CONNECTIONS * 16 / 1024
 
 
 def resting(partitions):
@@ -43,16 +43,17 @@ def loaded(bench, pinned):
 def rows():
     return [
         Row("memory-idle", "resident memory of a broker that has done nothing", [
-            Figure("rss", "resident memory, idle", "MB", at_most(6, "MB")),
-            Figure("anon", "resident memory, idle: without mapped files", "MB"),
+            Figure("rss", "resident memory, idle", "MiB", at_most(6, "MiB")),
+            Figure("anon", "resident memory, idle: without mapped files", "MiB"),
         ], resting(0), lambda bench: (0, 1), modes=("pinned",)),
         Row("memory-10000", "resident memory with 10,000 idle partitions", [
-            Figure("rss", "resident memory, 10,000 idle partitions", "MB", at_most(16, "MB")),
-            Figure("anon", "resident memory, 10,000 idle partitions: without mapped files", "MB"),
+            Figure("rss", "resident memory, 10,000 idle partitions", "MiB", at_most(16, "MiB")),
+            Figure("anon", "resident memory, 10,000 idle partitions: without mapped files", "MiB"),
         ], resting(10000), lambda bench: (0, 5), modes=("pinned",)),
         Row("memory-load", f"resident memory under load: {CONNECTIONS} connections, batches of 10 KB to 1 MiB", [
-            Figure("peak", "resident memory under load, the most, without mapped files", "MB", at_most(LIMIT_MB, "MB")),
-            Figure("anon", "resident memory after load, without mapped files", "MB"),
-            Figure("rss", "resident memory after load", "MB"),
+            Figure("peak", "resident memory under load, the most, without mapped files", "MiB",
+                   at_most(LIMIT_MIB, "MiB")),
+            Figure("anon", "resident memory after load, without mapped files", "MiB"),
+            Figure("rss", "resident memory after load", "MiB"),
         ], without_setup(loaded), lambda bench: (0, 3.6 * bench.options.seconds + 15), modes=("pinned",)),
     ]

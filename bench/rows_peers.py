@@ -17,16 +17,18 @@ from rows_start import Started
 from servers import Broker
 
 IN_FLIGHT = 1000  # messages, where the other one isn't asked through librdkafka
-RESTING_S = 1
+RESTING_S = 0.5
 ATTACH_S = 0.5
 FLUSHES = ("fsync", "fdatasync", "msync", "sync_file_range")
 TRACE_S = 0.5  # at most
-WARM_UP = 3  # times, where the other one has just been started; once before each row
+WARM_UP = 3  # times, where the other one has just been started
 TOPICS = itertools.count(1)
 
 
 class Work:
     """What is asked of both sides, and which figures of it are compared."""
+
+    warm_up = 1  # times before a row, where the other one stays
 
     def __init__(self, name, partitions=1):
         self.name = name
@@ -103,6 +105,8 @@ class OneInFlight(Work):
 
 
 class FixedRate(Work):
+    warm_up = 3  # batches of a message or two are another way through a Java machine than full ones
+
     def ask(self, bench, pinned, server, topic, first):
         """What it hasn't acknowledged half a minute later is in no figure, which is to its advantage."""
         result = bench.client(pinned, "rate", broker=server.address, topic=topic, rate=10000, size=100, linger_ms=1,
@@ -146,7 +150,7 @@ def in_turns(kind, work):
             return both(ours, theirs)
 
         with other_queue(kind, bench, pinned) as running:
-            for _ in range(bench.kept_peer.warm_ups(WARM_UP) if kind.stays else 0):
+            for _ in range(bench.kept_peer.warm_ups(work.warm_up, WARM_UP) if kind.stays else 0):
                 with running() as peer:
                     work.once(bench, pinned, peer)
             yield pair
@@ -201,7 +205,7 @@ def idle(kind):
 
 def produce_row(kind, name, size, least, cpu_most=None):
     unit, work = "messages/s" if size < 1000 else "MB/s", ClosedLoop(size)
-    label = f"produce {size} B, 1 partition"
+    label = f"produce {size} B, 1 partition or stream"
     return Row(f"{name}-{work.name}", f"{label}, beside {kind.name}", [
         Figure("rate", label, unit, ratio_at_least(least) if least else None),
         Figure("cpu", f"{label}: CPU of the server", "s/GB", ratio_at_most(cpu_most) if cpu_most else None),
@@ -217,32 +221,33 @@ def one_row(kind, name, most=None):
     ], in_turns(kind, OneInFlight("sync" if kind.protocol is None else "one")), cost(kind), peer=kind)
 
 
-def rate_row(kind, name, p50, p99):
-    label = "10,000 messages/s over 100 partitions"
-    return Row(f"{name}-rate", f"{label}, linger 1 ms, beside {kind.name}", [
+def rate_row(kind, name, p50, p99, behind_s=0):
+    label = "10,000 messages/s of 100 B over 100 partitions, linger 1 ms"
+    return Row(f"{name}-rate", f"{label}, beside {kind.name}", [
         Figure("p50_ms", f"{label}: p50", "ms", ratio_at_most(p50)),
         Figure("p99_ms", f"{label}: p99", "ms", ratio_at_most(p99)),
-    ], in_turns(kind, FixedRate("rate", partitions=100)), cost(kind), peer=kind)
+    ], in_turns(kind, FixedRate("rate", partitions=100)), cost(kind, FixedRate.warm_up, behind_s), peer=kind)
 
 
 def consume_row(kind, name):
     return Row(f"{name}-consume", f"consuming 1 KiB messages from the page cache, librdkafka, beside {kind.name}", [
-        Figure("mb_per_s", "consume, librdkafka", "MB/s"),
-        Figure("cpu", "consume, librdkafka: CPU of the server", "s/GB"),
+        Figure("mb_per_s", "consume 1 KiB from the page cache, librdkafka", "MB/s"),
+        Figure("cpu", "consume 1 KiB from the page cache, librdkafka: CPU of the server", "s/GB"),
     ], consume(kind), lambda bench: (bench.options.read_mb / 100, bench.options.read_mb / 150 + 1), peer=kind)
 
 
 def idle_row(kind, name):
     return Row(f"{name}-idle", f"start on an empty directory, and memory then, beside {kind.name}", [
         Figure("first_ms", "exec to the first message acknowledged", "ms"),
-        Figure("rss", "resident memory after that", "MB"),
-    ], idle(kind), lambda bench: (0, 2 * RESTING_S + (8 if kind.stays else 1)), peer=kind)
+        Figure("rss", "resident memory after that", "MiB"),
+    ], idle(kind), lambda bench: (0, 2 * RESTING_S + (7 if kind.stays else 1)), peer=kind)
 
 
-def cost(kind):
+def cost(kind, warm_up=1, behind_s=0):
+    """behind_s: how long it takes to catch up after a run."""
     def seconds(bench):
-        run = 1.2 * bench.options.seconds
-        return (2 * run + 5 if kind.stays else 2, 2 * run + 1.5 + kind.stays)
+        run = 1.2 * bench.options.seconds + behind_s + (1 if kind.stays else 0)
+        return (warm_up * run + 5 if kind.stays else 2, run + 1.2 * bench.options.seconds + 1.3)
     return seconds
 
 
@@ -253,7 +258,7 @@ def rows():
         one_row(kafka, "kafka"), rate_row(kafka, "kafka", 1 / 2, 1 / 4), consume_row(kafka, "kafka"),
         idle_row(kafka, "kafka"),
         produce_row(flushing, "kafka-flush", 100, None), produce_row(flushing, "kafka-flush", 1024, None),
-        one_row(flushing, "kafka-flush", 1 / 4), rate_row(flushing, "kafka-flush", 1 / 500, 1 / 200),
+        one_row(flushing, "kafka-flush", 1 / 4), rate_row(flushing, "kafka-flush", 1 / 500, 1 / 200, 6),
         produce_row(peers.Redis, "redis", 100, 4), produce_row(peers.Redis, "redis", 1024, None),
         one_row(peers.Redis, "redis"), idle_row(peers.Redis, "redis"),
         produce_row(peers.RedisAlways, "redis-always", 100, None),

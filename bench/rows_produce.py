@@ -26,7 +26,7 @@ def closed_loop(size, partitions):
         key = "messages_per_s" if size < 1000 else "mb_per_s"
         return {"rate": (ours[key], floor[key]), "cpu": (cpu, floor_cpu)}
 
-    label = f"produce {size} B, {partitions} partition{'s' * (partitions > 1)}"
+    label = f"produce {size} B, {partitions} partition{'s' * (partitions > 1)}, librdkafka"
     return Row(f"produce-{size}-{partitions}", f"librdkafka, closed loop, {size} B, {partitions} partitions", [
         Figure("rate", label, "messages/s" if size < 1000 else "MB/s", ratio_at_least(0.85), "mock broker"),
         Figure("cpu", f"{label}: broker's CPU", "s/GB", at_most(1.0 if size < 1000 else 0.5, "s/GB"), "mock broker"),
@@ -59,7 +59,7 @@ def journal(bench, pinned):
 
 
 def rows():
-    fifty = "50 producers on 50 partitions, batches of 100 × 100 B"
+    fifty = "50 connections to 50 partitions, batches of 100 × 100 B, raw client"
     return [closed_loop(size, partitions) for size in (100, 1024) for partitions in (1, 16)] + [
         Row("producers-50", "50 connections, a partition and one batch in flight each, raw client", [
             Figure("batches_per_s", fifty, "batches/s", ratio_at_least(0.5), "raw server with group commit"),
@@ -69,8 +69,8 @@ def rows():
             Figure("batches_per_flush", f"{fifty}: batches per fdatasync", "batches"),
         ], without_setup(fifty_producers), lambda bench: (0, 2.4 * bench.options.seconds + 2.5)),
         Row("journal", "batches of 1 MiB by 8 connections, raw client", [
-            Figure("mb_per_s", "produce batches of 1 MiB", "MB/s", ratio_at_least(0.4),
+            Figure("mb_per_s", "8 connections, batches of 1 MiB, raw client", "MB/s", ratio_at_least(0.4),
                    "1 MiB O_DIRECT and fdatasync"),
-            Figure("cpu", "produce batches of 1 MiB: broker's CPU", "s/GB"),
+            Figure("cpu", "8 connections, batches of 1 MiB, raw client: broker's CPU", "s/GB"),
         ], without_setup(journal), lambda bench: (0, 2.4 * bench.options.seconds + 5)),
     ]

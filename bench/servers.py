@@ -21,6 +21,10 @@ class Failed(Exception):
     """A pair couldn't be measured. The others still can."""
 
 
+# What else a server that doesn't do as it should makes of a pair.
+FAILURES = (Failed, OSError, subprocess.SubprocessError, http.client.HTTPException)
+
+
 SERVER_CORE = 0
 CLIENT_CORE = 1
 
@@ -37,9 +41,11 @@ def cpu_s(pid):
 
 
 def memory_mb(pid):
-    """Resident memory as the kernel counts it, and of it what isn't backed by a file."""
-    status = machine.text_of(f"/proc/{pid}/status")
-    return {name: int(re.search(rf"{name}:\s+(\d+)", status).group(1)) / 1024 for name in ("VmRSS", "RssAnon")}
+    """Resident memory as the kernel counts it, and of it what isn't backed by a file, in MiB."""
+    status = dict(re.findall(r"^(VmRSS|RssAnon):\s+(\d+)", machine.text_of(f"/proc/{pid}/status"), re.MULTILINE))
+    if len(status) < 2:
+        raise Failed(f"process {pid} has ended")
+    return {name: int(value) / 1024 for name, value in status.items()}
 
 
 class Profile:
@@ -198,7 +204,7 @@ class Floor:
 
 
 class Peak(threading.Thread):
-    """Samples the memory of a process until it is asked for the most that was seen."""
+    """Samples the memory of a process until it is asked for the most that was seen, or the process ends."""
 
     def __init__(self, pid):
         super().__init__(daemon=True)
@@ -209,7 +215,10 @@ class Peak(threading.Thread):
 
     def run(self):
         while not self.ended.wait(0.02):
-            now = memory_mb(self.pid)
+            try:
+                now = memory_mb(self.pid)
+            except Failed:
+                return
             self.most = {name: max(now[name], most) for name, most in self.most.items()}
 
     def stop(self):

@@ -19,7 +19,7 @@ packages_of() {
     lint) echo clang-format clang-tidy shellcheck mandoc pyflakes3 ;;
     fuzz) echo clang llvm libclang-rt-14-dev ;;
     bench) echo iproute2 linux-perf strace util-linux valgrind ;;
-    peers) echo default-jdk-headless maven redis-server ;;
+    peers) echo default-jdk-headless maven rabbitmq-server redis-server ;;
     package) echo build-essential debhelper dpkg-dev fakeroot lintian rpm ;;
     *) die "no list of packages for '$1'" ;;
     esac
@@ -100,8 +100,8 @@ need_java() {
     cp "$want" "$have"
 }
 
-# Apache Kafka's broker and the NATS server in build/peers, at the versions of bench/kafka-pom.xml and below. What can't
-# be had is left out: the benchmark tells what it does without.
+# Apache Kafka's broker and the NATS server in build/peers, at the versions of bench/kafka-pom.xml and below; Redis and
+# RabbitMQ are Debian's. What can't be had is left out: the benchmark tells what it does without.
 need_peers() {
     local want=bench/kafka-pom.xml have=build/peers/kafka-pom.xml nats=v2.15.2
     need peers
