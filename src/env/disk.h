@@ -63,7 +63,8 @@ static inline bool disk_is_shortage(int err)
 }
 
 /* A sync that failed is never tried again, whatever it says: what it didn't write may be gone from memory, and the next
- * one would succeed without it. */
+ * one would succeed without it. The disk sees to that for others: once a sync has failed all further ones of the
+ * process do, since the system tells of what one of a whole file system lost only once. */
 static inline int disk_sync_error(int err)
 {
     return disk_is_shortage(err) ? -EIO : err;

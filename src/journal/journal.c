@@ -53,6 +53,7 @@ void journal_free(struct journal *j)
     journal_file_free(j->keeper.file);
     free(j->keeper.spare);
     disk_close(j->keeper.blank.io);
+    disk_close(j->keeper.make.io);
     free(j->reserve);
     while ((link = list_pop(&j->spares)) != NULL)
         free(list_entry(link, struct journal_spare, link));

@@ -183,7 +183,7 @@ struct journal_file *journal_made_file(struct journal *j)
     }
     free(s);
     f->header = k->make.header;
-    f->io = k->make.io;
+    f->io = TAKE_PTR(k->make.io);
     return f;
 }
 

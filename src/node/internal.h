@@ -106,6 +106,11 @@ struct node_space {
     struct node_space_job *job;
 };
 
+struct node_start_command {
+    struct replica_command command;
+    struct node *node;
+};
+
 struct node {
     const struct config *config;
     struct node_host host;
@@ -119,7 +124,8 @@ struct node {
     struct node_image image;
     struct node_space space;
     unsigned n_phase_done;
-    unsigned n_starting; /* start-up commands under way */
+    unsigned n_starting; /* start-up commands under way, of these: */
+    struct node_start_command start_commands[2];
     bool registers_late; /* the copies know it as it is, the log will when there is room */
     bool recovering;     /* in node_open() */
     struct node_superblock_job *superblock_job;

@@ -146,28 +146,20 @@ void node_metadata_propose(struct node *n, struct broker_command *c)
 
 /* --- what a single node tells the metadata about itself at start --- */
 
-struct node_start_command {
-    struct replica_command command;
-    struct node *node;
-};
-
 static void start_done(struct replica_command *command, int16_t result)
 {
     struct node_start_command *s = container_of(command, struct node_start_command, command);
 
     gq_assert(result == 0 || s->node->reactors[0].closed);
     s->node->n_starting--;
-    free(s);
 }
 
 static void start_propose(struct node *n, struct wr *w)
 {
-    struct node_start_command *s = xcalloc(1, sizeof(*s));
+    struct node_start_command *s = &n->start_commands[n->n_starting++];
 
-    gq_assert(w->error == 0);
-    s->node = n;
-    s->command.done = start_done;
-    n->n_starting++;
+    gq_assert(w->error == 0 && n->n_starting <= ARRAY_SIZE(n->start_commands));
+    *s = (struct node_start_command){ .command.done = start_done, .node = n };
     replica_propose_command(n->metadata, &s->command, slice_make(w->start, wr_size(w)));
     wr_fini(w);
 }

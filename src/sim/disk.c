@@ -99,7 +99,7 @@ static void end_process(struct sim_disk *d)
     while ((f = list_first(&d->files, struct sim_file, link)) != NULL)
         sim_disk_end_handle(d, f);
     memset(d->faults, 0, sizeof(d->faults));
-    d->locked = d->dead = false;
+    d->locked = d->dead = d->sync_failed = false;
     d->steps_left = UINT64_MAX;
 }
 

@@ -20,6 +20,7 @@ struct sim_disk {
     struct list files; /* open handles of the process that lives now */
     bool locked, dead;
     bool has_sync_fs;
+    bool sync_failed;           /* some sync of the process: all others fail, too */
     uint64_t steps, steps_left; /* left: UINT64_MAX while no crash is set */
     uint64_t calls[SIM_DISK_N_CALLS];
     struct fault faults[MAX_FAULTS];

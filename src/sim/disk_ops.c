@@ -185,7 +185,8 @@ static int do_pwritev(struct disk_file *file, const struct iovec *iov, int n_iov
 }
 
 /* Each handle hears once of what others' syncs lost: as in Linux, where each open file has its place in the file's
- * sequence of errors, and one that nobody has seen also shows to who opens it later. False: there was something new. */
+ * sequence of errors, and one that nobody has seen also shows to who opens it later, in another process too. False:
+ * there was something new. */
 static bool was_told(struct sim_file *f)
 {
     struct content *c = &f->inode->content;
@@ -194,6 +195,12 @@ static bool was_told(struct sim_file *f)
     f->n_errors = c->n_errors;
     c->error_unseen = false;
     return known;
+}
+
+static int synced(struct sim_disk *d, int err)
+{
+    d->sync_failed |= err < 0;
+    return err == 0 && d->sync_failed ? -EIO : err;
 }
 
 static int do_sync_data(struct disk_file *file)
@@ -212,10 +219,10 @@ static int do_sync_data(struct disk_file *file)
 
         content_sync_failed(&f->inode->content, &half);
         was_told(f);
-        return fault;
+        return synced(d, fault);
     }
     content_sync(&f->inode->content);
-    return was_told(f) ? 0 : -EIO;
+    return synced(d, was_told(f) ? 0 : -EIO);
 }
 
 static void do_write_back(struct disk_file *file, uint64_t offset, uint64_t size)
@@ -252,7 +259,7 @@ static int do_sync_fs(struct env_disk *env)
         tree_writeback(&d->tree, SIZE_MAX);
         tree_reap(&d->tree);
     }
-    return fault;
+    return synced(d, fault);
 }
 
 static int do_allocate(struct disk_file *file, uint64_t offset, uint64_t size)
@@ -416,15 +423,16 @@ static int do_sync_dir(struct env_disk *env, const char *path)
     struct inode *dir;
     int r = sim_disk_enter(d, SIM_DISK_SYNC_DIR);
 
-    if (r == 0)
-        r = find_dir(d, path, &dir);
+    if (r < 0)
+        return synced(d, r);
+    r = find_dir(d, path, &dir);
     if (r == 0)
         r = sim_disk_step(d);
     if (r < 0)
         return r;
     tree_sync_dir(&d->tree, dir);
     tree_reap(&d->tree);
-    return 0;
+    return synced(d, 0);
 }
 
 /* The callback may change the directory, so it walks a copy. */

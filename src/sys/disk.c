@@ -143,14 +143,14 @@ static int name_mkdir(struct env_disk *d, const char *path)
     return mkdirat(to_sys_disk(d)->dir_fd, path, DIR_MODE) < 0 ? -errno : 0;
 }
 
-static int sync_fd(int fd)
+static int sync_fd(struct sys_disk *d, int fd)
 {
     int r;
 
     do
         r = fsync(fd);
     while (r < 0 && errno == EINTR);
-    return r < 0 ? -errno : 0;
+    return sys_disk_synced(d, r < 0 ? -errno : 0);
 }
 
 /* Directories on the way may be symbolic links, so the last one may too. */
@@ -189,7 +189,7 @@ static int sync_with_spare(struct sys_disk *d, const char *path)
 
     pthread_mutex_lock(&d->spare_lock);
     fd = open_dir_for_spare(d, path);
-    r = fd < 0 ? fd : sync_fd(fd);
+    r = fd < 0 ? fd : sync_fd(d, fd);
     d->spare_fd = fd >= 0 ? fd : dup(d->dir_fd); /* the next spare one */
     pthread_mutex_unlock(&d->spare_lock);
     return r;
@@ -203,7 +203,7 @@ static int dir_sync(struct env_disk *d, const char *path)
         return sync_with_spare(to_sys_disk(d), path);
     if (fd < 0)
         return fd;
-    r = sync_fd(fd);
+    r = sync_fd(to_sys_disk(d), fd);
     close(fd);
     return r;
 }
@@ -337,10 +337,12 @@ int sys_disk_new(const char *data_dir, struct env_disk **ret)
     d->dir_fd = fd;
     d->lock_fd = -1;
     pthread_mutex_init(&d->spare_lock, NULL);
+    pthread_mutex_init(&d->sync_fs_lock, NULL);
     d->spare_fd = dup(fd);
     d->max_files = UINT64_MAX;
     atomic_init(&d->n_files, 0);
     d->owns_fs = sys_disk_owns_fs(fd);
+    atomic_init(&d->sync_failed, false);
     atomic_init(&d->nowait_fails, false);
     atomic_init(&d->direct_fails, false);
     *ret = &d->base;
@@ -367,5 +369,6 @@ void sys_disk_free(struct env_disk *d)
     if (to_sys_disk(d)->spare_fd >= 0)
         close(to_sys_disk(d)->spare_fd);
     pthread_mutex_destroy(&to_sys_disk(d)->spare_lock);
+    pthread_mutex_destroy(&to_sys_disk(d)->sync_fs_lock);
     free(d);
 }

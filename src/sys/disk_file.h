@@ -18,8 +18,10 @@ struct sys_disk {
     bool owns_fs; /* the file system holds the data directory only, and can be synced as a whole */
     uint64_t max_files;
     _Atomic(uint64_t) n_files; /* open */
-    atomic_bool nowait_fails;  /* the file system doesn't know RWF_NOWAIT */
-    atomic_bool direct_fails;  /* nor O_DIRECT */
+    pthread_mutex_t sync_fs_lock;
+    atomic_bool sync_failed;  /* some sync of this process; all others fail, too */
+    atomic_bool nowait_fails; /* the file system doesn't know RWF_NOWAIT */
+    atomic_bool direct_fails; /* nor O_DIRECT */
 };
 
 struct sys_file {
@@ -47,6 +49,8 @@ int sys_file_allocate(struct disk_file *f, uint64_t offset, uint64_t size);
 int sys_file_truncate(struct disk_file *f, uint64_t size);
 bool sys_disk_owns_fs(int dir_fd);
 int sys_disk_sync_fs(struct env_disk *d);
+/* What a sync is told to have come to: its error, or another one's. */
+int sys_disk_synced(struct sys_disk *d, int err);
 
 /* disk_map.c */
 int sys_file_map(struct disk_file *f, struct disk_map **ret);

@@ -164,7 +164,7 @@ int sys_file_sync_data(struct disk_file *f)
     do
         r = fdatasync(to_sys_file(f)->fd);
     while (r < 0 && errno == EINTR);
-    return r < 0 ? -errno : 0;
+    return sys_disk_synced(to_sys_disk(f->disk), r < 0 ? -errno : 0);
 }
 
 void sys_file_write_back(struct disk_file *f, uint64_t offset, uint64_t size)

@@ -48,11 +48,23 @@ bool sys_disk_owns_fs(int dir_fd)
            syncs_whole(dir_fd) && kernel_tells_errors();
 }
 
+int sys_disk_synced(struct sys_disk *d, int err)
+{
+    if (err < 0)
+        atomic_store(&d->sync_failed, true);
+    return err == 0 && atomic_load(&d->sync_failed) ? -EIO : err;
+}
+
+/* One at a time: a descriptor hears once of what was lost, so whoever comes second looks at what the first was told. */
 int sys_disk_sync_fs(struct env_disk *d)
 {
-    const struct sys_disk *disk = to_sys_disk(d);
+    struct sys_disk *disk = to_sys_disk(d);
+    int r;
 
     if (!disk->owns_fs)
         return -EOPNOTSUPP;
-    return syncfs(disk->dir_fd) < 0 ? -errno : 0;
+    pthread_mutex_lock(&disk->sync_fs_lock);
+    r = sys_disk_synced(disk, syncfs(disk->dir_fd) < 0 ? -errno : 0);
+    pthread_mutex_unlock(&disk->sync_fs_lock);
+    return r;
 }

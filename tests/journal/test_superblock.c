@@ -269,6 +269,7 @@ START_TEST(errors_go_up)
     ck_assert_int_eq(superblock_write(env, &sb, &err), -EIO);
     sim_disk_fail(disk, SIM_DISK_SYNC_DATA, 0, 1, -ENOSPC);
     ck_assert_int_eq(superblock_write(env, &sb, &err), -EIO); /* never tried again, as a shortage would be */
+    sim_disk_exit(disk);
     ck_assert_int_eq(superblock_write(env, &sb, &err), 0);
     sim_disk_fail(disk, SIM_DISK_READ, 0, 1, -EIO);
     ck_assert_int_eq(read_as("b1", &got), -EIO);

@@ -77,6 +77,8 @@ START_TEST(one_sync_for_all)
     sim_disk_fail(disk, SIM_DISK_SYNC_FS, 0, 1, -EIO);
     put("a", "again", false);
     ck_assert_int_eq(disk_sync_fs(env), -EIO);
+    ck_assert_int_eq(disk_sync_fs(env), -EIO);
+    sim_disk_exit(disk);
     ck_assert_int_eq(disk_sync_fs(env), 0); /* which doesn't bring back what was lost */
     ck_assert_str_eq(get(env, "a"), "again");
     sim_disk_crash(disk, SIM_CRASH_NOTHING, NULL);

@@ -230,6 +230,42 @@ ssize_t __wrap_pwritev(int fd, const struct iovec *iov, int n_iov, off_t offset)
         plan.next = 0; \
     } while (0)
 
+static int sync_errno; /* of the next fdatasync(2); 0: it is real */
+
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+
+int __wrap_fdatasync(int fd)
+{
+    int err = sync_errno;
+
+    sync_errno = 0;
+    if (err == 0)
+        return __real_fdatasync(fd);
+    errno = err;
+    return -1;
+}
+
+/* Nobody's sync counts any more, whatever it was of. */
+START_TEST(no_sync_goes_well_behind_one_that_failed)
+{
+    struct disk_file *f, *g;
+    FIXTURE;
+
+    f = must_open(fx.disk, "f", DISK_WRITE | DISK_CREATE);
+    g = must_open(fx.disk, "g", DISK_WRITE | DISK_CREATE);
+    ck_assert_int_eq(disk_sync_data(g), 0);
+    ck_assert_int_eq(disk_sync_dir(fx.disk, "."), 0);
+    sync_errno = ENOSPC;
+    ck_assert_int_eq(disk_sync_data(f), -EIO);
+    ck_assert_int_eq(disk_sync_data(g), -EIO);
+    ck_assert_int_eq(disk_sync_dir(fx.disk, "."), -EIO);
+    ck_assert_int_lt(disk_sync_fs(fx.disk), 0);
+    disk_close(f);
+    disk_close(g);
+}
+END_TEST
+
 /* As on a full file system with blocks of 1 KiB. */
 START_TEST(a_direct_write_cut_within_a_block_tells_why)
 {
@@ -477,6 +513,7 @@ Suite *disk_suite(void)
     suite_add(s, a_short_write_goes_on_or_fails);
     suite_add(s, a_direct_write_cut_within_a_block_tells_why);
     suite_add(s, direct_files_keep_to_blocks);
+    suite_add(s, no_sync_goes_well_behind_one_that_failed);
     suite_add(s, cached_reads_give_what_is_in_memory);
     suite_add(s, exact_reads_leave_alone_what_lies_behind);
     suite_add(s, allocate_keeps_the_size);
