@@ -22,7 +22,15 @@ static void expect_either(void)
     ck_assert(version == LAST - 1 || version == LAST);
 }
 
-/* Whether the fault at this call was met at all. The same handle then goes on where it was. */
+/* No sync goes well behind one that failed, in this process. */
+static void restart(void)
+{
+    rig_close();
+    sim_disk_exit(rig.disk);
+    ck_assert_int_eq(rig_open(), 0);
+}
+
+/* Whether the fault at this call was met at all. The same handle then goes on where it was, but for a failed sync. */
 static bool fails_at(enum sim_disk_call call, uint64_t skip, int err)
 {
     uint64_t before = sim_disk_calls(rig.disk, call);
@@ -36,6 +44,8 @@ static bool fails_at(enum sim_disk_call call, uint64_t skip, int err)
     }
     if (rc != 0) {
         ck_assert_int_eq(rc, err);
+        if (call == SIM_DISK_SYNC_DATA)
+            restart();
         expect_either();
         ck_assert_int_eq(rig_write(LAST), 0);
     }
@@ -88,8 +98,10 @@ START_TEST(crash_after_a_failed_sync)
         uint64_t version = 0;
 
         sim_disk_fail(rig.disk, SIM_DISK_SYNC_DATA, skip, 1, -EIO);
-        if (rig_write(LAST) != 0)
+        if (rig_write(LAST) != 0) {
+            restart();
             ck_assert_int_eq(rig_write(LAST), 0);
+        }
         rig_close();
         sim_disk_crash(rig.disk, SIM_CRASH_NOTHING, NULL);
         ck_assert_int_eq(rig_open(), 0);
