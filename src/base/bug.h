@@ -24,7 +24,7 @@
     X(ROUND_TRUSTED_EARLY, "journal: the first copy of a round counts for all of its entries") \
     X(COPY_PINS_NOTHING, "journal: the file with the copies counts as one of those that they let go") \
     X(REPLAYED_IN_ONE_PASS, "journal: replay doesn't go back for entries that lie before the copies they follow") \
-    X(FAILED_SYNC_RETRIED, "journal: a sync that failed is called again, and then trusted") \
+    X(FAILED_SYNC_IGNORED, "journal: a sync that failed is taken for one that went well") \
     X(FILE_NAME_NOT_SYNCED, "journal: the directory isn't synced after a file got its name") \
     X(TABLE_WITHOUT_TERM, "journal: a STATE_TABLE forgets term and vote") \
     X(HARD_STATE_SKIPPED, "replica: a new term isn't journalled") \
