@@ -308,7 +308,7 @@ void content_sync(struct content *c)
     c->size_dirty = false;
 }
 
-bool content_sync_failed(struct content *c, const struct draw *draw)
+void content_sync_failed(struct content *c, const struct draw *draw)
 {
     bool lost = c->size_dirty;
 
@@ -322,9 +322,7 @@ bool content_sync_failed(struct content *c, const struct draw *draw)
     }
     sift_touched(c);
     c->size_dirty = false;
-    c->n_errors += lost;
     c->error_unseen = c->error_unseen || lost;
-    return lost;
 }
 
 /* A file that grew may be caught at any size in between. */

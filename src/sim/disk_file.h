@@ -37,8 +37,7 @@ struct content {
     size_t n_touched, touched_capacity;
     uint64_t size, durable_size;
     bool size_dirty;
-    uint32_t n_errors; /* syncs that lost some of it */
-    bool error_unseen; /* nobody who syncs this file was told of the last one */
+    bool error_unseen; /* a sync lost some of it, and nobody who syncs this file was told */
     uint64_t n_allocated;
     struct space *space; /* NULL while the file counts nowhere: no name and no handle */
 };
@@ -67,8 +66,8 @@ int content_allocate(struct content *c, uint64_t offset, uint64_t size);
 int content_truncate(struct content *c, uint64_t size);
 
 void content_sync(struct content *c);
-/* A sync that fails: what the draw doesn't take is lost. False: there was nothing to lose. */
-bool content_sync_failed(struct content *c, const struct draw *draw);
+/* A sync that fails: what the draw doesn't take is lost. */
+void content_sync_failed(struct content *c, const struct draw *draw);
 /* Makes a part durable; the rest stays dirty. */
 void content_writeback(struct content *c, const struct draw *draw);
 /* What is live becomes what is durable. */

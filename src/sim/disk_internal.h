@@ -32,7 +32,6 @@ struct sim_file {
     struct disk_file file; /* first member */
     struct list link;
     struct inode *inode; /* NULL once its process has ended */
-    uint32_t n_errors;   /* of its file's, that it was told of */
     unsigned flags;
 };
 

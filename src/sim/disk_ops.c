@@ -64,7 +64,6 @@ static int do_open(struct env_disk *env, const char *path, unsigned flags, struc
     f->file.disk = env;
     f->flags = flags;
     f->inode = i;
-    f->n_errors = i->content.n_errors - i->content.error_unseen;
     inode_use(&d->tree, i);
     list_append(&d->files, &f->link);
     *ret = &f->file;
@@ -184,17 +183,14 @@ static int do_pwritev(struct disk_file *file, const struct iovec *iov, int n_iov
     return r;
 }
 
-/* Each handle hears once of what others' syncs lost: as in Linux, where each open file has its place in the file's
- * sequence of errors, and one that nobody has seen also shows to who opens it later, in another process too. False:
- * there was something new. */
-static bool was_told(struct sim_file *f)
+/* Whoever syncs a file first hears what an earlier sync lost of it, in another process too, as in Linux. Within the
+ * process all syncs fail then anyway. */
+static bool hears_of_loss(struct content *c)
 {
-    struct content *c = &f->inode->content;
-    bool known = f->n_errors == c->n_errors;
+    bool lost = c->error_unseen;
 
-    f->n_errors = c->n_errors;
     c->error_unseen = false;
-    return known;
+    return lost;
 }
 
 static int synced(struct sim_disk *d, int err)
@@ -218,11 +214,11 @@ static int do_sync_data(struct disk_file *file)
         struct draw half = { d->prng, d->prng != NULL ? 4 : 0, d->prng != NULL ? 4 : 0, 0 };
 
         content_sync_failed(&f->inode->content, &half);
-        was_told(f);
+        (void)hears_of_loss(&f->inode->content);
         return synced(d, fault);
     }
     content_sync(&f->inode->content);
-    return synced(d, was_told(f) ? 0 : -EIO);
+    return synced(d, hears_of_loss(&f->inode->content) ? -EIO : 0);
 }
 
 static void do_write_back(struct disk_file *file, uint64_t offset, uint64_t size)
