@@ -16,10 +16,8 @@ static int apply_batches(struct replica *r, uint64_t index, const struct entry *
         offset += v.count;
         if (v.producer_id < 0)
             continue;
-        if (r->producers == NULL)
-            r->producers = replica_producers_new(r);
-        producer_apply(r->producers, v.producer_id, v.producer_epoch, v.base_sequence, v.count, index, v.base_offset,
-                       entry->header.append_time_ms, v.max_timestamp);
+        producer_apply(replica_producers(r), v.producer_id, v.producer_epoch, v.base_sequence, v.count, index,
+                       v.base_offset, entry->header.append_time_ms, v.max_timestamp);
     }
     return it.error == BATCH_OK && offset == entry->header.first_offset + entry->header.offset_count ? 0 : -EBADMSG;
 }

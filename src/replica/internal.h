@@ -289,7 +289,8 @@ void replica_answer(struct replica *r, struct replica_entry *e, int16_t result);
 void replica_snapshot_write(const struct replica *r, struct wr *w);
 /* Returns 0 or -EBADMSG; *ret_index is what the state includes. */
 int replica_snapshot_read(struct replica *r, const uint8_t *data, size_t size, uint64_t *ret_index);
-struct producer_state *replica_producers_new(struct replica *r);
+/* Made at first use. */
+struct producer_state *replica_producers(struct replica *r);
 
 /* store.c */
 void replica_mark_dirty(struct replica *r, size_t bytes);

@@ -306,9 +306,7 @@ static bool produce_settled(struct replica *r, struct replica_op *op)
 
     if (v->producer_id < 0)
         return false;
-    if (r->producers == NULL)
-        r->producers = replica_producers_new(r);
-    producer_check(r->producers, v->producer_id, v->producer_epoch, v->base_sequence, v->count, &verdict);
+    producer_check(replica_producers(r), v->producer_id, v->producer_epoch, v->base_sequence, v->count, &verdict);
     switch (verdict.kind) {
     case PRODUCER_NEW:
         return false;
@@ -330,9 +328,7 @@ void replica_note_refusal(struct replica *r, const struct replica_op *op)
 
     if (v->producer_id < 0)
         return;
-    if (r->producers == NULL)
-        r->producers = replica_producers_new(r);
-    producer_refuse(r->producers, v->producer_id, v->producer_epoch, v->base_sequence);
+    producer_refuse(replica_producers(r), v->producer_id, v->producer_epoch, v->base_sequence);
 }
 
 /* True when the op was dealt with: nothing of it will be in the log. */

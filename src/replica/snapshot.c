@@ -32,6 +32,18 @@ void replica_snapshot_blank(uint8_t to[REPLICA_SNAPSHOT_BLANK_SIZE], uint64_t in
     store_le64(to + 32, 0); /* append time: the entries behind tell theirs */
 }
 
+static struct producer_state *producers_new(const struct replica *r)
+{
+    return producer_state_new(r->shard->hash_seed, r->shard->max_producer_ids);
+}
+
+struct producer_state *replica_producers(struct replica *r)
+{
+    if (r->producers == NULL)
+        r->producers = producers_new(r);
+    return r->producers;
+}
+
 int replica_snapshot_read(struct replica *r, const uint8_t *data, size_t size, uint64_t *ret_index)
 {
     struct rd in;
@@ -49,7 +61,7 @@ int replica_snapshot_read(struct replica *r, const uint8_t *data, size_t size, u
     if (in.error != 0)
         return in.error;
     if (rd_left(&in) > 0 && !GQ_BUG(PRODUCERS_NOT_RESTORED)) {
-        struct producer_state *producers = replica_producers_new(r);
+        struct producer_state *producers = producers_new(r);
         int rc = producer_read(producers, in.p, rd_left(&in));
 
         if (rc < 0) {
@@ -62,9 +74,4 @@ int replica_snapshot_read(struct replica *r, const uint8_t *data, size_t size, u
     r->last_append_time = append_time;
     *ret_index = index;
     return 0;
-}
-
-struct producer_state *replica_producers_new(struct replica *r)
-{
-    return producer_state_new(r->shard->hash_seed, r->shard->max_producer_ids);
 }
