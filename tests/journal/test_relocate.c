@@ -283,6 +283,15 @@ static void run_alone(void)
         ;
 }
 
+static void fill_journal(uint64_t group)
+{
+    for (int i = 0; i < 1000 && !journal_is_full(r->j); i++) {
+        rig_entry(r, group, 8000);
+        run_alone();
+    }
+    ck_assert(journal_is_full(r->j));
+}
+
 /* Nobody checkpoints: large records wait, small ones go on, and all goes on when files went. */
 START_TEST(a_full_journal_waits)
 {
@@ -316,10 +325,7 @@ END_TEST
 START_TEST(copies_get_through_a_full_journal)
 {
     rig_entry(r, 2, 100);
-    for (int i = 0; i < 1000 && !journal_is_full(r->j); i++) {
-        rig_entry(r, 1, 8000);
-        run_alone();
-    }
+    fill_journal(1);
     rig_checkpoint(r, 1, rig_group(r, 1)->log.n_done);
     run_alone();
     ck_assert(journal_is_full(r->j));
@@ -339,10 +345,7 @@ START_TEST(what_passes_entries_is_recovered_without_them)
     uint64_t done;
 
     rig_hard_state(r, 1, 1, 1);
-    for (int i = 0; i < 1000 && !journal_is_full(r->j); i++) {
-        rig_entry(r, 1, 8000);
-        run_alone();
-    }
+    fill_journal(1);
     done = rig_group(r, 1)->log.n_done;
     ck_assert_uint_lt(done, rig_group(r, 1)->sent.last_index);
     rig_hard_state(r, 1, 2, 3);
@@ -362,10 +365,7 @@ END_TEST
 START_TEST(truncations_get_through_a_full_journal)
 {
     rig_entry(r, 2, 8000);
-    for (int i = 0; i < 1000 && !journal_is_full(r->j); i++) {
-        rig_entry(r, 1, 8000);
-        run_alone();
-    }
+    fill_journal(1);
     rig_checkpoint(r, 1, rig_group(r, 1)->log.n_done);
     run_alone();
     ck_assert(journal_is_full(r->j));
@@ -394,10 +394,7 @@ START_TEST(starts_of_a_full_journal_take_a_small_file_each)
 {
     uint64_t size = r->config.size_bytes, small = r->config.first_file_size_bytes;
 
-    for (int i = 0; i < 1000 && !journal_is_full(r->j); i++) {
-        rig_entry(r, 1, 8000);
-        run_alone();
-    }
+    fill_journal(1);
     for (uint64_t i = 0; i < 12; i++) {
         kill_and_start();
         rig_hard_state(r, 2, i + 1, 1);
@@ -413,15 +410,6 @@ START_TEST(starts_of_a_full_journal_take_a_small_file_each)
     rig_recover(r, SIM_CRASH_NOTHING);
 }
 END_TEST
-
-static void fill_journal(uint64_t group)
-{
-    for (int i = 0; i < 1000 && !journal_is_full(r->j); i++) {
-        rig_entry(r, group, 8000);
-        run_alone();
-    }
-    ck_assert(journal_is_full(r->j));
-}
 
 /* What holds the files is a group that goes, and what waits of it mustn't hold up its end. */
 START_TEST(a_full_journal_is_rid_of_a_group_that_goes)
@@ -484,10 +472,7 @@ START_TEST(small_records_get_through_a_full_journal)
 {
     uint64_t term = 0, done;
 
-    for (int i = 0; i < 1000 && !journal_is_full(r->j); i++) {
-        rig_entry(r, 1, 8000);
-        run_alone();
-    }
+    fill_journal(1);
     done = rig_group(r, 1)->log.n_done;
     for (; term < 60; term++) {
         rig_hard_state(r, 2 + term % 3, term + 1, 1);

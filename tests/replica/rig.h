@@ -140,6 +140,8 @@ uint8_t *rig_read_bytes(struct rig *r, const struct rig_op *read, size_t *ret_si
 
 /* Reads everything and holds it against the model; what the model has beyond the end is dropped from it. */
 void rig_check(struct rig *r);
+/* A crash, and the same after the next start. */
+void rig_recover(struct rig *r, enum sim_disk_crash how);
 /* The producer state is what the model's batches make. */
 void rig_check_producers(struct rig *r, unsigned group);
 

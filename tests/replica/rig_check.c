@@ -129,3 +129,10 @@ void rig_check(struct rig *r)
         rig_check_producers(r, i);
     }
 }
+
+void rig_recover(struct rig *r, enum sim_disk_crash how)
+{
+    rig_crash(r, how);
+    rig_start_ok(r);
+    rig_check(r);
+}

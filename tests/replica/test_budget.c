@@ -395,9 +395,7 @@ START_TEST(crashes_while_many_wait)
             }
             for (uint64_t i = sim_prng_below(&r->prng, 100); i > 0; i--)
                 rig_step(r);
-            rig_crash(r, SIM_CRASH_DRAW);
-            rig_start_ok(r);
-            rig_check(r);
+            rig_recover(r, SIM_CRASH_DRAW);
             memset(sequences, 0, sizeof(sequences));
         }
         rig_free(r);

@@ -85,8 +85,7 @@ static void recover_twice(struct rig *r, enum sim_disk_crash how)
 {
     rig_crash(r, how);
     rig_start_ok(r);
-    rig_crash(r, SIM_CRASH_NOTHING);
-    recover_and_check(r);
+    rig_recover(r, SIM_CRASH_NOTHING);
 }
 
 static uint64_t count_steps(uint64_t seed)
@@ -152,8 +151,7 @@ START_TEST(killed_then_power_loss_in_recovery)
 
             sim_disk_crash_after(r->disk, step);
             through = rig_start(r) == 0;
-            rig_crash(r, SIM_CRASH_DRAW);
-            recover_and_check(r);
+            rig_recover(r, SIM_CRASH_DRAW);
             rig_free(r);
         }
     }
@@ -198,8 +196,7 @@ START_TEST(kill_then_power_loss)
         workload(r, 40);
         rig_kill(r);
         recover_and_check(r);
-        rig_crash(r, SIM_CRASH_NOTHING);
-        recover_and_check(r);
+        rig_recover(r, SIM_CRASH_NOTHING);
         rig_free(r);
     }
 }

@@ -172,9 +172,7 @@ START_TEST(a_crash_in_between_is_harmless)
         sim_disk_crash_after(r->disk, step);
         rig_destroy(r, 0);
         rig_run(r, 1000 * MS);
-        rig_crash(r, SIM_CRASH_DRAW);
-        rig_start_ok(r);
-        rig_check(r);
+        rig_recover(r, SIM_CRASH_DRAW);
         rig_free(r);
     }
 }

@@ -33,9 +33,7 @@ START_TEST(dirty_segments_are_a_budget)
         ck_assert_uint_le(log_cache_dirty(r->shard.log_cache), 5);
     }
     rig_check(r);
-    rig_crash(r, SIM_CRASH_DRAW);
-    rig_start_ok(r);
-    rig_check(r);
+    rig_recover(r, SIM_CRASH_DRAW);
     rig_free(r);
 }
 END_TEST
@@ -91,9 +89,7 @@ START_TEST(who_finds_the_budget_used_up_waits)
     ck_assert_uint_ge(most, 6);
     ck_assert_int_eq(replica_shard_shortage(&r->shard), 0);
     rig_check(r);
-    rig_crash(r, SIM_CRASH_DRAW);
-    rig_start_ok(r);
-    rig_check(r);
+    rig_recover(r, SIM_CRASH_DRAW);
     rig_free(r);
 }
 END_TEST

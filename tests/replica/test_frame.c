@@ -72,9 +72,7 @@ static void check_kept(unsigned home)
     rig_settle(r);
     ck_assert_uint_eq(s.pool.used_bytes, 0);
     rig_check(r);
-    rig_crash(r, SIM_CRASH_NOTHING);
-    rig_start_ok(r);
-    rig_check(r);
+    rig_recover(r, SIM_CRASH_NOTHING);
     buf_pool_fini(&s.pool);
     rig_free(r);
 }

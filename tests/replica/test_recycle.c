@@ -52,12 +52,8 @@ static void produce_in_turn(struct rig *r, unsigned group, size_t size)
 static void crash_and_check(struct rig *r)
 {
     rig_check(r);
-    rig_crash(r, SIM_CRASH_DRAW);
-    rig_start_ok(r);
-    rig_check(r);
-    rig_crash(r, SIM_CRASH_NOTHING);
-    rig_start_ok(r);
-    rig_check(r);
+    rig_recover(r, SIM_CRASH_DRAW);
+    rig_recover(r, SIM_CRASH_NOTHING);
 }
 
 START_TEST(an_idle_partition_pins_nothing)
@@ -294,9 +290,7 @@ START_TEST(relocation_may_be_cut_short)
             ck_assert_uint_eq(r->shard.n_relocations, 0);
             ck_assert_uint_eq(r->shard.loading_size, 0);
         }
-        rig_crash(r, SIM_CRASH_DRAW);
-        rig_start_ok(r);
-        rig_check(r);
+        rig_recover(r, SIM_CRASH_DRAW);
         rig_free(r);
     }
 }
@@ -377,13 +371,9 @@ START_TEST(crash_at_each_step)
                 workload(r, 60);
                 rig_run(r, 100 * MS);
             }
-            rig_crash(r, SIM_CRASH_DRAW);
-            rig_start_ok(r);
-            rig_check(r);
+            rig_recover(r, SIM_CRASH_DRAW);
             workload(r, 10);
-            rig_crash(r, SIM_CRASH_NOTHING);
-            rig_start_ok(r);
-            rig_check(r);
+            rig_recover(r, SIM_CRASH_NOTHING);
             rig_free(r);
         }
     }

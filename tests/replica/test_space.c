@@ -49,9 +49,7 @@ START_TEST(any_write_may_find_no_space)
         ck_assert_int_eq(produced(r, 1), 0);
         rig_check(r);
         if (skip % 2 == 0) {
-            rig_crash(r, SIM_CRASH_DRAW);
-            rig_start_ok(r);
-            rig_check(r);
+            rig_recover(r, SIM_CRASH_DRAW);
         }
         rig_free(r);
     }
@@ -127,9 +125,7 @@ START_TEST(a_full_disk_refuses_producers_and_serves_readers)
     ck_assert(!replica_shard_is_blocked(&r->shard));
     ck_assert_int_eq(produced(r, 0), 0);
     rig_check(r);
-    rig_crash(r, SIM_CRASH_NOTHING);
-    rig_start_ok(r);
-    rig_check(r);
+    rig_recover(r, SIM_CRASH_NOTHING);
     rig_free(r);
 }
 END_TEST

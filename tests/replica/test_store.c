@@ -135,9 +135,7 @@ START_TEST(segments_roll_and_retention_takes_them)
     ck_assert_uint_ge(replica_size_bytes(g->replica), 20000);
     ck_assert_uint_le(replica_size_bytes(g->replica), 20000 + 8192 + 2000);
     rig_check(r);
-    rig_crash(r, SIM_CRASH_DRAW);
-    rig_start_ok(r);
-    rig_check(r);
+    rig_recover(r, SIM_CRASH_DRAW);
     r->limits.retention_bytes = -1;
     r->limits.retention_ms = 1000;
     replica_set_limits(g->replica, &r->limits);
@@ -204,9 +202,7 @@ START_TEST(the_journal_stays_bounded)
     ck_assert_uint_gt(r->next_id * 3000, 4 * r->journal_config.size_bytes);
     ck_assert_uint_le(most, r->journal_config.size_bytes + 2 * r->journal_config.file_size_bytes);
     rig_check(r);
-    rig_crash(r, SIM_CRASH_DRAW);
-    rig_start_ok(r);
-    rig_check(r);
+    rig_recover(r, SIM_CRASH_DRAW);
     rig_free(r);
 }
 END_TEST
