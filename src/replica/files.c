@@ -38,6 +38,14 @@ bool replica_take_files(struct replica *r)
     return false;
 }
 
+int replica_make_room_blocking(struct replica *r)
+{
+    if (!log_append_opens(r->log) || has_room(r->shard))
+        return 0;
+    GQ_MARK(REPLICA_REPLAY_NO_FILE);
+    return replica_round_blocking(r->shard);
+}
+
 /* In the order in which they came. */
 static void give_files(struct replica_shard *shard)
 {

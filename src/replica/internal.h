@@ -334,6 +334,9 @@ void replica_relocation_forget(struct replica *r);
 
 /* round.c: begins a round, or goes on with it. */
 void replica_round_poll(struct replica_shard *shard);
+/* At a start, blocking: syncs what is dirty, so that its descriptors can be closed. No checkpoint comes of it. Returns
+ * 0, or the first error; what wasn't synced is as dirty as before. */
+int replica_round_blocking(struct replica_shard *shard);
 /* A replica that ends wants no checkpoint any more. */
 void replica_round_leave(struct replica *r);
 
@@ -346,6 +349,9 @@ uint64_t replica_shard_limit_files(struct replica_shard *shard);
 /* Whether descriptors let it append now. False: it was put behind those who wait for some, and is kicked when it is its
  * turn. */
 bool replica_take_files(struct replica *r);
+/* At a start, where nobody else would make room: it does, when descriptors don't let it append now. Returns 0, or why
+ * there is none. */
+int replica_make_room_blocking(struct replica *r);
 /* It waits for them. */
 static inline bool replica_lacks_files(const struct replica *r)
 {

@@ -95,14 +95,19 @@ int replica_open(struct replica_shard *shard, const struct replica_config *confi
 static int replay_store(struct replica *r, struct error_text *err)
 {
     while (replica_n_unstored(r) > 0) {
-        int rc = replica_store_blocking(r);
+        const char *what = "making room for files";
+        int rc = replica_make_room_blocking(r);
 
+        if (rc == 0) {
+            what = "writing the segment";
+            rc = replica_store_blocking(r);
+        }
         if (disk_is_shortage(rc)) { /* it stays in the tail and in the journal, and is tried again */
             GQ_MARK(REPLICA_REPLAY_NO_ROOM);
             return 0;
         }
         if (rc != 0) {
-            error_setf(err, "%s: writing the segment: %s", log_dir(r->log), strerror(-rc));
+            error_setf(err, "%s: %s: %s", log_dir(r->log), what, strerror(-rc));
             return rc;
         }
     }

@@ -3,6 +3,8 @@
 #include "base/mark.h"
 #include "replica/internal.h"
 
+#include <limits.h>
+
 /* Checkpoints go in rounds. All partitions of a shard that want one first store what is outstanding; then their files
  * are synced, by one call for all where the disk can do that, else file by file, few at a time and begun for all; then
  * all CHECKPOINTs go to the journal together. Appends to the segments go on meanwhile. */
@@ -38,24 +40,38 @@ static struct log_position applied_position(const struct replica *r)
     };
 }
 
-static struct replica_sync *sync_new(struct replica *r)
+static void take_snapshot(struct replica_sync *s)
 {
-    struct replica_sync *s = xcalloc(1, sizeof(*s));
     size_t size = 0;
     struct wr w;
 
     wr_init_growing(&w, 256, REPLICA_SNAPSHOT_MAX);
-    replica_snapshot_write(r, &w);
+    replica_snapshot_write(s->replica, &w);
     s->snapshot = wr_take(&w, &size);
     gq_assert(s->snapshot != NULL);
+    s->log.snapshot = slice_make(s->snapshot, size);
+    s->log.snapshot_at = applied_position(s->replica);
+}
+
+static void sync_new(struct replica *r, bool with_snapshot)
+{
+    struct replica_round *round = round_of(r->shard);
+    struct replica_sync *s = xcalloc(1, sizeof(*s));
+
     s->replica = r;
     s->stored_bytes = r->stored_bytes;
     s->log.log = r->log;
-    s->log.snapshot = slice_make(s->snapshot, size);
-    s->log.snapshot_at = applied_position(r);
+    if (with_snapshot)
+        take_snapshot(s);
     log_sync_prepare(r->log, &s->log);
     r->sync = s;
-    return s;
+    round->syncs[round->n_syncs++] = s;
+}
+
+static void sync_free(struct replica_sync *s)
+{
+    free(s->snapshot);
+    free(s);
 }
 
 static void checkpoint(struct replica *r, const struct replica_sync *s)
@@ -98,8 +114,7 @@ static void sync_end(struct replica_sync *s)
             replica_set_blocked(r, false);
     }
     want_again(r);
-    free(s->snapshot);
-    free(s);
+    sync_free(s);
     if (r->destroyed)
         replica_settle(r);
     else
@@ -214,6 +229,40 @@ static void all_done(struct lane_work *work)
     round_end(round);
 }
 
+/* ---- Blocking, without checkpoints ---- */
+
+static void sync_owner(void *owner)
+{
+    struct replica *r = owner;
+
+    if (r->sync == NULL) /* it may have more than one dirty segment */
+        sync_new(r, false);
+}
+
+int replica_round_blocking(struct replica_shard *shard)
+{
+    struct replica_round *round = round_of(shard);
+    int err = 0;
+
+    gq_assert(round->phase == REPLICA_ROUND_NONE && round->n_syncs == 0);
+    round->disk = shard->env->disk;
+    round->syncs = xcalloc(log_cache_dirty(shard->log_cache), sizeof(struct replica_sync *));
+    log_cache_oldest_dirty(shard->log_cache, UINT_MAX, sync_owner);
+    all_run(&round->work);
+    for (size_t i = 0; i < round->n_syncs; i++) {
+        struct replica_sync *s = round->syncs[i];
+
+        log_sync_done(&s->log);
+        if (err == 0)
+            err = s->log.error;
+        s->replica->sync = NULL;
+        sync_free(s);
+    }
+    free(TAKE_PTR(round->syncs));
+    round->n_syncs = 0;
+    return err;
+}
+
 /* ---- The start ---- */
 
 static void sync_members(struct replica_shard *shard, size_t n)
@@ -227,11 +276,9 @@ static void sync_members(struct replica_shard *shard, size_t n)
     round->syncs = xcalloc(n, sizeof(struct replica_sync *));
     round->n_begun = round->n_running = 0;
     list_foreach (&round->members, r, round_link) {
-        struct replica_sync *s = sync_new(r);
-
-        round->syncs[round->n_syncs++] = s;
+        sync_new(r, true);
         if (GQ_BUG(CHECKPOINT_BEFORE_SYNC))
-            checkpoint(r, s);
+            checkpoint(r, r->sync);
     }
     if (n == 1) {
         sync_some(shard);

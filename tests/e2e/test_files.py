@@ -117,6 +117,23 @@ def test_load_over_far_more_partitions_than_descriptors(t):
     read_all(broker, partitions, rounds)
 
 
+@limit(200)
+def test_start_over_far_more_partitions_than_descriptors(t):
+    """What a killed broker left in its journal goes to more segments than can be open at a time."""
+    partitions = 2000
+    config = t.write("c.yaml", "max_connections: 100\nperformance:\n  shards: 1\n  reactors: 1\n")
+    broker = t.broker(wrapper=limited(512, 512), config=config)
+    Confluent.create_topic(broker.address, "t", partitions=partitions)
+    producer = Confluent.producer(broker.address, queue_buffering_max_messages=partitions)
+    for partition in range(partitions):
+        producer.produce("t", b"x" * 100, partition=partition)
+        producer.poll(0)
+    assert producer.flush(60) == 0
+    broker.kill()
+    broker.start()
+    read_all(broker, partitions)
+
+
 @limit(60)
 def test_too_few_are_refused(t):
     config = t.write("c.yaml", "performance:\n  shards: 1\n  reactors: 1\n")

@@ -119,6 +119,57 @@ START_TEST(busy_partitions_let_others_have_files)
 }
 END_TEST
 
+/* Replay stores what a killed process left in its journal: of more partitions than may have files open. */
+START_TEST(a_start_keeps_within_the_budget)
+{
+    static const enum sim_disk_crash crashes[] = { SIM_CRASH_ALL, SIM_CRASH_NOTHING, SIM_CRASH_DRAW };
+
+    for (unsigned n = 0; n < 2 * ARRAY_SIZE(crashes); n++) {
+        struct rig *r = rig_new(81 + n, 40);
+
+        sim_disk_set_sync_fs(r->disk, n % 2 != 0);
+        r->max_dirty_segments = 6;
+        r->max_segments = 8;
+        rig_start_ok(r);
+        for (unsigned i = 0; i < r->n_groups; i++)
+            rig_produce(r, i, 1, 500);
+        rig_run(r, 20 * MS);
+        ck_assert_uint_eq(log_cache_open(r->shard.log_cache), 0);
+        for (int again = 0; again < 2; again++) {
+            rig_crash(r, crashes[n / 2]);
+            rig_start_ok(r);
+            ck_assert_uint_gt(log_cache_open(r->shard.log_cache), 0);
+            ck_assert_uint_le(log_cache_open(r->shard.log_cache), 8);
+            ck_assert_uint_le(log_cache_dirty(r->shard.log_cache), 6);
+            rig_check(r);
+        }
+        rig_free(r);
+    }
+}
+END_TEST
+
+START_TEST(a_start_whose_sync_fails_ends)
+{
+    struct rig *r = rig_new(90, 12);
+
+    sim_disk_set_sync_fs(r->disk, true);
+    r->max_dirty_segments = 4;
+    r->max_segments = 6;
+    rig_start_ok(r);
+    for (unsigned i = 0; i < r->n_groups; i++)
+        rig_produce(r, i, 1, 500);
+    rig_run(r, 20 * MS);
+    rig_crash(r, SIM_CRASH_ALL);
+    sim_disk_fail(r->disk, SIM_DISK_SYNC_FS, 0, 1, -ENOSPC);
+    ck_assert_int_eq(rig_start(r), -EIO);
+    ck_assert_ptr_nonnull(strstr(r->err.text, "making room for files: "));
+    rig_crash(r, SIM_CRASH_ALL);
+    rig_start_ok(r);
+    rig_check(r);
+    rig_free(r);
+}
+END_TEST
+
 START_TEST(what_gets_idle_is_closed)
 {
     struct rig *r = rig_new(71, 8);
@@ -206,6 +257,8 @@ Suite *files_suite(void)
     suite_add(s, half_of_the_budget_forces_a_round);
     suite_add(s, who_finds_the_budget_used_up_waits);
     suite_add(s, busy_partitions_let_others_have_files);
+    suite_add(s, a_start_keeps_within_the_budget);
+    suite_add(s, a_start_whose_sync_fails_ends);
     suite_add(s, what_gets_idle_is_closed);
     suite_add(s, a_lack_of_descriptors_is_waited_out);
     suite_add(s, a_failed_sync_is_fatal);
