@@ -26,6 +26,7 @@ void raft_on_heartbeat(struct raft *raft, struct raft_update *u, const struct ra
 
     /* It is at most what this node has acknowledged in the term. */
     raft_advance_commit(raft, u, MAX(raft->commit, MIN(m->commit, raft->log.last)));
+    raft->matched = MAX(raft->matched, raft->commit);
     join = raft_session_answer(raft, u, m);
     reply = raft_reply(raft, u, RAFT_HEARTBEAT_REPLY, m->from);
     if (reply == NULL)

@@ -234,6 +234,22 @@ START_TEST(who_isnt_at_rest_doesnt_join)
 }
 END_TEST
 
+/* A follower that stopped believing in its leader for a while forgot how far it had heard that the logs are equal. */
+START_TEST(what_is_committed_is_equal)
+{
+    static const struct raft_run run[] = { { 1, 4 } };
+
+    lone.now = lone.session = 1;
+    lone_start((struct raft_start){ .term = 4, .last_index = 2, .runs = run, .n_runs = 1, .commit = 1 });
+    lone_step((struct raft_event){ .kind = RAFT_CAMPAIGN });
+    heartbeat(true);
+    ck_assert_uint_eq(raft_commit_index(lone.raft), 2);
+    ck_assert_int_eq(lone.u.joined, 2);
+    ck_assert(lone_sent(RAFT_HEARTBEAT_REPLY, 2)->join);
+    ck_assert_uint_eq(lone_sent(RAFT_HEARTBEAT_REPLY, 2)->index, 2);
+}
+END_TEST
+
 /* Who agreed to what was asked before an entry came doesn't rest. */
 START_TEST(a_late_answer_doesnt_join)
 {
@@ -291,6 +307,7 @@ Suite *raft_rest_suite(void)
     ADD(everything_wakes_a_leader);
     ADD(everything_wakes_a_follower);
     ADD(who_isnt_at_rest_doesnt_join);
+    ADD(what_is_committed_is_equal);
     ADD(a_late_answer_doesnt_join);
     ADD(a_rank_delays_and_decays);
 #undef ADD
