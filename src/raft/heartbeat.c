@@ -9,7 +9,9 @@ void raft_heartbeats(struct raft *raft, struct raft_update *u, bool all)
         struct raft_member *member = &raft->members[i];
         struct raft_message *m;
 
-        if (member->id == raft->id || (!all && raft_is_covered(raft, member)) || u->n_messages == RAFT_MAX_MESSAGES)
+        if (member->id == raft->id || u->n_messages == RAFT_MAX_MESSAGES)
+            continue;
+        if (raft_is_away(raft, member) || (!all && raft_is_covered(raft, member)))
             continue;
         m = raft_send(raft, u, RAFT_HEARTBEAT, member->id);
         m->commit = MIN(raft->commit, member->match);

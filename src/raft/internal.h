@@ -193,6 +193,8 @@ uint64_t raft_member_heard(const struct raft *raft, const struct raft_member *m)
 bool raft_may_join(const struct raft *raft, const struct raft_member *m);
 /* Leader: the session speaks for the member, which needs no heartbeats. */
 bool raft_is_covered(const struct raft *raft, const struct raft_member *m);
+/* Nothing gets to the member. */
+bool raft_is_away(const struct raft *raft, const struct raft_member *m);
 /* Leader: ticks no more often than it has to. */
 void raft_session_rest(struct raft *raft);
 /* Follower: joins or not, as the heartbeat asks. Returns the answer. */
@@ -202,6 +204,8 @@ void raft_session_answered(struct raft *raft, struct raft_update *u, struct raft
 void raft_session_leave(struct raft *raft, struct raft_update *u);
 /* Of one peer; the caller knows. */
 void raft_session_lost(struct raft *raft, int32_t peer);
+/* Leader: looks after a member that was away. */
+void raft_session_peer_up(struct raft *raft, int32_t peer);
 
 /* snapshot.c */
 bool raft_send_snapshot(struct raft *raft, struct raft_update *u, struct raft_member *m);

@@ -117,6 +117,7 @@ enum raft_event_kind {
     RAFT_TRANSFER,        /* peer; RAFT_NONE calls it off */
     RAFT_CAMPAIGN,        /* without waiting for the timeout */
     RAFT_PEER_DOWN,       /* peer: its node's connection was reset or refused */
+    RAFT_PEER_UP,         /* peer: there is a connection to its node again, see raft_ops.away */
     RAFT_SESSION_LOST,    /* peer: the session with its node ended, fell silent or doesn't vouch for this group */
     RAFT_RANK,            /* index: the new rank, see raft_start */
     RAFT_SNAPSHOT_FAILED, /* peer: the image didn't get there */
@@ -186,6 +187,9 @@ struct raft_ops {
     /* When the other end of the session with the peer's node was last heard; 0: there is none. It counts for groups
      * that joined. May be NULL. */
     uint64_t (*heard)(void *ctx, int32_t peer);
+    /* There is no connection to the peer's node, so nothing gets there: it doesn't keep the other members of its group
+     * from rest. PEER_UP must be told when there is one. May be NULL. */
+    bool (*away)(void *ctx, int32_t peer);
 };
 
 /* Shared by many groups. Times in the unit of event.now. */

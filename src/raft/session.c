@@ -33,13 +33,28 @@ bool raft_is_covered(const struct raft *raft, const struct raft_member *m)
     return m->joined && session_heard(raft, m->id) != 0;
 }
 
+bool raft_is_away(const struct raft *raft, const struct raft_member *m)
+{
+    return raft->ops->away != NULL && raft->ops->away(raft->ctx, m->id);
+}
+
+/* Those that are away can't be asked; the others must be enough to lead. */
 void raft_session_rest(struct raft *raft)
 {
+    uint32_t who = 0;
+
     if (raft->read_round != 0)
         return;
-    for (uint8_t i = 0; i < raft->n_members; i++)
-        if (raft->members[i].id != raft->id && !raft_is_covered(raft, &raft->members[i]))
+    for (uint8_t i = 0; i < raft->n_members; i++) {
+        const struct raft_member *m = &raft->members[i];
+
+        if (m->id == raft->id || raft_is_covered(raft, m))
+            who |= 1u << i;
+        else if (!raft_is_away(raft, m))
             return;
+    }
+    if (!raft_is_quorum(raft, who))
+        return;
     if (raft->limits->quiesce)
         raft->deadline = UINT64_MAX;
     raft->heartbeat_at = raft->deadline;
@@ -86,6 +101,14 @@ static void wake_leader(struct raft *raft)
     raft->heartbeat_at = MIN(raft->heartbeat_at, raft->now + raft->limits->heartbeat_interval);
     if (raft->n_members > 1)
         raft->deadline = MIN(raft->deadline, raft->now + raft->limits->election_timeout);
+}
+
+void raft_session_peer_up(struct raft *raft, int32_t peer)
+{
+    const struct raft_member *m = raft_member(raft, peer);
+
+    if (raft->role == RAFT_LEADER && m != NULL && m->id != raft->id && !m->joined)
+        wake_leader(raft);
 }
 
 void raft_session_leave(struct raft *raft, struct raft_update *u)

@@ -187,6 +187,9 @@ static void dispatch(struct raft *raft, const struct raft_event *event, struct r
     case RAFT_PEER_DOWN:
         peer_down(raft, event->peer);
         break;
+    case RAFT_PEER_UP:
+        raft_session_peer_up(raft, event->peer);
+        break;
     case RAFT_SESSION_LOST:
         raft_session_lost(raft, event->peer);
         break;

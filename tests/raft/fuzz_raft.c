@@ -28,6 +28,7 @@ static struct {
     uint64_t durable_term, flushed, n_refused;
     int32_t durable_vote;
     uint64_t session;
+    int32_t away; /* RAFT_NONE: all are connected */
 } f;
 
 static uint8_t byte(void)
@@ -59,6 +60,12 @@ static uint64_t heard(void *ctx, int32_t peer)
 {
     (void)ctx;
     return peer % 2 == 0 ? f.session : 0;
+}
+
+static bool away(void *ctx, int32_t peer)
+{
+    (void)ctx;
+    return peer == f.away;
 }
 
 static struct raft_config config(void)
@@ -226,11 +233,24 @@ static void compact(void)
         step((struct raft_event){ .kind = RAFT_COMPACT, .index = start + MIN(by, most - start) });
 }
 
-static void command(void)
+static void tell(uint8_t what)
 {
     static const enum raft_event_kind kinds[] = { RAFT_READ,      RAFT_CAMPAIGN,     RAFT_TRANSFER,
                                                   RAFT_PEER_DOWN, RAFT_SESSION_LOST, RAFT_SNAPSHOT_FAILED,
-                                                  RAFT_RANK };
+                                                  RAFT_RANK,      RAFT_PEER_UP };
+    struct raft_event event = { .kind = kinds[what % ARRAY_SIZE(kinds)],
+                                .peer = (int8_t)byte(),
+                                .index = what % (RAFT_MAX_RANK + 1) };
+
+    if (event.kind == RAFT_PEER_DOWN)
+        f.away = event.peer;
+    else if (event.kind == RAFT_PEER_UP && event.peer == f.away)
+        f.away = RAFT_NONE;
+    step(event);
+}
+
+static void command(void)
+{
     uint8_t what = byte();
 
     switch (what % 8) {
@@ -249,9 +269,7 @@ static void command(void)
         if ((what & 128) != 0)
             compact();
         else
-            step((struct raft_event){ .kind = kinds[(what >> 3) % ARRAY_SIZE(kinds)],
-                                      .peer = (int8_t)byte(),
-                                      .index = (what >> 3) % (RAFT_MAX_RANK + 1) });
+            tell(what >> 3);
         break;
     default:
         receive();
@@ -261,7 +279,7 @@ static void command(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct raft_ops ops = { .entry_size = entry_size, .heard = heard };
+    static const struct raft_ops ops = { .entry_size = entry_size, .heard = heard, .away = away };
     struct raft_limits limits = { 100, 20, 10, 700, 3, 900, 2000, false };
     struct raft_config members = { 0 };
     uint8_t first;
@@ -276,7 +294,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         &limits, &ops, NULL,
         &(struct raft_start){ .id = 1, .vote = RAFT_NONE, .config = &members, .seed = 1, .no_lead = first >= 240 });
     f.now = f.flushed = f.durable_term = f.n_writes = f.session = 0;
-    f.durable_vote = RAFT_NONE;
+    f.durable_vote = f.away = RAFT_NONE;
     while (f.p < f.end)
         command();
     raft_free(f.raft);

@@ -17,7 +17,13 @@ static uint64_t heard(void *ctx, int32_t peer)
     return lone.session;
 }
 
-static const struct raft_ops ops = { .entry_size = entry_size, .heard = heard };
+static bool away(void *ctx, int32_t peer)
+{
+    (void)ctx;
+    return (lone.away >> peer & 1) != 0;
+}
+
+static const struct raft_ops ops = { .entry_size = entry_size, .heard = heard, .away = away };
 
 void lone_setup(void)
 {

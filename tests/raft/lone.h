@@ -14,6 +14,7 @@ struct lone {
     struct raft_config config;
     uint64_t now;
     uint64_t session; /* what ops.heard answers */
+    uint32_t away;    /* bit i: ops.away says so of node i */
     struct raft_update u;
 };
 

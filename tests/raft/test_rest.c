@@ -172,6 +172,44 @@ START_TEST(everything_wakes_a_leader)
 }
 END_TEST
 
+/* Unless too few are left to lead. */
+START_TEST(who_is_away_keeps_nobody_awake)
+{
+    lone.limits.quiesce = true;
+    lone.now = lone.session = 1;
+    lone_start((struct raft_start){ .term = 4 });
+    lone_lead();
+    lone.away = 1u << 3;
+    answer(2, false);
+    answer(2, false);
+    lone_tick(20);
+    ck_assert(lone_sent(RAFT_HEARTBEAT, 2)->join);
+    ck_assert_ptr_null(lone_sent(RAFT_HEARTBEAT, 3));
+    answer(2, true);
+    ck_assert_uint_eq(raft_next_tick(lone.raft), UINT64_MAX);
+    /* It is looked after when it is there again, the other one rests on. */
+    lone.away = 0;
+    lone_step((struct raft_event){ .kind = RAFT_PEER_UP, .peer = 2 });
+    ck_assert_uint_eq(raft_next_tick(lone.raft), UINT64_MAX);
+    lone_step((struct raft_event){ .kind = RAFT_PEER_UP, .peer = 3 });
+    ck_assert(!lone.u.left);
+    ck_assert_uint_eq(raft_next_tick(lone.raft), lone.now + 20);
+    lone_tick(20);
+    ck_assert_ptr_null(lone_sent(RAFT_HEARTBEAT, 2));
+    ck_assert_ptr_nonnull(lone_sent(RAFT_HEARTBEAT, 3));
+    answer(3, false);
+    answer(3, true);
+    ck_assert_uint_eq(raft_next_tick(lone.raft), UINT64_MAX);
+    /* With both away it leads no longer than it has a quorum. */
+    lone.away = 1u << 2 | 1u << 3;
+    lone_step((struct raft_event){ .kind = RAFT_SESSION_LOST, .peer = 2 });
+    lone_step((struct raft_event){ .kind = RAFT_SESSION_LOST, .peer = 3 });
+    for (unsigned i = 0; i < 10; i++)
+        lone_tick(20);
+    ck_assert_int_eq(raft_role(lone.raft), RAFT_FOLLOWER);
+}
+END_TEST
+
 START_TEST(everything_wakes_a_follower)
 {
     static const struct raft_entry entry = { .term = 4, .size = 10 };
@@ -305,6 +343,7 @@ Suite *raft_rest_suite(void)
     ADD(a_session_speaks_for_quiet_followers);
     ADD(a_quiet_group_costs_nothing);
     ADD(everything_wakes_a_leader);
+    ADD(who_is_away_keeps_nobody_awake);
     ADD(everything_wakes_a_follower);
     ADD(who_isnt_at_rest_doesnt_join);
     ADD(what_is_committed_is_equal);
