@@ -20,7 +20,8 @@
     X(WIRE, 1600, "wire") \
     X(CONFIG, 1700, "configuration") \
     X(NODE, 1800, "node") \
-    X(RAFT, 1900, "raft")
+    X(RAFT, 1900, "raft") \
+    X(FLEET, 2000, "fleet")
 
 #define ERROR_BLOCK_SIZE 100
 
