@@ -42,7 +42,8 @@ static void renumber(struct fleet_session *s)
 {
     struct fleet *f = s->peer->fleet;
 
-    s->mine = (uint64_t)f->config.boot << 32 | ++f->n_sessions;
+    /* A sum: beyond 32 bits they go on to grow. */
+    s->mine = ((uint64_t)f->config.boot << 32) + ++f->n_sessions;
     s->sent = 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/util.h"
+#include "fleet/internal.h"
 #include "fleet/suites.h"
 #include "fleet/world.h"
 
@@ -246,6 +247,21 @@ START_TEST(a_later_session_voids_the_set)
 }
 END_TEST
 
+/* However many there were since the node started. */
+START_TEST(a_later_session_has_a_higher_number)
+{
+    const struct fleet_session *s = fleet_seat(world_group(w, 1, 1), 2)->session;
+    uint64_t before;
+
+    f->n_sessions = UINT32_MAX - 1;
+    world_connect(w, 1, 2);
+    before = s->mine;
+    world_connect(w, 1, 2);
+    ck_assert_uint_gt(s->mine, before);
+    world_until(w, world_rests, 2000);
+}
+END_TEST
+
 Suite *fleet_session_suite(void)
 {
     Suite *s = suite_create("fleet_session");
@@ -259,6 +275,7 @@ Suite *fleet_session_suite(void)
     ADD(a_list_takes_out_what_isnt_in_it);
     ADD(a_list_spares_who_has_just_joined);
     ADD(a_later_session_voids_the_set);
+    ADD(a_later_session_has_a_higher_number);
 #undef ADD
     return s;
 }
