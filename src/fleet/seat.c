@@ -31,12 +31,17 @@ unsigned fleet_bucket(uint64_t group)
 
 static_assert(FLEET_BUCKETS == 1 << (64 - 58), "a bucket's number is what the shift leaves");
 
+static struct fleet_seat *find(struct fleet_seat *seats, uint8_t n, int32_t node)
+{
+    for (uint8_t i = 0; i < n; i++)
+        if (seats[i].session->peer->node == node)
+            return &seats[i];
+    return NULL;
+}
+
 struct fleet_seat *fleet_seat(const struct fleet_group *g, int32_t node)
 {
-    for (uint8_t i = 0; i < g->n_seats; i++)
-        if (g->seats[i].session->peer->node == node)
-            return &g->seats[i];
-    return NULL;
+    return find(g->seats, g->n_seats, node);
 }
 
 static void release(struct fleet_seat *seats, uint8_t n)
@@ -54,6 +59,21 @@ static void release(struct fleet_seat *seats, uint8_t n)
     free(seats);
 }
 
+/* before: its seat until now, or NULL. What it is to hear of the node it hears all the same. */
+static void take_seat(struct fleet_group *g, int32_t node, const struct fleet_seat *before)
+{
+    struct fleet_seat *seat = &g->seats[g->n_seats++];
+    struct fleet_session *s = fleet_session(g->fleet, node, g->id);
+
+    seat->session = s;
+    seat->group = g;
+    seat->is_down = before != NULL && before->is_down;
+    seat->is_up = before != NULL && before->is_up;
+    list_append(seat->is_down || seat->is_up ? &s->news : &s->apart, &seat->link);
+    s->n_seats++;
+    s->peer->n_seats++;
+}
+
 /* The new ones first: a peer that only this group has stays what it is. */
 void fleet_seats_make(struct fleet_group *g)
 {
@@ -69,17 +89,10 @@ void fleet_seats_make(struct fleet_group *g)
     g->n_seats = 0;
     g->seats = n_others > 0 ? xcalloc(n_others, sizeof(*g->seats)) : NULL;
     for (uint32_t i = 0; i < config.n_members; i++) {
-        struct fleet_seat *seat;
+        int32_t node = config.members[i].id;
 
-        if (config.members[i].id == g->fleet->config.node)
-            continue;
-        seat = &g->seats[g->n_seats];
-        seat->session = fleet_session(g->fleet, config.members[i].id, g->id);
-        seat->group = g;
-        list_append(&seat->session->apart, &seat->link);
-        seat->session->n_seats++;
-        seat->session->peer->n_seats++;
-        g->n_seats++;
+        if (node != g->fleet->config.node)
+            take_seat(g, node, find(old, n_old, node));
     }
     release(old, n_old);
 }

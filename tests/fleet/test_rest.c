@@ -303,6 +303,32 @@ START_TEST(members_come_and_go)
 }
 END_TEST
 
+/* What a group is to hear of a node that stays its member. */
+START_TEST(a_change_of_members_loses_no_news)
+{
+    struct raft_config config = { 4, { { 1, RAFT_VOTER }, { 2, RAFT_VOTER }, { 3, RAFT_VOTER }, { 4, RAFT_LEARNER } } };
+    struct fleet_group *g;
+    struct fleet_work work;
+    uint64_t group = 1;
+    unsigned n_down = 0, n_up = 0;
+
+    rest();
+    while (world_leader(w, group) != 1)
+        group++;
+    g = world_group(w, 1, group);
+    fleet_peer_down(g->fleet, 2, true);
+    fleet_peer_up(g->fleet, 2, 1);
+    world_change(w, group, &config);
+    check_sessions(g->fleet);
+    while (fleet_next(g->fleet, &work)) {
+        n_down += work.group == g && work.kind == RAFT_PEER_DOWN;
+        n_up += work.group == g && work.kind == RAFT_PEER_UP;
+    }
+    ck_assert_uint_eq(n_down, 1);
+    ck_assert_uint_eq(n_up, 1);
+}
+END_TEST
+
 START_TEST(shards_may_differ_in_number)
 {
     world_free(w);
@@ -334,6 +360,7 @@ Suite *fleet_rest_suite(void)
     ADD(ten_thousand_groups_rest);
     ADD(a_node_hands_over_what_it_leads);
     ADD(members_come_and_go);
+    ADD(a_change_of_members_loses_no_news);
     ADD(shards_may_differ_in_number);
 #undef ADD
     return s;
