@@ -127,9 +127,9 @@ void fleet_note_log_flushed(struct fleet_group *g, uint64_t index, uint64_t term
 /* There is a connection to the node, a new one if there was one: all that was agreed on before is void. n_shards: the
  * node's, 1 .. FLEET_MAX_SHARDS. */
 void fleet_peer_up(struct fleet *f, int32_t node, uint32_t n_shards);
-/* There is none any more. dead: it was reset or refused, so nobody there leads or follows for now, and all groups with
- * a member there hear of it by fleet_next(). Else the silence speaks. Groups rest without who isn't connected, as long
- * as the others are enough to lead. */
+/* There is none any more. dead: it was reset, or the next one was refused, so nobody there leads or follows for now,
+ * and all groups with a member there hear of it by fleet_next(), once until it is up again. Else the silence speaks.
+ * Groups rest without who isn't connected, as long as the others are enough to lead. */
 void fleet_peer_down(struct fleet *f, int32_t node, bool dead);
 
 /* The groups that this node leads are to be led by others, each by the member that has most of those that are heard:

@@ -49,6 +49,7 @@ struct fleet_peer {
     uint32_t n_shards;
     uint32_t n_seats;
     bool up;
+    bool dead;                      /* since it was up last; its groups were told */
     struct fleet_session *sessions; /* one for each of its shards */
 };
 

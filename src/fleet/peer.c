@@ -118,6 +118,7 @@ void fleet_peer_up(struct fleet *f, int32_t node, uint32_t n_shards)
     else if (p->n_shards != n_shards)
         change_shards(p, n_shards);
     p->up = true;
+    p->dead = false;
     for (uint32_t i = 0; i < n_shards; i++) {
         fleet_session_open(&p->sessions[i]);
         tell(&p->sessions[i], true);
@@ -128,8 +129,9 @@ void fleet_peer_down(struct fleet *f, int32_t node, bool dead)
 {
     struct fleet_peer *p = fleet_peer(f, node);
 
-    if (p == NULL || !p->up)
+    if (p == NULL || (!p->up && (!dead || p->dead)))
         return;
+    p->dead = dead;
     for (uint32_t i = 0; i < p->n_shards; i++) {
         fleet_session_close(&p->sessions[i]);
         if (dead)

@@ -95,6 +95,34 @@ START_TEST(the_groups_of_a_dead_node_get_leaders_at_once)
 }
 END_TEST
 
+/* Its silence says nothing yet when its host refuses the next connection. */
+START_TEST(who_refuses_connections_is_dead)
+{
+    uint64_t n_steps;
+
+    rest();
+    world_pause(w, 1);
+    world_disconnect(w, 1, 2, false);
+    world_disconnect(w, 1, 3, false);
+    world_run(w, 100);
+    ck_assert(!world_has_leaders(w));
+    world_disconnect(w, 1, 2, true);
+    world_disconnect(w, 1, 3, true);
+    ck_assert_uint_le(world_until(w, world_has_leaders, 1000), 200);
+    world_until(w, rest_and_have_leaders, 1000);
+    /* It is told once, however often somebody tries. */
+    n_steps = world_stats(w).n_steps;
+    world_disconnect(w, 1, 2, true);
+    world_run(w, 10);
+    ck_assert_uint_eq(world_stats(w).n_steps, n_steps);
+    /* The next death is another one. */
+    world_resume(w, 1);
+    world_until(w, rest_and_have_leaders, FAR_MS);
+    world_kill(w, 2);
+    ck_assert_uint_le(world_until(w, world_has_leaders, 1000), 200);
+}
+END_TEST
+
 /* Groups that it didn't lead keep their leaders and terms. */
 START_TEST(a_dead_follower_changes_no_leader)
 {
@@ -350,6 +378,7 @@ Suite *fleet_rest_suite(void)
 #define ADD(test) suite_add_with(s, test, setup, teardown)
     ADD(a_thousand_groups_rest_and_cost_nothing);
     ADD(the_groups_of_a_dead_node_get_leaders_at_once);
+    ADD(who_refuses_connections_is_dead);
     ADD(a_dead_follower_changes_no_leader);
     ADD(the_groups_of_a_silent_node_get_leaders_in_time);
     ADD(who_is_not_heard_doesnt_lead);
