@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/cursor.h"
 #include "base/slice.h"
 #include "base/textbuf.h"
 
@@ -116,7 +117,7 @@ enum history_has {
 
 struct history_event {
     enum history_kind kind;
-    enum history_verb verb; /* INVOKE */
+    enum history_verb verb; /* INVOKE; of an OK history_format() alone looks at it */
     uint64_t id;
     uint32_t line; /* how reports call it, never going back; 0: the number of the event, from 1 */
     uint32_t client;
@@ -166,6 +167,9 @@ uint64_t history_operations(const struct history *h);
 size_t history_memory_bytes(const struct history *h);
 
 /* --- text --- */
+
+/* Appends the event as a line of the text format. It must be one that can be; its places are the history's. */
+void history_format(const struct history *h, const struct history_event *e, struct wr *out);
 
 #define HISTORY_MAX_LINE_BYTES (1 << 20)
 #define HISTORY_MAX_NAME_BYTES 300

@@ -132,6 +132,7 @@ static void delete_records(struct client *c, struct topic *t)
     call->floor = model_floor(p);
     call->offset = offset;
     p->start_asked = MAX(p->start_asked, offset);
+    recorder_delete(c->world->recorder, c->index, p, offset);
 }
 
 static void operate(struct client *c)

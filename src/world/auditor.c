@@ -61,8 +61,10 @@ static void end_partition(struct client *c)
 {
     struct auditor *a = auditor_of(c);
     struct model *m = c->world->model;
+    struct partition *p = model_partition(m, a->topic, a->partition);
 
-    model_end_audit(m, model_partition(m, a->topic, a->partition), a->start, a->end);
+    recorder_drain(c->world->recorder, c->index, p, a->start, a->end);
+    model_end_audit(m, p, a->start, a->end);
     if (++a->partition == m->topics[a->topic].n_partitions) {
         a->partition = 0;
         a->topic++;
@@ -76,20 +78,19 @@ static bool is_passing(int16_t code)
            code == KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION;
 }
 
-static void take_offset(struct client *c, const struct call *call, const struct wire_list_offsets_response *m)
+static void take_offset(struct client *c, const struct call *call, const void *message)
 {
-    const struct wire_list_offsets_response_partition *p = &m->topics[0].partitions[0];
     struct auditor *a = auditor_of(c);
+    int64_t offset;
+    int16_t code = client_take_list_offsets(c, call, message, &offset);
 
-    if (p->error_code != 0) {
-        if (!is_passing(p->error_code))
-            world_fail(c->world, "answers are as they should be", "ListOffsets ended with %d", p->error_code);
+    if (code != 0) {
+        if (!is_passing(code))
+            world_fail(c->world, "answers are as they should be", "ListOffsets ended with %d", code);
     } else if (call->offset == -2) {
-        model_told(c->world->model, call->partition, &call->floor, -1, p->offset);
-        a->start = a->next = p->offset;
+        a->start = a->next = offset;
     } else {
-        model_told(c->world->model, call->partition, &call->floor, p->offset, -1);
-        a->end = p->offset;
+        a->end = offset;
     }
 }
 
@@ -115,6 +116,7 @@ static void auditor_answer(struct client *c, const struct call *call, const void
 
 static void auditor_lost(struct client *c, const struct call *call)
 {
+    client_lose_read(c, call);
 }
 
 static bool auditor_is_done(const struct client *c)

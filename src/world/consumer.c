@@ -100,12 +100,10 @@ static void consumer_answer(struct client *c, const struct call *call, const voi
     struct consumer *k = consumer_of(c);
 
     if (call->api == WIRE_API_LIST_OFFSETS) {
-        const struct wire_list_offsets_response *m = message;
-        const struct wire_list_offsets_response_partition *a = &m->topics[0].partitions[0];
+        int64_t start;
 
-        if (a->error_code == 0 && k->partition == call->partition) {
-            model_told(c->world->model, call->partition, &call->floor, -1, a->offset);
-            k->next = a->offset;
+        if (client_take_list_offsets(c, call, message, &start) == 0 && k->partition == call->partition) {
+            k->next = start;
             k->lost_place = false;
         }
     } else {
@@ -116,6 +114,7 @@ static void consumer_answer(struct client *c, const struct call *call, const voi
 
 static void consumer_lost(struct client *c, const struct call *call)
 {
+    client_lose_read(c, call);
 }
 
 static bool consumer_is_done(const struct client *c)

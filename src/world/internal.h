@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "base/uuid.h"
 #include "config/config.h"
+#include "history/history.h"
 #include "node/node.h"
 #include "sim/clock.h"
 #include "sim/disk.h"
@@ -95,6 +96,7 @@ struct world_story {
 struct machine;
 struct client;
 struct model;
+struct recorder;
 
 struct link {
     uint64_t delay_ns;     /* each way, and as much again at most */
@@ -122,6 +124,7 @@ struct world {
     struct client *auditor;
     struct link links[WORLD_MAX_CLIENTS][WORLD_MAX_NODES];
     struct model *model;
+    struct recorder *recorder;
 };
 
 static inline bool world_has_fault(const struct world *w, enum world_fault fault)
@@ -226,8 +229,9 @@ struct partition {
     struct list link; /* of the model */
     unsigned topic;
     int32_t index;
-    bool gone;     /* its topic's deletion was asked for: nothing is held against the model any more */
-    uint64_t *log; /* id of the record that was seen at an offset; 0: none yet */
+    uint32_t place; /* as the recorder calls it */
+    bool gone;      /* its topic's deletion was asked for: nothing is held against the model any more */
+    uint64_t *log;  /* id of the record that was seen at an offset; 0: none yet */
     size_t n_log, log_capacity;
     uint64_t *read;                     /* by the audit that is under way: one bit for each offset */
     int64_t high_watermark, log_start;  /* the largest that anybody was told */
@@ -249,6 +253,7 @@ struct topic {
     struct uuid id;   /* while it is live */
     uint64_t live_ns; /* of TOPIC_MADE: when it is */
     int32_t n_partitions;
+    unsigned n_lives; /* it was made so often */
     bool has_retention;
     struct partition *partitions[WORLD_MAX_PARTITIONS];
 };
@@ -262,6 +267,7 @@ struct sent_record {
     uint16_t copies;      /* seen at so many offsets */
     bool once;            /* of an idempotent producer */
     bool acked;
+    bool late;        /* in a topic that was made after it was sent */
     uint8_t producer; /* client */
 };
 
@@ -288,6 +294,10 @@ void model_refused(struct model *m, uint64_t id, int32_t count);
 /* offset -1: it wasn't told. life: of the process that said so. */
 void model_acked(struct model *m, uint64_t id, int32_t count, int64_t offset, uint32_t life);
 void model_saw(struct model *m, struct partition *p, int64_t offset, uint64_t id, bool in_audit);
+/* It was sent to the topic that had this name before. */
+bool model_is_late(const struct model *m, uint64_t id);
+/* Each time that it was sent it was refused for certain. */
+bool model_is_refused(const struct model *m, uint64_t id);
 /* The record at this offset lies in a batch of this leader epoch. */
 void model_saw_epoch(struct model *m, struct partition *p, int64_t offset, int32_t epoch);
 /* What was known when a question was asked; the answer may not fall behind. */
@@ -302,6 +312,47 @@ void model_begin_audit(struct model *m);
 /* The partition was read from start to end in this audit. */
 void model_end_audit(struct model *m, struct partition *p, int64_t start, int64_t end);
 
+/* --- recorder.c: what clients did, for history/ to judge --- */
+
+struct recorder *recorder_new(struct world *w);
+void recorder_free(struct recorder *k);
+/* life: how often the topic was made. */
+uint32_t recorder_place(struct recorder *k, const char *topic, unsigned life, int32_t partition);
+
+/* What begins gives the number of the operation, which is for the call that ends it. */
+struct recorder_send {
+    unsigned client;
+    const struct partition *partition;
+    uint64_t id; /* of the first record */
+    int32_t count, sequence;
+    int64_t producer_id; /* -1: without */
+    int16_t epoch;
+};
+uint64_t recorder_send(struct recorder *k, const struct recorder_send *send);
+/* offset -1: it wasn't told. */
+void recorder_sent(struct recorder *k, uint64_t op, int64_t offset);
+/* HISTORY_FAIL: for certain; HISTORY_INFO: nobody knows. */
+void recorder_end(struct recorder *k, uint64_t op, enum history_kind kind);
+
+uint64_t recorder_poll(struct recorder *k, unsigned client, const struct partition *p, int64_t offset);
+/* The records of the poll that ends, one by one; then its end. */
+void recorder_begin_records(struct recorder *k);
+void recorder_note(struct recorder *k, const struct partition *p, int64_t offset, uint64_t value);
+void recorder_polled(struct recorder *k, uint64_t op, unsigned client, int64_t next, int64_t stable);
+void recorder_not_polled(struct recorder *k, uint64_t op, unsigned client, enum history_kind kind);
+
+uint64_t recorder_list(struct recorder *k, unsigned client, const struct partition *p);
+/* -1 for what wasn't told. */
+void recorder_listed(struct recorder *k, uint64_t op, int64_t start, int64_t end, int64_t stable);
+/* This client has just read the whole partition, and nothing is going on. */
+void recorder_drain(struct recorder *k, unsigned client, const struct partition *p, int64_t start, int64_t end);
+/* Records below the offset may be gone from now on; -1: all may. */
+void recorder_delete(struct recorder *k, unsigned client, const struct partition *p, int64_t offset);
+/* This process wrote in this epoch. */
+void recorder_leader(struct recorder *k, unsigned client, const struct partition *p, int32_t epoch, uint32_t life);
+/* Once: an anomaly is a failure. */
+void recorder_judge(struct recorder *k);
+
 /* --- client.c: connections and calls; the kinds are in files of their own --- */
 
 #define CLIENT_MAX_CALLS 16
@@ -312,8 +363,9 @@ struct call {
     uint64_t deadline_ns;
     struct partition *partition; /* as far as there is one */
     struct floor floor;
-    uint64_t number; /* the kind's */
-    int64_t offset;  /* likewise */
+    uint64_t number;     /* the kind's */
+    int64_t offset;      /* likewise */
+    uint64_t poll, list; /* operations of the recorder that end with it; 0: none */
 };
 
 struct client_kind {
@@ -373,6 +425,10 @@ extern const struct client_kind producer_kind, consumer_kind, admin_kind, audito
 void client_fetch(struct client *c, struct partition *p, int64_t offset, int32_t max_wait_ms, int32_t max_bytes);
 void client_list_offsets(struct client *c, struct partition *p, int64_t timestamp);
 const char *client_topic_name(const struct client *c, const struct partition *p);
+/* Tells the model. Returns the answer's error code. */
+int16_t client_take_list_offsets(struct client *c, const struct call *call, const void *message, int64_t *ret_offset);
+/* No answer came. */
+void client_lose_read(struct client *c, const struct call *call);
 /* Checks a Fetch answer and tells the model; gives the next offset to read. Returns its error code, or -1 after a
  * failure. */
 int16_t client_take_fetch(struct client *c, const struct call *call, const void *message, bool in_audit,

@@ -32,15 +32,19 @@ struct partition *model_partition(struct model *m, unsigned topic, int32_t parti
 
 static void new_partitions(struct model *m, struct topic *t)
 {
+    t->n_lives++;
     for (int32_t i = 0; i < t->n_partitions; i++) {
         struct partition *p = xcalloc(1, sizeof(*p));
 
         p->topic = (unsigned)(t - m->topics);
         p->index = i;
+        p->place = recorder_place(m->world->recorder, t->name, t->n_lives, i);
         p->start_asked = t->has_retention ? INT64_MAX : 0;
         list_init(&p->link);
         list_append(&m->partitions, &p->link);
         t->partitions[i] = p;
+        if (t->has_retention)
+            recorder_delete(m->world->recorder, 0, p, -1);
     }
 }
 
@@ -48,7 +52,10 @@ void model_delete_topic(struct model *m, struct topic *t)
 {
     t->state = TOPIC_DELETING;
     for (int32_t i = 0; i < t->n_partitions; i++)
-        t->partitions[i]->gone = true;
+        if (!t->partitions[i]->gone) {
+            recorder_delete(m->world->recorder, 0, t->partitions[i], -1);
+            t->partitions[i]->gone = true;
+        }
 }
 
 void model_begin_topic(struct model *m, struct topic *t)
@@ -154,6 +161,7 @@ void model_saw(struct model *m, struct partition *p, int64_t offset, uint64_t id
         r->partition = p;
         r->copies = 0;
         r->once = r->acked = false;
+        r->late = true;
     }
     if (r == NULL || r->partition != p) {
         fail_in(m, p, "offset %" PRId64 " has record %" PRIu64 ", which nobody sent here", offset, id);
@@ -168,6 +176,16 @@ void model_saw(struct model *m, struct partition *p, int64_t offset, uint64_t id
         p->read[offset / 64] |= UINT64_C(1) << (offset % 64);
 }
 
+bool model_is_late(const struct model *m, uint64_t id)
+{
+    return id > 0 && id <= m->n_records && m->records[id - 1].late;
+}
+
+bool model_is_refused(const struct model *m, uint64_t id)
+{
+    return id > 0 && id <= m->n_records && m->records[id - 1].tries == 0;
+}
+
 /* Nobody else leads in an epoch. Only a record that was sent once tells who wrote it. */
 void model_saw_epoch(struct model *m, struct partition *p, int64_t offset, int32_t epoch)
 {
@@ -177,6 +195,8 @@ void model_saw_epoch(struct model *m, struct partition *p, int64_t offset, int32
     if (p->gone || r == NULL || !r->acked || r->tries != 1 || epoch < 0 || epoch >= MODEL_EPOCHS)
         return;
     life = &p->epoch_lives[epoch];
+    if (*life != r->life)
+        recorder_leader(m->world->recorder, r->producer, p, epoch, r->life);
     if (*life == 0)
         *life = r->life;
     else if (*life != r->life)

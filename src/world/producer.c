@@ -18,6 +18,7 @@ struct batch {
     uint64_t id; /* of its first record */
     int32_t count, sequence;
     size_t value_size;
+    uint64_t op; /* of the recorder; 0: it wasn't sent yet */
     bool sent;
 };
 
@@ -112,6 +113,23 @@ static uint8_t *make_records(const struct producer *p, const struct batch *b, si
     return data;
 }
 
+/* All tries are one operation, as those of a client library are. */
+static void record(struct client *c, const struct track *t, struct batch *b)
+{
+    const struct producer *p = producer_of(c);
+
+    if (b->op == 0)
+        b->op = recorder_send(c->world->recorder, &(struct recorder_send){
+                                                      .client = c->index,
+                                                      .partition = t->partition,
+                                                      .id = b->id,
+                                                      .count = b->count,
+                                                      .sequence = b->sequence,
+                                                      .producer_id = p->idempotent ? p->producer_id : -1,
+                                                      .epoch = p->epoch,
+                                                  });
+}
+
 static void send_batch(struct client *c, struct track *t, struct batch *b)
 {
     struct wire_produce_request m;
@@ -138,6 +156,7 @@ static void send_batch(struct client *c, struct track *t, struct batch *b)
     call->number = b->id;
     call->floor = model_floor(t->partition);
     model_sent(c->world->model, b->id, b->count);
+    record(c, t, b);
     b->sent = true;
     t->n_sent++;
 }
@@ -290,8 +309,10 @@ static void put_back(struct client *c, struct track *t, struct batch *b)
 
     t->n_sent--;
     b->sent = false;
-    if (!p->idempotent && sim_prng_chance(&c->prng, 1, 2))
+    if (!p->idempotent && sim_prng_chance(&c->prng, 1, 2)) {
+        recorder_end(c->world->recorder, b->op, model_is_refused(c->world->model, b->id) ? HISTORY_FAIL : HISTORY_INFO);
         forget(t, b);
+    }
 }
 
 /* Codes that say for certain that nothing was stored. */
@@ -330,6 +351,7 @@ static void take_produce(struct client *c, const struct call *call, const struct
     if (a->error_code == 0 || (a->error_code == KAFKA_E_DUPLICATE_SEQUENCE_NUMBER && p->idempotent)) {
         model_told(model, t->partition, &call->floor, -1, a->error_code == 0 ? a->log_start_offset : -1);
         model_acked(model, b->id, b->count, a->error_code == 0 ? a->base_offset : -1, c->life);
+        recorder_sent(c->world->recorder, b->op, a->error_code == 0 ? a->base_offset : -1);
         t->n_sent--;
         forget(t, b);
         p->n_acked += c->world->phase == WORLD_HEAL;

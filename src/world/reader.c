@@ -39,6 +39,8 @@ void client_fetch(struct client *c, struct partition *p, int64_t offset, int32_t
     call->partition = p;
     call->offset = offset;
     call->floor = model_floor(p);
+    call->list = recorder_list(c->world->recorder, c->index, p);
+    call->poll = recorder_poll(c->world->recorder, c->index, p, offset);
 }
 
 void client_list_offsets(struct client *c, struct partition *p, int64_t timestamp)
@@ -63,6 +65,31 @@ void client_list_offsets(struct client *c, struct partition *p, int64_t timestam
     call->partition = p;
     call->offset = timestamp;
     call->floor = model_floor(p);
+    call->list = recorder_list(c->world->recorder, c->index, p);
+}
+
+int16_t client_take_list_offsets(struct client *c, const struct call *call, const void *message, int64_t *ret_offset)
+{
+    const struct wire_list_offsets_response *m = message;
+    const struct wire_list_offsets_response_partition *a = &m->topics[0].partitions[0];
+    int64_t start = call->offset == -2 ? a->offset : -1, end = call->offset == -1 ? a->offset : -1;
+
+    if (a->error_code != 0 || call->partition->gone) {
+        recorder_end(c->world->recorder, call->list, HISTORY_INFO);
+    } else {
+        recorder_listed(c->world->recorder, call->list, start, end, -1);
+        model_told(c->world->model, call->partition, &call->floor, end, start);
+    }
+    *ret_offset = a->offset;
+    return a->error_code;
+}
+
+void client_lose_read(struct client *c, const struct call *call)
+{
+    if (call->list != 0)
+        recorder_end(c->world->recorder, call->list, HISTORY_INFO);
+    if (call->poll != 0)
+        recorder_not_polled(c->world->recorder, call->poll, c->index, HISTORY_INFO);
 }
 
 /* Whether this value is one that a producer of this world made. */
@@ -92,6 +119,8 @@ static bool take_batch(struct client *c, struct partition *p, const struct batch
         if (offset >= from) {
             model_saw(c->world->model, p, offset, id, in_audit);
             model_saw_epoch(c->world->model, p, offset, v->leader_epoch);
+            if (!model_is_late(c->world->model, id))
+                recorder_note(c->world->recorder, p, offset, id);
         }
     }
     return it.error == BATCH_OK;
@@ -118,18 +147,33 @@ static bool take_records(struct client *c, const struct call *call, struct slice
     return it.error == BATCH_OK;
 }
 
+/* What the answer tells, as the recorder takes it. Of a topic that is gone it may be that of the next one. */
+static void record(struct client *c, const struct call *call, const struct wire_fetch_response_partition *a,
+                   int64_t next)
+{
+    struct recorder *k = c->world->recorder;
+
+    if (call->partition->gone) {
+        client_lose_read(c, call);
+        return;
+    }
+    recorder_listed(k, call->list, a->log_start_offset, a->high_watermark, a->last_stable_offset);
+    recorder_polled(k, call->poll, c->index, next, a->last_stable_offset);
+}
+
 int16_t client_take_fetch(struct client *c, const struct call *call, const void *message, bool in_audit,
                           int64_t *ret_next, int64_t *ret_high_watermark)
 {
     const struct wire_fetch_response *m = message;
     const struct wire_fetch_response_partition *a;
 
-    if (m->error_code != 0)
-        return m->error_code;
     a = &m->responses[0].partitions[0];
-    if (a->error_code != 0)
-        return a->error_code;
+    if (m->error_code != 0 || a->error_code != 0) {
+        client_lose_read(c, call);
+        return m->error_code != 0 ? m->error_code : a->error_code;
+    }
     model_told(c->world->model, call->partition, &call->floor, a->high_watermark, a->log_start_offset);
+    recorder_begin_records(c->world->recorder);
     if (!take_records(c, call, a->records, in_audit, ret_next))
         world_fail(c->world, "history", "%s-%d: what client %u fetched from %lld on is damaged",
                    client_topic_name(c, call->partition), call->partition->index, c->index, (long long)call->offset);
@@ -137,6 +181,7 @@ int16_t client_take_fetch(struct client *c, const struct call *call, const void 
         world_fail(c->world, "history", "%s-%d: records up to %lld are given out, the high watermark is %lld",
                    client_topic_name(c, call->partition), call->partition->index, (long long)*ret_next,
                    (long long)a->high_watermark);
+    record(c, call, a, *ret_next);
     *ret_high_watermark = a->high_watermark;
     return world_has_failed(c->world) ? -1 : 0;
 }

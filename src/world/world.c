@@ -126,6 +126,7 @@ static void next_phase(struct world *w)
     case WORLD_STOP:
         for (unsigned i = 0; i < w->n_machines; i++)
             world_step(w, WORLD_STEP_FILES, i, sim_disk_crc(w->machines[i]->disk), 0);
+        recorder_judge(w->recorder);
         enter(w, WORLD_DONE);
         break;
     case WORLD_DONE:
@@ -214,6 +215,7 @@ struct world *world_new(const struct world_options *options)
     sim_prng_init(&w->prng, options->seed);
     state_seed((uint32_t)options->seed);
     faults_draw(w);
+    w->recorder = recorder_new(w);
     w->model = model_new(w);
     w->n_machines = options->n_nodes > 0 ? options->n_nodes : 1;
     gq_assert(w->n_machines <= WORLD_MAX_NODES);
@@ -233,6 +235,7 @@ void world_free(struct world *w)
     for (unsigned i = 0; i < w->n_machines; i++)
         machine_free(w->machines[i]);
     model_free(w->model);
+    recorder_free(w->recorder);
     heap_fini(&w->heap);
     free(w->own_story);
     free(w);

@@ -60,6 +60,9 @@ struct world_options {
     /* Told each step as a line without its end; may be NULL. */
     void (*trace)(void *ctx, const char *line);
     void *trace_ctx;
+    /* Told each line, with its end, of what clients did, in the format of docs/history.md; may be NULL. */
+    void (*history)(void *ctx, const char *line, size_t size);
+    void *history_ctx;
 };
 
 struct world *world_new(const struct world_options *options);

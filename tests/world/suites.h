@@ -4,4 +4,5 @@
 #include "support/suite.h"
 
 Suite *model_suite(void);
+Suite *recorder_suite(void);
 Suite *world_suite(void);

@@ -13,6 +13,7 @@
 struct gqsim_options {
     struct world_options world; /* seed: the one to run */
     bool trace;
+    const char *history;            /* file to write what clients did to; NULL: none */
     uint64_t first_seed, last_seed; /* of --seeds */
     unsigned n_jobs;
     const char *bug; /* NULL: none */

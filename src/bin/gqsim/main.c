@@ -17,7 +17,8 @@
 #define HUNT_SEEDS 2000 /* within which a planted bug is to be found */
 
 static const char usage[] =
-    "usage: gqsim --seed N [--events M] [--clients K] [--without FAULT] [--bug NAME] [--trace | --shrink]\n"
+    "usage: gqsim --seed N [--events M] [--clients K] [--without FAULT] [--bug NAME] [--history FILE]\n"
+    "             [--trace | --shrink]\n"
     "       gqsim --seeds A-B [--events M] [--bug NAME] [--marks] [--jobs J]\n"
     "       gqsim --list FILE\n"
     "       gqsim --bugs [--bug NAME] [--seeds A-B] [--jobs J]\n"
@@ -34,6 +35,7 @@ static const char usage[] =
     "  --large      with records of up to 64 KiB, so that journals are recycled\n"
     "  --shrink     cut a run that fails down\n"
     "  --trace      print each step\n"
+    "  --history F  write what clients did, for gqcheck\n"
     "  --jobs J     processes for --seeds\n";
 
 static uint64_t number(const char *text, char **end)
@@ -161,6 +163,9 @@ static bool read_argument(struct arguments *a, int option, const char *value)
     case 'm':
         a->o.need_marks = true;
         return true;
+    case 'H':
+        a->o.history = value;
+        return true;
     case 't':
         a->o.trace = true;
         return true;
@@ -190,13 +195,21 @@ static bool run(struct arguments *a)
 int main(int argc, char **argv)
 {
     static const struct option longs[] = {
-        { "seed", required_argument, NULL, 's' },    { "seeds", required_argument, NULL, 'S' },
-        { "list", required_argument, NULL, 'l' },    { "bugs", no_argument, NULL, 'B' },
-        { "bug", required_argument, NULL, 'b' },     { "events", required_argument, NULL, 'e' },
-        { "marks", no_argument, NULL, 'm' },         { "trace", no_argument, NULL, 't' },
-        { "jobs", required_argument, NULL, 'j' },    { "clients", required_argument, NULL, 'c' },
-        { "without", required_argument, NULL, 'w' }, { "large", no_argument, NULL, 'L' },
-        { "shrink", no_argument, NULL, 'k' },        { NULL },
+        { "seed", required_argument, NULL, 's' },
+        { "seeds", required_argument, NULL, 'S' },
+        { "list", required_argument, NULL, 'l' },
+        { "bugs", no_argument, NULL, 'B' },
+        { "bug", required_argument, NULL, 'b' },
+        { "events", required_argument, NULL, 'e' },
+        { "marks", no_argument, NULL, 'm' },
+        { "trace", no_argument, NULL, 't' },
+        { "jobs", required_argument, NULL, 'j' },
+        { "clients", required_argument, NULL, 'c' },
+        { "without", required_argument, NULL, 'w' },
+        { "large", no_argument, NULL, 'L' },
+        { "shrink", no_argument, NULL, 'k' },
+        { "history", required_argument, NULL, 'H' },
+        { NULL },
     };
     struct arguments a = { .o = { .n_jobs = 1, .first_seed = 1, .last_seed = HUNT_SEEDS } };
     int c;
@@ -208,6 +221,10 @@ int main(int argc, char **argv)
             fputs(usage, stderr);
             return EX_USAGE;
         }
+    if (a.o.history != NULL && (a.mode != MODE_SEED || a.shrink)) {
+        fputs("gqsim: --history goes with --seed\n", stderr);
+        return EX_USAGE;
+    }
     if (a.mode == MODE_NONE || a.mode == MODE_TOO_MANY || optind != argc) {
         fputs(usage, stderr);
         return EX_USAGE;

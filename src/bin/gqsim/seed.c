@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "base/util.h"
@@ -76,21 +77,57 @@ void gqsim_report(const struct gqsim_options *o, const struct world_story *story
 
 /* ---- Runs ---- */
 
+static void write_line(void *ctx, const char *line, size_t size)
+{
+    fwrite(line, 1, size, ctx);
+}
+
+/* Line by line: an assertion that fails leaves what was before. */
+static FILE *open_history(const char *path)
+{
+    FILE *f = fopen(path, "w");
+
+    if (f == NULL) {
+        fprintf(stderr, "gqsim: %s: %m\n", path);
+        exit(EX_CANTCREAT);
+    }
+    setlinebuf(f);
+    return f;
+}
+
+static void close_history(FILE *f, const char *path)
+{
+    bool failed = f != NULL && ferror(f) != 0;
+
+    if (f != NULL && (fclose(f) != 0 || failed)) {
+        fprintf(stderr, "gqsim: %s: %m\n", path);
+        exit(EX_IOERR);
+    }
+}
+
 bool gqsim_run(const struct gqsim_options *o, struct world_story *story, uint64_t *ret_hash, uint64_t *ret_events)
 {
     struct itimerval limit = { .it_value.tv_sec = MAX_CPU_S };
     struct world_options options = o->world;
+    FILE *history = o->history != NULL ? open_history(o->history) : NULL;
     struct world *w;
+    bool passed;
 
     if (o->trace) {
         options.trace = print_line;
         options.trace_ctx = stdout;
     }
+    if (history != NULL) {
+        options.history = write_line;
+        options.history_ctx = history;
+    }
     memset(story, 0, world_story_size());
     options.story = story;
     setitimer(ITIMER_PROF, &limit, NULL);
     w = world_new(&options);
-    if (!world_run(w))
+    passed = world_run(w);
+    close_history(history, o->history);
+    if (!passed)
         return false; /* what failed may not even be fit to be freed */
     *ret_hash = world_hash(w);
     *ret_events = world_events(w);
