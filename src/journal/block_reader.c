@@ -22,17 +22,17 @@ void journal_block_reader_fini(struct journal_block_reader *r)
 }
 
 /* Fills the window from offset on. */
-static int fill(struct journal_block_reader *r, uint64_t offset)
+static int fill(struct journal_block_reader *r, uint64_t offset, size_t size)
 {
-    ssize_t n = disk_pread(r->io, r->window, JOURNAL_BLOCK_MAX, offset);
+    ssize_t n = disk_pread(r->io, r->window, size, offset);
 
     r->window_start = offset;
     r->window_size = n > 0 ? (size_t)n : 0;
     return n < 0 ? (int)n : 0;
 }
 
-int journal_block_reader_open(struct journal_block_reader *r, struct env_disk *disk, const char *path,
-                              enum journal_header_verdict *ret_verdict)
+static int open_file(struct journal_block_reader *r, struct env_disk *disk, const char *path, size_t size,
+                     enum journal_header_verdict *ret_verdict)
 {
     int err;
 
@@ -40,7 +40,7 @@ int journal_block_reader_open(struct journal_block_reader *r, struct env_disk *d
     r->io = NULL;
     err = disk_open(disk, path, DISK_READ | DISK_DIRECT, &r->io);
     if (err == 0)
-        err = fill(r, 0);
+        err = fill(r, 0, size);
     if (err < 0)
         return err;
     if (r->window_size < JOURNAL_FILE_HEADER_SIZE) {
@@ -52,11 +52,23 @@ int journal_block_reader_open(struct journal_block_reader *r, struct env_disk *d
     return 0;
 }
 
+int journal_block_reader_open(struct journal_block_reader *r, struct env_disk *disk, const char *path,
+                              enum journal_header_verdict *ret_verdict)
+{
+    return open_file(r, disk, path, JOURNAL_BLOCK_MAX, ret_verdict);
+}
+
+int journal_block_reader_open_header(struct journal_block_reader *r, struct env_disk *disk, const char *path,
+                                     enum journal_header_verdict *ret_verdict)
+{
+    return open_file(r, disk, path, JOURNAL_FILE_HEADER_SIZE, ret_verdict);
+}
+
 /* Makes size bytes at offset visible; fewer when the file ends before. */
 static int want(struct journal_block_reader *r, uint64_t offset, size_t size, const uint8_t **ret, size_t *ret_size)
 {
     if (offset < r->window_start || offset + size > r->window_start + r->window_size) {
-        int err = fill(r, offset);
+        int err = fill(r, offset, JOURNAL_BLOCK_MAX);
 
         if (err < 0)
             return err;

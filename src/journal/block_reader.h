@@ -27,6 +27,10 @@ void journal_block_reader_fini(struct journal_block_reader *r);
 int journal_block_reader_open(struct journal_block_reader *r, struct env_disk *disk, const char *path,
                               enum journal_header_verdict *ret_verdict);
 
+/* The same for who looks at the header first and at few files further: reads no more than that. */
+int journal_block_reader_open_header(struct journal_block_reader *r, struct env_disk *disk, const char *path,
+                                     enum journal_header_verdict *ret_verdict);
+
 enum journal_block_verdict {
     JOURNAL_BLOCK_BAD,     /* no header of this file's generation for this place */
     JOURNAL_BLOCK_PARTIAL, /* a good header, but the payload isn't what was written */

@@ -269,7 +269,7 @@ static int read_header(struct journal_recovery *rc, uint64_t generation)
     struct journal_file *f = journal_file_new(&(struct journal_file_header){ .generation = generation });
     enum journal_header_verdict verdict;
     uint64_t size = 0;
-    int r = journal_block_reader_open(&rc->blocks, rc->j->dir.disk, path, &verdict);
+    int r = journal_block_reader_open_header(&rc->blocks, rc->j->dir.disk, path, &verdict);
 
     if (r == 0)
         r = disk_size(rc->blocks.io, &size);

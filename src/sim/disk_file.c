@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "base/crc32c.h"
+#include "base/endian.h"
 #include "base/util.h"
 
 bool draw_eighths(const struct draw *draw, unsigned eighths)
@@ -203,6 +205,28 @@ size_t content_read(struct content *c, void *to, size_t size, uint64_t offset, b
         offset += part;
     }
     return size;
+}
+
+static uint32_t crc_number(uint32_t crc, uint64_t n)
+{
+    uint8_t bytes[8];
+
+    store_le64(bytes, n);
+    return crc32c(crc, bytes, sizeof(bytes));
+}
+
+uint32_t content_crc(const struct content *c, uint32_t crc)
+{
+    for (size_t i = 0; i < c->n_pages && i * (uint64_t)PAGE_SIZE < c->size; i++) {
+        uint64_t at = i * (uint64_t)PAGE_SIZE;
+        size_t size = (size_t)MIN(c->size - at, (uint64_t)PAGE_SIZE);
+
+        if (c->pages[i].live == NULL || is_zero(c->pages[i].live, size))
+            continue;
+        crc = crc_number(crc, at);
+        crc = crc32c(crc, c->pages[i].live, size);
+    }
+    return c->size > 0 ? crc_number(crc, c->size) : crc;
 }
 
 size_t content_cached(const struct content *c, size_t size, uint64_t offset)

@@ -60,6 +60,8 @@ void content_detach(struct content *c);
 int content_write(struct content *c, const void *data, size_t size, uint64_t offset);
 /* Bytes up to the end of file. */
 size_t content_read(struct content *c, void *to, size_t size, uint64_t offset, bool into_cache);
+/* Of what a reader sees. Zeros cost nothing, whether they were written or not. */
+uint32_t content_crc(const struct content *c, uint32_t crc);
 /* How many of these bytes lie in cached pages, from the first on. */
 size_t content_cached(const struct content *c, size_t size, uint64_t offset);
 int content_allocate(struct content *c, uint64_t offset, uint64_t size);
