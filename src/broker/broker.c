@@ -194,6 +194,11 @@ void broker_reload(struct broker *b)
     broker_admit_waiters(b); /* limits may be wider now */
 }
 
+uint64_t broker_request_memory(const struct broker *b)
+{
+    return b->memory_used;
+}
+
 void broker_add_stats(const struct broker *b, struct broker_stats *into)
 {
     const struct broker_conn *c;

@@ -72,5 +72,8 @@ void broker_close_all(struct broker *b);
 /* backend->config was replaced. */
 void broker_reload(struct broker *b);
 
+/* What requests hold now, request_memory_bytes of the figures alone. */
+uint64_t broker_request_memory(const struct broker *b);
+
 /* Adds this reactor's figures to *into. */
 void broker_add_stats(const struct broker *b, struct broker_stats *into);

@@ -281,6 +281,11 @@ bool node_is_ready(const struct node *n, unsigned reactor)
     return n->reactors[reactor].ready;
 }
 
+uint64_t node_request_memory(const struct node *n, unsigned reactor)
+{
+    return broker_request_memory(n->reactors[reactor].broker);
+}
+
 void node_reload(struct node *n, unsigned reactor, const struct config *config)
 {
     struct node_reactor *r = &n->reactors[reactor];

@@ -104,6 +104,9 @@ void node_reload(struct node *n, unsigned reactor, const struct config *config);
 
 /* --- figures --- */
 
+/* Bytes that requests of this reactor hold now. Its thread. */
+uint64_t node_request_memory(const struct node *n, unsigned reactor);
+
 struct node_topic_report {
     char *name;
     char id[UUID_TEXT_SIZE];

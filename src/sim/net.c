@@ -35,6 +35,7 @@ struct sim_conn {
     bool accepted, server_closed, client_closed;
     bool in_ended, out_ended; /* no more bytes will follow those in the pipe */
     bool server_reset;        /* the server finds the connection dead */
+    bool client_deaf;         /* the client never hears of that */
     bool client_reset;        /* so does the client, behind what has arrived */
 };
 
@@ -360,6 +361,8 @@ ssize_t sim_conn_send(struct sim_conn *c, const void *data, size_t size)
 {
     size_t n = MIN(size, sim_pipe_room(&c->in));
 
+    if (c->client_deaf)
+        return (ssize_t)size;
     if (c->in_ended)
         return -EPIPE;
     if (c->server_closed)
@@ -377,6 +380,8 @@ ssize_t sim_conn_recv(struct sim_conn *c, void *to, size_t size)
 
     if (size == 0)
         return 0;
+    if (c->client_deaf)
+        return -EAGAIN;
     if (n > 0) {
         n = draw_count(c->reactor->net, n);
         sim_pipe_peek(&c->out, to, n);
@@ -390,7 +395,7 @@ ssize_t sim_conn_recv(struct sim_conn *c, void *to, size_t size)
 
 size_t sim_conn_pending(const struct sim_conn *c)
 {
-    return c->out.count;
+    return c->client_deaf ? 0 : c->out.count;
 }
 
 void sim_conn_shutdown(struct sim_conn *c)
@@ -401,6 +406,11 @@ void sim_conn_shutdown(struct sim_conn *c)
 void sim_conn_reset(struct sim_conn *c)
 {
     c->in_ended = c->server_reset = c->client_reset = true;
+}
+
+void sim_conn_deafen(struct sim_conn *c)
+{
+    c->server_reset = c->client_deaf = true;
 }
 
 void sim_conn_close(struct sim_conn *c)
@@ -416,5 +426,5 @@ void sim_conn_close(struct sim_conn *c)
 
 bool sim_conn_server_closed(const struct sim_conn *c)
 {
-    return c->server_closed;
+    return c->server_closed && !c->client_deaf;
 }

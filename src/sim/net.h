@@ -61,6 +61,10 @@ void sim_conn_shutdown(struct sim_conn *c);
 /* The server finds -ECONNRESET, and what it hasn't received is lost. Close it afterwards. */
 void sim_conn_reset(struct sim_conn *c);
 
+/* The connection dies and the client isn't told: what it sends vanishes, nothing comes any more, not even an end. The
+ * server finds -ECONNRESET. */
+void sim_conn_deafen(struct sim_conn *c);
+
 /* Takes NULL. Gives the end back. As in TCP the server finds the end of the stream, and a reset once it sends; or a
  * reset at once when the client left bytes unread. */
 void sim_conn_close(struct sim_conn *c);

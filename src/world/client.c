@@ -35,7 +35,7 @@ static void lose(struct client *c)
     world_step(c->world, WORLD_STEP_LOST, c->index, n, 0);
     for (unsigned i = 0; i < n; i++)
         c->kind->lost(c, &calls[i]);
-    world_at(c->world, &c->timer, world_soon(c->world, &c->prng, 100 * MS));
+    world_at(c->world, &c->timer, world_soon(c->world, &c->prng, c->reconnect_ns));
 }
 
 static void receive(struct client *c);
@@ -56,6 +56,22 @@ void client_reset(struct client *c)
     sim_conn_reset(c->conn);
     machine_wake(c->machine, c->reactor);
     lose(c);
+}
+
+void client_abandon(struct client *c)
+{
+    if (c->conn == NULL)
+        return;
+    machine_adopt(c->machine, TAKE_PTR(c->conn));
+    lose(c);
+}
+
+void client_deafen(struct client *c)
+{
+    if (c->conn == NULL)
+        return;
+    sim_conn_deafen(c->conn);
+    machine_wake(c->machine, c->reactor);
 }
 
 /* ---- Requests ---- */
@@ -274,6 +290,7 @@ struct client *client_new(struct world *w, unsigned index, const struct client_k
     c->index = index;
     sim_prng_fork(&w->prng, &c->prng);
     c->call_timeout_ns = (5 + sim_prng_below(&c->prng, 60)) * SEC;
+    c->reconnect_ns = MS << sim_prng_below(&c->prng, 8);
     wr_init_growing(&c->out, 256, MAX_OUT);
     arena_init(&c->arena, ARENA_LIMIT);
     event_init(&c->send, on_send);

@@ -68,6 +68,13 @@ static void inject(struct world *w, enum world_fault fault)
         w->story->n_faults[fault]++;
         cut_link(w, c, m->index);
         break;
+    case WORLD_FAULT_HALF_OPEN:
+        w->story->n_faults[fault]++;
+        if (sim_prng_chance(&w->fault_draw, 1, 2))
+            client_abandon(c);
+        else
+            client_deafen(c);
+        break;
     case WORLD_FAULT_LATE:
         break;
     default:
@@ -121,6 +128,9 @@ void faults_end(struct world *w)
         sim_disk_fail_no_more(m->disk);
         world_cancel(w, &m->release);
         machine_release(m);
+        machine_drop_orphans(m);
+        for (unsigned k = 0; machine_is_up(m) && k < m->n_reactors; k++)
+            machine_wake(m, k);
         if (!machine_is_up(m) && !event_is_due(&m->boot))
             world_at(w, &m->boot, w->now_ns);
     }

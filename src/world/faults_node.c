@@ -128,6 +128,9 @@ void fault_hit(struct world *w, enum world_fault fault, struct machine *m)
     case WORLD_FAULT_CLOCK_JUMP:
         set_clock(w, m);
         break;
+    case WORLD_FAULT_HOSTILE:
+        hostile_visit(w, m);
+        break;
     default:
         hit_disk(w, fault, m);
     }

@@ -164,6 +164,9 @@ struct reactor {
     unsigned index;
 };
 
+#define MACHINE_MAX_ORPHANS 24
+#define MACHINE_MAX_CONNECTIONS (WORLD_MAX_CLIENTS + MACHINE_MAX_ORPHANS)
+
 struct machine {
     struct world *world;
     unsigned index;
@@ -178,6 +181,8 @@ struct machine {
     struct env envs[WORLD_MAX_REACTORS];
     struct config config;
     struct reactor reactors[WORLD_MAX_REACTORS];
+    struct sim_conn *orphans[MACHINE_MAX_ORPHANS]; /* oldest first */
+    unsigned n_orphans;
     struct event lane_event, boot;
     struct event release; /* of what a fault holds: room on the disk, lanes */
     uint64_t lane_delay_ns;
@@ -206,6 +211,10 @@ void machine_kill(struct machine *m);
 void machine_lose_power(struct machine *m, enum sim_disk_crash how);
 /* The disk has room again, its lanes go on. */
 void machine_release(struct machine *m);
+/* A connection whose client will never do anything. */
+void machine_adopt(struct machine *m, struct sim_conn *conn);
+/* The node finds their end in its next turns. */
+void machine_drop_orphans(struct machine *m);
 /* Its reactor has something to look at. */
 void machine_wake(struct machine *m, unsigned reactor);
 
@@ -215,6 +224,8 @@ void faults_draw(struct world *w);
 void faults_end(struct world *w);
 /* A node is about to start: its disk may fail. */
 void faults_at_boot(struct machine *m);
+/* hostile.c: somebody comes by who doesn't keep to the protocol. The node is up. */
+void hostile_visit(struct world *w, struct machine *m);
 /* faults_node.c: one of those that hit a node. */
 void fault_hit(struct world *w, enum world_fault fault, struct machine *m);
 /* When bytes that leave now in this direction (1: to the client) arrive. */
@@ -401,6 +412,7 @@ struct client {
     struct event send, receive, timer;
     struct arena arena;
     uint64_t call_timeout_ns;
+    uint64_t reconnect_ns;   /* at most so long after a connection's end */
     uint64_t quiet_until_ns; /* it was told no, and asks nothing before */
 };
 
@@ -419,6 +431,9 @@ void client_look(struct client *c);
 /* Its machine goes down. */
 void client_unplug(struct client *c);
 void client_reset(struct client *c);
+/* The connection dies: the node isn't told; the client isn't told. */
+void client_abandon(struct client *c);
+void client_deafen(struct client *c);
 
 extern const struct client_kind producer_kind, consumer_kind, admin_kind, auditor_kind;
 /* Questions that several kinds ask. offset: where to read, or ListOffsets' timestamp. */

@@ -64,6 +64,22 @@ static void free_node(struct machine *m)
     sim_net_free(TAKE_PTR(m->net));
 }
 
+void machine_adopt(struct machine *m, struct sim_conn *conn)
+{
+    if (m->n_orphans == MACHINE_MAX_ORPHANS) {
+        sim_conn_close(m->orphans[0]);
+        memmove(m->orphans, m->orphans + 1, --m->n_orphans * sizeof(m->orphans[0]));
+    }
+    m->orphans[m->n_orphans++] = conn;
+}
+
+void machine_drop_orphans(struct machine *m)
+{
+    for (unsigned i = 0; i < m->n_orphans; i++)
+        sim_conn_close(m->orphans[i]);
+    m->n_orphans = 0;
+}
+
 static void end_process(struct machine *m)
 {
     struct world *w = m->world;
@@ -71,6 +87,7 @@ static void end_process(struct machine *m)
     for (unsigned i = 0; i < w->n_clients; i++)
         if (w->clients[i]->machine == m)
             client_unplug(w->clients[i]);
+    machine_drop_orphans(m);
     free_node(m);
     world_cancel(w, &m->lane_event);
     for (unsigned i = 0; i < m->n_reactors; i++)
@@ -136,6 +153,19 @@ static void finish_stop(struct machine *m)
     machine_kill(m);
 }
 
+/* What requests hold stays within the budget, but for one large request and half frames, whatever clients send. */
+static void check_memory(struct machine *m, unsigned reactor)
+{
+    uint64_t budget = (uint64_t)m->config.request_memory_bytes / m->n_reactors;
+    uint64_t most = budget + MAX(budget / 4, UINT64_C(32) << 10) + (uint64_t)m->config.max_request_size_bytes +
+                    MACHINE_MAX_CONNECTIONS * (UINT64_C(64) << 10);
+    uint64_t used = node_request_memory(m->node, reactor);
+
+    if (used > most)
+        world_fail(m->world, "memory is bounded", "node %u, reactor %u: requests hold %llu bytes, %llu are the most",
+                   m->index, reactor, (unsigned long long)used, (unsigned long long)most);
+}
+
 /* After each step: the process may have to end, work was given to lanes, answers were sent. */
 static void follow(struct machine *m)
 {
@@ -181,6 +211,7 @@ static void on_turn(struct event *e)
     n_calls = sim_net_turn(m->net, r->index);
     deadline = node_turn(m->node, r->index, m->clock.mono_ns);
     world_step(w, WORLD_STEP_TURN, m->index, r->index, (int64_t)n_calls);
+    check_memory(m, r->index);
     if (n_calls > 0 || deadline <= w->now_ns)
         machine_wake(m, r->index);
     else if (deadline != UINT64_MAX)
@@ -346,6 +377,8 @@ static void configure(struct machine *m)
     c->performance.write_cache_size_bytes = 1 << 20;
     c->performance.read_cache_size_bytes = sim_prng_chance(&m->prng, 1, 2) ? 64 << 10 : 1 << 20;
     c->max_message_size_bytes = 200 * 1000;
+    c->max_request_size_bytes = 400 * 1000;
+    c->request_memory_bytes = (256 << 10) << sim_prng_below(&m->prng, 8);
     c->segment_size_bytes = 16 << (10 + sim_prng_below(&m->prng, 6));
     c->retention_ns = CONFIG_NONE;
     c->auto_create_topics = false;
@@ -387,6 +420,7 @@ void machine_free(struct machine *m)
 {
     if (m == NULL)
         return;
+    machine_drop_orphans(m);
     free_node(m);
     sim_disk_exit(m->disk);
     sim_disk_free(m->disk);

@@ -4,7 +4,8 @@
 #include "world/internal.h"
 
 /* Writes to one or two partitions, up to five batches of each under way at once. An idempotent one never gives a batch
- * up: it sends again, in order, until it is told. A plain one may give up. */
+ * up: it sends again, in order, until it is told. A plain one may give up. Some wait until nothing is under way before
+ * they send again, others send again at once, while batches behind are still on their way, as most clients do. */
 
 #define MAX_TRACKS 2
 #define MAX_BATCHES 5
@@ -33,16 +34,17 @@ struct track {
 
 struct producer {
     struct client client; /* first */
-    bool idempotent;
+    bool idempotent, eager;
     int64_t producer_id; /* -1: not known yet */
     int16_t epoch;
     struct track tracks[MAX_TRACKS];
     unsigned n_tracks, window;
     int32_t max_count;
     size_t max_value;
-    bool wants_id;     /* a new one, as soon as all is settled */
-    uint64_t pause_ns; /* between batches, at most */
-    unsigned n_acked;  /* in the phase WORLD_HEAL */
+    bool wants_id;        /* a new one, as soon as all is settled */
+    uint64_t pause_ns;    /* between batches, at most */
+    uint64_t max_wait_ms; /* that it gives the node, at most */
+    unsigned n_acked;     /* in the phase WORLD_HEAL */
 };
 
 static struct producer *producer_of(const struct client *c)
@@ -62,6 +64,10 @@ static void producer_init(struct client *c)
     p->max_value = (size_t)64 << sim_prng_below(&c->prng, c->world->options.large ? 11 : 8);
     p->max_count = 1 + (int32_t)sim_prng_below(&c->prng, MIN(4u, MAX_BATCH_BYTES / p->max_value));
     p->pause_ns = (10 * US) << sim_prng_below(&c->prng, 13);
+    p->eager = sim_prng_chance(&c->prng, 1, 2);
+    p->max_wait_ms = c->call_timeout_ns / MS;
+    if (p->idempotent) /* each other one would be stored again and again */
+        p->max_wait_ms = MIN(UINT64_C(1) << sim_prng_below(&c->prng, 17), p->max_wait_ms);
     for (unsigned i = 0; i < p->n_tracks; i++) {
         unsigned topic = (unsigned)sim_prng_below(&c->prng, m->n_topics);
         int32_t n = m->topics[topic].n_partitions;
@@ -143,7 +149,7 @@ static void send_batch(struct client *c, struct track *t, struct batch *b)
     wire_produce_request_topic_init(&topic);
     wire_produce_request_partition_init(&part);
     m.acks = -1;
-    m.timeout_ms = 1 + (int32_t)sim_prng_below(&c->prng, c->call_timeout_ns / MS);
+    m.timeout_ms = 1 + (int32_t)sim_prng_below(&c->prng, producer_of(c)->max_wait_ms);
     m.topic_data = &topic;
     m.n_topic_data = 1;
     topic.name = slice_str(client_topic_name(c, t->partition));
@@ -196,13 +202,13 @@ static void poll_track(struct client *c, struct track *t)
         return;
     if (t->n_batches < p->window && wants_more(c) && !p->wants_id)
         new_batch(c, t);
-    /* What comes behind a batch that is to be sent again waits until nothing is under way. */
     while (first < t->n_batches && t->batches[first].sent)
         first++;
-    if (t->n_sent > first || c->world->now_ns < t->not_before_ns)
+    if ((t->n_sent > first && !p->eager) || c->world->now_ns < t->not_before_ns)
         return;
     for (unsigned i = first; i < t->n_batches && client_can_call(c); i++)
-        send_batch(c, t, &t->batches[i]);
+        if (!t->batches[i].sent)
+            send_batch(c, t, &t->batches[i]);
 }
 
 static bool is_held_up(const struct client *c)
@@ -225,7 +231,9 @@ static bool has_work(const struct client *c)
     const struct producer *p = producer_of(c);
 
     for (unsigned i = 0; i < p->n_tracks; i++)
-        if (p->tracks[i].partition->gone || (p->tracks[i].n_sent == 0 && p->tracks[i].n_batches > 0))
+        if (p->tracks[i].partition->gone)
+            return true;
+        else if (p->tracks[i].n_sent < (p->eager ? p->tracks[i].n_batches : MIN(p->tracks[i].n_batches, 1u)))
             return true;
         else if (p->tracks[i].n_batches < p->window && wants_more(c))
             return true;
@@ -365,7 +373,8 @@ static void take_produce(struct client *c, const struct call *call, const struct
         world_fail(c->world, "history", "the first batch of producer %u that isn't settled is out of order", c->index);
     if (is_certain_no(a->error_code))
         model_refused(model, b->id, b->count);
-    t->not_before_ns = world_soon(c->world, &c->prng, 2 * BACKOFF_NS);
+    if (!p->eager || sim_prng_chance(&c->prng, 1, 4))
+        t->not_before_ns = world_soon(c->world, &c->prng, 2 * BACKOFF_NS);
     put_back(c, t, b);
 }
 

@@ -193,6 +193,32 @@ START_TEST(reset_loses_what_was_under_way)
 }
 END_TEST
 
+START_TEST(a_deaf_client_hears_nothing)
+{
+    struct server s;
+    struct sim_net *n = make(&s, NULL);
+    struct sim_conn *c = sim_net_connect(n, 0, "::1", 1);
+    char bytes[10];
+
+    sim_net_turn(n, 0);
+    sim_conn_send(c, "x", 1);
+    server_send(&s, 0, "late");
+    ck_assert_uint_eq(sim_conn_pending(c), 4);
+    sim_conn_deafen(c);
+    ck_assert_uint_eq(sim_conn_pending(c), 0);
+    ck_assert_int_eq(sim_conn_recv(c, bytes, 10), -EAGAIN);
+    ck_assert_int_eq(sim_conn_send(c, "yz", 2), 2);
+    ck_assert_uint_eq(sim_net_turn(n, 0), 1);
+    ck_assert_int_eq(net_recv(s.conns[0], bytes, 10), -ECONNRESET);
+    net_close(s.conns[0]);
+    ck_assert(!sim_conn_server_closed(c));
+    ck_assert_int_eq(sim_conn_recv(c, bytes, 10), -EAGAIN);
+    ck_assert_int_eq(sim_conn_send(c, "yz", 2), 2);
+    sim_conn_close(c);
+    sim_net_free(n);
+}
+END_TEST
+
 START_TEST(closing_with_unread_bytes_resets)
 {
     struct server s;
@@ -315,6 +341,7 @@ Suite *net_suite(void)
     suite_add(s, half_close_lets_the_server_answer);
     suite_add(s, closed_client_resets_a_sending_server);
     suite_add(s, reset_loses_what_was_under_way);
+    suite_add(s, a_deaf_client_hears_nothing);
     suite_add(s, closing_with_unread_bytes_resets);
     suite_add(s, server_may_refuse_and_close_all_in_a_turn);
     suite_add(s, sendfile_reads_the_disk);
