@@ -44,6 +44,9 @@ struct node_options {
     struct env **envs;
     unsigned n_shards;  /* for a new data directory only */
     uint64_t max_files; /* descriptors that the process may have */
+    /* Of a journal file, with room for four of the largest messages: so small that it is recycled within a short run.
+     * 0: as journal_size says. */
+    uint64_t journal_file_bytes;
     struct node_host host;
     /* Told now and then during recovery; may be NULL. */
     void (*progress)(void *ctx, const char *status);

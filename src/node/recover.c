@@ -11,6 +11,7 @@
 #define FILE_SIZE_ENTRIES 4 /* a file holds at least so many of the largest messages that are allowed */
 #define FILE_SIZE_ROOM (1u << 20)
 #define FIRST_FILE_SIZE (1u << 20)
+#define SMALL_JOURNAL_FILES 6
 
 struct recovery {
     struct node *node;
@@ -36,6 +37,13 @@ void node_journal_sizes(const struct config *c, struct journal_config *ret)
     ret->first_file_size_bytes = FIRST_FILE_SIZE;
 }
 
+/* All of them of one size, and as few as a journal works with. */
+static void shrink_journal(uint64_t file_bytes, struct journal_config *config)
+{
+    config->file_size_bytes = config->first_file_size_bytes = ALIGN_UP(file_bytes, DISK_ALIGN);
+    config->size_bytes = SMALL_JOURNAL_FILES * config->file_size_bytes;
+}
+
 static int open_journal(struct recovery *rec, struct node_shard *s)
 {
     char dir[32];
@@ -52,6 +60,8 @@ static int open_journal(struct recovery *rec, struct node_shard *s)
     int rc;
 
     node_journal_sizes(rec->options->config, &config);
+    if (rec->options->journal_file_bytes > 0)
+        shrink_journal(rec->options->journal_file_bytes, &config);
     snprintf(dir, sizeof(dir), "journal/%u", s->index);
     rc = journal_open(&config, &s->journal, rec->err);
     s->replicas.journal = s->journal;

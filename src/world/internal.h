@@ -117,6 +117,8 @@ struct world {
     uint32_t drawn_faults;                  /* those that the seed has, with those that are switched off */
     uint64_t fault_interval_ns;
     uint64_t net_delay_ns;
+    uint64_t max_batch_bytes; /* that producers send */
+    bool small_journals;      /* which are recycled all the time */
     struct machine *machines[WORLD_MAX_NODES];
     unsigned n_machines;
     struct client *clients[WORLD_MAX_CLIENTS];

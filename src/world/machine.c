@@ -261,6 +261,8 @@ static int open_node(struct machine *m, struct error_text *err)
         .envs = envs,
         .n_shards = m->n_shards,
         .max_files = m->max_files,
+        .journal_file_bytes =
+            m->world->small_journals ? (uint64_t)m->config.max_message_size_bytes * 4 + (64 << 10) : 0,
         .host = { .fatal = on_fatal, .http = on_http, .damaged = on_damaged, .ctx = m },
     };
     int rc;
@@ -376,7 +378,7 @@ static void configure(struct machine *m)
     c->journal_size_bytes = 5 << 20; /* the least that is allowed */
     c->performance.write_cache_size_bytes = 1 << 20;
     c->performance.read_cache_size_bytes = sim_prng_chance(&m->prng, 1, 2) ? 64 << 10 : 1 << 20;
-    c->max_message_size_bytes = 200 * 1000;
+    c->max_message_size_bytes = (int64_t)(m->world->max_batch_bytes / 3 * 4);
     c->max_request_size_bytes = 400 * 1000;
     c->request_memory_bytes = (256 << 10) << sim_prng_below(&m->prng, 8);
     c->segment_size_bytes = 16 << (10 + sim_prng_below(&m->prng, 6));

@@ -12,8 +12,7 @@
 #define PRODUCE_VERSION 9
 #define INIT_VERSION 4
 #define BACKOFF_NS (50 * MS)
-#define MAX_BATCH_BYTES 150000u /* within the nodes' max_message_size */
-#define GOALS 3                 /* batches that must be acknowledged after the faults */
+#define GOALS 3 /* batches that must be acknowledged after the faults */
 
 struct batch {
     uint64_t id; /* of its first record */
@@ -62,7 +61,8 @@ static void producer_init(struct client *c)
     p->n_tracks = 1 + (unsigned)sim_prng_below(&c->prng, MAX_TRACKS);
     p->window = 1 + (unsigned)sim_prng_below(&c->prng, MAX_BATCHES);
     p->max_value = (size_t)64 << sim_prng_below(&c->prng, c->world->options.large ? 11 : 8);
-    p->max_count = 1 + (int32_t)sim_prng_below(&c->prng, MIN(4u, MAX_BATCH_BYTES / p->max_value));
+    p->max_value = MIN(p->max_value, c->world->max_batch_bytes);
+    p->max_count = 1 + (int32_t)sim_prng_below(&c->prng, MIN(4u, c->world->max_batch_bytes / p->max_value));
     p->pause_ns = (10 * US) << sim_prng_below(&c->prng, 13);
     p->eager = sim_prng_chance(&c->prng, 1, 2);
     p->max_wait_ms = c->call_timeout_ns / MS;

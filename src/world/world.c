@@ -202,6 +202,15 @@ static void make_clients(struct world *w)
     w->auditor = w->clients[1];
 }
 
+/* A journal file holds four of the largest messages, so small ones need small messages. */
+static void draw_sizes(struct world *w)
+{
+    w->max_batch_bytes = 150000;
+    w->small_journals = sim_prng_chance(&w->prng, 1, 2);
+    if (w->small_journals && !w->options.large)
+        w->max_batch_bytes = UINT64_C(8192) << sim_prng_below(&w->prng, 3);
+}
+
 struct world *world_new(const struct world_options *options)
 {
     struct world *w = xcalloc(1, sizeof(*w));
@@ -215,6 +224,7 @@ struct world *world_new(const struct world_options *options)
     sim_prng_init(&w->prng, options->seed);
     state_seed((uint32_t)options->seed);
     faults_draw(w);
+    draw_sizes(w);
     w->recorder = recorder_new(w);
     w->model = model_new(w);
     w->n_machines = options->n_nodes > 0 ? options->n_nodes : 1;
