@@ -45,6 +45,7 @@
     X(FILES_BEFORE_FORGET, "replica: the files of a deleted group go before the journal has forgotten it") \
     X(PRODUCERS_NOT_RESTORED, "replica: the producer state of a snapshot isn't read") \
     X(DELETE_TOLD_EARLY, "replica: DeleteRecords is answered when the new log start is proposed") \
+    X(STABLE_NOT_COMMITTED, "replica: the last stable offset counts what isn't committed") \
     X(RAFT_OLD_TERM_COUNTED, "raft: entries of earlier terms are committed by counting") \
     X(RAFT_UNFLUSHED_COUNTED, "raft: a leader counts itself before its flush") \
     X(RAFT_ACK_UNFLUSHED, "raft: a follower acknowledges what it hasn't flushed") \

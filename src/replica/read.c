@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/bug.h"
 #include "replica/internal.h"
 
 /* A range that was read ahead may have left the page cache again; smaller and smaller pieces are asked for, and in
@@ -26,7 +27,8 @@ static void read_finish(struct replica *r, struct replica_op *op)
 /* As of the moment at which the records are taken: a cold file may have taken long. */
 static void read_bounds(const struct replica *r, struct replica_op *op)
 {
-    op->read.ret_high_watermark = op->read.ret_last_stable = r->applied_offset;
+    op->read.ret_high_watermark = r->applied_offset;
+    op->read.ret_last_stable = GQ_BUG(STABLE_NOT_COMMITTED) ? r->proposed_offset : r->applied_offset;
     op->read.ret_log_start = r->durable_start;
 }
 

@@ -142,8 +142,8 @@ int main(int argc, char **argv)
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
     progress = crash_progress_new();
     for (unsigned bug = 0; bug < GQ_N_BUGS; bug++) {
-        /* test-raft-bugs looks for those. */
-        if (argc == 1 && strncmp(bugs[bug].text, "raft: ", 6) == 0)
+        /* test-raft-bugs looks for those; by this one no log is wrong, and the simulator finds it. */
+        if (argc == 1 && (strncmp(bugs[bug].text, "raft: ", 6) == 0 || bug == GQ_BUG_STABLE_NOT_COMMITTED))
             continue;
         if (argc > 1 ? strcmp(argv[1], bugs[bug].name) != 0 : bug % STRIDE != 0)
             continue;
