@@ -48,6 +48,7 @@ int sim_disk_step(struct sim_disk *d)
 void sim_disk_end_handle(struct sim_disk *d, struct sim_file *f)
 {
     list_remove(&f->link);
+    d->n_files--;
     inode_unuse(&d->tree, f->inode);
     f->inode = NULL;
 }
@@ -58,7 +59,7 @@ struct sim_disk *sim_disk_new(struct sim_prng *prng)
 
     d->env.ops = &sim_disk_ops;
     d->prng = prng;
-    d->steps_left = UINT64_MAX;
+    d->steps_left = d->max_files = UINT64_MAX;
     list_init(&d->files);
     tree_init(&d->tree);
     sim_disk_set_capacity(d, DEFAULT_CAPACITY);
@@ -87,6 +88,11 @@ void sim_disk_set_sync_fs(struct sim_disk *d, bool supported)
 void sim_disk_set_capacity(struct sim_disk *d, uint64_t bytes)
 {
     d->tree.space.capacity_pages = bytes / PAGE_SIZE;
+}
+
+void sim_disk_limit_files(struct sim_disk *d, uint64_t n)
+{
+    d->max_files = n;
 }
 
 static void end_process(struct sim_disk *d)

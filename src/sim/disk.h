@@ -69,6 +69,10 @@ void sim_disk_set_sync_fs(struct sim_disk *d, bool supported);
 /* Bytes for the contents of files, counted in blocks of 4 KiB; beyond it writes and allocations give -ENOSPC. */
 void sim_disk_set_capacity(struct sim_disk *d, uint64_t bytes);
 
+/* No more than n files are open at a time: more are told -EMFILE, as by a daemon's disk that keeps descriptors for
+ * other things. At first there is no limit. */
+void sim_disk_limit_files(struct sim_disk *d, uint64_t n);
+
 /* Power loss, and the disk mounted again for recovery. */
 enum sim_disk_crash {
     SIM_CRASH_DRAW,    /* each unsynced sector, size and name by itself, at rates drawn per crash */

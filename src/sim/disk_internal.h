@@ -18,6 +18,7 @@ struct sim_disk {
     struct tree tree;
     struct sim_prng *prng;
     struct list files; /* open handles of the process that lives now */
+    uint64_t n_files, max_files;
     bool locked, dead;
     bool has_sync_fs;
     bool sync_failed;           /* some sync of the process: all others fail, too */

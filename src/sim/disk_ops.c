@@ -56,6 +56,8 @@ static int do_open(struct env_disk *env, const char *path, unsigned flags, struc
     struct sim_file *f;
     int r = sim_disk_enter(d, SIM_DISK_OPEN);
 
+    if (r == 0 && d->n_files >= d->max_files)
+        r = -EMFILE;
     if (r == 0)
         r = find_to_open(d, path, flags, &i);
     if (r < 0)
@@ -66,6 +68,7 @@ static int do_open(struct env_disk *env, const char *path, unsigned flags, struc
     f->inode = i;
     inode_use(&d->tree, i);
     list_append(&d->files, &f->link);
+    d->n_files++;
     *ret = &f->file;
     return 0;
 }

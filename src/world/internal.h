@@ -174,6 +174,7 @@ struct machine {
     unsigned index;
     unsigned n_reactors, n_shards;
     uint64_t max_files; /* descriptors */
+    uint64_t max_disk_files;
     struct sim_prng node_prng, disk_prng, net_prng, lane_prng, prng;
     struct sim_clock clock;
     struct sim_disk *disk;

@@ -3,7 +3,8 @@
 
 #define N_SHARDS 2
 #define MAX_FILES 65536
-#define MORE_FILES 32 /* connections: all clients have one */
+#define MORE_FILES 32  /* connections: all clients have one */
+#define FEWER_FILES 32 /* than a shard's journal may have: here it has few */
 #define PORT 9092
 #define DRAIN_NS (1 * SEC)
 #define END_ROUNDS 10
@@ -285,11 +286,19 @@ static void limit_files(struct machine *m)
     struct sim_prng prng;
 
     sim_prng_init(&prng, ~m->world->options.seed);
-    m->max_files = MAX_FILES;
+    m->max_files = m->max_disk_files = MAX_FILES;
     if (!sim_prng_chance(&prng, 1, 4))
         return;
     node_files_plan(&m->config, m->n_reactors, m->n_shards, MAX_FILES, &files);
     m->max_files = files.least + MORE_FILES;
+    node_files_plan(&m->config, m->n_reactors, m->n_shards, m->max_files, &files);
+    m->max_disk_files = files.files - (uint64_t)FEWER_FILES * m->n_shards;
+}
+
+static void set_up_disk(struct machine *m)
+{
+    sim_disk_set_sync_fs(m->disk, m->has_sync_fs);
+    sim_disk_limit_files(m->disk, m->max_disk_files);
 }
 
 /* A damaged disk kept the node from starting: somebody puts back what it was. */
@@ -298,7 +307,7 @@ static void restore(struct machine *m)
     machine_kill(m);
     sim_disk_free(m->disk);
     m->disk = TAKE_PTR(m->backup);
-    sim_disk_set_sync_fs(m->disk, m->has_sync_fs);
+    set_up_disk(m);
 }
 
 static void on_boot(struct event *e)
@@ -404,9 +413,9 @@ struct machine *machine_new(struct world *w, unsigned index)
     sim_clock_init(&m->clock, w->now_ns, WORLD_EPOCH_MS + (int64_t)sim_prng_below(&m->prng, 1000000000));
     m->disk = sim_disk_new(&m->disk_prng);
     m->has_sync_fs = sim_prng_chance(&m->prng, 1, 2);
-    sim_disk_set_sync_fs(m->disk, m->has_sync_fs);
     configure(m);
     limit_files(m);
+    set_up_disk(m);
     for (unsigned i = 0; i < WORLD_MAX_REACTORS; i++) {
         m->reactors[i] = (struct reactor){ .machine = m, .index = i };
         event_init(&m->reactors[i].turn, on_turn);

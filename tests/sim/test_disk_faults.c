@@ -45,6 +45,27 @@ START_TEST(nth_call_fails)
 }
 END_TEST
 
+START_TEST(files_beyond_the_limit)
+{
+    struct disk_file *f, *g, *h;
+
+    sim_disk_limit_files(disk, 2);
+    ck_assert_int_eq(disk_open(env, "g", DISK_WRITE | DISK_CREATE, &f), 0);
+    ck_assert_int_eq(disk_open(env, "h", DISK_WRITE | DISK_CREATE, &g), -EMFILE);
+    disk_close(f);
+    ck_assert_int_eq(disk_open(env, "h", DISK_WRITE, &g), -ENOENT);
+    ck_assert_int_eq(disk_open(env, "g", DISK_WRITE, &g), 0);
+    sim_disk_exit(disk);
+    disk_close(g);
+    ck_assert_int_eq(disk_open(env, "g", DISK_WRITE, &f), 0);
+    ck_assert_int_eq(disk_open(env, "f", DISK_WRITE, &h), 0);
+    ck_assert_int_eq(disk_open(env, "f", DISK_WRITE, &g), -EMFILE);
+    sim_disk_exit(disk);
+    disk_close(f);
+    disk_close(h);
+}
+END_TEST
+
 /* All others of the process fail, too; in the next one whoever opens the file hears of it, once. */
 START_TEST(a_sync_that_failed_for_others)
 {
@@ -296,6 +317,7 @@ Suite *disk_faults_suite(void)
     suite_add_with(s, rewritten_bytes_recover_from_a_failed_sync, setup, teardown);
     suite_add_with(s, other_sectors_of_a_lost_page_are_synced, setup, teardown);
     suite_add(s, failed_write_leaves_a_drawn_part);
+    suite_add_with(s, files_beyond_the_limit, setup, teardown);
     suite_add_with(s, a_sync_that_failed_for_others, setup, teardown);
     suite_add_with(s, crash_point_stops_everything, setup, teardown);
     suite_add_with(s, faults_die_with_the_process, setup, teardown);
