@@ -49,6 +49,21 @@ struct log_trim {
 bool log_trim_prepare(struct log_cache *c, struct log_trim *job); /* false: nothing is to be closed */
 void log_trim_run(struct log_trim *job);                          /* blocking */
 
+/* Places of entries behind the checkpoint that were in segments when the log was opened. Segments hold what is
+ * committed alone, so these entries are, and all before them. Of many of them some are told, the last one always; what
+ * a crash has torn isn't. */
+struct log_place {
+    uint64_t index, term;
+    uint32_t checksum;
+};
+struct log_beyond {
+    size_t n, capacity, at;
+    struct log_place *places; /* in order of the indexes */
+};
+/* Asked in order of the indexes. */
+bool log_beyond_has(struct log_beyond *b, uint64_t index, uint64_t term, uint32_t checksum);
+void log_beyond_fini(struct log_beyond *b);
+
 struct log_config {
     struct env_disk *disk;
     const char *dir; /* below the data directory; made with the first segment */
@@ -57,6 +72,8 @@ struct log_config {
     int64_t segment_ms;
     struct log_cache *cache; /* NULL: a small one of its own */
     void *owner;             /* for log_cache_oldest_dirty() */
+    /* Zeros, and filled by log_open(); also when that fails. NULL: nobody asks. */
+    struct log_beyond *beyond;
 };
 
 /* Where the log stands. index 0 = nothing yet. */

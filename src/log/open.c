@@ -8,7 +8,7 @@
 
 /* Recovery of one log. First everything is looked at and nothing changed: which files there are, which segments are
  * live, and whether they hold what the checkpoint promises. Then what lies below the log start or behind the checkpoint
- * is removed. Each step may be cut short by a crash; the next start comes to the same result. */
+ * is removed. What of that was committed is told first, where somebody asks. Each step may be cut short by a crash; the next start comes to the same result. */
 
 #define TMP_SUFFIX ".tmp"
 
@@ -226,11 +226,11 @@ static struct log *log_alloc(const struct log_config *config, const struct log_p
     return l;
 }
 
-static int recover(struct log *l, bool dir_absent, struct error_text *err)
+static int recover(struct log *l, const struct log_config *config, struct error_text *err)
 {
     uint64_t last_sizes[SEGMENT_N_PARTS] = { 0 };
     struct scan scan = { 0 };
-    int r = dir_absent ? 0 : scan_dir(l->disk, l->dir, &scan);
+    int r = config->dir_absent ? 0 : scan_dir(l->disk, l->dir, &scan);
 
     if (r < 0)
         error_setf(err, "%s: can't list: %s", l->dir, strerror(-r));
@@ -238,6 +238,8 @@ static int recover(struct log *l, bool dir_absent, struct error_text *err)
     l->path_dirty = scan.dir_exists && l->end.index == 0;
     if (r == 0)
         r = check_segments(l, &scan, last_sizes, err);
+    if (r == 0 && config->beyond != NULL)
+        beyond_find(l, &scan, config->beyond);
     if (r == 0) {
         r = remove_files(l, &scan);
         if (r == 0)
@@ -260,7 +262,7 @@ int log_open(const struct log_config *config, const struct log_position *checkpo
         return -ENAMETOOLONG;
     }
     l = log_alloc(config, checkpoint, log_start);
-    r = recover(l, config->dir_absent, err);
+    r = recover(l, config, err);
     if (r != 0) {
         log_free(l);
         return r;

@@ -27,6 +27,9 @@ struct scan {
 int scan_dir(struct env_disk *disk, const char *dir, struct scan *scan);
 void scan_fini(struct scan *scan);
 
+/* beyond.c: after check_segments(), before anything is cut. */
+void beyond_find(const struct log *l, const struct scan *scan, struct log_beyond *b);
+
 /* Decides which segments are live, checks them and fills the log's segments and terms. last_sizes: of the last
  * segment's files as they are. Returns 0, LOG_E_*, or a negative errno, with err set. */
 int check_segments(struct log *l, struct scan *scan, uint64_t last_sizes[SEGMENT_N_PARTS], struct error_text *err);

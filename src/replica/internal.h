@@ -87,6 +87,7 @@ struct replica_peers {
     bool leads;         /* as of the core's last update */
     struct list loads;  /* messages whose entries a worker reads back */
     struct list reads;  /* LIST_OFFSETS that wait for the others to say that this node leads */
+    struct log_beyond beyond; /* at start: entries that are committed, since they were in a segment */
     struct list voided; /* entries that were cut, and that the journal still has: their kept_link */
 };
 

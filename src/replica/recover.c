@@ -127,6 +127,23 @@ static int replay_store_all(struct replica_shard *shard, struct error_text *err)
     return rc;
 }
 
+/* Of several voters' entries nothing in the journal says that they are. But a snapshot has what was applied, and so had
+ * the segments beyond the checkpoint. */
+static bool is_committed(struct replica *r, const struct replica_entry *e)
+{
+    return r->peers == NULL || e->index <= r->state_index ||
+           log_beyond_has(&r->peers->beyond, e->index, e->term, e->checksum) || GQ_BUG(REPLAY_TAKEN_FOR_COMMITTED);
+}
+
+static int replay_apply(struct replica *r, uint64_t index)
+{
+    int rc = 0;
+
+    while (rc == 0 && r->applied_index < index)
+        rc = replica_apply(r, tail_by_index(&r->tail, r->applied_index + 1));
+    return rc;
+}
+
 int replica_replay(struct replica *r, const struct journal_replay_record *rec, struct error_text *err)
 {
     struct replica_entry *e;
@@ -146,9 +163,8 @@ int replica_replay(struct replica *r, const struct journal_replay_record *rec, s
     e = replica_entry_restore(r, rec);
     if (e == NULL)
         return -ENOMEM;
-    /* Of several voters' entries nothing says that they are committed, but for a snapshot that has them. */
-    if (r->peers == NULL || e->index <= r->state_index || GQ_BUG(REPLAY_TAKEN_FOR_COMMITTED))
-        rc = replica_apply(r, e);
+    if (is_committed(r, e))
+        rc = replay_apply(r, e->index);
     if (rc != 0) {
         error_setf(err, "%s: journal entry %llu can't be applied", log_dir(r->log), (unsigned long long)rec->index);
         return rc;
@@ -170,6 +186,8 @@ int replica_replay_end(struct replica *r, struct error_text *err)
                    (unsigned long long)r->state_index, (unsigned long long)r->last_index);
         rc = -EBADMSG;
     }
+    if (r->peers != NULL)
+        log_beyond_fini(&r->peers->beyond);
     r->state_index = 0;
     r->replaying = false;
     list_remove(&r->dirty_link);

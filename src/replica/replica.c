@@ -35,6 +35,8 @@ static void peers_free(struct replica_peers *p)
 
     while (p != NULL && (link = list_pop(&p->voided)) != NULL)
         replica_entry_free(list_entry(link, struct replica_entry, kept_link));
+    if (p != NULL)
+        log_beyond_fini(&p->beyond);
     free(p);
 }
 
@@ -76,6 +78,7 @@ int replica_alloc_open(struct replica_shard *shard, const struct replica_config 
         .segment_ms = config->limits.segment_ms,
         .cache = shard->log_cache,
         .owner = r,
+        .beyond = r->peers != NULL ? &r->peers->beyond : NULL,
     };
     int rc = log_open(&log_config, checkpoint, log_start, &r->log, err);
 

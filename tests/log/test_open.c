@@ -91,6 +91,65 @@ START_TEST(what_lies_behind_the_checkpoint_is_cut)
 }
 END_TEST
 
+static bool told(struct log_beyond *b, uint64_t index)
+{
+    const struct log_position at = fx_position(&fx, index);
+
+    ck_assert(!log_beyond_has(b, index, at.term + 1, at.checksum));
+    ck_assert(!log_beyond_has(b, index, at.term, at.checksum + 1));
+    return log_beyond_has(b, index, at.term, at.checksum);
+}
+
+START_TEST(what_lay_behind_the_checkpoint_is_told)
+{
+    struct log_beyond b = { 0 };
+
+    fx.config.beyond = &b;
+    fx_reopen(&fx);
+    ck_assert_uint_eq(b.n, 2);
+    ck_assert(!told(&b, 12) && told(&b, 13) && told(&b, 14));
+    log_beyond_fini(&b);
+    ck_assert_int_eq(fx_append(&fx, 0), 0);
+    fx_close(&fx);
+    flip(THIRD ".entries", 128 * 6 + 3); /* the last record is torn */
+    fx_reopen(&fx);
+    ck_assert_uint_eq(b.n, 1);
+    ck_assert(!told(&b, 12) && told(&b, 13) && !told(&b, 14));
+    log_beyond_fini(&b);
+    fx.checkpoint = fx_position(&fx, 2);
+    fx_reopen(&fx);
+    ck_assert_uint_eq(b.n, 10);
+    for (uint64_t i = 3; i <= 12; i++)
+        ck_assert(told(&b, i));
+    log_beyond_fini(&b);
+    fx.config.beyond = NULL;
+    fx_check(&fx);
+}
+END_TEST
+
+/* Not all are read: some, and the last one, or the last that is whole. */
+START_TEST(of_many_behind_the_checkpoint_some_are_told)
+{
+    struct log_beyond b = { 0 };
+
+    fx_reopen(&fx);
+    log_set_limits(fx.log, 1u << 20, 0);
+    for (unsigned i = 0; i < 1000; i++)
+        fx_add(&fx, .n_records = 1);
+    ck_assert_int_eq(fx_append(&fx, 0), 0);
+    fx_close(&fx);
+    flip(THIRD ".entries", 128 * (fx.n - 8) + 3);
+    fx.config.beyond = &b;
+    fx_reopen(&fx);
+    ck_assert_uint_le(b.n, 33);
+    ck_assert_uint_ge(b.n, 20);
+    ck_assert_uint_eq(b.places[0].index, 13);
+    ck_assert(told(&b, fx.n - 1) && !told(&b, fx.n));
+    log_beyond_fini(&b);
+    fx.config.beyond = NULL;
+}
+END_TEST
+
 START_TEST(an_older_checkpoint_removes_whole_segments)
 {
     fx.checkpoint = fx_position(&fx, 6);
@@ -417,6 +476,8 @@ Suite *open_suite(void)
     Suite *s = suite_create("open");
 
     suite_add_with(s, what_lies_behind_the_checkpoint_is_cut, setup, teardown);
+    suite_add_with(s, what_lay_behind_the_checkpoint_is_told, setup, teardown);
+    suite_add_with(s, of_many_behind_the_checkpoint_some_are_told, setup, teardown);
     suite_add_with(s, an_older_checkpoint_removes_whole_segments, setup, teardown);
     suite_add_with(s, a_bad_record_below_the_checkpoint_is_refused, setup, teardown);
     suite_add_with(s, first_and_last_records_of_sealed_segments_are_checked, setup, teardown);

@@ -265,7 +265,8 @@ int16_t cluster_wait(struct cluster *c, struct rig_op *op)
     return op->op.error;
 }
 
-void cluster_crash(struct cluster *c, int node)
+/* Who asked it hears nothing any more. */
+static void leave(struct cluster *c, int node)
 {
     for (size_t i = 0; i < c->n_batches; i++)
         if (c->batches[i].node == node)
@@ -275,8 +276,19 @@ void cluster_crash(struct cluster *c, int node)
             c->questions[i].op = NULL;
     if (c->tried_node == node)
         c->tried = NULL;
-    rig_crash(c->nodes[node], SIM_CRASH_DRAW);
     c->up[node] = false;
+}
+
+void cluster_crash(struct cluster *c, int node)
+{
+    leave(c, node);
+    rig_crash(c->nodes[node], SIM_CRASH_DRAW);
+}
+
+void cluster_kill(struct cluster *c, int node)
+{
+    leave(c, node);
+    rig_kill(c->nodes[node]);
 }
 
 void cluster_restart(struct cluster *c, int node)

@@ -67,6 +67,8 @@ void cluster_ask_end(struct cluster *c, int node);
 /* Runs until it is done; the error. */
 int16_t cluster_wait(struct cluster *c, struct rig_op *op);
 void cluster_crash(struct cluster *c, int node);
+/* The process ends, the machine goes on. */
+void cluster_kill(struct cluster *c, int node);
 void cluster_restart(struct cluster *c, int node);
 /* Everybody is up and heard; all come to the same log, byte for byte, which has all that was acknowledged where it was
  * said to be. */

@@ -52,7 +52,10 @@ static void act(struct cluster *c)
         break;
     case 5: /* it is back before anybody misses it */
         if (c->up[node] && n_up(c) == CLUSTER_NODES) {
-            cluster_crash(c, node);
+            if (sim_prng_chance(&c->prng, 1, 2))
+                cluster_kill(c, node);
+            else
+                cluster_crash(c, node);
             cluster_restart(c, node);
         }
         break;

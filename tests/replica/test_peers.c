@@ -99,6 +99,38 @@ START_TEST(who_was_away_gets_entries_from_segments)
 }
 END_TEST
 
+/* What was in a segment is committed, whoever is there to say so; what only the journal has may not be. */
+START_TEST(a_start_knows_what_was_in_segments)
+{
+    struct cluster *c = cluster_new(12, 4096);
+    int leader = cluster_leader(c);
+    struct replica *r = replica_of(c, leader);
+    uint64_t applied, last;
+
+    for (int i = 0; i < 60; i++)
+        ck_assert_int_eq(cluster_wait(c, cluster_produce(c, leader, 300)), 0);
+    cluster_run(c, 500);
+    ck_assert_uint_eq(r->checkpoint_index, 0);
+    c->cut[leader] = true;
+    for (int i = 0; i < 3; i++)
+        cluster_produce(c, leader, 300);
+    cluster_run(c, 100);
+    applied = r->applied_index;
+    last = r->last_index;
+    ck_assert_uint_eq(last, applied + 3);
+    cluster_kill(c, leader);
+    cluster_restart(c, leader);
+    r = replica_of(c, leader);
+    ck_assert_uint_eq(r->applied_index, applied);
+    ck_assert_uint_eq(r->last_index, last);
+    ck_assert_uint_eq(raft_commit_index(r->raft), applied);
+    ck_assert_uint_eq(tail_count(&r->tail), 3);
+    ck_assert_int_eq(replica_high_watermark(r), 60);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
 static struct rig_op *produce_as(struct cluster *c, int node, int32_t sequence)
 {
     return rig_produce_as(c->nodes[node], 0, 7, 0, sequence, 1, 100);
@@ -344,6 +376,7 @@ Suite *peers_suite(void)
     suite_add(s, followers_send_clients_away);
     suite_add(s, a_new_leader_cuts_what_the_old_one_had_alone);
     suite_add(s, who_was_away_gets_entries_from_segments);
+    suite_add(s, a_start_knows_what_was_in_segments);
     suite_add(s, a_retry_at_another_leader_is_a_duplicate);
     suite_add(s, the_end_is_told_by_who_leads);
     suite_add(s, a_new_leader_does_not_tell_the_end);
