@@ -228,13 +228,14 @@ static void take(struct journal *j, struct journal_request *r)
     apply(j, fl->file, r);
 }
 
-void journal_withdraw(struct journal *j, uint64_t group)
+/* Of the group all that waits, or (from > 0) the entries from there on and their copies. */
+static void withdraw(struct journal *j, uint64_t group, uint64_t from)
 {
     struct list withdrawn = LIST_INIT(withdrawn), *link;
     struct journal_request *r, *tmp;
 
     list_foreach_safe (&j->waiting, r, tmp, link) {
-        if (r->group != group)
+        if (r->group != group || (from > 0 && (is_small(r) || r->index < from)))
             continue;
         GQ_MARK(JOURNAL_WITHDRAWN);
         waits_no_more(j, r);
@@ -247,6 +248,17 @@ void journal_withdraw(struct journal *j, uint64_t group)
         r = list_entry(link, struct journal_request, link);
         r->done(r);
     }
+}
+
+void journal_withdraw(struct journal *j, uint64_t group)
+{
+    withdraw(j, group, 0);
+}
+
+void journal_withdraw_entries(struct journal *j, uint64_t group, uint64_t from)
+{
+    gq_assert(from > 0);
+    withdraw(j, group, from);
 }
 
 /* Files of the budget that are kept from a request: the last two for what lets old files go, of these one for small

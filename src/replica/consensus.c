@@ -230,6 +230,12 @@ static void act(struct replica *r, const struct raft_update *u, const struct rep
     answer_reads(r);
 }
 
+/* One that stops is silent: what is on its way to the disk gets there, and nothing more comes. */
+static bool takes_part(const struct replica *r)
+{
+    return r->peers != NULL && !r->destroyed && !r->closing;
+}
+
 int replica_receive(struct replica *r, const struct replica_message *m)
 {
     struct raft_message message = m->raft;
@@ -237,7 +243,7 @@ int replica_receive(struct replica *r, const struct replica_message *m)
     const struct raft_update *u;
     int rc = replica_check_message(r, m);
 
-    if (rc != 0 || r->peers == NULL || r->destroyed)
+    if (rc != 0 || !takes_part(r))
         return rc;
     if (message.n_entries > 0) {
         entries = mem_pool_alloc(r->shard->blocks, message.n_entries * sizeof(*entries));
@@ -258,7 +264,7 @@ int replica_receive(struct replica *r, const struct replica_message *m)
 
 uint64_t replica_tick(struct replica *r)
 {
-    if (r->peers == NULL || r->destroyed)
+    if (!takes_part(r))
         return UINT64_MAX;
     if (raft_next_tick(r->raft) <= r->shard->now_ns)
         act(r, step(r, &(struct raft_event){ .kind = RAFT_TICK }), NULL);
@@ -278,7 +284,7 @@ bool replica_leads(const struct replica *r)
 
 void replica_peer_down(struct replica *r, int32_t peer)
 {
-    if (r->peers != NULL && !r->destroyed)
+    if (takes_part(r))
         act(r, step(r, &(struct raft_event){ .kind = RAFT_PEER_DOWN, .peer = peer }), NULL);
 }
 

@@ -326,8 +326,10 @@ static inline uint64_t replica_unstored_bytes(const struct replica *r)
 bool replica_can_relocate(const struct replica *r);
 /* What that takes in the journal. */
 uint64_t replica_relocation_size(const struct replica *r);
-/* Writes all applied entries above the checkpoint to the journal again. */
+/* Writes all flushed entries above the checkpoint to the journal again. */
 void replica_relocate(struct replica *r);
+/* Entries from there on are void. */
+void replica_relocation_cut(struct replica *r, uint64_t from);
 /* A worker reads for it. */
 bool replica_is_loading(const struct replica *r);
 /* Frees what the journal will not answer any more. */

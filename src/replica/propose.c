@@ -450,6 +450,9 @@ void replica_cut(struct replica *r, uint64_t from, struct list *lost)
         producer_truncate(r->producers, from);
     last = tail_by_index(&r->tail, r->last_index);
     r->last_checksum = last != NULL ? last->checksum : r->applied_checksum;
-    if (!GQ_BUG(CUT_NOT_JOURNALLED))
-        replica_journal_truncate(r, from, last != NULL ? last->term : r->applied_term, r->last_checksum);
+    replica_relocation_cut(r, from);
+    if (GQ_BUG(CUT_NOT_JOURNALLED))
+        return;
+    journal_withdraw_entries(r->shard->journal, r->group, from);
+    replica_journal_truncate(r, from, last != NULL ? last->term : r->applied_term, r->last_checksum);
 }

@@ -4,7 +4,8 @@
 #include "replica/internal.h"
 
 /* What holds the journal's oldest files must let go of them: partitions with little above their checkpoint are
- * relocated as long as the journal has room for that, all others are stored and checkpointed, largest first. */
+ * relocated as long as the journal has room for that, all others are stored and checkpointed, largest first. Entries
+ * that aren't committed can only be relocated. */
 
 #define RELOCATE_BYTES (64u << 10) /* from here on a checkpoint is cheaper */
 #define MAX_RELOCATIONS 16u        /* of a shard at a time, so their memory is bounded */
@@ -57,6 +58,12 @@ static bool is_stuck(const struct replica_shard *shard)
            shard->now_ns - shard->relocated_ns > STUCK_NS;
 }
 
+/* What it has can't be checkpointed before other voters agree, and who knows when that is. */
+static bool awaits_commit(const struct replica *r)
+{
+    return r->peers != NULL && r->checkpoint_index == r->applied_index;
+}
+
 /* The smallest first, so that as many as possible are relocated. False: it has to be checkpointed. */
 static bool relocate(struct replica_shard *shard, const struct pin *p)
 {
@@ -64,7 +71,7 @@ static bool relocate(struct replica_shard *shard, const struct pin *p)
         return false;
     if (p->replica->relocation != NULL)
         return true;
-    if (p->bytes >= RELOCATE_BYTES || !replica_can_relocate(p->replica) ||
+    if ((p->bytes >= RELOCATE_BYTES && !awaits_commit(p->replica)) || !replica_can_relocate(p->replica) ||
         replica_relocation_size(p->replica) > relocation_room(shard))
         return false;
     if (shard->n_relocations >= MAX_RELOCATIONS)

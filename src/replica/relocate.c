@@ -24,6 +24,7 @@ struct replica_relocation {
     uint64_t first_index;
     uint32_t prev_checksum; /* of the entry before the first */
     uint32_t n, n_waiting;
+    uint32_t n_live; /* of the n: a new leader may have overridden the others while a worker read */
     struct copy copies[];
 };
 
@@ -106,9 +107,9 @@ static void journal_copies(struct replica *r)
     struct replica_relocation *m = r->relocation;
     uint32_t prev_checksum = m->prev_checksum;
 
-    for (uint32_t i = 0; i < m->n; i++)
+    for (uint32_t i = 0; i < m->n_live; i++)
         m->n_waiting += m->copies[i].request.index > r->checkpoint_index;
-    for (uint32_t i = 0; i < m->n; i++) {
+    for (uint32_t i = 0; i < m->n_live; i++) {
         struct copy *c = &m->copies[i];
 
         c->relocation = m;
@@ -173,21 +174,36 @@ static void load(struct replica *r, uint64_t first, uint64_t last)
     lane_submit(r->shard->env->lane, LANE_POOL, r->shard->shard, &m->work);
 }
 
+/* With several voters more is flushed than applied, and stays so for as long as they don't agree. */
+static uint64_t last_flushed(const struct replica *r)
+{
+    return r->peers != NULL ? MAX(r->applied_index, raft_flushed_index(r->raft)) : r->applied_index;
+}
+
 bool replica_can_relocate(const struct replica *r)
 {
-    return r->relocation == NULL && !r->destroyed && !r->shard->dead && r->applied_index > r->checkpoint_index &&
+    return r->relocation == NULL && !r->destroyed && !r->shard->dead && last_flushed(r) > r->checkpoint_index &&
            r->checkpoint_index + 1 >= log_first_index(r->log);
 }
 
 uint64_t replica_relocation_size(const struct replica *r)
 {
-    return journal_relocation_size(r->applied_index - r->checkpoint_index, replica_unstored_bytes(r));
+    return journal_relocation_size(last_flushed(r) - r->checkpoint_index, replica_unstored_bytes(r));
+}
+
+void replica_relocation_cut(struct replica *r, uint64_t from)
+{
+    struct replica_relocation *m = r->relocation;
+
+    if (m != NULL)
+        m->n_live = (uint32_t)MIN((uint64_t)m->n_live, from - MIN(from, m->first_index));
 }
 
 void replica_relocate(struct replica *r)
 {
     uint64_t first = r->checkpoint_index + 1, stored = log_end(r->log).index;
-    uint32_t n = (uint32_t)(r->applied_index - r->checkpoint_index);
+    uint64_t last = last_flushed(r);
+    uint32_t n = (uint32_t)(last - r->checkpoint_index);
     struct replica_relocation *m = xcalloc(1, sizeof(*m) + n * sizeof(m->copies[0]));
 
     gq_assert(replica_can_relocate(r));
@@ -195,7 +211,7 @@ void replica_relocate(struct replica *r)
     m->replica = r;
     m->first_index = first;
     m->prev_checksum = r->checkpoint_checksum;
-    m->n = n;
+    m->n = m->n_live = n;
     m->charged = replica_relocation_size(r);
     m->loading = true;
     r->relocation = m;
@@ -203,7 +219,7 @@ void replica_relocate(struct replica *r)
         r->shard->relocated_ns = r->shard->now_ns;
     r->shard->loading_size += m->charged;
     r->shard->n_relocations++;
-    for (uint64_t i = MAX(first, stored + 1); i <= r->applied_index; i++)
+    for (uint64_t i = MAX(first, stored + 1); i <= last; i++)
         copy_from_tail(m, tail_by_index(&r->tail, i));
     if (first <= stored)
         load(r, first, stored);

@@ -223,7 +223,8 @@ bool replica_is_idle(const struct replica *r);
 /* Nothing of it is on its way through the lane. */
 bool replica_is_quiet(const struct replica *r);
 /* The node stops: ends all waiting ops (REQUEST_TIMED_OUT: what was proposed may still be in the log after a restart)
- * and lets none wait from now on. */
+ * and lets none wait from now on. With several voters it neither hears the others nor says anything by itself any more,
+ * as if the node had gone: so it comes to rest. */
 void replica_close(struct replica *r);
 /* The group was deleted: ends all waiting ops (UNKNOWN_TOPIC_OR_PARTITION), takes no more, and when idle leaves the
  * journal and removes the files. done(ctx) is called on the owner when all is gone and the replica is freed. Until then
@@ -276,7 +277,7 @@ bool replica_scrub(struct replica *r, struct replica_scrub *s, size_t max_bytes)
 void replica_describe_damage(const struct replica *r, const struct log_scrub_damage *d, struct error_text *ret);
 uint64_t replica_last_index(const struct replica *r);
 
-/* Everything is in segments and checkpointed. */
+/* Everything is in segments and checkpointed; what isn't committed is in the journal. */
 bool replica_is_stored(const struct replica *r);
 /* It can't be for now: its segment met a full disk. */
 bool replica_is_blocked(const struct replica *r);

@@ -366,7 +366,7 @@ uint64_t replica_shard_poll(struct replica_shard *shard)
 
 bool replica_is_stored(const struct replica *r)
 {
-    return replica_is_idle(r) && tail_count(&r->tail) == 0 && r->checkpoint_index == log_end(r->log).index;
+    return replica_is_idle(r) && replica_n_unstored(r) == 0 && r->checkpoint_index == log_end(r->log).index;
 }
 
 bool replica_is_blocked(const struct replica *r)

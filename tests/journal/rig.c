@@ -373,6 +373,16 @@ void rig_withdraw(struct rig *r, uint64_t group)
     sequence_withdraw(&g->states);
 }
 
+void rig_withdraw_entries(struct rig *r, uint64_t group, uint64_t from)
+{
+    struct rig_group *g = rig_group(r, group);
+
+    g->withdrawing = r;
+    journal_withdraw_entries(r->j, group, from);
+    g->withdrawing = NULL;
+    sequence_withdraw(&g->log);
+}
+
 /* ---- Running ---- */
 
 static void fatal(void *ctx, int err, const char *what)

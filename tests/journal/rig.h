@@ -120,6 +120,9 @@ void rig_forget(struct rig *r, uint64_t group);
 /* What waits of the group is as if it had never been sent; only FORGET may follow. */
 void rig_withdraw(struct rig *r, uint64_t group);
 
+/* Entries from there on that wait, and copies of them; they are the last that was sent of the group. */
+void rig_withdraw_entries(struct rig *r, uint64_t group, uint64_t from);
+
 /* Polls and runs the lanes until nothing moves any more. Checkpoints what pins a full journal. */
 void rig_run(struct rig *r);
 /* One poll and one step of the lanes; false when nothing moved. */

@@ -441,6 +441,62 @@ START_TEST(a_full_journal_is_rid_of_a_group_that_goes)
 }
 END_TEST
 
+/* What holds the files was overridden by a new leader, and what waits of it mustn't hold up the truncation. */
+START_TEST(a_full_journal_is_rid_of_what_was_cut)
+{
+    uint64_t done;
+
+    fill_journal(1);
+    done = rig_group(r, 1)->log.n_done;
+    for (uint64_t i = 1; i <= done; i++)
+        rig_relocate(r, 1, i);
+    for (int i = 0; i < 5; i++) {
+        rig_entry(r, 1, 8000);
+        rig_entry(r, 2, 8000);
+    }
+    run_alone();
+    ck_assert(journal_is_full(r->j));
+    ck_assert_uint_eq(rig_group(r, 2)->log.n_done, 0);
+    rig_withdraw_entries(r, 1, 3);
+    ck_assert_uint_eq(rig_group(r, 1)->log.n, done);
+    rig_truncate(r, 1, 3);
+    rig_entry(r, 1, 8000); /* the new leader's */
+    run_alone();
+    ck_assert(!journal_is_full(r->j));
+    ck_assert(journal_is_idle(r->j));
+    ck_assert_uint_eq(rig_group(r, 2)->log.n_done, 5);
+    ck_assert_uint_eq(rig_group(r, 1)->log.n_done, done + 2);
+    rig_recover(r, SIM_CRASH_NOTHING);
+    ck_assert_uint_eq(rig_group(r, 1)->replayed_last, 3);
+}
+END_TEST
+
+/* Entries that are cut at any time, and others in their place. */
+START_TEST(entries_that_are_cut_while_they_are_flushed)
+{
+    for (uint64_t steps = 0; steps < 40; steps++) {
+        teardown();
+        setup();
+        for (int i = 0; i < 6; i++) {
+            for (int k = 0; k < 3; k++)
+                rig_entry(r, 1, 3000);
+            rig_entry(r, 2, 8000);
+            for (uint64_t k = 0; k < steps / 6; k++)
+                rig_step(r);
+            rig_withdraw_entries(r, 1, (uint64_t)i + 2);
+            rig_truncate(r, 1, (uint64_t)i + 2);
+            rig_entry(r, 1, 2000);
+        }
+        if (steps % 2 == 0) {
+            rig_settle(r);
+            ck_assert_uint_eq(rig_group(r, 2)->log.n_done, 6);
+            ck_assert_uint_eq(rig_group(r, 1)->log.n_done, rig_group(r, 1)->log.n);
+        }
+        rig_recover(r, SIM_CRASH_DRAW);
+    }
+}
+END_TEST
+
 /* Some of it is in a flush already, which gets on, or the power goes. */
 START_TEST(a_group_that_goes_while_it_is_flushed)
 {
@@ -642,6 +698,8 @@ Suite *relocate_suite(void)
     suite_add_with(s, starts_of_a_full_journal_take_a_small_file_each, setup, teardown);
     suite_add_with(s, a_full_journal_is_rid_of_a_group_that_goes, setup, teardown);
     suite_add_with(s, a_group_that_goes_while_it_is_flushed, setup, teardown);
+    suite_add_with(s, a_full_journal_is_rid_of_what_was_cut, setup, teardown);
+    suite_add_with(s, entries_that_are_cut_while_they_are_flushed, setup, teardown);
     suite_add_with(s, small_records_get_through_a_full_journal, setup, teardown);
     suite_add_with(s, a_tiny_budget_still_moves, setup, teardown);
     suite_add_with(s, a_full_journal_tells_of_its_last_table, setup, teardown);

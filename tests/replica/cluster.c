@@ -95,7 +95,7 @@ struct cluster *cluster_new(uint64_t seed, uint64_t segment_bytes)
     list_init(&c->messages);
     c->members.n_members = CLUSTER_NODES;
     for (int i = 0; i < CLUSTER_NODES; i++) {
-        struct rig *r = rig_new(seed * 10 + (uint64_t)i, 1);
+        struct rig *r = rig_new(seed * 10 + (uint64_t)i, 2);
 
         c->members.members[i] = (struct raft_config_member){ i + 1, RAFT_VOTER };
         r->broker_id = i + 1;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Several rigs with one group each, which is one group of all: messages go from replica to replica as they are, late,
- * lost or twice. Beside it what was acknowledged, which must never be missing, and what each term's leader and each
- * index's entry is, which is the same for all. */
+/* Several rigs. Group 0 of each is one group of all, group 1 is the node's alone. Messages go from replica to replica
+ * as they are, late, lost or twice. Beside it what was acknowledged, which must never be missing, and what each term's
+ * leader and each index's entry is, which is the same for all. */
 
 #include "replica/rig.h"
 

@@ -30,7 +30,7 @@ static void act(struct cluster *c)
 {
     int node = (int)sim_prng_below(&c->prng, CLUSTER_NODES);
 
-    switch (sim_prng_below(&c->prng, 13)) {
+    switch (sim_prng_below(&c->prng, 14)) {
     case 0:
         if (n_up(c) == CLUSTER_NODES)
             cluster_crash(c, node);
@@ -58,6 +58,10 @@ static void act(struct cluster *c)
                 cluster_crash(c, node);
             cluster_restart(c, node);
         }
+        break;
+    case 6: /* the journal turns over */
+        for (int i = 0; i < 10 && c->up[node]; i++)
+            rig_produce(c->nodes[node], 1, 1, 20000);
         break;
     default:
         ask_all(c);

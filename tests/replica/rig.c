@@ -224,7 +224,9 @@ static int open_groups(struct rig *r)
     journal_groups(r->journal, note_state, &found);
     for (unsigned i = 0; rc == 0 && i < r->n_groups; i++) {
         _cleanup_(freep) char *dir = group_dir(i);
-        struct replica_config config = { .group = i + 1, .dir = dir, .limits = r->limits, .members = r->members };
+        struct replica_config config = {
+            .group = i + 1, .dir = dir, .limits = r->limits, .members = i == 0 ? r->members : NULL
+        };
 
         ck_quick(!r->groups[i].destroyed || !found.known[i]);
         if (r->groups[i].destroying && !r->groups[i].destroyed)

@@ -75,7 +75,7 @@ struct rig {
     struct rig_group groups[RIG_MAX_GROUPS];
     unsigned n_groups;
     int32_t broker_id;
-    /* Of groups with several voters; NULL: this one alone. */
+    /* Of the first group; NULL: this one alone, as of all others. */
     const struct raft_config *members;
     void (*send)(void *rig, struct replica_message *m);
     void *cluster;

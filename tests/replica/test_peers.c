@@ -131,6 +131,131 @@ START_TEST(a_start_knows_what_was_in_segments)
 }
 END_TEST
 
+/* Has a leader whom nobody hears, with three entries that only it has. */
+static int cut_off_leader(struct cluster *c, size_t value_size)
+{
+    int leader = cluster_leader(c);
+    const struct replica *r = replica_of(c, leader);
+
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(cluster_wait(c, cluster_produce(c, leader, 300)), 0);
+    cluster_run(c, 300);
+    c->cut[leader] = true;
+    for (int i = 0; i < 3; i++)
+        cluster_produce(c, leader, value_size);
+    cluster_run(c, 100);
+    ck_assert_uint_eq(r->last_index, r->applied_index + 3);
+    ck_assert_uint_eq(raft_flushed_index(r->raft), r->last_index);
+    return leader;
+}
+
+/* Others go on in the journal, however long the group has no majority, and its entries stay. */
+static void run_without_majority(uint64_t seed, size_t value_size)
+{
+    struct cluster *c = cluster_new(seed, 1 << 20);
+    struct journal_stats stats;
+    int node;
+    struct replica *r;
+    uint64_t last;
+
+    for (int i = 0; i < CLUSTER_NODES; i++) {
+        cluster_kill(c, i);
+        c->nodes[i]->journal_config.size_bytes = 2 << 20;
+        cluster_restart(c, i);
+    }
+    node = cut_off_leader(c, value_size);
+    r = replica_of(c, node);
+    last = r->last_index;
+    for (int i = 0; i < 250; i++)
+        ck_assert_int_eq(cluster_wait(c, rig_produce(c->nodes[node], 1, 1, 20000)), 0);
+    ck_assert_uint_gt(r->last_index, r->checkpoint_index);
+    journal_stats(c->nodes[node]->journal, &stats);
+    ck_assert_uint_gt(stats.bytes_written, 2 * c->nodes[node]->journal_config.size_bytes);
+    ck_assert_uint_gt(stats.relocated_bytes, 0);
+    cluster_kill(c, node);
+    cluster_restart(c, node);
+    ck_assert_uint_eq(replica_of(c, node)->last_index, last);
+    cluster_check(c);
+    cluster_free(c);
+}
+
+START_TEST(entries_without_a_majority_hold_no_files)
+{
+    run_without_majority(13, 300);
+}
+END_TEST
+
+/* More than what is worth a checkpoint, if only there could be one. */
+START_TEST(large_entries_without_a_majority_hold_no_files)
+{
+    run_without_majority(16, 30000);
+}
+END_TEST
+
+/* A worker still reads for the copies when a new leader overrides some of the entries. */
+START_TEST(what_was_cut_is_not_copied)
+{
+    struct cluster *c = cluster_new(14, 1 << 20);
+    int node = cut_off_leader(c, 300), new;
+    struct replica *r = replica_of(c, node);
+    uint64_t applied = r->applied_index;
+
+    ck_assert_uint_eq(log_end(r->log).index, applied);
+    new = cluster_leader(c);
+    ck_assert_int_eq(cluster_wait(c, cluster_produce(c, new, 100)), 0);
+    sim_lane_hold(c->nodes[node]->lane, LANE_POOL, 0, true);
+    ck_assert(replica_can_relocate(r));
+    replica_relocate(r);
+    ck_assert(replica_is_loading(r));
+    c->cut[node] = false;
+    cluster_run(c, 500);
+    ck_assert_uint_eq(r->applied_index, applied + 2);
+    ck_assert(replica_is_loading(r));
+    sim_lane_hold(c->nodes[node]->lane, LANE_POOL, 0, false);
+    cluster_run(c, 500);
+    ck_assert_ptr_null(r->relocation);
+    cluster_kill(c, node);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
+static void stop(struct cluster *c, int node)
+{
+    struct replica *r = replica_of(c, node);
+    uint64_t applied = r->applied_index, last = r->last_index, term = r->term;
+
+    replica_close(r);
+    replica_checkpoint(r, UINT64_MAX);
+    cluster_run(c, 500);
+    ck_assert(replica_is_stored(r));
+    c->cut[node] = false;
+    cluster_run(c, 500);
+    ck_assert(replica_is_stored(r));
+    ck_assert_uint_eq(r->checkpoint_index, applied);
+    ck_assert_uint_eq(r->last_index, last);
+    ck_assert_uint_eq(r->term, term);
+    c->cut[node] = true;
+    cluster_kill(c, node);
+    cluster_restart(c, node);
+    ck_assert_uint_eq(replica_of(c, node)->last_index, last);
+}
+
+/* What isn't committed doesn't keep a node from stopping: it is in the journal, and there after the next start. */
+START_TEST(a_stop_waits_for_nobody_else)
+{
+    struct cluster *c = cluster_new(15, 1 << 20);
+    int node = cut_off_leader(c, 300);
+
+    ck_assert(replica_leads(replica_of(c, node)));
+    stop(c, node);
+    ck_assert(!replica_leads(replica_of(c, node)));
+    stop(c, node);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
 static struct rig_op *produce_as(struct cluster *c, int node, int32_t sequence)
 {
     return rig_produce_as(c->nodes[node], 0, 7, 0, sequence, 1, 100);
@@ -377,6 +502,10 @@ Suite *peers_suite(void)
     suite_add(s, a_new_leader_cuts_what_the_old_one_had_alone);
     suite_add(s, who_was_away_gets_entries_from_segments);
     suite_add(s, a_start_knows_what_was_in_segments);
+    suite_add(s, entries_without_a_majority_hold_no_files);
+    suite_add(s, large_entries_without_a_majority_hold_no_files);
+    suite_add(s, what_was_cut_is_not_copied);
+    suite_add(s, a_stop_waits_for_nobody_else);
     suite_add(s, a_retry_at_another_leader_is_a_duplicate);
     suite_add(s, the_end_is_told_by_who_leads);
     suite_add(s, a_new_leader_does_not_tell_the_end);
