@@ -8,7 +8,8 @@
 
 /* Recovery of one log. First everything is looked at and nothing changed: which files there are, which segments are
  * live, and whether they hold what the checkpoint promises. Then what lies below the log start or behind the checkpoint
- * is removed. What of that was committed is told first, where somebody asks. Each step may be cut short by a crash; the next start comes to the same result. */
+ * is removed; where somebody asks, what of the latter was committed is told first. Each step may be cut short by a
+ * crash; the next start comes to the same result. */
 
 #define TMP_SUFFIX ".tmp"
 

@@ -98,6 +98,11 @@ int32_t raft_leader(const struct raft *raft)
     return raft->leader;
 }
 
+int32_t raft_transferee(const struct raft *raft)
+{
+    return raft->transferee;
+}
+
 uint64_t raft_term(const struct raft *raft)
 {
     return raft->term;

@@ -246,6 +246,8 @@ void raft_step(struct raft *raft, const struct raft_event *event, struct raft_up
 
 enum raft_role raft_role(const struct raft *raft);
 int32_t raft_leader(const struct raft *raft);
+/* Whom leadership is being handed over to; RAFT_NONE: nobody. */
+int32_t raft_transferee(const struct raft *raft);
 uint64_t raft_term(const struct raft *raft);
 int32_t raft_vote(const struct raft *raft);
 uint64_t raft_start_index(const struct raft *raft);

@@ -168,7 +168,12 @@ static void apply(struct replica *r)
  * applied or cut. */
 static void step_down(struct replica *r)
 {
+    const struct replica_op *op;
+
     r->open = false;
+    list_foreach (&r->waiters->parked, op, link)
+        if (op->kind == REPLICA_PRODUCE)
+            replica_note_refusal(r, op);
     replica_unhold_all(r, KAFKA_E_NOT_LEADER_OR_FOLLOWER);
     replica_fail_all(r, KAFKA_E_NOT_LEADER_OR_FOLLOWER);
 }
@@ -275,6 +280,24 @@ void replica_campaign(struct replica *r)
 {
     gq_assert(r->peers != NULL && !r->destroyed);
     act(r, step(r, &(struct raft_event){ .kind = RAFT_CAMPAIGN }), NULL);
+}
+
+int replica_transfer(struct replica *r, int32_t peer)
+{
+    const struct raft_update *u;
+    int error;
+
+    if (!takes_part(r))
+        return RAFT_E_NOT_LEADER;
+    u = step(r, &(struct raft_event){ .kind = RAFT_TRANSFER, .peer = peer });
+    error = u->error;
+    act(r, u, NULL);
+    return error;
+}
+
+bool replica_core_takes(const struct replica *r)
+{
+    return r->peers->leads && raft_transferee(r->raft) == RAFT_NONE;
 }
 
 bool replica_leads(const struct replica *r)

@@ -84,11 +84,11 @@ struct replica_peers {
     struct raft_config config;
     int32_t vote; /* in the term, as recovery found it */
     unsigned n_voters;
-    bool leads;         /* as of the core's last update */
-    struct list loads;  /* messages whose entries a worker reads back */
-    struct list reads;  /* LIST_OFFSETS that wait for the others to say that this node leads */
+    bool leads;               /* as of the core's last update */
+    struct list loads;        /* messages whose entries a worker reads back */
+    struct list reads;        /* LIST_OFFSETS that wait for the others to say that this node leads */
     struct log_beyond beyond; /* at start: entries that are committed, since they were in a segment */
-    struct list voided; /* entries that were cut, and that the journal still has: their kept_link */
+    struct list voided;       /* entries that were cut, and that the journal still has: their kept_link */
 };
 
 /* Thousands of these are idle: what few of them need hangs off a pointer. */
@@ -244,6 +244,12 @@ void replica_cut(struct replica *r, uint64_t from, struct list *lost);
 /* Tells the core of the entry that was just put at the end of the tail. What it wants ahead of it is with the journal
  * then. */
 void replica_core_append(struct replica *r, struct replica_entry *e);
+/* Several voters: whether an entry may be proposed now. */
+bool replica_core_takes(const struct replica *r);
+static inline bool replica_takes_proposals(const struct replica *r)
+{
+    return r->peers == NULL || replica_core_takes(r);
+}
 /* All entries up to this one are flushed. */
 void replica_core_flushed(struct replica *r, const struct replica_entry *e);
 /* Several voters: after recovery. */

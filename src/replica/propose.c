@@ -247,8 +247,13 @@ void replica_propose_log_start(struct replica *r, int64_t offset)
 
 void replica_propose_command(struct replica *r, struct replica_command *c, struct slice body)
 {
-    struct replica_entry *e = propose_plain(r, ENTRY_COMMAND, COMMAND_METADATA, body);
+    struct replica_entry *e;
 
+    if (!replica_takes_proposals(r)) {
+        c->done(c, KAFKA_E_NOT_LEADER_OR_FOLLOWER);
+        return;
+    }
+    e = propose_plain(r, ENTRY_COMMAND, COMMAND_METADATA, body);
     gq_assert(e != NULL);
     c->index = e->index;
     e->command = c;
@@ -268,6 +273,8 @@ static int16_t produce_refusal(const struct replica *r, const struct replica_op 
         *ret_message = "min.insync.replicas asks for more replicas than there are";
         return KAFKA_E_NOT_ENOUGH_REPLICAS;
     }
+    if (!replica_takes_proposals(r))
+        return KAFKA_E_NOT_LEADER_OR_FOLLOWER;
     /* Of the codes that every client's producer takes for retriable, librdkafka's too, the one that comes closest. */
     shortage = replica_shard_shortage(r->shard);
     if (shortage != 0) {

@@ -153,6 +153,10 @@ void replica_delete_records(struct replica *r, struct replica_op *op)
         replica_finish(r, op, 0, NULL);
         return;
     }
+    if (!replica_takes_proposals(r)) {
+        replica_finish(r, op, KAFKA_E_NOT_LEADER_OR_FOLLOWER, NULL);
+        return;
+    }
     list_append(&wait_on(r)->deletes, &op->link);
     GQ_MARK(REPLICA_RECORDS_DELETED);
     if (op->delete_records.offset > r->start_proposed)

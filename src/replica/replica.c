@@ -229,14 +229,17 @@ static void submit_early(struct replica *r, struct replica_op *op)
 {
     bool latest = op->kind == REPLICA_LIST_OFFSETS && op->list_offsets.timestamp != LIST_OFFSETS_EARLIEST;
 
-    if (!replica_leads(r))
+    if (!replica_leads(r)) {
+        if (op->kind == REPLICA_PRODUCE) /* this node may lead by the time the next batch of its producer comes */
+            replica_note_refusal(r, op);
         replica_finish(r, op, KAFKA_E_NOT_LEADER_OR_FOLLOWER, NULL);
-    else if (r->peers != NULL && latest)
+    } else if (r->peers != NULL && latest) {
         replica_finish(r, op, KAFKA_E_OFFSET_NOT_AVAILABLE, NULL);
-    else if (r->peers != NULL && op->kind == REPLICA_READ && op->read.offset < r->applied_offset)
+    } else if (r->peers != NULL && op->kind == REPLICA_READ && op->read.offset < r->applied_offset) {
         submit_open(r, op);
-    else
+    } else {
         list_append(&wait_on(r)->parked, &op->link);
+    }
 }
 
 void replica_submit(struct replica *r, struct replica_op *op)

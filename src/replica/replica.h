@@ -208,6 +208,10 @@ uint64_t replica_tick(struct replica *r);
 /* Wants to lead, without waiting for the leader to fall silent. */
 void replica_campaign(struct replica *r);
 bool replica_leads(const struct replica *r);
+/* Hands leadership over to another voter, or, with RAFT_NONE, no longer. Until that one leads, or an election timeout
+ * has passed and this node leads on, nothing is proposed: Produce is told that the leader is elsewhere, which clients
+ * try again. 0 or RAFT_E_*. */
+int replica_transfer(struct replica *r, int32_t peer);
 /* The connection to the node was reset or refused. */
 void replica_peer_down(struct replica *r, int32_t peer);
 
@@ -234,7 +238,8 @@ void replica_destroy(struct replica *r, void (*done)(void *ctx), void *ctx);
 void replica_submit(struct replica *r, struct replica_op *op);
 void replica_set_limits(struct replica *r, const struct replica_limits *limits);
 
-/* State groups: proposes one command (copied). done() on the owner when it is applied, with apply's result. */
+/* State groups: proposes one command (copied). done() on the owner when it is applied, with apply's result; or at once
+ * with NOT_LEADER_OR_FOLLOWER when this node can't propose. */
 struct replica_command {
     struct list link;
     void (*done)(struct replica_command *c, int16_t result);

@@ -388,6 +388,8 @@ void replica_housekeep(struct replica *r)
     if (!r->open || r->destroyed || r->closing)
         return;
     replica_core_rest(r);
+    if (!replica_takes_proposals(r))
+        return;
     start = log_retention_start(r->log, r->shard->now_real_ms, r->limits.retention_ms, r->limits.retention_bytes);
     if (start > r->log_start && start > r->start_proposed) {
         GQ_MARK(REPLICA_RETENTION);

@@ -237,8 +237,8 @@ void producer_refuse(struct producer_state *s, int64_t producer_id, int16_t epoc
         return;
     if (p == NULL)
         p = producer_add(s, producer_id);
-    else if (epoch < p->refused_epoch ||
-             (epoch == p->refused_epoch && !is_at_or_before(first_sequence, p->refused_sequence)))
+    else if (was_refused(p) && (epoch < p->refused_epoch ||
+                                (epoch == p->refused_epoch && !is_at_or_before(first_sequence, p->refused_sequence))))
         return;
     forget_refused(s, p);
     list_append(&s->refused, &p->refused_link);
@@ -375,6 +375,7 @@ void producer_truncate(struct producer_state *s, uint64_t from_index)
         struct producer *p = b->producer;
 
         pending_release(s, b);
+        producer_refuse(s, p->id, b->epoch, b->batch.first_sequence);
         producer_release(s, p);
     }
 }

@@ -80,7 +80,8 @@ void producer_propose(struct producer_state *s, int64_t producer_id, int16_t epo
 void producer_apply(struct producer_state *s, int64_t producer_id, int16_t epoch, int32_t first_sequence, int32_t count,
                     uint64_t index, int64_t base_offset, int64_t append_time_ms, int64_t max_timestamp_ms);
 
-/* The log is cut: forgets all proposed batches of entries from from_index on. */
+/* The log is cut: forgets all proposed batches of entries from from_index on, which counts as if they had been
+ * refused. */
 void producer_truncate(struct producer_state *s, uint64_t from_index);
 
 /* One applied producer, as DescribeProducers shows it. There is no transaction coordinator yet: coordinator epoch and

@@ -30,7 +30,7 @@ static void act(struct cluster *c)
 {
     int node = (int)sim_prng_below(&c->prng, CLUSTER_NODES);
 
-    switch (sim_prng_below(&c->prng, 14)) {
+    switch (sim_prng_below(&c->prng, 15)) {
     case 0:
         if (n_up(c) == CLUSTER_NODES)
             cluster_crash(c, node);
@@ -59,7 +59,11 @@ static void act(struct cluster *c)
             cluster_restart(c, node);
         }
         break;
-    case 6: /* the journal turns over */
+    case 6:
+        if (c->up[node])
+            replica_transfer(replica_of(c, node), 1 + (int32_t)sim_prng_below(&c->prng, CLUSTER_NODES));
+        break;
+    case 7: /* the journal turns over */
         for (int i = 0; i < 10 && c->up[node]; i++)
             rig_produce(c->nodes[node], 1, 1, 20000);
         break;

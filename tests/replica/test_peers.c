@@ -297,6 +297,77 @@ START_TEST(a_retry_at_another_leader_is_a_duplicate)
 }
 END_TEST
 
+static void hand_over(struct cluster *c, int from, int to)
+{
+    ck_assert_int_eq(replica_transfer(replica_of(c, from), to + 1), 0);
+    cluster_run(c, 300);
+    ck_assert(replica_leads(replica_of(c, to)) && replica_is_open(replica_of(c, to)));
+    ck_assert(!replica_leads(replica_of(c, from)));
+}
+
+/* While it is, clients are told to try again, and of an idempotent producer nothing passes what was refused. */
+START_TEST(leadership_is_handed_over)
+{
+    struct cluster *c = cluster_new(17, 1 << 20);
+    const struct replica_op delete = { .kind = REPLICA_DELETE_RECORDS, .delete_records.offset = 1 };
+    int old = cluster_leader(c), new = (old + 1) % 3;
+    struct replica *r = replica_of(c, old);
+    uint64_t term;
+
+    ck_assert_int_eq(cluster_wait(c, cluster_produce(c, old, 100)), 0);
+    cluster_run(c, 300);
+    term = replica_term(r);
+    ck_assert_int_eq(replica_transfer(r, old + 1), RAFT_E_TARGET);
+    ck_assert_int_eq(replica_transfer(replica_of(c, new), old + 1), RAFT_E_NOT_LEADER);
+    c->cut[new] = true;
+    ck_assert_int_eq(replica_transfer(r, new + 1), 0);
+    ck_assert_int_eq(cluster_wait(c, produce_as(c, old, 0)), KAFKA_E_NOT_LEADER_OR_FOLLOWER);
+    ck_assert_int_eq(cluster_wait(c, rig_submit(c->nodes[old], 0, &delete)), KAFKA_E_NOT_LEADER_OR_FOLLOWER);
+    replica_housekeep(r);
+    ck_assert(replica_leads(r));
+    /* It came to nothing. */
+    cluster_run(c, 1500);
+    ck_assert(replica_leads(r));
+    ck_assert_uint_eq(replica_term(r), term);
+    ck_assert_int_eq(cluster_wait(c, produce_as(c, old, 1)), PRODUCER_E_OUT_OF_ORDER_SEQUENCE);
+    ck_assert_int_eq(cluster_wait(c, produce_as(c, old, 0)), 0);
+    c->cut[new] = false;
+    cluster_run(c, 500);
+    hand_over(c, old, new);
+    ck_assert_int_eq(cluster_wait(c, produce_as(c, new, 1)), 0);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
+/* A node that sent a batch away, or lost it, may lead when the next of the same producer comes. */
+START_TEST(nothing_passes_a_batch_that_was_sent_away)
+{
+    struct cluster *c = cluster_new(18, 1 << 20);
+    int old = cluster_leader(c), other = (old + 1) % 3;
+    struct rig_op *op;
+
+    ck_assert_int_eq(cluster_wait(c, produce_as(c, other, 0)), KAFKA_E_NOT_LEADER_OR_FOLLOWER);
+    cluster_run(c, 300);
+    hand_over(c, old, other);
+    ck_assert_int_eq(cluster_wait(c, produce_as(c, other, 1)), PRODUCER_E_OUT_OF_ORDER_SEQUENCE);
+    c->cut[other] = true;
+    op = produce_as(c, other, 0);
+    cluster_run(c, 50);
+    old = cluster_leader(c);
+    ck_assert_int_eq(cluster_wait(c, op), KAFKA_E_NOT_LEADER_OR_FOLLOWER);
+    ck_assert_int_eq(cluster_wait(c, cluster_produce(c, old, 100)), 0);
+    c->cut[other] = false;
+    cluster_run(c, 500);
+    hand_over(c, old, other);
+    ck_assert_int_eq(cluster_wait(c, produce_as(c, other, 1)), PRODUCER_E_OUT_OF_ORDER_SEQUENCE);
+    ck_assert_int_eq(cluster_wait(c, produce_as(c, other, 0)), 0);
+    ck_assert_int_eq(cluster_wait(c, produce_as(c, other, 1)), 0);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
 /* One that was cut off may not know what the others have acknowledged meanwhile. */
 START_TEST(the_end_is_told_by_who_leads)
 {
@@ -507,6 +578,8 @@ Suite *peers_suite(void)
     suite_add(s, what_was_cut_is_not_copied);
     suite_add(s, a_stop_waits_for_nobody_else);
     suite_add(s, a_retry_at_another_leader_is_a_duplicate);
+    suite_add(s, leadership_is_handed_over);
+    suite_add(s, nothing_passes_a_batch_that_was_sent_away);
     suite_add(s, the_end_is_told_by_who_leads);
     suite_add(s, a_new_leader_does_not_tell_the_end);
     suite_add(s, the_log_start_is_replicated);

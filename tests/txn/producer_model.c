@@ -9,12 +9,12 @@ void model_propose(struct model *m, const struct model_batch *b)
 {
     gq_assert(m->n < MODEL_MAX_BATCHES);
     m->log[m->n++] = *b;
+    m->refused[b->id].is = false;
 }
 
-void model_truncate(struct model *m, uint64_t from_index)
+void model_restart(struct model *m)
 {
-    while (m->n > m->n_applied && m->log[m->n - 1].index >= from_index)
-        m->n--;
+    memset(m->refused, 0, sizeof(m->refused));
 }
 
 /* Index of the id's last applied batch that counts, or −1. */
@@ -77,6 +77,32 @@ static void view_of(const struct model *m, int64_t id, struct view *v)
         }
 }
 
+static bool is_at_or_before(int32_t sequence, int32_t other)
+{
+    return (other - (int64_t)sequence + SEQUENCES) % SEQUENCES < SEQUENCES / 2;
+}
+
+static void note_refused(struct model *m, const struct model_batch *b)
+{
+    static struct view v;
+    struct model_refused *r = &m->refused[b->id];
+
+    view_of(m, b->id, &v);
+    if (v.n == 0 && (!r->is || b->epoch > r->epoch || (b->epoch == r->epoch && is_at_or_before(b->first, r->first))))
+        *r = (struct model_refused){ true, b->epoch, b->first };
+}
+
+void model_truncate(struct model *m, uint64_t from_index)
+{
+    while (m->n > m->n_applied && m->log[m->n - 1].index >= from_index)
+        note_refused(m, &m->log[--m->n]);
+}
+
+static bool passes_refused(const struct model_refused *r, int16_t epoch, int32_t first)
+{
+    return r->is && (epoch == r->epoch ? !is_at_or_before(first, r->first) : first != 0);
+}
+
 /* Where the unbroken run that ends before `end` begins. */
 static size_t run_start(const struct view *v, size_t end)
 {
@@ -134,6 +160,8 @@ struct producer_verdict model_check(const struct model *m, int64_t id, int16_t e
 
     view_of(m, id, &v);
     last = v.n > 0 ? v.batches[v.n - 1] : NULL;
+    if (last == NULL && passes_refused(&m->refused[id], epoch, first))
+        return refused(45);
     if (last == NULL || (epoch == last->epoch && first == wrap((int64_t)last_of(last) + 1)) ||
         (epoch > last->epoch && first == 0))
         return (struct producer_verdict){ .kind = PRODUCER_NEW, .base_offset = -1, .append_time_ms = -1 };

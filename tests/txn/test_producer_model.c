@@ -174,6 +174,7 @@ static void step_reload(struct run *r)
         producer_propose(fresh, b->id, b->epoch, b->first, b->count, b->index, b->offset, b->append_time);
     }
     producer_state_free(r->state);
+    model_restart(&r->model);
     r->state = fresh;
 }
 
