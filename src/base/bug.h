@@ -40,6 +40,7 @@
     X(SEGMENT_NAME_NOT_SYNCED, "log: the directory isn't synced after a segment was made") \
     X(LOG_DIR_NOT_SYNCED, "log: the way to a new directory isn't synced") \
     X(SNAPSHOT_NOT_SYNCED, "log: a partition snapshot gets its name before it is synced") \
+    X(IMAGE_NAMED_EARLY, "log: an image counts before the journal has it") \
     X(SEGMENT_NOT_CUT, "log: recovery doesn't cut a segment back to the checkpoint") \
     X(START_NOT_DURABLE, "replica: segments below a log start go before it is journalled") \
     X(FILES_BEFORE_FORGET, "replica: the files of a deleted group go before the journal has forgotten it") \

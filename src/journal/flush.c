@@ -237,7 +237,8 @@ static void withdraw(struct journal *j, uint64_t group, uint64_t from)
     list_foreach_safe (&j->waiting, r, tmp, link) {
         if (r->group != group || (from > 0 && (is_small(r) || r->index < from)))
             continue;
-        GQ_MARK(JOURNAL_WITHDRAWN);
+        if (from == 0)
+            GQ_MARK(JOURNAL_WITHDRAWN);
         waits_no_more(j, r);
         list_append(&withdrawn, &r->link);
         r->owner = NULL;

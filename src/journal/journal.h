@@ -146,9 +146,9 @@ void journal_append(struct journal *j, struct journal_request *r);
  * now, with lsn 0. What a flush has taken already gets on. Nothing but small records may be appended for the group
  * then. In a full journal its end would wait for its entries, and these for files that the group itself holds. */
 void journal_withdraw(struct journal *j, uint64_t group);
-/* For entries that a new leader overrode: those from `from` on that wait, and copies of them, aren't written any more,
- * as with journal_withdraw(). A TRUNCATE from there must come next of the group. In a full journal that would wait for
- * them, and they for files that others of their kind hold. */
+/* For entries that are void: those from `from` on that wait, and copies of them, aren't written any more, as with
+ * journal_withdraw(). A TRUNCATE from there, or an IMAGE_INSTALLED, must come next of the group. In a full journal that
+ * would wait for them, and they for files that others of their kind hold. */
 void journal_withdraw_entries(struct journal *j, uint64_t group, uint64_t from);
 /* Bytes of the largest envelope: a quarter of a full-size file. */
 size_t journal_max_entry(const struct journal *j);

@@ -169,6 +169,17 @@ int dir_sync_path(struct env_disk *disk, const char *dir);
 int snapshot_write(struct env_disk *disk, const char *dir, const char *tmp_suffix, const struct log_position *at,
                    struct slice body, bool sync);
 int snapshot_read(struct env_disk *disk, const char *dir, uint64_t index, uint8_t **ret_data, size_t *ret_size);
+/* The same under any name. */
+int snapshot_write_file(struct env_disk *disk, const char *path, const struct log_position *at, struct slice body,
+                        bool sync);
+int snapshot_read_file(struct env_disk *disk, const char *path, uint64_t index, struct log_position *ret_at,
+                       uint8_t **ret_data, size_t *ret_size);
+
+/* image.c; workers, and recovery. A snapshot that came from another node, before it counts. */
+#define IMAGE_SUFFIX ".image" /* behind the snapshot's name */
+void image_path(char to[LOG_PATH_SIZE], const char *dir, uint64_t index);
+/* The one as of index gets its name for good. */
+int image_adopt(struct env_disk *disk, const char *dir, uint64_t index);
 
 /* table.c: reading a table; any thread. */
 struct table {

@@ -164,6 +164,30 @@ void log_sync_finish(struct log_sync *job);
 void log_sync_write_back(const struct log_sync *job);
 bool log_is_dirty(const struct log *l);
 
+/* Image: the state that a log begins with, for a follower whose own log doesn't reach so far. The first segment's
+ * snapshot is that of the log it belongs to. On the follower's side a file is written, the journal told, the log reset,
+ * and then the file takes its place. */
+struct log_image {
+    const struct log *log;
+    struct log_position at; /* the state is as of here; to read: the index */
+    uint8_t *data;          /* the snapshot's body: malloc'd by read, the caller's for write */
+    size_t size;
+    int error;             /* after a blocking call: 0, LOG_E_VERSION, -ENOENT and -EBADMSG from read, another errno */
+    bool has_dir;          /* the log's */
+    uint64_t old_snapshot; /* likewise */
+};
+void log_image_prepare(const struct log *l, struct log_image *job); /* owner, before read, write or finish */
+void log_image_read(struct log_image *job);                         /* blocking: as of first index − 1 */
+void log_image_write(struct log_image *job);                        /* blocking: durable, but nothing counts yet */
+void log_image_written(struct log *l, const struct log_image *job); /* owner */
+/* Blocking, when the journal has it: what the log begins with. May be tried again after a shortage. Without it, the
+ * next log_open() with a checkpoint at its index does that. */
+void log_image_finish(struct log_image *job);
+void log_image_finished(struct log *l, const struct log_image *job); /* owner */
+/* Owner, with no append, sync or cut job in flight: the log is empty and goes on behind `at`. The files of what it had
+ * are removed by cut jobs: none may be made before the journal knows. */
+void log_reset(struct log *l, const struct log_position *at, int64_t start);
+
 /* Blocking, at start: the newest intact partition snapshot at or below max_index (UINT64_MAX: any; those above the
  * checkpoint survive log_open()). *ret_data is malloc'd; -ENOENT if none. */
 int log_load_snapshot(struct log *l, uint64_t max_index, uint64_t *ret_index, uint8_t **ret_data, size_t *ret_size);

@@ -22,16 +22,24 @@ static int scan_add_tmp(struct scan *scan, const char *name)
     return 0;
 }
 
+static bool ends_with(const char *name, size_t n, const char *suffix)
+{
+    return n > strlen(suffix) && strcmp(name + n - strlen(suffix), suffix) == 0;
+}
+
 static int scan_add(void *ctx, const struct disk_dirent *ent)
 {
     struct scan *scan = ctx;
     size_t n = strlen(ent->name);
     enum segment_file kind;
     uint64_t index;
+    bool is_image;
 
     if (ent->is_dir)
         return 0;
-    if (n > strlen(TMP_SUFFIX) && strcmp(ent->name + n - strlen(TMP_SUFFIX), TMP_SUFFIX) == 0)
+    is_image = ends_with(ent->name, n, IMAGE_SUFFIX);
+    scan->has_image = scan->has_image || is_image;
+    if (is_image || ends_with(ent->name, n, TMP_SUFFIX))
         return scan_add_tmp(scan, ent->name);
     if (!segment_file_parse(ent->name, &index, &kind))
         return 0;
@@ -150,6 +158,47 @@ static int find_newest_snapshot(struct log *l, const struct scan *scan, uint64_t
     return intact != 0 && count > 1 ? sync_snapshot(l, intact) : 0;
 }
 
+static void note_snapshot(struct scan *scan, uint64_t base_index)
+{
+    const uint8_t kind = 1u << SEGMENT_SNAPSHOT;
+
+    for (size_t i = 0; i < scan->n; i++) {
+        if (scan->files[i].index != base_index)
+            continue;
+        scan->files[i].kinds |= kind;
+        return;
+    }
+    scan->files = xrealloc(scan->files, (scan->n + 1) * sizeof(*scan->files));
+    scan->capacity = ++scan->n;
+    scan->files[scan->n - 1] = (struct scan_file){ .index = base_index, .kinds = kind };
+    qsort(scan->files, scan->n, sizeof(*scan->files), scan_compare);
+}
+
+/* The log begins with an image, as the journal says, and a crash came before its file got its name. */
+static int adopt_image(struct log *l, struct scan *scan, struct error_text *err)
+{
+    _cleanup_(freep) uint8_t *data = NULL;
+    char path[LOG_PATH_SIZE];
+    struct log_position at;
+    size_t size;
+    int r;
+
+    if (!scan->has_image || l->end.index == 0)
+        return 0;
+    image_path(path, l->dir, l->end.index);
+    r = snapshot_read_file(l->disk, path, l->end.index, &at, &data, &size);
+    if (r == LOG_E_VERSION)
+        error_setf(err, "%s: written by a newer version of this program", path);
+    if (r != 0)
+        return r == -ENOENT || r == -EBADMSG ? 0 : r;
+    if (at.term != l->end.term || at.checksum != l->end.checksum || at.next_offset != l->end.next_offset)
+        return 0;
+    r = image_adopt(l->disk, l->dir, l->end.index);
+    if (r == 0)
+        note_snapshot(scan, l->end.index + 1);
+    return r;
+}
+
 /* Of the snapshots the newest stays, and those of live segments. */
 static int remove_files(struct log *l, const struct scan *scan)
 {
@@ -242,7 +291,9 @@ static int recover(struct log *l, const struct log_config *config, struct error_
     if (r == 0 && config->beyond != NULL)
         beyond_find(l, &scan, config->beyond);
     if (r == 0) {
-        r = remove_files(l, &scan);
+        r = adopt_image(l, &scan, err);
+        if (r == 0)
+            r = remove_files(l, &scan);
         if (r == 0)
             r = cut_last(l, last_sizes);
         if (r < 0)

@@ -18,8 +18,9 @@ struct scan_file {
 struct scan {
     struct scan_file *files;
     size_t n, capacity;
-    char **tmp;
+    char **tmp; /* files that don't count */
     size_t n_tmp;
+    bool has_image; /* of these one or more */
     bool dir_exists;
 };
 

@@ -19,8 +19,8 @@ static int write_file(struct env_disk *disk, const char *path, const struct iove
     return r;
 }
 
-int snapshot_write(struct env_disk *disk, const char *dir, const char *tmp_suffix, const struct log_position *at,
-                   struct slice body, bool sync)
+int snapshot_write_file(struct env_disk *disk, const char *path, const struct log_position *at, struct slice body,
+                        bool sync)
 {
     const struct snapshot_header h = {
         .index = at->index,
@@ -30,16 +30,23 @@ int snapshot_write(struct env_disk *disk, const char *dir, const char *tmp_suffi
         .body_size = body.size,
         .body_crc = crc32c(0, body.data, body.size),
     };
-    char path[LOG_PATH_SIZE], tmp[LOG_PATH_SIZE];
     uint8_t header[SNAPSHOT_HEADER_SIZE];
     const struct iovec iov[] = { { header, sizeof(header) }, { (void *)body.data, body.size } };
-    int r;
 
     snapshot_header_write(&h, header);
+    return write_file(disk, path, iov, ARRAY_SIZE(iov), sync);
+}
+
+int snapshot_write(struct env_disk *disk, const char *dir, const char *tmp_suffix, const struct log_position *at,
+                   struct slice body, bool sync)
+{
+    char path[LOG_PATH_SIZE], tmp[LOG_PATH_SIZE];
+    int r;
+
     segment_path(path, dir, at->index + 1, SEGMENT_SNAPSHOT);
     gq_assert(strlen(path) + strlen(tmp_suffix) < sizeof(tmp));
     strcpy(stpcpy(tmp, path), tmp_suffix);
-    r = write_file(disk, tmp, iov, ARRAY_SIZE(iov), sync);
+    r = snapshot_write_file(disk, tmp, at, body, sync);
     if (r == 0)
         r = disk_rename(disk, tmp, path);
     if (r < 0)
@@ -72,16 +79,14 @@ static int read_whole(struct env_disk *disk, const char *path, uint8_t **ret_dat
     return 0;
 }
 
-int snapshot_read(struct env_disk *disk, const char *dir, uint64_t index, uint8_t **ret_data, size_t *ret_size)
+int snapshot_read_file(struct env_disk *disk, const char *path, uint64_t index, struct log_position *ret_at,
+                       uint8_t **ret_data, size_t *ret_size)
 {
     _cleanup_(freep) uint8_t *data = NULL;
-    char path[LOG_PATH_SIZE];
     struct snapshot_header h;
     size_t size;
-    int r;
+    int r = read_whole(disk, path, &data, &size);
 
-    segment_path(path, dir, index + 1, SEGMENT_SNAPSHOT);
-    r = read_whole(disk, path, &data, &size);
     if (r < 0)
         return r;
     if (size < SNAPSHOT_HEADER_SIZE)
@@ -93,7 +98,17 @@ int snapshot_read(struct env_disk *disk, const char *dir, uint64_t index, uint8_
     if (h.index != index || h.body_size != size || h.body_crc != crc32c(0, data + SNAPSHOT_HEADER_SIZE, size))
         return -EBADMSG;
     memmove(data, data + SNAPSHOT_HEADER_SIZE, size);
+    *ret_at = (struct log_position){ h.index, h.term, h.next_offset, h.checksum };
     *ret_data = TAKE_PTR(data);
     *ret_size = size;
     return 0;
+}
+
+int snapshot_read(struct env_disk *disk, const char *dir, uint64_t index, uint8_t **ret_data, size_t *ret_size)
+{
+    struct log_position at;
+    char path[LOG_PATH_SIZE];
+
+    segment_path(path, dir, index + 1, SEGMENT_SNAPSHOT);
+    return snapshot_read_file(disk, path, index, &at, ret_data, ret_size);
 }

@@ -216,6 +216,8 @@ static void act(struct replica *r, const struct raft_update *u, const struct rep
 
     if (u->truncate_from != 0)
         replica_cut(r, u->truncate_from, &lost);
+    if (u->install)
+        replica_image_install(r, u->epoch, &lost);
     if (received != NULL && received->raft.kind == RAFT_APPEND && u->append_first != 0)
         for (uint64_t i = u->append_first; i <= u->append_last; i++)
             replica_append_received(r, &received->entries[i - received->raft.index - 1], u->epoch);
@@ -248,6 +250,8 @@ int replica_receive(struct replica *r, const struct replica_message *m)
     const struct raft_update *u;
     int rc = replica_check_message(r, m);
 
+    if (rc == 0 && m->raft.kind == RAFT_SNAPSHOT)
+        return takes_part(r) ? replica_image_receive(r, m) : 0;
     if (rc != 0 || !takes_part(r))
         return rc;
     if (message.n_entries > 0) {
@@ -273,6 +277,8 @@ uint64_t replica_tick(struct replica *r)
         return UINT64_MAX;
     if (raft_next_tick(r->raft) <= r->shard->now_ns)
         act(r, step(r, &(struct raft_event){ .kind = RAFT_TICK }), NULL);
+    replica_sent_poll(r);
+    replica_image_poll(r);
     return raft_next_tick(r->raft);
 }
 
@@ -309,6 +315,27 @@ void replica_peer_down(struct replica *r, int32_t peer)
 {
     if (takes_part(r))
         act(r, step(r, &(struct raft_event){ .kind = RAFT_PEER_DOWN, .peer = peer }), NULL);
+}
+
+void replica_image_lost(struct replica *r, int32_t peer)
+{
+    if (takes_part(r))
+        act(r, step(r, &(struct raft_event){ .kind = RAFT_SNAPSHOT_FAILED, .peer = peer }), NULL);
+}
+
+int replica_core_image(struct replica *r, const struct raft_message *m)
+{
+    const struct raft_update *u = step(r, &(struct raft_event){ .kind = RAFT_RECEIVE, .message = m });
+    int rc = u->refused ? -EBADMSG : 0;
+
+    act(r, u, NULL);
+    return rc;
+}
+
+void replica_core_image_flushed(struct replica *r, uint64_t index, uint64_t term, uint32_t epoch)
+{
+    act(r, step(r, &(struct raft_event){ .kind = RAFT_LOG_FLUSHED, .index = index, .term = term, .epoch = epoch }),
+        NULL);
 }
 
 void replica_core_read(struct replica *r, struct replica_op *op)

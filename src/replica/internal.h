@@ -79,16 +79,21 @@ struct replica_waiters {
     struct list requests;  /* journal requests in flight that aren't entries */
 };
 
+struct replica_state;
+struct replica_image_job;
+
 /* What a group with several voters has. */
 struct replica_peers {
     struct raft_config config;
     int32_t vote; /* in the term, as recovery found it */
     unsigned n_voters;
-    bool leads;               /* as of the core's last update */
-    struct list loads;        /* messages whose entries a worker reads back */
-    struct list reads;        /* LIST_OFFSETS that wait for the others to say that this node leads */
-    struct log_beyond beyond; /* at start: entries that are committed, since they were in a segment */
-    struct list voided;       /* entries that were cut, and that the journal still has: their kept_link */
+    bool leads;                      /* as of the core's last update */
+    struct list loads;               /* messages for which a worker reads */
+    struct list sent;                /* images that are on their way to a follower */
+    struct replica_image_job *image; /* one that came, see image.c; NULL: none */
+    struct list reads;               /* LIST_OFFSETS that wait for the others to say that this node leads */
+    struct log_beyond beyond;        /* at start: entries that are committed, since they were in a segment */
+    struct list voided;              /* entries that were cut, and that the journal still has: their kept_link */
 };
 
 /* Thousands of these are idle: what few of them need hangs off a pointer. */
@@ -237,6 +242,8 @@ void replica_entry_let_go(struct replica_entry *e);
 struct replica_entry *replica_entry_restore(struct replica *r, const struct journal_replay_record *rec);
 /* One from the leader: copied, at the end of the log, and on its way to the journal. */
 void replica_append_received(struct replica *r, const struct replica_message_entry *from, uint32_t epoch);
+/* All that is in the tail is void. Commands as with replica_cut(). */
+void replica_drop_tail(struct replica *r, struct list *lost);
 /* Takes entries from `from` on out of the log, and tells the journal. Commands that wait for them go to lost. */
 void replica_cut(struct replica *r, uint64_t from, struct list *lost);
 
@@ -258,6 +265,10 @@ void replica_core_state_flushed(struct replica *r, const struct journal_group_st
 /* A LIST_OFFSETS of the latest offset: answered when a majority has said, after it came, that this node leads, and all
  * that was committed then is applied. */
 void replica_core_read(struct replica *r, struct replica_op *op);
+/* A SNAPSHOT whose file is durable, or that won't be taken. -EBADMSG: the core refuses it. */
+int replica_core_image(struct replica *r, const struct raft_message *m);
+/* IMAGE_INSTALLED is durable. */
+void replica_core_image_flushed(struct replica *r, uint64_t index, uint64_t term, uint32_t epoch);
 /* The log begins later. */
 void replica_core_compact(struct replica *r);
 /* Now and then: puts the core away when it has had nothing to do since the last call. */
@@ -269,9 +280,30 @@ void replica_send(struct replica *r, const struct raft_update *u);
 /* Bytes of an entry, roughly when it is only in a segment. */
 uint32_t replica_size_of(const struct replica *r, uint64_t index);
 
+/* Images that should have arrived long since count as lost. */
+void replica_sent_poll(struct replica *r);
+void replica_sent_forget(struct replica_peers *peers);
+
 /* receive.c */
 /* 0 or -EBADMSG. */
 int replica_check_message(const struct replica *r, const struct replica_message *m);
+/* The same for a SNAPSHOT: 0 with what it says. */
+int replica_check_image(const struct replica *r, const struct replica_message *m, struct replica_state *ret);
+
+/* image.c */
+/* A SNAPSHOT came. 0 or -EBADMSG. */
+int replica_image_receive(struct replica *r, const struct replica_message *m);
+/* Goes on where it can. */
+void replica_image_poll(struct replica *r);
+/* The core has taken it. Commands as with replica_cut(). */
+void replica_image_install(struct replica *r, uint32_t epoch, struct list *lost);
+/* A worker has it. */
+bool replica_image_is_busy(const struct replica *r);
+/* Nothing more is stored before it is installed. */
+bool replica_awaits_image(const struct replica *r);
+/* Gives up one that isn't installed. */
+void replica_image_drop(struct replica *r);
+void replica_image_free(struct replica_peers *peers);
 
 /* commit.c */
 void replica_entry_flushed(struct journal_request *request);
@@ -294,7 +326,17 @@ void replica_answer(struct replica *r, struct replica_entry *e, int16_t result);
 
 /* snapshot.c */
 void replica_snapshot_write(const struct replica *r, struct wr *w);
-/* Returns 0 or -EBADMSG; *ret_index is what the state includes. */
+/* What a snapshot says. The producers are the caller's then; NULL: there are none. */
+struct replica_state {
+    uint64_t index;
+    int64_t next_offset, log_start, append_time;
+    struct producer_state *producers;
+};
+/* Returns 0 or -EBADMSG, with nothing to free. */
+int replica_state_parse(const struct replica *r, const uint8_t *data, size_t size, struct replica_state *ret);
+/* As of which index it is. */
+uint64_t replica_snapshot_index(const uint8_t *data, size_t size);
+/* At start. The same, and the replica has the state; *ret_index is what that includes. */
 int replica_snapshot_read(struct replica *r, const uint8_t *data, size_t size, uint64_t *ret_index);
 /* Made at first use. */
 struct producer_state *replica_producers(struct replica *r);

@@ -446,6 +446,12 @@ static void entry_void(struct replica *r, struct replica_entry *e, struct list *
     }
 }
 
+void replica_drop_tail(struct replica *r, struct list *lost)
+{
+    while (tail_count(&r->tail) > 0)
+        entry_void(r, tail_pop_last(&r->tail), lost);
+}
+
 void replica_cut(struct replica *r, uint64_t from, struct list *lost)
 {
     const struct replica_entry *last;

@@ -100,8 +100,25 @@ int replica_check_message(const struct replica *r, const struct replica_message 
     case RAFT_HEARTBEAT_REPLY:
     case RAFT_TIMEOUT_NOW:
         return m->raft.n_entries == 0 ? 0 : -EBADMSG;
-    case RAFT_SNAPSHOT: /* images aren't sent */
-        break;
+    case RAFT_SNAPSHOT: /* of state groups there are none */
+        return m->raft.n_entries == 0 && m->image != NULL && r->machine == NULL ? 0 : -EBADMSG;
     }
+    return -EBADMSG;
+}
+
+int replica_check_image(const struct replica *r, const struct replica_message *m, struct replica_state *ret)
+{
+    const struct replica_image *i = m->image;
+    int rc;
+
+    /* Records are what puts an image's index below the log start. */
+    if (i->next_offset < 0 || i->log_start <= 0 || i->log_start < i->next_offset || i->size > REPLICA_SNAPSHOT_MAX)
+        return -EBADMSG;
+    rc = replica_state_parse(r, m->data, i->size, ret);
+    if (rc != 0)
+        return rc;
+    if (ret->index == m->raft.index && ret->next_offset == i->next_offset)
+        return 0;
+    producer_state_free(ret->producers);
     return -EBADMSG;
 }

@@ -23,6 +23,7 @@ static struct replica_peers *peers_new(const struct raft_config *members)
     for (uint32_t i = 0; i < members->n_members; i++)
         p->n_voters += (members->members[i].roles & RAFT_VOTER) != 0;
     list_init(&p->loads);
+    list_init(&p->sent);
     list_init(&p->reads);
     list_init(&p->voided);
     return p;
@@ -35,8 +36,11 @@ static void peers_free(struct replica_peers *p)
 
     while (p != NULL && (link = list_pop(&p->voided)) != NULL)
         replica_entry_free(list_entry(link, struct replica_entry, kept_link));
-    if (p != NULL)
+    if (p != NULL) {
         log_beyond_fini(&p->beyond);
+        replica_sent_forget(p);
+        replica_image_free(p);
+    }
     free(p);
 }
 
@@ -308,6 +312,7 @@ void replica_close(struct replica *r)
         return;
     replica_unhold_all(r, KAFKA_E_NOT_LEADER_OR_FOLLOWER);
     replica_fail_all(r, KAFKA_E_REQUEST_TIMED_OUT);
+    replica_image_drop(r);
 }
 
 static bool is_removing(const struct replica *r)
@@ -318,14 +323,15 @@ static bool is_removing(const struct replica *r)
 bool replica_is_quiet(const struct replica *r)
 {
     return r->job == NULL && r->sync == NULL && list_is_empty(&r->waiters->cold) && !r->scrubbing &&
-           !replica_is_loading(r) && !is_removing(r) && (r->peers == NULL || list_is_empty(&r->peers->loads));
+           !replica_is_loading(r) && !is_removing(r) && !replica_image_is_busy(r) &&
+           (r->peers == NULL || list_is_empty(&r->peers->loads));
 }
 
 bool replica_is_idle(const struct replica *r)
 {
     if (!replica_is_quiet(r) || !list_is_empty(&r->waiters->requests) || r->relocation != NULL || r->n_reads > 0)
         return false;
-    if (r->peers != NULL && !list_is_empty(&r->peers->voided))
+    if (r->peers != NULL && (!list_is_empty(&r->peers->voided) || r->peers->image != NULL))
         return false;
     return tail_count(&r->tail) == 0 || tail_at(&r->tail, tail_count(&r->tail) - 1)->flushed;
 }
@@ -396,6 +402,7 @@ void replica_destroy(struct replica *r, void (*done)(void *ctx), void *ctx)
     replica_unhold_all(r, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION);
     replica_round_leave(r);
     replica_fail_all(r, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION);
+    replica_image_drop(r);
     journal_withdraw(r->shard->journal, r->group);
     replica_settle(r);
 }

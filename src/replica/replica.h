@@ -32,10 +32,20 @@ struct replica_message_entry {
     struct buf *buf;            /* the sender's: a reference on where they lie; NULL: in data */
 };
 
+/* What a SNAPSHOT brings: the state as of its index, for a log that begins behind it. */
+struct replica_image {
+    int64_t next_offset;
+    int64_t log_start; /* the sender's */
+    uint32_t checksum; /* of the entry at the index */
+    struct raft_config config;
+    size_t size; /* of the partition snapshot, which is the message's data */
+};
+
 struct replica_message {
     uint64_t group;
-    struct raft_message raft; /* n_entries of the following; no pointers */
-    uint8_t *data;            /* of entries that were read back */
+    struct raft_message raft;    /* n_entries of the following; no pointers */
+    struct replica_image *image; /* of a SNAPSHOT */
+    uint8_t *data;               /* its, or of entries that were read back */
     struct replica_message_entry entries[];
 };
 
@@ -214,6 +224,8 @@ bool replica_leads(const struct replica *r);
 int replica_transfer(struct replica *r, int32_t peer);
 /* The connection to the node was reset or refused. */
 void replica_peer_down(struct replica *r, int32_t peer);
+/* A SNAPSHOT to the node got lost. Where nobody tells, it is sent again when it should have been there long since. */
+void replica_image_lost(struct replica *r, int32_t peer);
 
 /* For repair: the body of a partition snapshot that knows of no producer. */
 #define REPLICA_SNAPSHOT_BLANK_SIZE 40

@@ -295,7 +295,8 @@ static void begin(struct replica_shard *shard)
     struct replica *r, *tmp;
 
     list_foreach_safe (&shard->checkpoints, r, tmp, round_link) {
-        if (r->retry_ns > shard->now_ns || (replica_lacks_files(r) && log_end(r->log).index < r->checkpoint_wanted))
+        if (r->retry_ns > shard->now_ns || replica_awaits_image(r) ||
+            (replica_lacks_files(r) && log_end(r->log).index < r->checkpoint_wanted))
             continue;
         list_remove(&r->round_link);
         list_append(&round->members, &r->round_link);
@@ -315,7 +316,7 @@ static bool all_stored(struct replica_shard *shard, size_t *ret_n)
     list_foreach_safe (&round_of(shard)->members, r, tmp, round_link) {
         bool stored = log_end(r->log).index >= r->round_index;
 
-        if (r->retry_ns > shard->now_ns || (!stored && replica_lacks_files(r))) {
+        if (r->retry_ns > shard->now_ns || replica_awaits_image(r) || (!stored && replica_lacks_files(r))) {
             list_remove(&r->round_link);
             list_append(&shard->checkpoints, &r->round_link);
         } else if (!stored) {

@@ -20,6 +20,7 @@ void replica_message_free(struct replica_message *m)
         return;
     for (uint32_t i = 0; i < m->raft.n_entries; i++)
         buf_unref(m->entries[i].buf);
+    free(m->image);
     free(m->data);
     free(m);
 }
@@ -143,6 +144,125 @@ static void send_append(struct replica *r, const struct raft_message *from)
         load(r, m, at);
 }
 
+/* ---- Images ---- */
+
+#define MS 1000000ull
+
+/* So long one may be on its way, and a millisecond more for each KiB. */
+#define IMAGE_MS 3000u
+
+struct image_load {
+    struct lane_work work;
+    struct list link; /* peers->loads */
+    struct log_image image;
+    struct replica *replica;
+    struct replica_message *message;
+};
+
+struct image_sent {
+    struct list link;
+    int32_t peer;
+    uint64_t deadline_ns;
+};
+
+static void note_sent(struct replica *r, const struct replica_message *m)
+{
+    struct image_sent *s = xcalloc(1, sizeof(*s));
+
+    s->peer = m->raft.to;
+    s->deadline_ns = r->shard->now_ns + (IMAGE_MS + m->image->size / 1024) * MS;
+    list_append(&r->peers->sent, &s->link);
+}
+
+/* One that did arrive is of no interest to the core any more. */
+void replica_sent_poll(struct replica *r)
+{
+    struct image_sent *s, *tmp;
+
+    list_foreach_safe (&r->peers->sent, s, tmp, link) {
+        int32_t peer = s->peer;
+
+        if (s->deadline_ns > r->shard->now_ns)
+            continue;
+        list_remove(&s->link);
+        free(s);
+        replica_image_lost(r, peer);
+    }
+}
+
+void replica_sent_forget(struct replica_peers *peers)
+{
+    struct list *link;
+
+    while ((link = list_pop(&peers->sent)) != NULL)
+        free(list_entry(link, struct image_sent, link));
+}
+
+static void image_run(struct lane_work *work)
+{
+    log_image_read(&container_of(work, struct image_load, work)->image);
+}
+
+static void send_loaded(struct replica *r, struct replica_message *m, const struct log_image *image)
+{
+    m->image = xcalloc(1, sizeof(*m->image));
+    m->image->next_offset = image->at.next_offset;
+    m->image->checksum = image->at.checksum;
+    m->image->log_start = r->durable_start;
+    m->image->size = image->size;
+    raft_config(r->raft, &m->image->config, NULL);
+    note_sent(r, m);
+    r->shard->send(r->shard->ctx, m);
+}
+
+/* What isn't as of the very index (a restart wrote it, with newer producers) can't be where a log begins. */
+static bool is_sound(const struct replica *r, const struct replica_message *m, const struct log_image *image)
+{
+    return image->error == 0 && image->at.term == m->raft.log_term &&
+           replica_snapshot_index(m->data, image->size) == m->raft.index && r->durable_start >= image->at.next_offset;
+}
+
+static void image_done(struct lane_work *work)
+{
+    struct image_load *l = container_of(work, struct image_load, work);
+    struct replica_message *m = l->message;
+    struct replica *r = l->replica;
+    int32_t peer = m->raft.to;
+    int err = l->image.error;
+
+    list_remove(&l->link);
+    m->data = l->image.data;
+    if (err < 0 && err != -ENOENT && err != -EBADMSG && !disk_is_shortage(err))
+        replica_fatal(r, err, "reading an image for a follower");
+    if (r->destroyed || r->shard->dead) {
+        replica_message_free(m);
+    } else if (is_sound(r, m, &l->image)) {
+        send_loaded(r, m, &l->image);
+    } else {
+        replica_message_free(m);
+        replica_image_lost(r, peer);
+    }
+    free(l);
+    if (r->destroyed)
+        replica_settle(r);
+    else
+        replica_store_continue(r);
+}
+
+static void send_image(struct replica *r, const struct raft_message *from)
+{
+    struct image_load *l = xcalloc(1, sizeof(*l));
+
+    l->replica = r;
+    l->message = message_new(r, from);
+    log_image_prepare(r->log, &l->image);
+    l->image.at.index = from->index;
+    list_append(&r->peers->loads, &l->link);
+    l->work.run = image_run;
+    l->work.done = image_done;
+    lane_submit(r->shard->env->lane, LANE_POOL, r->shard->shard, &l->work);
+}
+
 void replica_send(struct replica *r, const struct raft_update *u)
 {
     for (uint32_t i = 0; i < u->n_messages; i++) {
@@ -150,6 +270,8 @@ void replica_send(struct replica *r, const struct raft_update *u)
 
         if (m->kind == RAFT_APPEND)
             send_append(r, m);
+        else if (m->kind == RAFT_SNAPSHOT)
+            send_image(r, m);
         else
             r->shard->send(r->shard->ctx, message_new(r, m));
     }

@@ -44,34 +44,45 @@ struct producer_state *replica_producers(struct replica *r)
     return r->producers;
 }
 
-int replica_snapshot_read(struct replica *r, const uint8_t *data, size_t size, uint64_t *ret_index)
+uint64_t replica_snapshot_index(const uint8_t *data, size_t size)
+{
+    return size >= REPLICA_SNAPSHOT_BLANK_SIZE ? load_le64(data + 8) : 0;
+}
+
+int replica_state_parse(const struct replica *r, const uint8_t *data, size_t size, struct replica_state *ret)
 {
     struct rd in;
-    uint64_t index;
-    int64_t log_start, append_time;
+    int rc = 0;
 
     rd_init(&in, data, size);
     if (rd_le32(&in) != SNAPSHOT_VERSION)
         return -EBADMSG;
     rd_skip(&in, 4);
-    index = rd_le64(&in);
-    rd_skip(&in, 8);
-    log_start = (int64_t)rd_le64(&in);
-    append_time = (int64_t)rd_le64(&in);
+    *ret = (struct replica_state){ .index = rd_le64(&in) };
+    ret->next_offset = (int64_t)rd_le64(&in);
+    ret->log_start = (int64_t)rd_le64(&in);
+    ret->append_time = (int64_t)rd_le64(&in);
     if (in.error != 0)
         return in.error;
-    if (rd_left(&in) > 0 && !GQ_BUG(PRODUCERS_NOT_RESTORED)) {
-        struct producer_state *producers = producers_new(r);
-        int rc = producer_read(producers, in.p, rd_left(&in));
+    if (rd_left(&in) == 0 || GQ_BUG(PRODUCERS_NOT_RESTORED))
+        return 0;
+    ret->producers = producers_new(r);
+    rc = producer_read(ret->producers, in.p, rd_left(&in));
+    if (rc < 0)
+        producer_state_free(TAKE_PTR(ret->producers));
+    return rc;
+}
 
-        if (rc < 0) {
-            producer_state_free(producers);
-            return rc;
-        }
-        r->producers = producers;
-    }
-    r->log_start = MAX(r->log_start, log_start);
-    r->last_append_time = append_time;
-    *ret_index = index;
+int replica_snapshot_read(struct replica *r, const uint8_t *data, size_t size, uint64_t *ret_index)
+{
+    struct replica_state state;
+    int rc = replica_state_parse(r, data, size, &state);
+
+    if (rc != 0)
+        return rc;
+    r->producers = state.producers;
+    r->log_start = MAX(r->log_start, state.log_start);
+    r->last_append_time = state.append_time;
+    *ret_index = state.index;
     return 0;
 }

@@ -196,6 +196,7 @@ static void job_done(struct lane_work *work)
         log_append_done(&job->append);
         if (err == 0)
             appended(r, job);
+        replica_core_compact(r); /* a new segment lets one go that lies below the log start */
         break;
     case JOB_CUT:
         err = job->cut.error;
@@ -287,7 +288,8 @@ static bool submit_cut(struct replica *r)
 /* One job of these at a time: entries first, then files to remove. Syncs go beside them. */
 void replica_store_kick(struct replica *r)
 {
-    if (r->job != NULL || r->destroyed || r->shard->dead || r->shard->at_rest || r->retry_ns > r->shard->now_ns)
+    if (r->job != NULL || r->destroyed || r->shard->dead || r->shard->at_rest || r->retry_ns > r->shard->now_ns ||
+        replica_awaits_image(r))
         return;
     if (replica_n_unstored(r) == 0)
         submit_cut(r);
@@ -313,6 +315,7 @@ static void list_dirty(struct replica *r)
 /* After a job: goes on at once with what can't wait, leaves the rest to the poll. */
 void replica_store_continue(struct replica *r)
 {
+    replica_image_poll(r);
     replica_queries_run(r);
     if (replica_n_unstored(r) > 0 || r->blocked)
         list_dirty(r);

@@ -8,6 +8,7 @@ Suite *crash_suite(void);
 Suite *dump_suite(void);
 Suite *entry_suite(void);
 Suite *format_suite(void);
+Suite *image_suite(void);
 Suite *open_suite(void);
 Suite *read_suite(void);
 Suite *repair_suite(void);

@@ -28,7 +28,13 @@ static struct replica_message *copy(const struct replica_message *from)
     memcpy(m, from, size);
     for (uint32_t i = 0; i < from->raft.n_entries; i++)
         bytes += from->entries[i].head.size + from->entries[i].batches.size;
+    bytes += from->image != NULL ? from->image->size : 0;
     m->data = xmalloc(bytes + 1);
+    if (from->image != NULL) {
+        m->image = xmalloc(sizeof(*m->image));
+        *m->image = *from->image;
+        memcpy(m->data, from->data, m->image->size);
+    }
     for (uint32_t i = 0; i < from->raft.n_entries; i++) {
         const struct replica_message_entry *e = &from->entries[i];
 
@@ -44,6 +50,15 @@ static struct replica_message *copy(const struct replica_message *from)
     return m;
 }
 
+static void note_image(struct cluster *c, int to)
+{
+    c->n_images++;
+    if (!c->crash_images || c->crash_in > 0 || sim_prng_chance(&c->prng, 1, 2))
+        return;
+    c->crash_in = 1 + (unsigned)sim_prng_below(&c->prng, 40);
+    c->crash_node = to;
+}
+
 static void send(void *ctx, struct replica_message *m)
 {
     struct cluster *c = ((struct rig *)ctx)->cluster;
@@ -51,6 +66,8 @@ static void send(void *ctx, struct replica_message *m)
 
     c->last = m->raft;
     c->n_loaded += m->raft.n_entries > 0 && m->data != NULL;
+    if (m->image != NULL)
+        note_image(c, m->raft.to - 1);
     l->message = copy(m);
     list_append(&c->messages, &l->link);
     replica_message_free(m);
@@ -206,6 +223,14 @@ static void check_node(struct cluster *c, int node)
         ck_abort_msg("node %d applied another entry %llu", node + 1, (unsigned long long)r->applied_index);
 }
 
+static void crash_receiver(struct cluster *c)
+{
+    if (c->crash_in == 0 || --c->crash_in > 0 || !c->up[c->crash_node])
+        return;
+    cluster_crash(c, c->crash_node);
+    cluster_restart(c, c->crash_node);
+}
+
 bool cluster_step(struct cluster *c)
 {
     bool moved = deliver_some(c);
@@ -220,6 +245,7 @@ bool cluster_step(struct cluster *c)
     }
     note_done(c);
     note_answers(c);
+    crash_receiver(c);
     return moved;
 }
 
@@ -243,6 +269,19 @@ int cluster_leader(struct cluster *c)
     }
     ck_abort_msg("nobody leads");
     return -1;
+}
+
+void cluster_hand_over(struct cluster *c, int from, int to)
+{
+    ck_quick(replica_transfer(replica_of(c, from), to + 1) == 0);
+    cluster_run(c, 300);
+    ck_quick(replica_leads(replica_of(c, to)) && replica_is_open(replica_of(c, to)));
+    ck_quick(!replica_leads(replica_of(c, from)));
+}
+
+struct rig_op *cluster_produce_as(struct cluster *c, int node, int32_t sequence)
+{
+    return rig_produce_as(c->nodes[node], 0, 7, 0, sequence, 1, 100);
 }
 
 struct rig_op *cluster_produce(struct cluster *c, int node, size_t value_size)
@@ -351,9 +390,13 @@ static void check_acked(const struct cluster *c, const uint8_t *data, size_t siz
         memcpy(&id, rec.value.data, sizeof(id));
         for (size_t i = 0; i < c->n_batches; i++)
             n_found += c->batches[i].acked && c->batches[i].id == id && c->batches[i].base_offset == v.base_offset;
-        if (v.producer_id == 7 && v.base_sequence != sequence++)
-            ck_abort_msg("sequence %d is there as offset %lld, where %d was due", v.base_sequence,
-                         (long long)v.base_offset, sequence - 1);
+        if (v.producer_id == 7) {
+            if (start > 0 && sequence == 0)
+                sequence = v.base_sequence;
+            if (v.base_sequence != sequence++)
+                ck_abort_msg("sequence %d is there as offset %lld, where %d was due", v.base_sequence,
+                             (long long)v.base_offset, sequence - 1);
+        }
         end = batch_last_offset(&v) + 1;
     }
     ck_quick(start > 0 || sequence >= c->sequence);
@@ -398,6 +441,7 @@ static void all_equal(struct cluster *c)
 void cluster_check(struct cluster *c)
 {
     c->loss = 0;
+    c->crash_images = false;
     for (int i = 0; i < CLUSTER_NODES; i++) {
         c->cut[i] = false;
         if (c->up[i])

@@ -48,6 +48,10 @@ struct cluster {
     struct rig_op *tried;
     int tried_node;
     uint64_t n_messages, n_loaded; /* delivered; of these with entries from segments */
+    uint64_t n_images;             /* sent */
+    bool crash_images;             /* who gets one may crash soon after */
+    unsigned crash_in;             /* so many steps; 0: nobody does */
+    int crash_node;
 };
 
 /* segment_bytes: small ones lead to many. */
@@ -58,8 +62,12 @@ bool cluster_step(struct cluster *c);
 void cluster_run(struct cluster *c, unsigned ms);
 /* Runs until one of those that hear each other leads and is open; which. */
 int cluster_leader(struct cluster *c);
+/* Leadership goes from one node to another, which is open then. */
+void cluster_hand_over(struct cluster *c, int from, int to);
 /* A batch of one record; noted. */
 struct rig_op *cluster_produce(struct cluster *c, int node, size_t value_size);
+/* Batch after batch of an idempotent producer, as a test says. */
+struct rig_op *cluster_produce_as(struct cluster *c, int node, int32_t sequence);
 /* Goes on with the idempotent producer: at this node, if no try is under way. */
 void cluster_try(struct cluster *c, int node);
 /* Asks for the end of the log, and checks the answer when it comes. */
@@ -76,6 +84,6 @@ void cluster_check(struct cluster *c);
 /* A run of all that can happen to a cluster, with cluster_check() at its end. Counts what it did, to tell that it did
  * something. */
 struct cluster_counts {
-    uint64_t n_acked, n_messages, n_loaded, n_terms;
+    uint64_t n_acked, n_messages, n_loaded, n_images, n_terms;
 };
 void cluster_story(uint64_t seed, struct cluster_counts *counts);

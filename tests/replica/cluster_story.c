@@ -26,11 +26,25 @@ static void ask_all(struct cluster *c)
     }
 }
 
+/* Whoever leads, or believes so. */
+static void forget_records(struct cluster *c)
+{
+    int64_t keep = (int64_t)sim_prng_below(&c->prng, 10);
+
+    for (int i = 0; i < CLUSTER_NODES; i++) {
+        int64_t end = c->up[i] ? replica_high_watermark(replica_of(c, i)) : 0;
+
+        if (end > keep && replica_leads(replica_of(c, i)))
+            rig_submit(c->nodes[i], 0,
+                       &(struct replica_op){ .kind = REPLICA_DELETE_RECORDS, .delete_records.offset = end - keep });
+    }
+}
+
 static void act(struct cluster *c)
 {
     int node = (int)sim_prng_below(&c->prng, CLUSTER_NODES);
 
-    switch (sim_prng_below(&c->prng, 15)) {
+    switch (sim_prng_below(&c->prng, 17)) {
     case 0:
         if (n_up(c) == CLUSTER_NODES)
             cluster_crash(c, node);
@@ -67,6 +81,10 @@ static void act(struct cluster *c)
         for (int i = 0; i < 10 && c->up[node]; i++)
             rig_produce(c->nodes[node], 1, 1, 20000);
         break;
+    case 8:
+    case 9: /* who is away then may come back below the log start */
+        forget_records(c);
+        break;
     default:
         ask_all(c);
         break;
@@ -88,6 +106,7 @@ void cluster_story(uint64_t seed, struct cluster_counts *counts)
     struct cluster *c = cluster_new(100 + seed, 4096);
 
     c->loss = 5;
+    c->crash_images = true;
     for (int i = 0; i < 200; i++) {
         act(c);
         cluster_run(c, (unsigned)sim_prng_below(&c->prng, sim_prng_chance(&c->prng, 1, 6) ? 2000 : 100));
@@ -99,6 +118,7 @@ void cluster_story(uint64_t seed, struct cluster_counts *counts)
         counts->n_acked += c->batches[i].acked;
     counts->n_messages += c->n_messages;
     counts->n_loaded += c->n_loaded;
+    counts->n_images += c->n_images;
     counts->n_terms += replica_term(replica_of(c, 0));
     cluster_free(c);
 }

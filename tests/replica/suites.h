@@ -9,6 +9,7 @@ Suite *consensus_suite(void);
 Suite *crash_suite(void);
 Suite *destroy_suite(void);
 Suite *frame_suite(void);
+Suite *image_suite(void);
 Suite *keep_suite(void);
 Suite *files_suite(void);
 Suite *peers_suite(void);

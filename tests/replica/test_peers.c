@@ -256,11 +256,6 @@ START_TEST(a_stop_waits_for_nobody_else)
 }
 END_TEST
 
-static struct rig_op *produce_as(struct cluster *c, int node, int32_t sequence)
-{
-    return rig_produce_as(c->nodes[node], 0, 7, 0, sequence, 1, 100);
-}
-
 /* A retry finds the original, whoever leads. */
 START_TEST(a_retry_at_another_leader_is_a_duplicate)
 {
@@ -268,18 +263,18 @@ START_TEST(a_retry_at_another_leader_is_a_duplicate)
     int old = cluster_leader(c), new;
     struct rig_op *op;
 
-    ck_assert_int_eq(cluster_wait(c, produce_as(c, old, 0)), 0);
-    op = produce_as(c, old, 1);
+    ck_assert_int_eq(cluster_wait(c, cluster_produce_as(c, old, 0)), 0);
+    op = cluster_produce_as(c, old, 1);
     ck_assert_int_eq(cluster_wait(c, op), 0);
     cluster_run(c, 300);
     c->cut[old] = true;
-    produce_as(c, old, 2); /* nobody hears of it */
+    cluster_produce_as(c, old, 2); /* nobody hears of it */
     cluster_run(c, 50);
     new = cluster_leader(c);
-    op = produce_as(c, new, 1);
+    op = cluster_produce_as(c, new, 1);
     ck_assert_int_eq(cluster_wait(c, op), 0);
     ck_assert_int_eq(op->op.produce.ret_base_offset, 1);
-    op = produce_as(c, new, 2);
+    op = cluster_produce_as(c, new, 2);
     ck_assert_int_eq(cluster_wait(c, op), 0);
     ck_assert_int_eq(op->op.produce.ret_base_offset, 2);
     /* The old leader's own one is gone, in its overlay too: there the retry is a duplicate of the new one. */
@@ -289,21 +284,13 @@ START_TEST(a_retry_at_another_leader_is_a_duplicate)
     cluster_run(c, 3000);
     c->cut[new] = true;
     new = cluster_leader(c);
-    op = produce_as(c, new, 2);
+    op = cluster_produce_as(c, new, 2);
     ck_assert_int_eq(cluster_wait(c, op), 0);
     ck_assert_int_eq(op->op.produce.ret_base_offset, 2);
     cluster_check(c);
     cluster_free(c);
 }
 END_TEST
-
-static void hand_over(struct cluster *c, int from, int to)
-{
-    ck_assert_int_eq(replica_transfer(replica_of(c, from), to + 1), 0);
-    cluster_run(c, 300);
-    ck_assert(replica_leads(replica_of(c, to)) && replica_is_open(replica_of(c, to)));
-    ck_assert(!replica_leads(replica_of(c, from)));
-}
 
 /* While it is, clients are told to try again, and of an idempotent producer nothing passes what was refused. */
 START_TEST(leadership_is_handed_over)
@@ -321,7 +308,7 @@ START_TEST(leadership_is_handed_over)
     ck_assert_int_eq(replica_transfer(replica_of(c, new), old + 1), RAFT_E_NOT_LEADER);
     c->cut[new] = true;
     ck_assert_int_eq(replica_transfer(r, new + 1), 0);
-    ck_assert_int_eq(cluster_wait(c, produce_as(c, old, 0)), KAFKA_E_NOT_LEADER_OR_FOLLOWER);
+    ck_assert_int_eq(cluster_wait(c, cluster_produce_as(c, old, 0)), KAFKA_E_NOT_LEADER_OR_FOLLOWER);
     ck_assert_int_eq(cluster_wait(c, rig_submit(c->nodes[old], 0, &delete)), KAFKA_E_NOT_LEADER_OR_FOLLOWER);
     replica_housekeep(r);
     ck_assert(replica_leads(r));
@@ -329,12 +316,12 @@ START_TEST(leadership_is_handed_over)
     cluster_run(c, 1500);
     ck_assert(replica_leads(r));
     ck_assert_uint_eq(replica_term(r), term);
-    ck_assert_int_eq(cluster_wait(c, produce_as(c, old, 1)), PRODUCER_E_OUT_OF_ORDER_SEQUENCE);
-    ck_assert_int_eq(cluster_wait(c, produce_as(c, old, 0)), 0);
+    ck_assert_int_eq(cluster_wait(c, cluster_produce_as(c, old, 1)), PRODUCER_E_OUT_OF_ORDER_SEQUENCE);
+    ck_assert_int_eq(cluster_wait(c, cluster_produce_as(c, old, 0)), 0);
     c->cut[new] = false;
     cluster_run(c, 500);
-    hand_over(c, old, new);
-    ck_assert_int_eq(cluster_wait(c, produce_as(c, new, 1)), 0);
+    cluster_hand_over(c, old, new);
+    ck_assert_int_eq(cluster_wait(c, cluster_produce_as(c, new, 1)), 0);
     cluster_check(c);
     cluster_free(c);
 }
@@ -347,22 +334,22 @@ START_TEST(nothing_passes_a_batch_that_was_sent_away)
     int old = cluster_leader(c), other = (old + 1) % 3;
     struct rig_op *op;
 
-    ck_assert_int_eq(cluster_wait(c, produce_as(c, other, 0)), KAFKA_E_NOT_LEADER_OR_FOLLOWER);
+    ck_assert_int_eq(cluster_wait(c, cluster_produce_as(c, other, 0)), KAFKA_E_NOT_LEADER_OR_FOLLOWER);
     cluster_run(c, 300);
-    hand_over(c, old, other);
-    ck_assert_int_eq(cluster_wait(c, produce_as(c, other, 1)), PRODUCER_E_OUT_OF_ORDER_SEQUENCE);
+    cluster_hand_over(c, old, other);
+    ck_assert_int_eq(cluster_wait(c, cluster_produce_as(c, other, 1)), PRODUCER_E_OUT_OF_ORDER_SEQUENCE);
     c->cut[other] = true;
-    op = produce_as(c, other, 0);
+    op = cluster_produce_as(c, other, 0);
     cluster_run(c, 50);
     old = cluster_leader(c);
     ck_assert_int_eq(cluster_wait(c, op), KAFKA_E_NOT_LEADER_OR_FOLLOWER);
     ck_assert_int_eq(cluster_wait(c, cluster_produce(c, old, 100)), 0);
     c->cut[other] = false;
     cluster_run(c, 500);
-    hand_over(c, old, other);
-    ck_assert_int_eq(cluster_wait(c, produce_as(c, other, 1)), PRODUCER_E_OUT_OF_ORDER_SEQUENCE);
-    ck_assert_int_eq(cluster_wait(c, produce_as(c, other, 0)), 0);
-    ck_assert_int_eq(cluster_wait(c, produce_as(c, other, 1)), 0);
+    cluster_hand_over(c, old, other);
+    ck_assert_int_eq(cluster_wait(c, cluster_produce_as(c, other, 1)), PRODUCER_E_OUT_OF_ORDER_SEQUENCE);
+    ck_assert_int_eq(cluster_wait(c, cluster_produce_as(c, other, 0)), 0);
+    ck_assert_int_eq(cluster_wait(c, cluster_produce_as(c, other, 1)), 0);
     cluster_check(c);
     cluster_free(c);
 }
@@ -560,6 +547,7 @@ START_TEST(what_was_acknowledged_stays)
         cluster_story(seed, &counts);
     ck_assert_uint_gt(counts.n_acked, 2000);
     ck_assert_uint_gt(counts.n_loaded, 100);
+    ck_assert_uint_gt(counts.n_images, 20);
     ck_assert_uint_gt(counts.n_terms, 100);
 }
 END_TEST

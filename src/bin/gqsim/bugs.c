@@ -36,6 +36,7 @@ static const char *why_not(unsigned bug)
     case GQ_BUG_CUT_NOT_JOURNALLED:
     case GQ_BUG_OVERLAY_NOT_CUT:
     case GQ_BUG_END_TOLD_WITHOUT_ROUND:
+    case GQ_BUG_IMAGE_NAMED_EARLY:
         return "a node's groups have one voter";
     case GQ_BUG_FILES_BEFORE_FORGET:
         return "a start opens no group whose topic is gone, so it doesn't miss the files";
