@@ -107,6 +107,8 @@ void cluster_story(uint64_t seed, struct cluster_counts *counts)
 
     c->loss = 5;
     c->crash_images = true;
+    for (int i = 0; i < CLUSTER_NODES && seed % 3 == 0; i++)
+        c->nodes[i]->max_dirty_segments = 1; /* from the next start on */
     for (int i = 0; i < 200; i++) {
         act(c);
         cluster_run(c, (unsigned)sim_prng_below(&c->prng, sim_prng_chance(&c->prng, 1, 6) ? 2000 : 100));

@@ -2,7 +2,7 @@
 
 /* Descriptors: those with unsynced bytes are a budget, idle ones are closed, and a lack of them is no damage. */
 
-#include "replica/rig.h"
+#include "replica/cluster.h"
 #include "replica/suites.h"
 
 #define MS UINT64_C(1000000)
@@ -170,6 +170,39 @@ START_TEST(a_start_whose_sync_fails_ends)
 }
 END_TEST
 
+/* Of several voters' entries only those that are committed go to segments, with the budget or without. */
+START_TEST(a_start_within_the_budget_stores_nothing_uncommitted)
+{
+    struct cluster *c = cluster_new(84, 1 << 20);
+    int leader = cluster_leader(c);
+    struct rig *rig = c->nodes[leader];
+    struct replica *r;
+
+    for (int i = 0; i < 10; i++) {
+        ck_assert_int_eq(cluster_wait(c, cluster_produce(c, leader, 300)), 0);
+        rig_produce(rig, 1, 1, 500);
+    }
+    cluster_run(c, 500);
+    c->cut[leader] = true;
+    for (int i = 0; i < 3; i++)
+        cluster_produce(c, leader, 300);
+    cluster_run(c, 100);
+    rig->max_dirty_segments = 1;
+    for (int again = 0; again < 2; again++) {
+        cluster_kill(c, leader);
+        cluster_restart(c, leader);
+        r = rig->groups[0].replica;
+        ck_assert_uint_eq(log_cache_dirty(rig->shard.log_cache), 1);
+        ck_assert_uint_eq(log_end(r->log).index, r->last_index - 3);
+        ck_assert_uint_eq(r->applied_index, r->last_index - 3);
+        ck_assert_uint_eq(r->checkpoint_index, 0);
+        cluster_run(c, 5); /* it doesn't get as far as a checkpoint */
+    }
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
 START_TEST(what_gets_idle_is_closed)
 {
     struct rig *r = rig_new(71, 8);
@@ -259,6 +292,7 @@ Suite *files_suite(void)
     suite_add(s, busy_partitions_let_others_have_files);
     suite_add(s, a_start_keeps_within_the_budget);
     suite_add(s, a_start_whose_sync_fails_ends);
+    suite_add(s, a_start_within_the_budget_stores_nothing_uncommitted);
     suite_add(s, what_gets_idle_is_closed);
     suite_add(s, a_lack_of_descriptors_is_waited_out);
     suite_add(s, a_failed_sync_is_fatal);
