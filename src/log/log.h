@@ -150,6 +150,7 @@ struct log_sync {
     struct slice snapshot;           /* partition snapshot; size 0: the group has none */
     struct log_position snapshot_at; /* as of where: applied state, so log_end() or later */
     struct log_position position;    /* log_end() when the job was made; the caller then journals a checkpoint of it */
+    bool no_names;                   /* no checkpoint comes of it: names may stay as they are, it is for descriptors */
     int error; /* after run: 0, disk_is_shortage() (the snapshot didn't fit, say; try again), other: fatal */
     void *result;
 };

@@ -77,9 +77,11 @@ void log_sync_prepare(struct log *l, struct log_sync *job)
         segment_ref(s);
     }
     op->n_items = n;
-    op->names = l->names_dirty;
-    op->path = l->path_dirty;
-    l->names_dirty = l->path_dirty = false;
+    if (!job->no_names) {
+        op->names = l->names_dirty;
+        op->path = l->path_dirty;
+        l->names_dirty = l->path_dirty = false;
+    }
     l->syncing = true;
     prepare_snapshot(l, job, op);
     cache_make_room(l->cache, &op->to_close);
@@ -201,7 +203,8 @@ void log_sync_done(struct log_sync *job)
         l->names_dirty |= op->names;
         l->path_dirty |= op->path;
     } else {
-        l->synced_index = MAX(l->synced_index, job->position.index);
+        if (!job->no_names)
+            l->synced_index = MAX(l->synced_index, job->position.index);
         if (op->write_snapshot)
             l->loose_snapshot = job->snapshot_at.index;
     }

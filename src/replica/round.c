@@ -53,7 +53,7 @@ static void take_snapshot(struct replica_sync *s)
     s->log.snapshot_at = applied_position(s->replica);
 }
 
-static void sync_new(struct replica *r, bool with_snapshot)
+static void sync_new(struct replica *r, bool for_checkpoint)
 {
     struct replica_round *round = round_of(r->shard);
     struct replica_sync *s = xcalloc(1, sizeof(*s));
@@ -61,8 +61,10 @@ static void sync_new(struct replica *r, bool with_snapshot)
     s->replica = r;
     s->stored_bytes = r->stored_bytes;
     s->log.log = r->log;
-    if (with_snapshot)
+    if (for_checkpoint)
         take_snapshot(s);
+    else
+        s->log.no_names = true;
     log_sync_prepare(r->log, &s->log);
     r->sync = s;
     round->syncs[round->n_syncs++] = s;
@@ -248,6 +250,8 @@ int replica_round_blocking(struct replica_shard *shard)
     round->disk = shard->env->disk;
     round->syncs = xcalloc(log_cache_dirty(shard->log_cache), sizeof(struct replica_sync *));
     log_cache_oldest_dirty(shard->log_cache, UINT_MAX, sync_owner);
+    if (round->no_sync_fs)
+        write_back_run(&round->work);
     all_run(&round->work);
     for (size_t i = 0; i < round->n_syncs; i++) {
         struct replica_sync *s = round->syncs[i];

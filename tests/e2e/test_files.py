@@ -120,7 +120,7 @@ def test_load_over_far_more_partitions_than_descriptors(t):
 @limit(200)
 def test_start_over_far_more_partitions_than_descriptors(t):
     """What a killed broker left in its journal goes to more segments than can be open at a time."""
-    partitions = 2000
+    partitions = 1000
     config = t.write("c.yaml", "max_connections: 100\nperformance:\n  shards: 1\n  reactors: 1\n")
     broker = t.broker(wrapper=limited(512, 512), config=config)
     Confluent.create_topic(broker.address, "t", partitions=partitions)
