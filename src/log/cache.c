@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <limits.h>
+
 #include "log/internal.h"
 
 /* Segments with open files: those that may be closed now, least recently used first, and those that may not. */
 struct log_cache {
     struct list idle, busy;
     struct list dirty; /* by dirty_link, those first that have been so longest */
-    unsigned n_open, n_dirty;
+    unsigned n_open, n_dirty, n_idle;
     unsigned n_opening; /* that append jobs in flight open or make */
-    unsigned max_segments;
+    unsigned n_warming; /* that warm jobs in flight open */
+    unsigned n_lent;
+    unsigned max_segments, max_lent;
     struct mem_pool *pool;
 };
 
-struct log_cache *log_cache_new(unsigned max_segments, struct mem_pool *pool)
+struct log_cache *log_cache_new(unsigned max_segments, unsigned max_lent, struct mem_pool *pool)
 {
     struct log_cache *c = xcalloc(1, sizeof(*c));
 
@@ -19,6 +23,7 @@ struct log_cache *log_cache_new(unsigned max_segments, struct mem_pool *pool)
     list_init(&c->busy);
     list_init(&c->dirty);
     c->max_segments = MAX(1u, max_segments);
+    c->max_lent = max_lent > 0 ? max_lent : UINT_MAX;
     c->pool = pool;
     return c;
 }
@@ -27,7 +32,7 @@ void log_cache_free(struct log_cache *c)
 {
     if (c == NULL)
         return;
-    gq_assert(c->n_open == 0);
+    gq_assert(c->n_open == 0 && c->n_idle == 0 && c->n_warming == 0 && c->n_lent == 0);
     free(c);
 }
 
@@ -46,6 +51,19 @@ unsigned log_cache_opening(const struct log_cache *c)
     return c->n_opening;
 }
 
+unsigned log_cache_lent(const struct log_cache *c)
+{
+    return c->n_lent;
+}
+
+/* With the limit, what is open or being opened and can't be closed for another one has to leave room for it, too. */
+bool cache_may_lend(const struct log_cache *c)
+{
+    if (c->max_lent == UINT_MAX)
+        return true;
+    return c->n_lent < c->max_lent && c->n_open - c->n_idle + c->n_opening + c->n_warming < c->max_segments;
+}
+
 void log_cache_oldest_dirty(struct log_cache *c, unsigned n, void (*fn)(void *owner))
 {
     struct log_segment *s, *tmp;
@@ -60,6 +78,16 @@ void log_cache_oldest_dirty(struct log_cache *c, unsigned n, void (*fn)(void *ow
 void cache_opening(struct log_cache *c, int n)
 {
     c->n_opening += (unsigned)n;
+}
+
+void cache_warming(struct log_cache *c, int n)
+{
+    c->n_warming += (unsigned)n;
+}
+
+void cache_lent(struct log_cache *c, int n)
+{
+    c->n_lent += (unsigned)n;
 }
 
 struct mem_pool *cache_pool(const struct log_cache *c)
@@ -96,6 +124,7 @@ static void take_out(struct log_cache *c, struct log_segment *s)
         return;
     list_remove(&s->cache_link);
     c->n_open--;
+    c->n_idle -= s->idle;
 }
 
 void cache_forget(struct log_cache *c, struct log_segment *s)
@@ -112,8 +141,10 @@ void cache_update(struct log_cache *c, struct log_segment *s)
     note_dirty(c, s, open && dirty);
     if (!open)
         return;
-    list_append(s->refs > 0 || dirty ? &c->busy : &c->idle, &s->cache_link);
+    s->idle = s->refs == 0 && !dirty;
+    list_append(s->idle ? &c->idle : &c->busy, &s->cache_link);
     c->n_open++;
+    c->n_idle += s->idle;
 }
 
 void cache_synced(struct log_cache *c, struct log_segment *s)
@@ -138,7 +169,7 @@ void cache_make_room(struct log_cache *c, struct close_list *to_close)
 {
     struct log_segment *s;
 
-    while (c->n_open + c->n_opening >= c->max_segments &&
+    while (c->n_open + c->n_opening + c->n_warming >= c->max_segments &&
            to_close->count + SEGMENT_N_PARTS <= ARRAY_SIZE(to_close->files) &&
            (s = list_first(&c->idle, struct log_segment, cache_link)) != NULL)
         to_close->count += take_files(c, s, to_close->files + to_close->count);

@@ -29,8 +29,8 @@ struct segment_end {
     uint32_t checksum;                 /* of the last entry */
 };
 
-/* refs counts readers and jobs. A segment leaves the log's array when it is below the log start; it waits in log.dead
- * until no one refers to it and a cut job removes its files. */
+/* refs counts readers and jobs, n_lent readers and their jobs alone. A segment leaves the log's array when it is below
+ * the log start; it waits in log.dead until no one refers to it and a cut job removes its files. */
 struct log_segment {
     struct log *log;
     uint64_t base_index;
@@ -41,9 +41,10 @@ struct log_segment {
     struct list cache_link;                   /* while a file is open */
     struct list dirty_link;                   /* while a file is open that has unsynced bytes */
     struct list dead_link;
-    uint32_t refs;
+    uint32_t refs, n_lent;
     uint8_t dirty, syncing; /* a bit per part: has unsynced bytes or size; of these, at a sync job */
     bool dead;
+    bool idle; /* the cache's: counted as such */
 };
 
 /* From first_index on entries have this term. */
@@ -107,6 +108,9 @@ struct log_segment *segment_new(struct log *l, uint64_t base_index, int64_t base
 void segment_free(struct log_segment *s); /* closes its files; takes NULL */
 void segment_ref(struct log_segment *s);
 void segment_unref(struct log_segment *s);
+/* The same for readers. */
+void segment_lend(struct log_segment *s);
+void segment_return(struct log_segment *s);
 void segment_append(struct log *l, struct log_segment *s);
 /* The segment that holds offset, start ≤ offset < end. */
 struct log_segment *segment_find(const struct log *l, int64_t offset);
@@ -133,6 +137,12 @@ void cache_synced(struct log_cache *c, struct log_segment *s);
 
 /* So many more segments are being opened by append jobs; < 0: fewer. */
 void cache_opening(struct log_cache *c, int n);
+/* The same by warm jobs. */
+void cache_warming(struct log_cache *c, int n);
+/* Readers may have one more segment. */
+bool cache_may_lend(const struct log_cache *c);
+/* A segment was lent to its first reader (1), or came back from the last one (-1). */
+void cache_lent(struct log_cache *c, int n);
 
 /* For what belongs to a job; the owner reactor's. */
 struct mem_pool *cache_pool(const struct log_cache *c);

@@ -30,13 +30,16 @@ struct log_segment;
 
 /* Open descriptors of all logs of one shard. Beyond max_segments the least recently used segments are closed, but for
  * those with unsynced bytes, with a reader or with a job: dirty ones are a budget of the node's, which makes them clean
- * by sync jobs, those first that have been dirty longest. */
+ * by sync jobs, those first that have been dirty longest. Those that readers hold are a budget too, which the node
+ * keeps by asking log_may_lend() first: who writes finds its descriptors then however long readers take. */
 struct log_cache;
-struct log_cache *log_cache_new(unsigned max_segments, struct mem_pool *pool); /* of the owner's thread, or NULL */
-void log_cache_free(struct log_cache *c);                                      /* after its logs; takes NULL */
-unsigned log_cache_open(const struct log_cache *c);                            /* segments with open descriptors */
-unsigned log_cache_dirty(const struct log_cache *c);                           /* of these, with unsynced bytes */
-unsigned log_cache_opening(const struct log_cache *c);                         /* that append jobs in flight open */
+/* max_lent: to readers; 0: no limit. pool: of the owner's thread, or NULL. */
+struct log_cache *log_cache_new(unsigned max_segments, unsigned max_lent, struct mem_pool *pool);
+void log_cache_free(struct log_cache *c);              /* after its logs; takes NULL */
+unsigned log_cache_open(const struct log_cache *c);    /* segments with open descriptors */
+unsigned log_cache_dirty(const struct log_cache *c);   /* of these, with unsynced bytes */
+unsigned log_cache_opening(const struct log_cache *c); /* that append jobs in flight open */
+unsigned log_cache_lent(const struct log_cache *c);    /* that a log_range or a warm job holds, open or not */
 /* The owner of the log of each of the n segments that have been dirty longest; fn may make sync jobs. */
 void log_cache_oldest_dirty(struct log_cache *c, unsigned n, void (*fn)(void *owner));
 
@@ -227,6 +230,10 @@ struct log_range {
 int log_read(struct log *l, int64_t offset, int64_t max_offset, size_t max_bytes, struct log_range *ret);
 void log_range_release(struct log_range *r);
 
+/* Whether the cache's limits let log_read() or a warm job have the segment that holds offset; more readers of one that
+ * some have already cost nothing. */
+bool log_may_lend(const struct log *l, int64_t offset);
+
 /* Warm job: brings what log_read() needs into memory, in pieces between which the journal's flushes come first. How
  * long a piece waits for them is limited, so that a cold reader gets on while the disk is never idle. */
 struct log_warm {
@@ -241,6 +248,21 @@ void log_warm_prepare(struct log *l, struct log_warm *job, int64_t offset, size_
 /* Blocking. lane: whose flushes come first, NULL: nobody's. */
 void log_warm_run(struct log_warm *job, struct env_lane *lane);
 void log_warm_done(struct log_warm *job);
+
+/* Copy job: instead of log_read(), the same records in memory. It has descriptors of its own while it runs and holds no
+ * segment: one that goes meanwhile makes it fail with any error, so look at the log's start first. */
+struct log_copy {
+    struct log *log;
+    int64_t offset;
+    size_t max_bytes;
+    uint8_t *data; /* malloc'd, the caller's to free; NULL on an error */
+    size_t size;   /* of data. Before run: so much at most, unless the first entry alone has more */
+    int error;
+    void *result; /* the log's */
+};
+void log_copy_prepare(struct log *l, struct log_copy *job, int64_t offset, size_t max_bytes);
+void log_copy_run(struct log_copy *job, struct env_lane *lane); /* as log_warm_run() */
+void log_copy_done(struct log_copy *job);
 
 /* Time look-up job: first record whose timestamp is ≥ target_ms (LOG_TIME_MAX: the record with the largest
  * timestamp), at or above log start and below max_offset. offset −1 when there is none. Control batches don't count; a

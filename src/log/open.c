@@ -265,7 +265,7 @@ static struct log *log_alloc(const struct log_config *config, const struct log_p
     memcpy(l->dir, config->dir, n);
     l->disk = config->disk;
     l->own_cache = config->cache == NULL;
-    l->cache = l->own_cache ? log_cache_new(LOG_CACHE_OWN, NULL) : config->cache;
+    l->cache = l->own_cache ? log_cache_new(LOG_CACHE_OWN, 0, NULL) : config->cache;
     l->owner = config->owner;
     l->segment_bytes = config->segment_bytes;
     l->segment_ms = config->segment_ms;

@@ -199,6 +199,11 @@ static bool is_readable(const struct log *l, int64_t offset, int64_t max_offset)
     return offset >= MAX(l->start, log_first_offset(l)) && offset < MIN(l->end.next_offset, max_offset);
 }
 
+bool log_may_lend(const struct log *l, int64_t offset)
+{
+    return cache_may_lend(l->cache) || !is_readable(l, offset, INT64_MAX) || segment_find(l, offset)->n_lent > 0;
+}
+
 int log_read(struct log *l, int64_t offset, int64_t max_offset, size_t max_bytes, struct log_range *ret)
 {
     struct span_request q = { offset, max_offset, max_bytes, UINT64_MAX };
@@ -226,14 +231,14 @@ int log_read(struct log *l, int64_t offset, int64_t max_offset, size_t max_bytes
     if (r < 0)
         return r;
     cursor_store(l, cursor, s, &span);
-    segment_ref(s);
+    segment_lend(s);
     *ret = (struct log_range){ s, log_file, span.position, span.size, span.first_offset, span.next_offset };
     return 0;
 }
 
 void log_range_release(struct log_range *r)
 {
-    segment_unref(r->segment);
+    segment_return(r->segment);
     r->segment = NULL;
     r->file = NULL;
 }

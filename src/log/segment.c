@@ -58,6 +58,21 @@ void segment_unref(struct log_segment *s)
     cache_update(s->log->cache, s);
 }
 
+void segment_lend(struct log_segment *s)
+{
+    if (s->n_lent++ == 0)
+        cache_lent(s->log->cache, 1);
+    segment_ref(s);
+}
+
+void segment_return(struct log_segment *s)
+{
+    gq_assert(s->n_lent > 0);
+    if (--s->n_lent == 0)
+        cache_lent(s->log->cache, -1);
+    segment_unref(s);
+}
+
 void segment_append(struct log *l, struct log_segment *s)
 {
     if (l->n_segments == l->segments_capacity) {

@@ -13,6 +13,7 @@ struct warm_op {
     struct disk_file *files[SEGMENT_N_PARTS];
     struct segment_end end;
     uint8_t opened; /* a bit per part: by this job */
+    bool opens;     /* counted as such by the cache */
     bool writable;
 };
 
@@ -34,9 +35,12 @@ void log_warm_prepare(struct log *l, struct log_warm *job, int64_t offset, size_
     op->end = s->end;
     op->writable = s == segment_last(l);
     memcpy(op->files, s->files, sizeof(op->files));
-    segment_ref(s);
-    if (s->files[SEGMENT_ENTRIES] == NULL)
+    segment_lend(s);
+    op->opens = s->files[SEGMENT_LOG] == NULL || s->files[SEGMENT_ENTRIES] == NULL;
+    if (op->opens) {
         cache_make_room(l->cache, &op->to_close);
+        cache_warming(l->cache, 1);
+    }
     job->segment = s;
     job->result = op;
     job->error = 0;
@@ -57,22 +61,27 @@ static int warm_open(const struct log_warm *job, struct warm_op *op, enum segmen
     return r;
 }
 
-static int warm_data(struct disk_file *f, const struct span *span, struct env_lane *lane)
+/* step: where the next piece goes, behind the last one. */
+static int read_span(struct disk_file *f, const struct span *span, struct env_lane *lane, uint8_t *to, size_t step)
 {
-    _cleanup_(freep) uint8_t *buf = malloc(WARM_PIECE);
-
-    if (buf == NULL)
-        return -ENOMEM;
-    for (uint64_t at = 0; at < span->size; at += WARM_PIECE) {
+    for (uint64_t at = 0; at < span->size; at += WARM_PIECE, to += step) {
+        size_t size = (size_t)MIN(span->size - at, (uint64_t)WARM_PIECE);
         ssize_t n;
 
         if (lane != NULL)
             lane_give_way(lane, WARM_GIVE_WAY_NS);
-        n = disk_pread(f, buf, (size_t)MIN(span->size - at, (uint64_t)WARM_PIECE), span->position + at);
-        if (n < 0)
-            return (int)n;
+        n = disk_pread(f, to, size, span->position + at);
+        if (n < (ssize_t)size)
+            return n < 0 ? (int)n : -EBADMSG;
     }
     return 0;
+}
+
+static int warm_data(struct disk_file *f, const struct span *span, struct env_lane *lane)
+{
+    _cleanup_(freep) uint8_t *buf = malloc(WARM_PIECE);
+
+    return buf != NULL ? read_span(f, span, lane, buf, 0) : -ENOMEM;
 }
 
 /* Reads the same records and bytes as log_read() will. */
@@ -113,6 +122,8 @@ void log_warm_done(struct log_warm *job)
 
     if (op == NULL)
         return;
+    if (op->opens)
+        cache_warming(job->log->cache, -1);
     for (unsigned part = 0; part < SEGMENT_N_PARTS; part++) {
         if ((op->opened & 1u << part) == 0)
             continue;
@@ -121,6 +132,82 @@ void log_warm_done(struct log_warm *job)
         else
             disk_close(op->files[part]);
     }
-    segment_unref(s);
+    segment_return(s);
     free(op);
+}
+
+struct copy_op {
+    uint64_t base_index;
+    struct segment_end end;
+};
+
+void log_copy_prepare(struct log *l, struct log_copy *job, int64_t offset, size_t max_bytes)
+{
+    const struct log_segment *s;
+    struct copy_op *op;
+
+    *job = (struct log_copy){ .log = l, .offset = offset, .max_bytes = max_bytes, .error = -ERANGE };
+    if (offset < log_first_offset(l) || offset >= l->end.next_offset)
+        return;
+    s = segment_find(l, offset);
+    op = xmalloc(sizeof(*op));
+    *op = (struct copy_op){ s->base_index, s->end };
+    job->size = (size_t)MIN((uint64_t)max_bytes, op->end.log_size);
+    job->result = op;
+    job->error = 0;
+}
+
+static int copy_open(const struct log_copy *job, enum segment_file part, struct disk_file **ret)
+{
+    const struct copy_op *op = job->result;
+    char path[LOG_PATH_SIZE];
+
+    segment_path(path, job->log->dir, op->base_index, part);
+    return disk_open(job->log->disk, path, DISK_READ | segment_reading(part), ret);
+}
+
+static int copy_records(struct log_copy *job, struct disk_file *entries, struct disk_file *records,
+                        struct env_lane *lane)
+{
+    const struct span_request q = { job->offset, INT64_MAX, job->max_bytes, UINT64_MAX };
+    const struct copy_op *op = job->result;
+    const struct table t = { entries, op->base_index, op->end.n_entries, false };
+    struct span span;
+    int r = span_find(&t, records, &q, &span);
+
+    if (r < 0)
+        return r;
+    if (span.size > op->end.log_size || span.position > op->end.log_size - span.size)
+        return -EBADMSG;
+    job->data = malloc((size_t)span.size);
+    if (job->data == NULL)
+        return -ENOMEM;
+    job->size = (size_t)span.size;
+    return read_span(records, &span, lane, job->data, WARM_PIECE);
+}
+
+void log_copy_run(struct log_copy *job, struct env_lane *lane)
+{
+    struct disk_file *entries = NULL, *records = NULL;
+    int r;
+
+    if (job->result == NULL)
+        return;
+    r = copy_open(job, SEGMENT_ENTRIES, &entries);
+    if (r == 0)
+        r = copy_open(job, SEGMENT_LOG, &records);
+    if (r == 0)
+        r = copy_records(job, entries, records, lane);
+    disk_close(records);
+    disk_close(entries);
+    job->error = r;
+}
+
+void log_copy_done(struct log_copy *job)
+{
+    free(TAKE_PTR(job->result));
+    if (job->error == 0)
+        return;
+    free(TAKE_PTR(job->data));
+    job->size = 0;
 }

@@ -137,11 +137,17 @@ static void check_reads(struct log *l)
     for (int i = 0; i < 64 && offset < log_end(l).next_offset; i++) {
         struct log_range range;
         struct log_warm warm = { 0 };
+        struct log_copy copy;
         int r;
 
         log_warm_prepare(l, &warm, offset, 500);
         log_warm_run(&warm, NULL);
         log_warm_done(&warm);
+        log_copy_prepare(l, &copy, offset, 500);
+        log_copy_run(&copy, NULL);
+        log_copy_done(&copy);
+        gq_assert((copy.data != NULL) == (copy.error == 0));
+        free(copy.data);
         r = log_read(l, offset, INT64_MAX - i, 500, &range);
         if (r < 0)
             return;

@@ -2,6 +2,7 @@
 #include "base/crc32c.h"
 #include "base/util.h"
 #include "log/fixture.h"
+#include "log/internal.h"
 #include "log/suites.h"
 
 static struct fx fx;
@@ -171,6 +172,64 @@ START_TEST(cold_tables_and_data_are_asked_for)
 }
 END_TEST
 
+/* Of every entry, in every size; and no segment is opened or held for it. */
+START_TEST(a_copy_has_what_a_range_has)
+{
+    struct log_range range;
+    struct log_copy copy;
+    uint8_t *bytes;
+
+    ck_assert_int_eq(fx_sync(&fx, 0), 0);
+    for (int64_t offset = 0; offset < log_end(fx.log).next_offset; offset++) {
+        for (size_t max_bytes = 1; max_bytes < 20000; max_bytes = max_bytes * 5 / 2 + 1) {
+            ck_assert_int_eq(fx_read(&fx, offset, INT64_MAX, max_bytes, &range), 0);
+            log_copy_prepare(fx.log, &copy, offset, max_bytes);
+            ck_assert(copy.size == max_bytes || (copy.size < max_bytes && copy.size >= range.size));
+            log_copy_run(&copy, NULL);
+            log_copy_done(&copy);
+            ck_assert_int_eq(copy.error, 0);
+            ck_assert_uint_eq(copy.size, range.size);
+            bytes = xmalloc(range.size);
+            ck_assert_int_eq(disk_pread(range.file, bytes, range.size, range.position), range.size);
+            ck_assert_mem_eq(copy.data, bytes, range.size);
+            free(bytes);
+            free(copy.data);
+            log_range_release(&range);
+        }
+    }
+    fx_reopen(&fx);
+    log_copy_prepare(fx.log, &copy, 5, 4000);
+    ck_assert_uint_eq(log_cache_lent(fx.log->cache), 0);
+    log_copy_run(&copy, NULL);
+    log_copy_done(&copy);
+    ck_assert_int_eq(copy.error, 0);
+    ck_assert_uint_eq(log_cache_open(fx.log->cache), 0);
+    free(copy.data);
+}
+END_TEST
+
+START_TEST(a_copy_that_fails_has_nothing)
+{
+    static const enum sim_disk_call calls[] = { SIM_DISK_OPEN, SIM_DISK_OPEN, SIM_DISK_READ, SIM_DISK_READ };
+    struct log_copy copy;
+
+    ck_assert_int_eq(fx_sync(&fx, 0), 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(calls); i++) {
+        sim_disk_fail(fx.disk, calls[i], i % 2, 1, -EIO);
+        log_copy_prepare(fx.log, &copy, 5, 4000);
+        log_copy_run(&copy, NULL);
+        log_copy_done(&copy);
+        ck_assert_int_eq(copy.error, -EIO);
+        ck_assert(copy.data == NULL && copy.size == 0);
+    }
+    log_copy_prepare(fx.log, &copy, log_end(fx.log).next_offset, 4000);
+    log_copy_run(&copy, NULL);
+    log_copy_done(&copy);
+    ck_assert_int_eq(copy.error, -ERANGE);
+    ck_assert_ptr_null(copy.data);
+}
+END_TEST
+
 /* Stands in for a lane that the journal uses; looks how much was read since the last time. */
 struct busy_lane {
     struct env_lane lane;
@@ -311,6 +370,8 @@ Suite *read_suite(void)
     suite_add_with(s, a_large_warm_job_gives_way_before_each_piece, setup, teardown);
     suite_add_with(s, a_warm_job_out_of_range_says_so, setup, teardown);
     suite_add_with(s, warming_and_appending_meet_in_the_last_segment, setup, teardown);
+    suite_add_with(s, a_copy_has_what_a_range_has, setup, teardown);
+    suite_add_with(s, a_copy_that_fails_has_nothing, setup, teardown);
     suite_add_with(s, a_damaged_table_record_is_an_error, setup, teardown);
     suite_add_with(s, replay_stops_when_told, setup, teardown);
     suite_add_with(s, replay_names_a_damaged_entry, setup, teardown);

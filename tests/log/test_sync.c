@@ -304,7 +304,7 @@ END_TEST
 /* Idle partitions hold no descriptors beyond the limit, whatever was done with them. */
 START_TEST(descriptors_are_bounded)
 {
-    struct log_cache *cache = log_cache_new(2, NULL);
+    struct log_cache *cache = log_cache_new(2, 0, NULL);
     struct log_range range[3];
     struct fx many[6];
 
@@ -344,6 +344,45 @@ START_TEST(descriptors_are_bounded)
 }
 END_TEST
 
+/* Whoever asks first lends no more than that, and nothing that the cache has no room for. */
+START_TEST(segments_are_lent_within_limits)
+{
+    struct log_cache *cache = log_cache_new(3, 2, NULL);
+    struct log_range ranges[3];
+    struct fx many[4];
+
+    for (unsigned i = 0; i < ARRAY_SIZE(many); i++) {
+        fx_init(&many[i], NULL);
+        fx_close(&many[i]);
+        many[i].config.cache = cache;
+        fx_reopen(&many[i]);
+        fx_add(&many[i], .n_records = 1);
+        ck_assert_int_eq(fx_append(&many[i], 0), 0);
+        ck_assert(log_may_lend(many[i].log, 0) == (i < 2)); /* dirty ones can't make room */
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(many); i++)
+        ck_assert_int_eq(fx_sync(&many[i], 0), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert(log_may_lend(many[3].log, 0));
+        ck_assert_int_eq(fx_read(&many[i], 0, INT64_MAX, 1, &ranges[i]), 0);
+        ck_assert_uint_eq(log_cache_lent(cache), i + 1);
+    }
+    ck_assert_int_eq(fx_read(&many[0], 0, INT64_MAX, 1, &ranges[2]), 0);
+    ck_assert_uint_eq(log_cache_lent(cache), 2);
+    ck_assert(log_may_lend(many[0].log, 0) && log_may_lend(many[1].log, 0));
+    ck_assert(!log_may_lend(many[2].log, 0) && !log_may_lend(many[3].log, 0));
+    log_range_release(&ranges[2]);
+    ck_assert(!log_may_lend(many[3].log, 0));
+    log_range_release(&ranges[0]);
+    ck_assert(log_may_lend(many[3].log, 0));
+    log_range_release(&ranges[1]);
+    ck_assert_uint_eq(log_cache_lent(cache), 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(many); i++)
+        fx_fini(&many[i]);
+    log_cache_free(cache);
+}
+END_TEST
+
 Suite *sync_suite(void)
 {
     Suite *s = suite_create("sync");
@@ -363,5 +402,6 @@ Suite *sync_suite(void)
     suite_add_with(s, sync_and_append_overlap, setup, teardown);
     suite_add_with(s, groups_without_snapshots_write_none, setup, teardown);
     suite_add(s, descriptors_are_bounded);
+    suite_add(s, segments_are_lent_within_limits);
     return s;
 }

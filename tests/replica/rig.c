@@ -151,7 +151,7 @@ static void shard_init(struct rig *r)
     mem_pool_init(&r->blocks, 1 << 16);
     r->shard = (struct replica_shard){
         .env = &r->env,
-        .log_cache = log_cache_new(r->max_segments > 0 ? r->max_segments : 64, &r->blocks),
+        .log_cache = log_cache_new(r->max_segments > 0 ? r->max_segments : 64, r->max_lent_segments, &r->blocks),
         .max_dirty_segments = r->max_dirty_segments,
         .broker_id = r->broker_id,
         .send = r->send,

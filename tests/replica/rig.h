@@ -79,7 +79,7 @@ struct rig {
     const struct raft_config *members;
     void (*send)(void *rig, struct replica_message *m);
     void *cluster;
-    unsigned max_segments, max_dirty_segments; /* 0: many, no limit */
+    unsigned max_segments, max_dirty_segments, max_lent_segments; /* 0: many, no limits */
     uint64_t next_id;
     uint64_t next_tick_ns;
     struct rig_op *ops;
