@@ -32,6 +32,7 @@
     X(REPLICA_BLOCKED, "replica: a segment meets a full disk") \
     X(REPLICA_REPLAY_NO_ROOM, "replica: replay finds no room for a segment and keeps the entries") \
     X(REPLICA_NO_FILE, "replica: a segment waits for descriptors") \
+    X(REPLICA_READ_COPIED, "replica: a read finds no descriptor that it may hold and gets a copy") \
     X(REPLICA_REPLAY_NO_FILE, "replica: replay syncs segments for their descriptors") \
     X(REPLICA_RELOCATED, "replica: entries are copied to the journal's end") \
     X(REPLICA_RELOCATION_PUT_OFF, "replica: entries to copy can't be read back for now") \

@@ -5,6 +5,7 @@
  * segments. Where there are too few for both, each side gets half. */
 
 #define PER_PROCESS 128 /* listener, log, locks, SQLite, HTTP, work in progress */
+#define PER_JOBS 16     /* of these: files that jobs open for themselves and close again */
 #define PER_REACTOR 16  /* event loops, accepted sockets on their way */
 #define PER_SHARD 48    /* a journal's files */
 #define PER_SEGMENT NODE_FILES_OF_SEGMENT
@@ -34,5 +35,5 @@ void node_files_plan(const struct config *c, unsigned n_reactors, unsigned n_sha
     ret->dirty_segments = (unsigned)MIN(
         MAX(segments - MIN(segments, (uint64_t)ret->idle_segments), (uint64_t)DIRTY_MIN), (uint64_t)DIRTY_MAX);
     ret->connections = connections;
-    ret->files = allowed - MIN(allowed, own - (uint64_t)PER_SHARD * n_shards + connections);
+    ret->files = allowed - MIN(allowed, own - (uint64_t)PER_SHARD * n_shards - PER_JOBS + connections);
 }

@@ -69,6 +69,7 @@ struct replica_op {
             size_t max_bytes; /* at least one whole batch comes anyway when min_one */
             bool min_one;
             bool read_committed;
+            bool urgent; /* the asker has nothing else and would have to wait */
             /* Results also on OFFSET_OUT_OF_RANGE. */
             int64_t ret_high_watermark, ret_last_stable, ret_log_start;
             /* The records: in memory (chain) or in a file (range), or none (size 0). */
@@ -76,6 +77,9 @@ struct replica_op {
             struct buf_chain chain;
             bool has_range;
             struct log_range range;
+            /* There is something, but nothing to hold it with: no descriptor, and no memory. What asks again urgently
+             * gets some of it in any case. */
+            bool ret_put_off;
             /* KIP-320: set when last_fetched_epoch diverges (Fetch v12+). */
             int32_t last_fetched_epoch;  /* −1: don't check */
             int32_t ret_diverging_epoch; /* −1 none */
@@ -83,6 +87,8 @@ struct replica_op {
             /* the replica's, while data is read from a cold file */
             struct lane_work work;
             struct log_warm warm;
+            struct log_copy copy; /* its data until the RELEASE */
+            size_t lent_bytes;    /* of it, as the shard counts them */
             struct replica *replica;
             unsigned warm_rounds;
         } read;

@@ -1,18 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/bug.h"
+#include "base/mark.h"
 #include "replica/internal.h"
 
 /* A range that was read ahead may have left the page cache again; smaller and smaller pieces are asked for, and in
  * the end an error that the client retries. */
 #define READ_MAX_WARM_ROUNDS 8
-#define READ_LARGE (64u << 10) /* from here on a file range is cheaper than memory */
+#define READ_LARGE (64u << 10) /* from here on a file range is cheaper than memory; a copy has no more */
 #define LENT_MIN (4u << 20)    /* readers may hold so much, however small the budget */
+#define COPIES_SHARE 2 /* with more than half of it lent there are no copies: the rest is for what is in memory */
 
 static void cold_run(struct lane_work *work)
 {
     struct replica_op *op = container_of(work, struct replica_op, read.work);
 
     log_warm_run(&op->read.warm, op->read.replica->shard->env->lane);
+}
+
+static void copy_run(struct lane_work *work)
+{
+    struct replica_op *op = container_of(work, struct replica_op, read.work);
+
+    log_copy_run(&op->read.copy, op->read.replica->shard->env->lane);
 }
 
 static void read_records(struct replica *r, struct replica_op *op);
@@ -32,6 +41,35 @@ static void read_bounds(const struct replica *r, struct replica_op *op)
     op->read.ret_log_start = r->durable_start;
 }
 
+/* A worker is through. False: that was the end of the op. */
+static bool read_goes_on(struct replica *r, struct replica_op *op, int err)
+{
+    list_remove(&op->link);
+    if (r->destroyed) {
+        replica_finish(r, op, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION, NULL);
+        replica_settle(r);
+        return false;
+    }
+    read_bounds(r, op);
+    if (op->read.offset < r->durable_start || err == -ERANGE) /* retention was faster */
+        replica_finish(r, op, KAFKA_E_OFFSET_OUT_OF_RANGE, NULL);
+    else if (err != 0)
+        replica_finish(r, op, KAFKA_E_KAFKA_STORAGE_ERROR, "the segment can't be read");
+    else
+        return true;
+    return false;
+}
+
+static void read_by_worker(struct replica *r, struct replica_op *op, void (*run)(struct lane_work *work),
+                           void (*done)(struct lane_work *work))
+{
+    op->read.replica = r;
+    op->read.work.run = run;
+    op->read.work.done = done;
+    list_append(&wait_on(r)->cold, &op->link);
+    lane_submit(r->shard->env->lane, LANE_POOL, r->shard->shard, &op->read.work);
+}
+
 static void cold_done(struct lane_work *work)
 {
     struct replica_op *op = container_of(work, struct replica_op, read.work);
@@ -39,33 +77,76 @@ static void cold_done(struct lane_work *work)
     int err = op->read.warm.error;
 
     log_warm_done(&op->read.warm);
-    list_remove(&op->link);
-    if (r->destroyed) {
-        replica_finish(r, op, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION, NULL);
-        replica_settle(r);
-    } else if (err == -ERANGE) { /* retention was faster */
-        replica_finish(r, op, KAFKA_E_OFFSET_OUT_OF_RANGE, NULL);
-    } else if (err != 0 || op->read.warm_rounds > READ_MAX_WARM_ROUNDS) {
-        replica_finish(r, op, KAFKA_E_KAFKA_STORAGE_ERROR, "the segment can't be read");
-    } else {
-        read_bounds(r, op);
-        if (op->read.offset < r->durable_start)
-            replica_finish(r, op, KAFKA_E_OFFSET_OUT_OF_RANGE, NULL);
-        else
-            read_records(r, op);
-    }
+    if (err == 0 && op->read.warm_rounds > READ_MAX_WARM_ROUNDS)
+        err = -EAGAIN;
+    if (read_goes_on(r, op, err))
+        read_records(r, op);
 }
 
 static void read_cold(struct replica *r, struct replica_op *op)
 {
-    op->read.replica = r;
     if (op->read.warm_rounds++ > 2)
         op->read.max_bytes /= 2;
     log_warm_prepare(r->log, &op->read.warm, op->read.offset, op->read.max_bytes);
-    op->read.work.run = cold_run;
-    op->read.work.done = cold_done;
-    list_append(&wait_on(r)->cold, &op->link);
-    lane_submit(r->shard->env->lane, LANE_POOL, r->shard->shard, &op->read.work);
+    read_by_worker(r, op, cold_run, cold_done);
+}
+
+/* Readers that don't take their answers hold so much memory that nobody gets more of it. */
+static bool is_lent_out(const struct replica_shard *shard, unsigned share)
+{
+    return shard->lent_bytes > MAX(shard->read_budget, (size_t)LENT_MIN) / share;
+}
+
+static void count_copy(struct replica_shard *shard, struct replica_op *op, size_t size)
+{
+    shard->lent_bytes += size - op->read.lent_bytes;
+    op->read.lent_bytes = size;
+}
+
+static void copy_done(struct lane_work *work)
+{
+    struct replica_op *op = container_of(work, struct replica_op, read.work);
+    struct replica *r = op->read.replica;
+    struct log_copy *copy = &op->read.copy;
+    uint8_t *data;
+
+    log_copy_done(copy);
+    count_copy(r->shard, op, 0);
+    data = TAKE_PTR(copy->data);
+    if (!read_goes_on(r, op, copy->error)) {
+        free(data);
+        return;
+    }
+    if (op->read.min_one || copy->size <= op->read.max_bytes) {
+        copy->data = TAKE_PTR(data);
+        count_copy(r->shard, op, copy->size);
+        buf_chain_append(&op->read.chain, NULL, copy->data, copy->size);
+    }
+    free(data);
+    op->read.ret_size = op->read.chain.size;
+    read_finish(r, op);
+}
+
+/* Readers hold as many segments as they may. A copy is made by a worker's descriptors, and holds memory in their place;
+ * when there is none either, this partition has nothing for its reader until others are through. Nobody waits here: who
+ * waited might hold what others wait for. */
+static void read_copy(struct replica *r, struct replica_op *op)
+{
+    struct replica_shard *shard = r->shard;
+    size_t max = MIN(op->read.max_bytes, (size_t)READ_LARGE);
+
+    if (is_lent_out(shard, COPIES_SHARE)) {
+        if (!op->read.urgent) {
+            op->read.ret_put_off = true;
+            read_finish(r, op);
+            return;
+        }
+        max = MIN(max, (size_t)1); /* an entry */
+    }
+    GQ_MARK(REPLICA_READ_COPIED);
+    log_copy_prepare(r->log, &op->read.copy, op->read.offset, max);
+    count_copy(shard, op, op->read.copy.size);
+    read_by_worker(r, op, copy_run, copy_done);
 }
 
 static void read_range(struct replica *r, struct replica_op *op)
@@ -81,8 +162,13 @@ static void read_range(struct replica *r, struct replica_op *op)
 
 static void read_from_log(struct replica *r, struct replica_op *op)
 {
-    int rc = log_read(r->log, op->read.offset, r->applied_offset, op->read.max_bytes, &op->read.range);
+    int rc;
 
+    if (!log_may_lend(r->log, op->read.offset)) {
+        read_copy(r, op);
+        return;
+    }
+    rc = log_read(r->log, op->read.offset, r->applied_offset, op->read.max_bytes, &op->read.range);
     if (rc == -EAGAIN)
         read_cold(r, op);
     else if (rc < 0)
@@ -147,17 +233,11 @@ static bool is_large_read(const struct replica *r, const struct replica_op *op)
 /* A large range that left the page cache already comes from memory too, rather than from the disk. */
 static void read_from_kept(struct replica *r, struct replica_op *op)
 {
-    if (is_large_read(r, op) &&
+    if (is_large_read(r, op) && log_may_lend(r->log, op->read.offset) &&
         log_read(r->log, op->read.offset, r->applied_offset, op->read.max_bytes, &op->read.range) == 0)
         read_range(r, op);
     else
         read_from_memory(r, op);
-}
-
-/* Readers that don't take their answers hold so much memory that nobody gets more of it. */
-static bool is_lent_out(const struct replica_shard *shard)
-{
-    return shard->lent_bytes > MAX(shard->read_budget, (size_t)LENT_MIN);
 }
 
 /* What isn't stored yet is then there for readers as soon as it is; the answer until then is that there is nothing. */
@@ -171,7 +251,7 @@ static void read_stored(struct replica *r, struct replica_op *op)
 
 static void read_records(struct replica *r, struct replica_op *op)
 {
-    if (is_lent_out(r->shard))
+    if (is_lent_out(r->shard, 1))
         read_stored(r, op);
     else if (tail_covers(&r->tail, op->read.offset))
         read_from_memory(r, op);
@@ -204,7 +284,10 @@ void replica_read(struct replica *r, struct replica_op *op)
     buf_chain_init(&op->read.chain, r->shard->blocks);
     op->read.has_range = false;
     op->read.ret_size = 0;
+    op->read.ret_put_off = false;
     op->read.warm_rounds = 0;
+    op->read.copy.data = NULL;
+    op->read.lent_bytes = 0;
     op->read.ret_diverging_epoch = -1;
     read_bounds(r, op);
     if (op->read.offset < r->durable_start || op->read.offset > r->applied_offset)
@@ -221,6 +304,8 @@ void replica_release(struct replica *r, struct replica_op *op)
 
     r->shard->n_fetched_bytes += read->read.ret_size;
     buf_chain_fini(&read->read.chain);
+    free(TAKE_PTR(read->read.copy.data));
+    count_copy(r->shard, read, 0);
     if (read->read.has_range) {
         log_range_release(&read->read.range);
         read->read.has_range = false;

@@ -367,6 +367,49 @@ START_TEST(a_large_answer_leaves_in_shares)
 }
 END_TEST
 
+static int n_put_off; /* < 0: as often as there is a read */
+
+/* Readers have been lent all that there is. */
+static bool serve_put_off(struct rig *r, struct replica_op *op)
+{
+    if (op->kind != REPLICA_READ && op->kind != REPLICA_RELEASE)
+        return rig_serve(r, op);
+    serve_empty(r, op);
+    if (op->kind != REPLICA_READ)
+        return true;
+    ck_assert(op->read.urgent == (n_reads % 2 == 0));
+    op->read.ret_put_off = n_put_off != 0;
+    n_put_off -= n_put_off > 0;
+    if (op->read.ret_put_off)
+        return true;
+    op->read.chain = chain;
+    op->read.ret_size = chain.size;
+    return true;
+}
+
+/* Where nothing comes for want of means, a fetch asks for one partition urgently, once, before it waits. */
+START_TEST(a_fetch_insists_on_one_partition)
+{
+    struct wire_fetch_response answer;
+
+    buf_chain_init(&chain, NULL);
+    buf_chain_append(&chain, NULL, records, 1000);
+    rig.serve = serve_put_off;
+    n_put_off = 1;
+    send_fetch(1000000);
+    ck_assert(rig_receive(&rig, WIRE_API_FETCH, FETCH_VERSION, &answer));
+    ck_assert_uint_eq(answer.responses[0].partitions[0].records.size, 1000);
+    ck_assert_uint_eq(n_reads, 2);
+    ck_assert_uint_eq(n_releases, 2);
+    n_put_off = -1;
+    send_fetch(0);
+    ck_assert(rig_receive(&rig, WIRE_API_FETCH, FETCH_VERSION, &answer));
+    ck_assert_uint_eq(answer.responses[0].partitions[0].records.size, 0);
+    ck_assert_uint_eq(n_reads, 4);
+    buf_chain_fini(&chain);
+}
+END_TEST
+
 Suite *connection_suite(void)
 {
     Suite *s = suite_create("connection");
@@ -385,6 +428,7 @@ Suite *connection_suite(void)
     tcase_add_test(t, stop_drops_half_a_request);
     tcase_add_test(t, many_pipelined);
     tcase_add_test(t, a_large_answer_leaves_in_shares);
+    tcase_add_test(t, a_fetch_insists_on_one_partition);
     tcase_add_loop_test(t, the_pool_keeps_what_its_size_says, 0, ARRAY_SIZE(pool_sizes));
     suite_add_tcase(s, t);
     return s;

@@ -203,6 +203,175 @@ START_TEST(a_start_within_the_budget_stores_nothing_uncommitted)
 }
 END_TEST
 
+static struct rig_op *read_from(struct rig *r, unsigned group, bool urgent)
+{
+    return rig_submit(
+        r, group,
+        &(struct replica_op){
+            .kind = REPLICA_READ,
+            .read = { .max_bytes = 100 * 1000, .min_one = true, .urgent = urgent, .last_fetched_epoch = -1 } });
+}
+
+/* So many groups with a closed segment each. */
+static struct rig *rig_of_readers(uint64_t seed, unsigned n, unsigned max_segments, unsigned max_lent, size_t size)
+{
+    struct rig *r = rig_new(seed, n);
+
+    r->max_segments = max_segments;
+    r->max_dirty_segments = max_segments - max_lent;
+    r->max_lent_segments = max_lent;
+    r->limits.segment_bytes = 1 << 20;
+    rig_start_ok(r);
+    for (unsigned i = 0; i < n; i++)
+        rig_produce(r, i, 1, size);
+    rig_settle(r);
+    for (unsigned i = 0; i < n; i++)
+        replica_checkpoint(r->groups[i].replica, UINT64_MAX);
+    rig_settle(r);
+    ck_assert_uint_eq(log_cache_dirty(r->shard.log_cache), 0);
+    return r;
+}
+
+static void check_files(const struct rig *r)
+{
+    const struct log_cache *c = r->shard.log_cache;
+
+    ck_assert_uint_le(log_cache_lent(c), r->max_lent_segments);
+    ck_assert_uint_le(log_cache_open(c) + log_cache_opening(c), r->max_segments);
+}
+
+/* Readers that don't take their answers, of all partitions: they get them all the same, and whoever writes has its
+ * files. */
+START_TEST(readers_leave_files_for_writers)
+{
+    struct rig *r = rig_of_readers(91, 30, 9, 3, 500);
+    struct rig_op *reads[30];
+    unsigned n_ranges = 0;
+
+    for (unsigned i = 0; i < 30; i++)
+        reads[i] = read_from(r, i, false);
+    check_files(r);
+    for (unsigned i = 0; i < 30; i++) {
+        rig_wait(r, reads[i]);
+        check_files(r);
+        ck_assert_int_eq(reads[i]->op.error, 0);
+        ck_assert_uint_gt(reads[i]->op.read.ret_size, 500);
+        n_ranges += reads[i]->op.read.has_range;
+    }
+    ck_assert_uint_gt(n_ranges, 0);
+    ck_assert_uint_le(n_ranges, 3);
+    ck_assert_uint_eq(log_cache_lent(r->shard.log_cache), n_ranges);
+    for (int round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < 30; i++)
+            rig_produce(r, i, 1, 500);
+        do {
+            rig_run(r, MS);
+            check_files(r);
+        } while (!all_stored(r));
+    }
+    for (unsigned i = 0; i < 30; i++)
+        rig_release(r, reads[i]);
+    ck_assert_uint_eq(log_cache_lent(r->shard.log_cache), 0);
+    ck_assert_uint_eq(r->shard.lent_bytes, 0);
+    rig_check(r);
+    rig_free(r);
+}
+END_TEST
+
+/* However many read a segment, it has its descriptors once. */
+START_TEST(readers_of_one_segment_share_it)
+{
+    struct rig *r = rig_of_readers(92, 2, 8, 1, 500);
+    struct rig_op *reads[5];
+
+    for (unsigned i = 0; i < ARRAY_SIZE(reads); i++) {
+        reads[i] = read_from(r, 0, false);
+        rig_wait(r, reads[i]);
+        ck_assert(reads[i]->op.read.has_range);
+    }
+    ck_assert_uint_eq(log_cache_lent(r->shard.log_cache), 1);
+    for (unsigned i = 0; i < ARRAY_SIZE(reads); i++)
+        rig_release(r, reads[i]);
+    rig_free(r);
+}
+END_TEST
+
+/* Without descriptors and without memory a read has nothing, unless it is urgent; it waits for nobody. */
+START_TEST(without_files_and_memory_a_read_is_put_off)
+{
+    struct rig *r = rig_of_readers(93, 2, 8, 1, 30 * 1000);
+    struct rig_op *range = read_from(r, 0, false), *copies[300], *op;
+    unsigned n;
+
+    rig_wait(r, range);
+    ck_assert(range->op.read.has_range);
+    rig_produce(r, 1, 1, 30 * 1000);
+    rig_settle(r);
+    for (n = 0;; n++) {
+        ck_assert_uint_lt(n, ARRAY_SIZE(copies));
+        copies[n] = read_from(r, 1, false);
+        rig_wait(r, copies[n]);
+        ck_assert_int_eq(copies[n]->op.error, 0);
+        ck_assert(!copies[n]->op.read.has_range);
+        if (copies[n]->op.read.ret_put_off)
+            break;
+        ck_assert_uint_gt(copies[n]->op.read.ret_size, 60 * 1000);
+    }
+    ck_assert_uint_gt(n, 30);
+    ck_assert_uint_lt(n, 50); /* what is in memory is for others */
+    ck_assert_uint_eq(copies[n]->op.read.ret_size, 0);
+    op = read_from(r, 1, true);
+    rig_wait(r, op);
+    ck_assert(!op->op.read.ret_put_off);
+    ck_assert_uint_gt(op->op.read.ret_size, 30 * 1000);
+    ck_assert_uint_lt(op->op.read.ret_size, 60 * 1000);
+    rig_release(r, op);
+    for (unsigned i = 0; i <= n; i++)
+        rig_release(r, copies[i]);
+    ck_assert_uint_eq(r->shard.lent_bytes, 0);
+    op = read_from(r, 1, false);
+    rig_wait(r, op);
+    ck_assert_uint_gt(op->op.read.ret_size, 60 * 1000);
+    rig_release(r, op);
+    rig_release(r, range);
+    rig_check(r);
+    rig_free(r);
+}
+END_TEST
+
+/* A copy holds no segment, so that its partition may lose it meanwhile. */
+START_TEST(a_copy_that_comes_too_late)
+{
+    for (int fate = 0; fate < 3; fate++) {
+        struct rig *r = rig_of_readers(94, 2, 8, 1, 500);
+        struct rig_op *range = read_from(r, 0, false), *copy;
+
+        rig_wait(r, range);
+        sim_lane_hold(r->lane, LANE_POOL, 0, true);
+        copy = read_from(r, 1, false);
+        rig_run(r, MS);
+        ck_assert(!copy->done);
+        ck_assert_uint_gt(r->shard.lent_bytes, 0);
+        if (fate == 0)
+            rig_delete_records(r, 1, 1);
+        else if (fate == 1)
+            rig_destroy(r, 1);
+        else
+            sim_disk_fail(r->disk, SIM_DISK_OPEN, 0, 1, -EMFILE);
+        rig_run(r, MS);
+        sim_lane_hold(r->lane, LANE_POOL, 0, false);
+        rig_settle(r);
+        ck_assert(copy->done);
+        ck_assert_int_eq(copy->op.error, fate == 0   ? KAFKA_E_OFFSET_OUT_OF_RANGE
+                                         : fate == 1 ? KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION
+                                                     : KAFKA_E_KAFKA_STORAGE_ERROR);
+        ck_assert_uint_eq(r->shard.lent_bytes, 0);
+        rig_release(r, range);
+        rig_free(r);
+    }
+}
+END_TEST
+
 START_TEST(what_gets_idle_is_closed)
 {
     struct rig *r = rig_new(71, 8);
@@ -293,6 +462,10 @@ Suite *files_suite(void)
     suite_add(s, a_start_keeps_within_the_budget);
     suite_add(s, a_start_whose_sync_fails_ends);
     suite_add(s, a_start_within_the_budget_stores_nothing_uncommitted);
+    suite_add(s, readers_leave_files_for_writers);
+    suite_add(s, readers_of_one_segment_share_it);
+    suite_add(s, without_files_and_memory_a_read_is_put_off);
+    suite_add(s, a_copy_that_comes_too_late);
     suite_add(s, what_gets_idle_is_closed);
     suite_add(s, a_lack_of_descriptors_is_waited_out);
     suite_add(s, a_failed_sync_is_fatal);

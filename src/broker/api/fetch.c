@@ -24,6 +24,7 @@ struct fetch_state {
     struct wire_fetch_response response;
     struct fetch_partition *partitions;
     int32_t n_partitions;
+    const struct fetch_partition *urgent; /* the one to be read in any case, or NULL */
     uint64_t deadline_ns;
     uint64_t begun_ns; /* when it came, or when its wait ended */
     struct wire_gaps gaps;
@@ -225,6 +226,31 @@ static void park(struct broker_request *req)
     broker_request_sleep(req, s->deadline_ns);
 }
 
+static const struct fetch_partition *find_put_off(const struct fetch_state *s)
+{
+    for (int32_t i = 0; i < s->n_partitions; i++) {
+        if (s->partitions[i].holds && s->partitions[i].read.op.read.ret_put_off)
+            return &s->partitions[i];
+    }
+    return NULL;
+}
+
+/* Nothing has come, and not for want of records: while others hold what there is to answer with, each fetch gets on by
+ * one partition. */
+static bool insist(struct broker_request *req)
+{
+    struct fetch_state *s = req->state;
+
+    if (s->urgent != NULL)
+        return false;
+    s->urgent = find_put_off(s);
+    if (s->urgent == NULL)
+        return false;
+    release_all(req);
+    req->next = start_reads;
+    return true;
+}
+
 static void reads_back(struct broker_request *req)
 {
     struct fetch_state *s = req->state;
@@ -237,6 +263,9 @@ static void reads_back(struct broker_request *req)
     }
     req->release = release_all;
     bytes = choose(s);
+    if (bytes == 0 && insist(req))
+        return;
+    s->urgent = NULL;
     /* More than max_bytes can't come, whatever min_bytes asks. */
     if (bytes < 0 || bytes >= MIN(s->request.min_bytes, s->request.max_bytes) || s->n_partitions == 0 ||
         broker_now_ns(req) >= s->deadline_ns || broker_request_is_hurried(req))
@@ -259,6 +288,7 @@ static void start_reads(struct broker_request *req)
         p->read.op.read.max_bytes = (size_t)MAX(MIN(p->from->partition_max_bytes, s->request.max_bytes), 0);
         p->read.op.read.min_one = true;
         p->read.op.read.read_committed = s->request.isolation_level != 0;
+        p->read.op.read.urgent = p == s->urgent;
         p->read.op.read.last_fetched_epoch = p->from->last_fetched_epoch;
         broker_op_start(&p->read);
     }
