@@ -16,9 +16,15 @@ static bool has_room(const struct replica_shard *shard)
     return shard->max_dirty_segments == 0 || n < shard->max_dirty_segments;
 }
 
+/* The next job has to open files. */
+static bool opens(const struct replica *r)
+{
+    return log_append_opens(r->log) || (replica_n_unstored(r) > 0 && tail_at(&r->tail, 0)->roll);
+}
+
 static bool must_wait(const struct replica *r)
 {
-    if (!log_append_opens(r->log)) /* what is at a sync stays clean behind it, or room would never be made */
+    if (!opens(r)) /* what is at a sync stays clean behind it, or room would never be made */
         return r->sync != NULL && !list_is_empty(&r->shard->no_file);
     return !has_room(r->shard) || !list_is_empty(&r->shard->no_file);
 }
@@ -40,7 +46,7 @@ bool replica_take_files(struct replica *r)
 
 int replica_make_room_blocking(struct replica *r)
 {
-    if (!log_append_opens(r->log) || has_room(r->shard))
+    if (!opens(r) || has_room(r->shard))
         return 0;
     GQ_MARK(REPLICA_REPLAY_NO_FILE);
     return replica_round_blocking(r->shard);

@@ -223,8 +223,19 @@ static void job_submit(struct replica *r, struct replica_job *job)
     lane_submit(r->shard->env->lane, LANE_POOL, r->shard->shard, &job->work);
 }
 
-static struct replica_job *append_job_new(struct replica *r, uint32_t n)
+/* Up to the next entry that begins a segment, so that whoever opens one is asked for room first. */
+static uint32_t job_entries(const struct replica *r)
 {
+    uint32_t n = MIN(replica_n_unstored(r), STORE_JOB_ENTRIES), i = 1;
+
+    while (i < n && !tail_at(&r->tail, i)->roll)
+        i++;
+    return i;
+}
+
+static struct replica_job *append_job_new(struct replica *r)
+{
+    uint32_t n = job_entries(r);
     struct replica_job *job = mem_pool_alloc(r->shard->blocks, job_size(n));
 
     *job = (struct replica_job){
@@ -253,7 +264,7 @@ static struct replica_job *append_job_new(struct replica *r, uint32_t n)
 
 int replica_store_blocking(struct replica *r)
 {
-    struct replica_job *job = append_job_new(r, MIN(replica_n_unstored(r), STORE_JOB_ENTRIES));
+    struct replica_job *job = append_job_new(r);
     int err;
 
     r->unstored_bytes = 0;
@@ -268,8 +279,11 @@ int replica_store_blocking(struct replica *r)
 
 static void submit_append(struct replica *r)
 {
-    r->unstored_bytes = 0;
-    job_submit(r, append_job_new(r, MIN(replica_n_unstored(r), STORE_JOB_ENTRIES)));
+    struct replica_job *job = append_job_new(r);
+
+    /* What it leaves is due as well. */
+    r->unstored_bytes = job->n_entries < replica_n_unstored(r) ? STORE_BATCH_BYTES : 0;
+    job_submit(r, job);
 }
 
 static bool submit_cut(struct replica *r)

@@ -38,6 +38,43 @@ START_TEST(dirty_segments_are_a_budget)
 }
 END_TEST
 
+static bool all_stored(const struct rig *r)
+{
+    for (unsigned i = 0; i < r->n_groups; i++) {
+        const struct replica *replica = r->groups[i].replica;
+
+        if (tail_count(&replica->tail) > 0)
+            return false;
+    }
+    return true;
+}
+
+/* A partition that rolls one segment after the other holds no more of them open than it may. */
+START_TEST(who_rolls_keeps_to_the_budget)
+{
+    struct rig *r = rig_new(95, 2);
+    unsigned most = 0;
+
+    r->max_dirty_segments = 4;
+    r->limits.segment_bytes = 4096;
+    rig_start_ok(r);
+    for (int i = 0; i < 60; i++)
+        rig_produce(r, i % 10 == 9, 1, 1500);
+    while (!replica_is_stored(r->groups[0].replica)) {
+        rig_run(r, MS);
+        most = MAX(most, log_cache_dirty(r->shard.log_cache) + log_cache_opening(r->shard.log_cache));
+        if (!all_stored(r))
+            continue;
+        replica_checkpoint(r->groups[0].replica, UINT64_MAX);
+    }
+    ck_assert_uint_ge(most, 2);
+    ck_assert_uint_le(most, 4);
+    rig_check(r);
+    rig_recover(r, SIM_CRASH_DRAW);
+    rig_free(r);
+}
+END_TEST
+
 /* Half of the budget is left for those who write while a round is under way. */
 START_TEST(half_of_the_budget_forces_a_round)
 {
@@ -56,17 +93,6 @@ START_TEST(half_of_the_budget_forces_a_round)
     rig_free(r);
 }
 END_TEST
-
-static bool all_stored(const struct rig *r)
-{
-    for (unsigned i = 0; i < r->n_groups; i++) {
-        const struct replica *replica = r->groups[i].replica;
-
-        if (tail_count(&replica->tail) > 0)
-            return false;
-    }
-    return true;
-}
 
 START_TEST(who_finds_the_budget_used_up_waits)
 {
@@ -456,6 +482,7 @@ Suite *files_suite(void)
     Suite *s = suite_create("files");
 
     suite_add(s, dirty_segments_are_a_budget);
+    suite_add(s, who_rolls_keeps_to_the_budget);
     suite_add(s, half_of_the_budget_forces_a_round);
     suite_add(s, who_finds_the_budget_used_up_waits);
     suite_add(s, busy_partitions_let_others_have_files);
