@@ -34,7 +34,7 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed, const
     s->replicas = (struct replica_shard){
         .env = r->env,
         .shard = index,
-        .log_cache = log_cache_new(files->idle_segments + files->dirty_segments, files->idle_segments, &r->blocks),
+        .log_cache = log_cache_new(files->idle_segments + files->dirty_segments, files->idle_segments / 2, &r->blocks),
         .max_dirty_segments = files->dirty_segments,
         .broker_id = n->superblock.broker_id,
         .hash_seed = hash_seed,

@@ -59,7 +59,7 @@ struct node_files {
     uint64_t allowed, wanted, least;
     uint64_t connections;                   /* so many clients at most, max_connections or fewer */
     uint64_t files;                         /* below the data directory, open beside them */
-    unsigned idle_segments, dirty_segments; /* of a shard, open beside each other; readers hold as many as the former */
+    unsigned idle_segments, dirty_segments; /* of a shard, open beside each other; readers hold half of the former */
 };
 void node_files_plan(const struct config *c, unsigned n_reactors, unsigned n_shards, uint64_t allowed,
                      struct node_files *ret);
