@@ -103,9 +103,9 @@ void log_append_prepare(struct log *l, struct log_append *job)
     op->max_pieces = n_new + 1;
     op->at = l->end;
     op->segment_bytes = l->segment_bytes;
-    if (log_append_opens(l))
-        cache_make_room(l->cache, &op->to_close);
     op->n_opening = n_new + (active != NULL && active->files[SEGMENT_ENTRIES] == NULL);
+    if (op->n_opening > 0)
+        cache_make_room(l->cache, &op->to_close);
     cache_opening(l->cache, (int)op->n_opening);
     l->append = op;
     job->log = l;

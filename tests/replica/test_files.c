@@ -174,6 +174,26 @@ START_TEST(a_start_keeps_within_the_budget)
 }
 END_TEST
 
+START_TEST(a_start_that_rolls_keeps_within_the_budget)
+{
+    struct rig *r = rig_new(96, 1);
+
+    r->max_dirty_segments = 4;
+    r->max_segments = 6;
+    r->limits.segment_bytes = 4096;
+    rig_start_ok(r);
+    for (int i = 0; i < 60; i++)
+        rig_produce(r, 0, 1, 1500);
+    rig_run(r, 20 * MS);
+    ck_assert_uint_eq(log_cache_open(r->shard.log_cache), 0);
+    rig_crash(r, SIM_CRASH_ALL);
+    sim_disk_limit_files(r->disk, 6 * 3 + 10); /* of segments, and of the journal */
+    rig_start_ok(r);
+    rig_check(r);
+    rig_free(r);
+}
+END_TEST
+
 START_TEST(a_start_whose_sync_fails_ends)
 {
     struct rig *r = rig_new(90, 12);
@@ -487,6 +507,7 @@ Suite *files_suite(void)
     suite_add(s, who_finds_the_budget_used_up_waits);
     suite_add(s, busy_partitions_let_others_have_files);
     suite_add(s, a_start_keeps_within_the_budget);
+    suite_add(s, a_start_that_rolls_keeps_within_the_budget);
     suite_add(s, a_start_whose_sync_fails_ends);
     suite_add(s, a_start_within_the_budget_stores_nothing_uncommitted);
     suite_add(s, readers_leave_files_for_writers);
