@@ -317,3 +317,5 @@ void log_set_start(struct log *l, int64_t offset);
 bool log_cut_prepare(struct log *l, struct log_cut *job); /* false: nothing to remove now */
 void log_cut_run(struct log_cut *job);                    /* blocking */
 void log_cut_done(struct log_cut *job);
+/* At a start, when files can't be removed yet: closes those of segments that are to go. Blocking. */
+void log_close_dead(struct log *l);

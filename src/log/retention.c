@@ -59,6 +59,16 @@ int64_t log_retention_start(struct log *l, int64_t now_ms, int64_t retention_ms,
     return start;
 }
 
+void log_close_dead(struct log *l)
+{
+    struct log_segment *s;
+
+    list_foreach (&l->dead, s, dead_link) {
+        for (unsigned part = 0; s->refs == 0 && part < SEGMENT_N_PARTS; part++)
+            disk_close(TAKE_PTR(s->files[part]));
+    }
+}
+
 struct cut_op {
     struct list segments;   /* by dead_link */
     uint64_t keep_snapshot; /* as of this index */

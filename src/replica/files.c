@@ -46,6 +46,7 @@ bool replica_take_files(struct replica *r)
 
 int replica_make_room_blocking(struct replica *r)
 {
+    log_close_dead(r->log);
     if (!opens(r) || has_room(r->shard))
         return 0;
     GQ_MARK(REPLICA_REPLAY_NO_FILE);

@@ -190,6 +190,15 @@ START_TEST(a_start_that_rolls_keeps_within_the_budget)
     sim_disk_limit_files(r->disk, 6 * 3 + 10); /* of segments, and of the journal */
     rig_start_ok(r);
     rig_check(r);
+    /* Once more, with all but the last segment below the log start. */
+    for (int i = 0; i < 60; i++)
+        rig_produce(r, 0, 1, 1500);
+    rig_run(r, 10 * MS);
+    rig_delete_records(r, 0, 118);
+    rig_run(r, 2 * MS);
+    rig_crash(r, SIM_CRASH_ALL);
+    rig_start_ok(r);
+    rig_check(r);
     rig_free(r);
 }
 END_TEST
