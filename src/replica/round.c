@@ -293,37 +293,48 @@ static void sync_members(struct replica_shard *shard, size_t n)
     lane_submit(shard->env->lane, LANE_POOL, shard->shard, &round->work);
 }
 
+/* Who waits for descriptors is checkpointed as far as it is stored, since it may hold them itself; false: it has none. */
+static bool can_go(struct replica *r)
+{
+    r->round_index = r->checkpoint_wanted;
+    if (!replica_lacks_files(r) || log_end(r->log).index >= r->checkpoint_wanted)
+        return true;
+    r->round_index = log_end(r->log).index;
+    return log_is_dirty(r->log);
+}
+
+static bool is_put_off(const struct replica *r)
+{
+    return r->retry_ns > r->shard->now_ns || replica_awaits_image(r);
+}
+
 static void begin(struct replica_shard *shard)
 {
     struct replica_round *round = round_of(shard);
     struct replica *r, *tmp;
 
     list_foreach_safe (&shard->checkpoints, r, tmp, round_link) {
-        if (r->retry_ns > shard->now_ns || replica_awaits_image(r) ||
-            (replica_lacks_files(r) && log_end(r->log).index < r->checkpoint_wanted))
+        if (is_put_off(r) || !can_go(r))
             continue;
         list_remove(&r->round_link);
         list_append(&round->members, &r->round_link);
-        r->round_index = r->checkpoint_wanted;
         round->phase = REPLICA_ROUND_STORING;
         replica_store_kick(r);
     }
 }
 
-/* Who can't store for now, or waits for descriptors that this round is to make free, goes on to a later one. False:
- * some are still at it. */
+/* Who can't store for now, or has to wait until this round makes descriptors free, goes on to a later one. False: some
+ * are still at it. */
 static bool all_stored(struct replica_shard *shard, size_t *ret_n)
 {
     struct replica *r, *tmp;
 
     *ret_n = 0;
     list_foreach_safe (&round_of(shard)->members, r, tmp, round_link) {
-        bool stored = log_end(r->log).index >= r->round_index;
-
-        if (r->retry_ns > shard->now_ns || replica_awaits_image(r) || (!stored && replica_lacks_files(r))) {
+        if (is_put_off(r) || (replica_lacks_files(r) && !can_go(r))) {
             list_remove(&r->round_link);
             list_append(&shard->checkpoints, &r->round_link);
-        } else if (!stored) {
+        } else if (log_end(r->log).index < r->round_index) {
             return false;
         } else {
             ++*ret_n;

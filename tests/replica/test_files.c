@@ -75,6 +75,29 @@ START_TEST(who_rolls_keeps_to_the_budget)
 }
 END_TEST
 
+/* It may hold all of the budget itself, and wait with its checkpoint for what it can't store: that goes so far as it can,
+ * or nobody's would. */
+START_TEST(who_waits_is_checkpointed_as_far_as_stored)
+{
+    struct rig *r = rig_new(97, 1);
+    int i;
+
+    r->max_dirty_segments = 4;
+    r->limits.segment_bytes = 4096;
+    rig_start_ok(r);
+    for (i = 0; i < 60; i++)
+        rig_produce(r, 0, 1, 1500);
+    for (i = 0; i < 1000 && log_cache_dirty(r->shard.log_cache) < 1; i++)
+        rig_step(r);
+    replica_checkpoint(r->groups[0].replica, UINT64_MAX);
+    for (i = 0; i < 1000 && !replica_is_stored(r->groups[0].replica); i++)
+        rig_run(r, MS);
+    ck_assert_int_lt(i, 1000);
+    rig_check(r);
+    rig_free(r);
+}
+END_TEST
+
 /* Half of the budget is left for those who write while a round is under way. */
 START_TEST(half_of_the_budget_forces_a_round)
 {
@@ -512,6 +535,7 @@ Suite *files_suite(void)
 
     suite_add(s, dirty_segments_are_a_budget);
     suite_add(s, who_rolls_keeps_to_the_budget);
+    suite_add(s, who_waits_is_checkpointed_as_far_as_stored);
     suite_add(s, half_of_the_budget_forces_a_round);
     suite_add(s, who_finds_the_budget_used_up_waits);
     suite_add(s, busy_partitions_let_others_have_files);
