@@ -293,7 +293,8 @@ static void sync_members(struct replica_shard *shard, size_t n)
     lane_submit(shard->env->lane, LANE_POOL, shard->shard, &round->work);
 }
 
-/* Who waits for descriptors is checkpointed as far as it is stored, since it may hold them itself; false: it has none. */
+/* Who waits for descriptors is checkpointed as far as it is stored, since it may hold them itself; false: it has none.
+ */
 static bool can_go(struct replica *r)
 {
     r->round_index = r->checkpoint_wanted;

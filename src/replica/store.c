@@ -299,15 +299,14 @@ static bool submit_cut(struct replica *r)
     return true;
 }
 
-/* One job of these at a time: entries first, then files to remove. Syncs go beside them. */
+/* One job of these at a time: files to remove first, since that makes room for entries, and a partition that is always
+ * written to has some of these all the time. Syncs go beside them. */
 void replica_store_kick(struct replica *r)
 {
     if (r->job != NULL || r->destroyed || r->shard->dead || r->shard->at_rest || r->retry_ns > r->shard->now_ns ||
         replica_awaits_image(r))
         return;
-    if (replica_n_unstored(r) == 0)
-        submit_cut(r);
-    else if (replica_take_files(r))
+    if (!submit_cut(r) && replica_n_unstored(r) > 0 && replica_take_files(r))
         submit_append(r);
 }
 

@@ -75,8 +75,8 @@ START_TEST(who_rolls_keeps_to_the_budget)
 }
 END_TEST
 
-/* It may hold all of the budget itself, and wait with its checkpoint for what it can't store: that goes so far as it can,
- * or nobody's would. */
+/* It may hold all of the budget itself, and wait with its checkpoint for what it can't store: that goes so far as it
+ * can, or nobody's would. */
 START_TEST(who_waits_is_checkpointed_as_far_as_stored)
 {
     struct rig *r = rig_new(97, 1);
@@ -94,6 +94,33 @@ START_TEST(who_waits_is_checkpointed_as_far_as_stored)
         rig_run(r, MS);
     ck_assert_int_lt(i, 1000);
     rig_check(r);
+    rig_free(r);
+}
+END_TEST
+
+/* Of a partition that is written to all the time, what lies below the log start goes all the same. */
+START_TEST(files_go_under_load)
+{
+    struct rig *r = rig_new(98, 1);
+
+    r->limits.segment_bytes = 4096;
+    rig_start_ok(r);
+    sim_disk_limit_files(r->disk, 40);
+    for (int i = 0; i < 100; i++) {
+        rig_produce(r, 0, 1, 1500);
+        rig_produce(r, 0, 1, 1500);
+        replica_checkpoint(r->groups[0].replica, UINT64_MAX);
+        for (int k = 0; k < 12; k++) { /* at no moment all is stored */
+            rig_step(r);
+            if (k % 3 == 0)
+                rig_produce(r, 0, 1, 100);
+        }
+        if (i % 4 == 3)
+            rig_delete_records(r, 0, r->groups[0].replica->applied_offset);
+        ck_assert_int_eq(replica_shard_shortage(&r->shard), 0);
+    }
+    rig_settle(r);
+    ck_assert_int_eq(replica_shard_shortage(&r->shard), 0);
     rig_free(r);
 }
 END_TEST
@@ -536,6 +563,7 @@ Suite *files_suite(void)
     suite_add(s, dirty_segments_are_a_budget);
     suite_add(s, who_rolls_keeps_to_the_budget);
     suite_add(s, who_waits_is_checkpointed_as_far_as_stored);
+    suite_add(s, files_go_under_load);
     suite_add(s, half_of_the_budget_forces_a_round);
     suite_add(s, who_finds_the_budget_used_up_waits);
     suite_add(s, busy_partitions_let_others_have_files);
