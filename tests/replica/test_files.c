@@ -49,17 +49,26 @@ static bool all_stored(const struct rig *r)
     return true;
 }
 
-/* A partition that rolls one segment after the other holds no more of them open than it may. */
-START_TEST(who_rolls_keeps_to_the_budget)
+/* Entries for many segments where four may be dirty, the last of each ten in the last group. Nothing has run yet. */
+static struct rig *rig_that_rolls(uint64_t seed, unsigned n_groups, unsigned max_segments)
 {
-    struct rig *r = rig_new(95, 2);
-    unsigned most = 0;
+    struct rig *r = rig_new(seed, n_groups);
 
     r->max_dirty_segments = 4;
+    r->max_segments = max_segments;
     r->limits.segment_bytes = 4096;
     rig_start_ok(r);
     for (int i = 0; i < 60; i++)
-        rig_produce(r, i % 10 == 9, 1, 1500);
+        rig_produce(r, i % 10 == 9 ? n_groups - 1 : 0, 1, 1500);
+    return r;
+}
+
+/* A partition that rolls one segment after the other holds no more of them open than it may. */
+START_TEST(who_rolls_keeps_to_the_budget)
+{
+    struct rig *r = rig_that_rolls(95, 2, 0);
+    unsigned most = 0;
+
     while (!replica_is_stored(r->groups[0].replica)) {
         rig_run(r, MS);
         most = MAX(most, log_cache_dirty(r->shard.log_cache) + log_cache_opening(r->shard.log_cache));
@@ -79,14 +88,9 @@ END_TEST
  * can, or nobody's would. */
 START_TEST(who_waits_is_checkpointed_as_far_as_stored)
 {
-    struct rig *r = rig_new(97, 1);
+    struct rig *r = rig_that_rolls(97, 1, 0);
     int i;
 
-    r->max_dirty_segments = 4;
-    r->limits.segment_bytes = 4096;
-    rig_start_ok(r);
-    for (i = 0; i < 60; i++)
-        rig_produce(r, 0, 1, 1500);
     for (i = 0; i < 1000 && log_cache_dirty(r->shard.log_cache) < 1; i++)
         rig_step(r);
     replica_checkpoint(r->groups[0].replica, UINT64_MAX);
@@ -226,14 +230,8 @@ END_TEST
 
 START_TEST(a_start_that_rolls_keeps_within_the_budget)
 {
-    struct rig *r = rig_new(96, 1);
+    struct rig *r = rig_that_rolls(96, 1, 6);
 
-    r->max_dirty_segments = 4;
-    r->max_segments = 6;
-    r->limits.segment_bytes = 4096;
-    rig_start_ok(r);
-    for (int i = 0; i < 60; i++)
-        rig_produce(r, 0, 1, 1500);
     rig_run(r, 20 * MS);
     ck_assert_uint_eq(log_cache_open(r->shard.log_cache), 0);
     rig_crash(r, SIM_CRASH_ALL);
