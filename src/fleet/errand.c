@@ -47,12 +47,16 @@ static bool fits(uint64_t used, uint64_t size, uint64_t budget)
     return used == 0 || (used < budget && size <= budget - used);
 }
 
-bool fleet_has_room(const struct fleet_group *g, uint32_t size)
+bool fleet_group_has_room(const struct fleet_group *g, uint32_t size)
 {
-    const struct fleet *f = g->fleet;
     uint64_t own = raft_uncommitted_bytes(g->raft) + (g->errand != NULL ? g->errand->proposed_bytes : 0);
 
-    return fits(own, size, f->config.group_budget_bytes) && fits(f->used_bytes, size, f->config.budget_bytes);
+    return fits(own, size, g->fleet->config.group_budget_bytes);
+}
+
+bool fleet_has_room(const struct fleet_group *g, uint32_t size)
+{
+    return fleet_group_has_room(g, size) && fits(g->fleet->used_bytes, size, g->fleet->config.budget_bytes);
 }
 
 bool fleet_room_made(struct fleet *f)
@@ -70,16 +74,26 @@ uint32_t fleet_n_proposed(const struct fleet_group *g)
     return g->errand != NULL ? g->errand->n_proposed : 0;
 }
 
+/* What waits for a term that is over has indexes that may be given anew: that it is void has to be told first. */
+bool fleet_takes(const struct fleet_group *g)
+{
+    return raft_role(g->raft) == RAFT_LEADER &&
+           (fleet_n_proposed(g) == 0 || g->errand->proposed_term == raft_term(g->raft));
+}
+
 int fleet_propose(struct fleet_group *g, uint32_t size)
+{
+    if (fleet_takes(g) && !fleet_has_room(g, size))
+        return RAFT_E_BUSY;
+    return fleet_propose_own(g, size);
+}
+
+int fleet_propose_own(struct fleet_group *g, uint32_t size)
 {
     struct fleet_errand *e;
 
-    /* What waits was for a term that is over, and its indexes may be given anew: that has to be told first. */
-    if (raft_role(g->raft) != RAFT_LEADER ||
-        (fleet_n_proposed(g) > 0 && g->errand->proposed_term != raft_term(g->raft)))
+    if (!fleet_takes(g))
         return RAFT_E_NOT_LEADER;
-    if (!fleet_has_room(g, size))
-        return RAFT_E_BUSY;
     e = errand_of(g);
     e->proposed_term = raft_term(g->raft);
     e->proposed_bytes += size;

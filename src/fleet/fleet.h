@@ -109,8 +109,13 @@ const struct raft_update *fleet_step(struct fleet_group *g, struct raft_event *e
  * group's others. size: what entry_size() tells. 0, RAFT_E_NOT_LEADER, or RAFT_E_BUSY while the budget is used up: it
  * isn't proposed then. */
 int fleet_propose(struct fleet_group *g, uint32_t size);
+/* The same for an entry of the node's own, which is small and waits for no room. */
+int fleet_propose_own(struct fleet_group *g, uint32_t size);
 uint32_t fleet_n_proposed(const struct fleet_group *g);
-/* Whether fleet_propose() would find room. */
+/* This node leads, and nothing waits that was proposed in an earlier term. */
+bool fleet_takes(const struct fleet_group *g);
+/* Whether fleet_propose() would find room: in the group's part of the budget, and in all of it. */
+bool fleet_group_has_room(const struct fleet_group *g, uint32_t size);
 bool fleet_has_room(const struct fleet_group *g, uint32_t size);
 /* Room was made since the last call: who waits for it may try again. */
 bool fleet_room_made(struct fleet *f);

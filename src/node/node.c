@@ -6,6 +6,9 @@
 /* What jobs and tails of a reactor have given back and nobody has asked for since. */
 #define MAX_SPARE_BLOCK_BYTES (256u << 10)
 
+/* Half of what a journal has for entries that hold its files for longer (see journal_relocation_room()). */
+#define UNCOMMITTED_PART 16
+
 static void replica_failed(void *ctx, int err, const char *what)
 {
     struct node_shard *s = ctx;
@@ -57,6 +60,8 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed, const
     list_init(&s->replicas.rested);
     list_init(&s->replicas.checkpoints);
     list_init(&s->replicas.round.members);
+    replica_shard_make_fleet(&s->replicas, n->n_shards, (uint32_t)n->superblock.boot_counter,
+                             (uint64_t)n->config->journal_size_bytes / UNCOMMITTED_PART);
     node_scrub_init(s, s->replicas.now_ns);
 }
 
@@ -136,6 +141,7 @@ static void shard_fini(struct node_shard *s)
     }
     node_forgets_fini(s);
     hash_table_fini(&s->by_id);
+    fleet_free(s->replicas.fleet);
     log_cache_free(s->replicas.log_cache);
     journal_free(s->journal);
 }
@@ -250,10 +256,8 @@ uint64_t node_turn(struct node *n, unsigned reactor, uint64_t now_ns)
     uint64_t deadline;
 
     r->now_ns = now_ns;
-    for (unsigned s = reactor; s < n->n_shards; s += n->n_reactors) {
-        n->shards[s].replicas.now_ns = now_ns;
-        n->shards[s].replicas.now_real_ms = real_ms;
-    }
+    for (unsigned s = reactor; s < n->n_shards; s += n->n_reactors)
+        replica_shard_begin_turn(&n->shards[s].replicas, now_ns, real_ms);
     if (node_is_at_rest(r))
         return now_ns + NODE_STOP_POLL_NS;
     if (!r->ready && r->phase == NODE_RUNNING)

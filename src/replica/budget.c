@@ -6,7 +6,9 @@
 /* The shard's part of performance.write_cache_size: what is proposed and not yet in a segment lies in memory, and
  * beyond the budget Produce ops wait here. While a group has a waiting op all later ones of the group wait behind it;
  * groups take turns, one op each. Whoever is next and waits for room in the shard isn't passed by anyone, so a large
- * entry gets its room; whoever waits for its own group's part is passed by other groups. */
+ * entry gets its room; whoever waits for its own group's part is passed by other groups. Groups with several voters
+ * have the fleet's budget beside it, of what isn't committed: whoever waits for room there is passed by groups that are
+ * not in the fleet. */
 
 void replica_shard_set_budget(struct replica_shard *shard, uint64_t write_bytes, unsigned n_shards)
 {
@@ -44,12 +46,43 @@ static bool shard_fits(const struct replica_shard *shard, size_t size)
     return shard->pending_bytes == 0 || shard->pending_bytes + size <= shard->write_budget;
 }
 
-bool replica_has_room(struct replica *r, size_t size)
+enum admission {
+    ADMITTED,
+    GROUP_IS_FULL,
+    FLEET_IS_FULL,
+    SHARD_IS_FULL,
+};
+
+static enum admission core_admits(const struct replica *r, const struct replica_op *op)
 {
-    if (!list_is_empty(&r->waiters->held) || r->shard->full || !group_fits(r, size))
-        return false;
-    r->shard->full = !shard_fits(r->shard, size);
-    return !r->shard->full;
+    bool of_all;
+
+    if (r->peers == NULL || !replica_core_takes(r)) /* else it is refused for that */
+        return ADMITTED;
+    if (replica_core_has_room(r, replica_produce_size(op), &of_all))
+        return r->shard->fleet_full ? FLEET_IS_FULL : ADMITTED;
+    return of_all ? FLEET_IS_FULL : GROUP_IS_FULL;
+}
+
+/* Notes what is full of what all share. */
+static enum admission admit(const struct replica *r, const struct replica_op *op)
+{
+    size_t size = replica_produce_cost(op);
+    enum admission a;
+
+    if (!group_fits(r, size))
+        return GROUP_IS_FULL;
+    a = core_admits(r, op);
+    if (a == ADMITTED && !shard_fits(r->shard, size))
+        a = SHARD_IS_FULL;
+    r->shard->fleet_full = r->shard->fleet_full || a == FLEET_IS_FULL;
+    r->shard->full = r->shard->full || a == SHARD_IS_FULL;
+    return a;
+}
+
+bool replica_has_room(struct replica *r, const struct replica_op *op)
+{
+    return list_is_empty(&r->waiters->held) && !r->shard->full && admit(r, op) == ADMITTED;
 }
 
 void replica_hold(struct replica *r, struct replica_op *op)
@@ -90,26 +123,16 @@ void replica_unhold_all(struct replica *r, int16_t error)
         replica_unhold(r, op, error, NULL);
 }
 
-enum admission {
-    ADMITTED,
-    GROUP_IS_FULL,
-    SHARD_IS_FULL,
-};
-
 static enum admission admit_first(struct replica *r)
 {
     struct replica_op *op = list_first(&r->waiters->held, struct replica_op, link);
-    size_t size = replica_produce_cost(op);
+    enum admission a = replica_shard_shortage(r->shard) == 0 ? admit(r, op) : ADMITTED;
 
-    if (replica_shard_shortage(r->shard) == 0) {
-        if (!group_fits(r, size))
-            return GROUP_IS_FULL;
-        if (!shard_fits(r->shard, size))
-            return SHARD_IS_FULL;
+    if (a == ADMITTED) {
+        take_out(r, op);
+        replica_produce_held(r, op);
     }
-    take_out(r, op);
-    replica_produce_held(r, op);
-    return ADMITTED;
+    return a;
 }
 
 void replica_admit_held(struct replica_shard *shard)
@@ -117,9 +140,11 @@ void replica_admit_held(struct replica_shard *shard)
     struct list passed = LIST_INIT(passed);
     struct replica_waiters *w;
 
+    if (fleet_room_made(shard->fleet))
+        shard->room_made = true;
     if (list_is_empty(&shard->held) || !(shard->room_made || replica_shard_shortage(shard) != 0))
         return;
-    shard->room_made = shard->full = false;
+    shard->room_made = shard->full = shard->fleet_full = false;
     while (!shard->full && (w = list_first(&shard->held, struct replica_waiters, held_link)) != NULL) {
         switch (admit_first(w->replica)) {
         case ADMITTED:
@@ -129,11 +154,11 @@ void replica_admit_held(struct replica_shard *shard)
             }
             break;
         case GROUP_IS_FULL:
+        case FLEET_IS_FULL:
             list_remove(&w->held_link);
             list_append(&passed, &w->held_link);
             break;
         case SHARD_IS_FULL:
-            shard->full = true;
             break;
         }
     }

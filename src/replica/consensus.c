@@ -11,7 +11,9 @@
  * costs nothing until then. Its vote is for itself and nobody waits to hear of it, so it needn't be durable before it
  * counts: it goes to the journal ahead of the term's entries, and none of these can outlive it.
  *
- * With several voters the core is there from the start, hears of each completion, and its messages go to the others. */
+ * With several voters the core is in the shard's fleet from the start, hears of each completion, and its messages go to
+ * the others. Its entries wait in the tail for the end of the turn, and go to the journal when the fleet has proposed
+ * them. A replica that ends takes its core out of the fleet, as if the node had gone. */
 
 #define MS 1000000ull
 
@@ -26,13 +28,6 @@ static const struct raft_limits limits = {
     .uncommitted_bytes = UINT64_MAX,
 };
 
-static uint32_t entry_size(void *ctx, uint64_t index)
-{
-    return replica_size_of(ctx, index);
-}
-
-static const struct raft_ops ops = { .entry_size = entry_size };
-
 static void journal_hard_state(struct replica *r, uint64_t term, int32_t vote)
 {
     r->known = true;
@@ -41,8 +36,17 @@ static void journal_hard_state(struct replica *r, uint64_t term, int32_t vote)
     replica_journal_state(r, JOURNAL_HARD_STATE, &(struct journal_group_state){ .term = term, .vote = vote });
 }
 
-/* The update is the shard's, and good until the next step of any of its groups. */
-static const struct raft_update *step(struct replica *r, struct raft_event *event)
+/* ---- One voter ---- */
+
+static uint32_t entry_size(void *ctx, uint64_t index)
+{
+    return replica_size_of(ctx, index);
+}
+
+static const struct raft_ops ops = { .entry_size = entry_size };
+
+/* The update is the shard's, and good until the next step of any such group. */
+static const struct raft_update *step_alone(struct replica *r, struct raft_event *event)
 {
     struct raft_update *u = &r->shard->update;
 
@@ -52,8 +56,6 @@ static const struct raft_update *step(struct replica *r, struct raft_event *even
         journal_hard_state(r, u->term, u->vote);
     return u;
 }
-
-/* ---- One voter ---- */
 
 static void make_core(struct replica *r, bool lead)
 {
@@ -84,8 +86,8 @@ static bool wake(struct replica *r)
     if (r->led)
         return false;
     r->led = true;
-    u = step(r, &(struct raft_event){ .kind = RAFT_CAMPAIGN });
-    u = step(r, &(struct raft_event){ .kind = RAFT_STATE_FLUSHED, .term = u->term, .vote = u->vote });
+    u = step_alone(r, &(struct raft_event){ .kind = RAFT_CAMPAIGN });
+    u = step_alone(r, &(struct raft_event){ .kind = RAFT_STATE_FLUSHED, .term = u->term, .vote = u->vote });
     gq_assert(u->role == RAFT_LEADER && u->term == r->term);
     return true;
 }
@@ -99,7 +101,60 @@ void replica_core_rest(struct replica *r)
     r->stirred = false;
 }
 
-/* ---- Several voters ---- */
+static const struct raft_update *propose_alone(struct replica *r, const struct replica_entry *e)
+{
+    const struct raft_entry entry = { .size = (uint32_t)replica_entry_size(e) };
+
+    return step_alone(r, &(struct raft_event){ .kind = RAFT_PROPOSE, .entries = &entry, .n_entries = 1 });
+}
+
+static void append_alone(struct replica *r, struct replica_entry *e)
+{
+    const struct raft_update *u = &r->shard->update;
+
+    if (r->raft != NULL || !wake(r))
+        u = propose_alone(r, e);
+    /* Else it is the leader's first entry, and in the update that made it one. */
+    gq_assert(u->error == 0 && u->append_first == e->index && u->append_last == e->index);
+    e->epoch = u->epoch;
+    r->stirred = true;
+}
+
+/* ---- Several voters: the fleet ---- */
+
+static struct replica *replica_of(const struct fleet_group *g)
+{
+    return container_of(g, struct replica_peers, member)->replica;
+}
+
+static uint32_t size_in_fleet(struct fleet_group *g, uint64_t index)
+{
+    return replica_size_of(replica_of(g), index);
+}
+
+void replica_shard_make_fleet(struct replica_shard *shard, unsigned n_shards, uint32_t boot, uint64_t uncommitted_bytes)
+{
+    list_init(&shard->imaging);
+    shard->fleet = fleet_new(&(struct fleet_config){
+        .node = shard->broker_id,
+        .shard = shard->shard,
+        .n_shards = n_shards,
+        .boot = boot,
+        .limits = limits,
+        .entry_size = size_in_fleet,
+        .budget_bytes = uncommitted_bytes,
+        .group_budget_bytes = uncommitted_bytes / 2,
+        .blocks = shard->blocks,
+        .now_ns = shard->now_ns,
+    });
+}
+
+void replica_shard_begin_turn(struct replica_shard *shard, uint64_t now_ns, int64_t now_real_ms)
+{
+    shard->now_ns = now_ns;
+    shard->now_real_ms = now_real_ms;
+    fleet_poll(shard->fleet, now_ns);
+}
 
 struct runs {
     struct raft_run *all;
@@ -133,9 +188,7 @@ static void list_runs(const struct replica *r, uint64_t first, struct runs *runs
 void replica_core_start(struct replica *r)
 {
     struct raft_start start = {
-        .id = r->shard->broker_id,
         .seed = hash_u64(r->group, r->shard->hash_seed) ^ (uint64_t)r->shard->broker_id << 32,
-        .now = r->shard->now_ns,
         .term = r->term,
         .vote = r->peers->vote,
         .start_index = log_first_index(r->log) - 1,
@@ -150,7 +203,8 @@ void replica_core_start(struct replica *r)
     list_runs(r, start.start_index + 1, &runs);
     start.runs = runs.all;
     start.n_runs = runs.n;
-    r->raft = raft_new(&limits, &ops, r, &start);
+    fleet_add(r->shard->fleet, &r->peers->member, r->group, &start);
+    r->raft = r->peers->member.raft;
     free(runs.all);
 }
 
@@ -208,24 +262,47 @@ static void answer_reads(struct replica *r)
             replica_end_read(r, op);
 }
 
-/* What an update asks for, in the journal's order; what may come back here is last. */
-static void act(struct replica *r, const struct raft_update *u, const struct replica_message *received)
+/* What the leader proposed, or what it was sent. */
+static void journal_entries(struct replica *r, const struct raft_update *u, const struct replica_message *received)
 {
-    bool steps_down = r->peers->leads && u->role != RAFT_LEADER;
+    for (uint64_t i = u->append_first; i <= u->append_last; i++) {
+        struct replica_entry *e;
+
+        if (received != NULL) {
+            replica_append_received(r, &received->entries[i - received->raft.index - 1], u->epoch);
+            continue;
+        }
+        e = tail_by_index(&r->tail, i);
+        gq_assert(e != NULL && e->waits);
+        e->epoch = u->epoch;
+        replica_journal_entry(r, e);
+    }
+}
+
+/* What an update asks for, in the journal's order; what may come back here is last. An update of a turn's proposals
+ * with an error voids all that wait; so does one that ends the lead, before others get their indexes. */
+static void act(struct replica *r, enum raft_event_kind kind, const struct raft_update *u,
+                const struct replica_message *received)
+{
+    bool refused = kind == RAFT_PROPOSE && u->error != 0, steps_down = r->peers->leads && u->role != RAFT_LEADER;
     struct list lost = LIST_INIT(lost);
 
+    if (u->hard_state)
+        journal_hard_state(r, u->term, u->vote);
+    if (refused || steps_down)
+        replica_cut_waiting(r, &lost);
     if (u->truncate_from != 0)
         replica_cut(r, u->truncate_from, &lost);
     if (u->install)
         replica_image_install(r, u->epoch, &lost);
-    if (received != NULL && received->raft.kind == RAFT_APPEND && u->append_first != 0)
-        for (uint64_t i = u->append_first; i <= u->append_last; i++)
-            replica_append_received(r, &received->entries[i - received->raft.index - 1], u->epoch);
     r->term = u->term;
+    r->peers->epoch = u->epoch;
     r->peers->leads = u->role == RAFT_LEADER;
     if (u->noop) {
         r->start_proposed = r->log_start;
         replica_propose_noop(r);
+    } else if (u->append_first != 0) {
+        journal_entries(r, u, received);
     }
     replica_send(r, u);
     if (u->reads_done > 0)
@@ -237,10 +314,40 @@ static void act(struct replica *r, const struct raft_update *u, const struct rep
     answer_reads(r);
 }
 
-/* One that stops is silent: what is on its way to the disk gets there, and nothing more comes. */
+/* Returns the update's error. */
+static int step(struct replica *r, struct raft_event *event)
+{
+    const struct raft_update *u = fleet_step(&r->peers->member, event);
+    int error = u->error;
+
+    act(r, event->kind, u, NULL);
+    return error;
+}
+
+void replica_cores_run(struct replica_shard *shard)
+{
+    struct fleet_work work;
+
+    while (!shard->dead && fleet_next(shard->fleet, &work))
+        act(replica_of(work.group), work.kind, work.update, NULL);
+}
+
+/* Of a dead shard the others aren't to believe that it lives. */
+uint64_t replica_cores_end(struct replica_shard *shard)
+{
+    const struct fleet_message *m;
+
+    replica_cores_run(shard);
+    if (shard->dead)
+        return UINT64_MAX;
+    while ((m = fleet_next_message(shard->fleet)) != NULL)
+        shard->send_session(shard->ctx, m);
+    return fleet_next_ns(shard->fleet);
+}
+
 static bool takes_part(const struct replica *r)
 {
-    return r->peers != NULL && !r->destroyed && !r->closing;
+    return r->peers != NULL && replica_has_core(r);
 }
 
 int replica_receive(struct replica *r, const struct replica_message *m)
@@ -264,46 +371,32 @@ int replica_receive(struct replica *r, const struct replica_message *m)
     }
     message.entries = entries;
     message.config = NULL;
-    u = step(r, &(struct raft_event){ .kind = RAFT_RECEIVE, .message = &message });
+    u = fleet_step(&r->peers->member, &(struct raft_event){ .kind = RAFT_RECEIVE, .message = &message });
     rc = u->refused ? -EBADMSG : 0;
-    act(r, u, m);
+    act(r, RAFT_RECEIVE, u, m);
     mem_pool_free(r->shard->blocks, entries, message.n_entries * sizeof(*entries));
     return rc;
 }
 
-uint64_t replica_tick(struct replica *r)
-{
-    if (!takes_part(r))
-        return UINT64_MAX;
-    if (raft_next_tick(r->raft) <= r->shard->now_ns)
-        act(r, step(r, &(struct raft_event){ .kind = RAFT_TICK }), NULL);
-    replica_sent_poll(r);
-    replica_image_poll(r);
-    return raft_next_tick(r->raft);
-}
-
 void replica_campaign(struct replica *r)
 {
-    gq_assert(r->peers != NULL && !r->destroyed);
-    act(r, step(r, &(struct raft_event){ .kind = RAFT_CAMPAIGN }), NULL);
+    gq_assert(takes_part(r));
+    step(r, &(struct raft_event){ .kind = RAFT_CAMPAIGN });
 }
 
+/* What came before it in the turn goes first. */
 int replica_transfer(struct replica *r, int32_t peer)
 {
-    const struct raft_update *u;
-    int error;
-
+    if (takes_part(r))
+        replica_cores_run(r->shard);
     if (!takes_part(r))
         return RAFT_E_NOT_LEADER;
-    u = step(r, &(struct raft_event){ .kind = RAFT_TRANSFER, .peer = peer });
-    error = u->error;
-    act(r, u, NULL);
-    return error;
+    return step(r, &(struct raft_event){ .kind = RAFT_TRANSFER, .peer = peer });
 }
 
 bool replica_core_takes(const struct replica *r)
 {
-    return r->peers->leads && raft_transferee(r->raft) == RAFT_NONE;
+    return takes_part(r) && r->peers->leads && raft_transferee(r->raft) == RAFT_NONE && fleet_takes(&r->peers->member);
 }
 
 bool replica_leads(const struct replica *r)
@@ -311,91 +404,120 @@ bool replica_leads(const struct replica *r)
     return r->peers == NULL || r->peers->leads;
 }
 
-void replica_peer_down(struct replica *r, int32_t peer)
-{
-    if (takes_part(r))
-        act(r, step(r, &(struct raft_event){ .kind = RAFT_PEER_DOWN, .peer = peer }), NULL);
-}
-
 void replica_image_lost(struct replica *r, int32_t peer)
 {
     if (takes_part(r))
-        act(r, step(r, &(struct raft_event){ .kind = RAFT_SNAPSHOT_FAILED, .peer = peer }), NULL);
+        step(r, &(struct raft_event){ .kind = RAFT_SNAPSHOT_FAILED, .peer = peer });
 }
 
 int replica_core_image(struct replica *r, const struct raft_message *m)
 {
-    const struct raft_update *u = step(r, &(struct raft_event){ .kind = RAFT_RECEIVE, .message = m });
+    const struct raft_update *u =
+        fleet_step(&r->peers->member, &(struct raft_event){ .kind = RAFT_RECEIVE, .message = m });
     int rc = u->refused ? -EBADMSG : 0;
 
-    act(r, u, NULL);
+    act(r, RAFT_RECEIVE, u, NULL);
     return rc;
 }
 
 void replica_core_image_flushed(struct replica *r, uint64_t index, uint64_t term, uint32_t epoch)
 {
-    act(r, step(r, &(struct raft_event){ .kind = RAFT_LOG_FLUSHED, .index = index, .term = term, .epoch = epoch }),
-        NULL);
+    if (takes_part(r))
+        fleet_note_log_flushed(&r->peers->member, index, term, epoch);
 }
 
 void replica_core_read(struct replica *r, struct replica_op *op)
 {
-    const struct raft_update *u = step(r, &(struct raft_event){ .kind = RAFT_READ });
+    const struct raft_update *u = fleet_step(&r->peers->member, &(struct raft_event){ .kind = RAFT_READ });
 
     gq_assert(u->error == 0);
     op->list_offsets.ticket = u->read_ticket;
     op->list_offsets.read_index = UINT64_MAX;
     list_append(&r->peers->reads, &op->link);
-    act(r, u, NULL);
+    act(r, RAFT_READ, u, NULL);
 }
 
 void replica_core_state_flushed(struct replica *r, const struct journal_group_state *state)
 {
-    act(r, step(r, &(struct raft_event){ .kind = RAFT_STATE_FLUSHED, .term = state->term, .vote = state->vote }), NULL);
+    if (takes_part(r))
+        fleet_note_state_flushed(&r->peers->member, state->term, state->vote);
 }
 
 void replica_core_compact(struct replica *r)
 {
     uint64_t start = log_first_index(r->log) - 1;
 
-    if (r->peers == NULL || r->destroyed || start <= raft_start_index(r->raft))
+    if (takes_part(r) && start > raft_start_index(r->raft))
+        step(r, &(struct raft_event){ .kind = RAFT_COMPACT, .index = start });
+}
+
+bool replica_core_has_room(const struct replica *r, uint32_t size, bool *ret_of_all)
+{
+    const struct fleet_group *g = &r->peers->member;
+
+    *ret_of_all = fleet_group_has_room(g, size);
+    return *ret_of_all && fleet_has_room(g, size);
+}
+
+void replica_core_free(struct replica *r)
+{
+    if (r->peers != NULL)
+        fleet_remove(&r->peers->member);
+    else
+        raft_free(r->raft);
+    r->raft = NULL;
+}
+
+void replica_core_leave(struct replica *r)
+{
+    struct list lost = LIST_INIT(lost);
+
+    if (r->peers == NULL)
         return;
-    act(r, step(r, &(struct raft_event){ .kind = RAFT_COMPACT, .index = start }), NULL);
+    replica_core_free(r);
+    replica_cut_waiting(r, &lost);
+    fail_commands(&lost);
 }
 
 /* ---- Entries ---- */
 
-static const struct raft_update *propose(struct replica *r, const struct replica_entry *e)
+static bool append_in_fleet(struct replica *r, struct replica_entry *e)
 {
-    const struct raft_entry entry = { .size = (uint32_t)replica_entry_size(e) };
+    struct fleet_group *g = &r->peers->member;
+    uint32_t size = (uint32_t)replica_entry_size(e);
 
-    return step(r, &(struct raft_event){ .kind = RAFT_PROPOSE, .entries = &entry, .n_entries = 1 });
+    if (raft_last_index(r->raft) >= e->index) { /* a leader's first entry, which made it one */
+        e->epoch = r->peers->epoch;
+        return true;
+    }
+    gq_assert(e->index == raft_last_index(r->raft) + fleet_n_proposed(g) + 1);
+    gq_assert((e->header.type == ENTRY_DATA ? fleet_propose(g, size) : fleet_propose_own(g, size)) == 0);
+    e->waits = true;
+    return false;
 }
 
-void replica_core_append(struct replica *r, struct replica_entry *e)
+bool replica_core_append(struct replica *r, struct replica_entry *e)
 {
-    const struct raft_update *u = &r->shard->update;
-
-    if (r->raft == NULL ? !wake(r) : r->peers == NULL || raft_last_index(r->raft) < e->index)
-        u = propose(r, e);
-    /* Else it is a leader's first entry, and in the update that made it one. */
-    gq_assert(u->error == 0 && u->append_first == e->index && u->append_last == e->index);
-    e->epoch = u->epoch;
-    r->stirred = true;
-    if (r->peers != NULL && !u->noop)
-        replica_send(r, u);
+    if (r->peers != NULL)
+        return append_in_fleet(r, e);
+    append_alone(r, e);
+    return true;
 }
 
 void replica_core_flushed(struct replica *r, const struct replica_entry *e)
 {
-    const struct raft_update *u =
-        step(r, &(struct raft_event){ .kind = RAFT_LOG_FLUSHED,
-                                      .index = GQ_BUG(FLUSH_COUNTS_FOR_ALL) ? r->last_index : e->index,
-                                      .term = e->term,
-                                      .epoch = e->epoch });
+    uint64_t index = e->index;
+    const struct raft_update *u;
 
-    if (r->peers != NULL)
-        act(r, u, NULL);
-    else if (u->committed)
+    if (GQ_BUG(FLUSH_COUNTS_FOR_ALL) && r->raft != NULL)
+        index = raft_last_index(r->raft);
+    if (r->peers != NULL) {
+        if (takes_part(r))
+            fleet_note_log_flushed(&r->peers->member, index, e->term, e->epoch);
+        return;
+    }
+    u = step_alone(
+        r, &(struct raft_event){ .kind = RAFT_LOG_FLUSHED, .index = index, .term = e->term, .epoch = e->epoch });
+    if (u->committed)
         replica_commit(r, MIN(u->commit, raft_flushed_index(r->raft)));
 }

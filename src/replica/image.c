@@ -25,9 +25,12 @@ struct replica_image_job {
     struct raft_config config;
     struct replica_state state;
     int64_t log_start;
-    uint32_t epoch; /* the core's, of the installation */
+    uint32_t epoch;    /* the core's, of the installation */
+    uint64_t retry_ns; /* INSTALLED */
     enum phase phase;
 };
+
+#define RETRY_NS UINT64_C(100000000)
 
 static struct replica_image_job *image_of(const struct replica *r)
 {
@@ -79,8 +82,9 @@ static void name_done(struct lane_work *work)
     int err = job->file.error;
 
     log_image_finished(r->log, &job->file);
-    if (err != 0 && disk_is_shortage(err) && !r->destroyed) { /* the next tick tries again */
+    if (err != 0 && disk_is_shortage(err) && !r->destroyed) { /* the poll tries again */
         job->phase = IMAGE_INSTALLED;
+        job->retry_ns = r->shard->now_ns + RETRY_NS;
         return;
     }
     replica_image_free(r->peers);
@@ -179,18 +183,45 @@ void replica_image_install(struct replica *r, uint32_t epoch, struct list *lost)
 
 /* ---- Received ---- */
 
-void replica_image_poll(struct replica *r)
+uint64_t replica_image_poll(struct replica *r)
 {
     struct replica_image_job *job = image_of(r);
 
     if (job == NULL || r->shard->dead || r->shard->at_rest)
-        return;
+        return UINT64_MAX;
     if (job->phase == IMAGE_INSTALLED) {
+        if (job->retry_ns > r->shard->now_ns)
+            return job->retry_ns;
         give_name(r);
     } else if (job->phase == IMAGE_WRITTEN && replica_is_quiet(r)) {
         (void)replica_core_image(r, &job->message);
         replica_image_drop(r); /* others were faster: the core doesn't take it any more */
     }
+    return UINT64_MAX;
+}
+
+void replica_note_imaging(struct replica *r)
+{
+    if (!list_is_linked(&r->peers->imaging_link))
+        list_append(&r->shard->imaging, &r->peers->imaging_link);
+}
+
+/* What comes of one may end others. */
+uint64_t replica_images_poll(struct replica_shard *shard)
+{
+    struct list all = LIST_INIT(all), *link;
+    uint64_t next = UINT64_MAX;
+
+    list_splice(&all, &shard->imaging);
+    while ((link = list_pop(&all)) != NULL) {
+        struct replica *r = list_entry(link, struct replica_peers, imaging_link)->replica;
+        uint64_t sent = replica_has_core(r) ? replica_sent_poll(r) : UINT64_MAX, came = replica_image_poll(r);
+
+        next = MIN(next, MIN(sent, came));
+        if (sent != UINT64_MAX || r->peers->image != NULL)
+            replica_note_imaging(r);
+    }
+    return next;
 }
 
 static void write_run(struct lane_work *work)
@@ -245,6 +276,7 @@ static void begin(struct replica *r, const struct replica_message *m, struct rep
     memcpy(job->file.data, m->data, job->file.size);
     log_image_prepare(r->log, &job->file);
     r->peers->image = job;
+    replica_note_imaging(r);
     job->work.run = write_run;
     job->work.done = write_done;
     lane_submit(r->shard->env->lane, LANE_POOL, r->shard->shard, &job->work);

@@ -26,6 +26,7 @@ struct replica_entry {
     struct entry_header header;
     size_t cost;           /* memory, as it is charged to the budget */
     struct list kept_link; /* shard->kept, once it is in a segment */
+    bool waits;            /* for the end of the turn: neither the core nor the journal has it yet */
     bool flushed;
     bool voided; /* cut while the journal had it */
     bool lent;   /* only readers hold it any more; counted in the shard */
@@ -84,6 +85,9 @@ struct replica_image_job;
 
 /* What a group with several voters has. */
 struct replica_peers {
+    struct replica *replica;
+    struct fleet_group member; /* has the core */
+    uint32_t epoch;            /* of truncations, as of the core's last update */
     struct raft_config config;
     int32_t vote; /* in the term, as recovery found it */
     unsigned n_voters;
@@ -91,6 +95,7 @@ struct replica_peers {
     struct list loads;               /* messages for which a worker reads */
     struct list sent;                /* images that are on their way to a follower */
     struct replica_image_job *image; /* one that came, see image.c; NULL: none */
+    struct list imaging_link;        /* shard->imaging, while there is either */
     struct list reads;               /* LIST_OFFSETS that wait for the others to say that this node leads */
     struct log_beyond beyond;        /* at start: entries that are committed, since they were in a segment */
     struct list voided;              /* entries that were cut, and that the journal still has: their kept_link */
@@ -107,7 +112,7 @@ struct replica {
     size_t pending_bytes;   /* its part of the shard's */
 
     union {
-        struct raft *raft;                       /* NULL: at rest; see consensus.c */
+        struct raft *raft; /* NULL: at rest; with several voters the fleet's, NULL once it is closed */
         struct replica_destroy_job *destroy_job; /* once destroyed */
     };
     uint64_t term;
@@ -204,8 +209,8 @@ void wait_over(struct replica *r);
 void wait_poll(struct replica_shard *shard);
 
 /* budget.c */
-/* Whether an entry that takes so much memory may be proposed now. False: the op has to be held. */
-bool replica_has_room(struct replica *r, size_t size);
+/* Whether the PRODUCE op's entry may be proposed now. False: the op has to be held. */
+bool replica_has_room(struct replica *r, const struct replica_op *op);
 void replica_hold(struct replica *r, struct replica_op *op);
 /* Ends a PRODUCE op that is held; nothing when it isn't. */
 void replica_unhold(struct replica *r, struct replica_op *op, int16_t error, const char *message);
@@ -231,8 +236,9 @@ void replica_produce(struct replica *r, struct replica_op *op);
 void replica_produce_held(struct replica *r, struct replica_op *op);
 /* The PRODUCE op is ended, and was never proposed: later ones of its producer must not pass it. */
 void replica_note_refusal(struct replica *r, const struct replica_op *op);
-/* Memory that the entry of a PRODUCE op will take. */
+/* Memory that the entry of a PRODUCE op will take, and its bytes. */
 size_t replica_produce_cost(const struct replica_op *op);
+uint32_t replica_produce_size(const struct replica_op *op);
 void replica_propose_noop(struct replica *r);
 void replica_propose_log_start(struct replica *r, int64_t offset);
 void replica_entry_free(struct replica_entry *e);
@@ -246,11 +252,30 @@ void replica_append_received(struct replica *r, const struct replica_message_ent
 void replica_drop_tail(struct replica *r, struct list *lost);
 /* Takes entries from `from` on out of the log, and tells the journal. Commands that wait for them go to lost. */
 void replica_cut(struct replica *r, uint64_t from, struct list *lost);
+/* The same for those that wait for the end of the turn, of which nobody has heard. */
+void replica_cut_waiting(struct replica *r, struct list *lost);
+/* Hands it to the journal. */
+void replica_journal_entry(struct replica *r, struct replica_entry *e);
 
 /* consensus.c */
-/* Tells the core of the entry that was just put at the end of the tail. What it wants ahead of it is with the journal
- * then. */
-void replica_core_append(struct replica *r, struct replica_entry *e);
+/* Tells the core of the entry that was just put at the end of the tail; a producer's has its room. True: what the core
+ * wants ahead of it is with the journal, and it may go there now. False: it waits for the end of the turn. */
+bool replica_core_append(struct replica *r, struct replica_entry *e);
+/* Several voters: whether the fleet has room for an entry of so many bytes. False, and *ret_of_all: not only the
+ * group's part is used up. */
+bool replica_core_has_room(const struct replica *r, uint32_t size, bool *ret_of_all);
+/* Several voters: what waits for the end of the turn, and the same with what is said to other nodes. Returns when the
+ * fleet wants to be called again. */
+void replica_cores_run(struct replica_shard *shard);
+uint64_t replica_cores_end(struct replica_shard *shard);
+/* Several voters: it takes part. */
+static inline bool replica_has_core(const struct replica *r)
+{
+    return !r->destroyed && r->raft != NULL;
+}
+void replica_core_free(struct replica *r);
+/* Several voters: it hears nobody and says nothing any more, and what waits for the end of the turn is void. */
+void replica_core_leave(struct replica *r);
 /* Several voters: whether an entry may be proposed now. */
 bool replica_core_takes(const struct replica *r);
 static inline bool replica_takes_proposals(const struct replica *r)
@@ -280,8 +305,8 @@ void replica_send(struct replica *r, const struct raft_update *u);
 /* Bytes of an entry, roughly when it is only in a segment. */
 uint32_t replica_size_of(const struct replica *r, uint64_t index);
 
-/* Images that should have arrived long since count as lost. */
-void replica_sent_poll(struct replica *r);
+/* Images that should have arrived long since count as lost. Returns when it wants to be called again. */
+uint64_t replica_sent_poll(struct replica *r);
 void replica_sent_forget(struct replica_peers *peers);
 
 /* receive.c */
@@ -293,8 +318,12 @@ int replica_check_image(const struct replica *r, const struct replica_message *m
 /* image.c */
 /* A SNAPSHOT came. 0 or -EBADMSG. */
 int replica_image_receive(struct replica *r, const struct replica_message *m);
-/* Goes on where it can. */
-void replica_image_poll(struct replica *r);
+/* Goes on where it can. Returns when it wants to be called again at the latest. */
+uint64_t replica_image_poll(struct replica *r);
+/* Something is on its way that wants to be looked after. */
+void replica_note_imaging(struct replica *r);
+/* Looks after all of them. */
+uint64_t replica_images_poll(struct replica_shard *shard);
 /* The core has taken it. Commands as with replica_cut(). */
 void replica_image_install(struct replica *r, uint32_t epoch, struct list *lost);
 /* A worker has it. */

@@ -36,6 +36,11 @@ size_t replica_produce_cost(const struct replica_op *op)
     return keeps_frame(op) ? frame_cost(op->produce.frame) : plain_cost(ENTRY_HEADER_SIZE + op->produce.batch.size);
 }
 
+uint32_t replica_produce_size(const struct replica_op *op)
+{
+    return (uint32_t)(ENTRY_HEADER_SIZE + op->produce.batch.size);
+}
+
 /* A frame on its way back to the reactor that it belongs to. */
 struct frame_return {
     struct lane_mail mail;
@@ -126,8 +131,9 @@ static void entry_append(struct replica *r, struct replica_entry *e, uint64_t te
     tail_push(&r->tail, e);
 }
 
-static void entry_journal(struct replica *r, struct replica_entry *e)
+void replica_journal_entry(struct replica *r, struct replica_entry *e)
 {
+    e->waits = false;
     e->request.kind = JOURNAL_ENTRY;
     e->request.group = r->group;
     e->request.index = e->index;
@@ -146,8 +152,8 @@ static void entry_journal(struct replica *r, struct replica_entry *e)
 static void entry_propose(struct replica *r, struct replica_entry *e, uint32_t checksum)
 {
     entry_append(r, e, r->term, checksum);
-    replica_core_append(r, e);
-    entry_journal(r, e);
+    if (replica_core_append(r, e))
+        replica_journal_entry(r, e);
 }
 
 static struct entry_header header_make(const struct replica *r, enum entry_type type)
@@ -376,7 +382,7 @@ void replica_produce(struct replica *r, struct replica_op *op)
     op->produce.held = false;
     if (produce_refused(r, op) || (list_is_empty(&r->waiters->held) && produce_settled(r, op)))
         return;
-    if (replica_has_room(r, replica_produce_cost(op)))
+    if (replica_has_room(r, op))
         produce_new(r, op);
     else
         replica_hold(r, op);
@@ -425,7 +431,7 @@ void replica_append_received(struct replica *r, const struct replica_message_ent
 
     gq_assert(e != NULL);
     e->epoch = epoch;
-    entry_journal(r, e);
+    replica_journal_entry(r, e);
 }
 
 /* The journal reads it until its record is written. */
@@ -438,7 +444,7 @@ static void entry_void(struct replica *r, struct replica_entry *e, struct list *
         list_append(lost, &TAKE_PTR(e->command)->link);
     r->proposed_bytes -= replica_entry_size(e);
     r->proposed_offset = e->header.first_offset;
-    if (e->flushed) {
+    if (e->flushed || e->waits) {
         replica_entry_free(e);
     } else {
         e->voided = true;
@@ -468,4 +474,21 @@ void replica_cut(struct replica *r, uint64_t from, struct list *lost)
         return;
     journal_withdraw_entries(r->shard->journal, r->group, from);
     replica_journal_truncate(r, from, last != NULL ? last->term : r->applied_term, r->last_checksum);
+}
+
+/* What the core doesn't know yet is the tail's end. The log starts that were proposed there will be again. */
+void replica_cut_waiting(struct replica *r, struct list *lost)
+{
+    uint64_t last = r->last_index;
+
+    while (tail_count(&r->tail) > 0 && tail_at(&r->tail, tail_count(&r->tail) - 1)->waits) {
+        entry_void(r, tail_pop_last(&r->tail), lost);
+        r->last_index--;
+    }
+    if (r->last_index == last)
+        return;
+    if (r->producers != NULL)
+        producer_truncate(r->producers, r->last_index + 1);
+    r->start_proposed = r->log_start;
+    replica_fail_list(r, &r->waiters->deletes, KAFKA_E_NOT_LEADER_OR_FOLLOWER);
 }

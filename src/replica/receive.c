@@ -90,7 +90,7 @@ int replica_check_message(const struct replica *r, const struct replica_message 
 {
     switch (m->raft.kind) {
     case RAFT_APPEND:
-        return r->peers != NULL && !r->destroyed ? check_append(r, m) : 0;
+        return r->peers != NULL && replica_has_core(r) ? check_append(r, m) : 0;
     case RAFT_PRE_VOTE:
     case RAFT_PRE_VOTE_REPLY:
     case RAFT_VOTE:

@@ -177,7 +177,11 @@ static void load(struct replica *r, uint64_t first, uint64_t last)
 /* With several voters more is flushed than applied, and stays so for as long as they don't agree. */
 static uint64_t last_flushed(const struct replica *r)
 {
-    return r->peers != NULL ? MAX(r->applied_index, raft_flushed_index(r->raft)) : r->applied_index;
+    uint32_t n = r->peers != NULL ? tail_count(&r->tail) : 0;
+
+    while (n > 0 && !tail_at(&r->tail, n - 1)->flushed)
+        n--;
+    return n > 0 ? MAX(r->applied_index, tail_at(&r->tail, n - 1)->index) : r->applied_index;
 }
 
 bool replica_can_relocate(const struct replica *r)

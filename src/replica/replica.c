@@ -14,16 +14,18 @@ struct replica_destroy_job {
     int error;
 };
 
-static struct replica_peers *peers_new(const struct raft_config *members)
+static struct replica_peers *peers_new(struct replica *r, const struct raft_config *members)
 {
     struct replica_peers *p = xcalloc(1, sizeof(*p));
 
+    p->replica = r;
     p->config = *members;
     p->vote = RAFT_NONE;
     for (uint32_t i = 0; i < members->n_members; i++)
         p->n_voters += (members->members[i].roles & RAFT_VOTER) != 0;
     list_init(&p->loads);
     list_init(&p->sent);
+    list_init(&p->imaging_link);
     list_init(&p->reads);
     list_init(&p->voided);
     return p;
@@ -37,6 +39,7 @@ static void peers_free(struct replica_peers *p)
     while (p != NULL && (link = list_pop(&p->voided)) != NULL)
         replica_entry_free(list_entry(link, struct replica_entry, kept_link));
     if (p != NULL) {
+        list_remove(&p->imaging_link);
         log_beyond_fini(&p->beyond);
         replica_sent_forget(p);
         replica_image_free(p);
@@ -62,7 +65,7 @@ static struct replica *replica_alloc(struct replica_shard *shard, const struct r
         };
     }
     if (config->members != NULL)
-        r->peers = peers_new(config->members);
+        r->peers = peers_new(r, config->members);
     wait_init(r);
     list_init(&r->dirty_link);
     list_init(&r->round_link);
@@ -116,6 +119,8 @@ void replica_free(struct replica *r)
     if (r == NULL)
         return;
     gq_assert(replica_is_quiet(r));
+    if (!r->destroyed)
+        replica_core_free(r);
     while (tail_count(&r->tail) > 0)
         replica_entry_free(tail_pop(&r->tail));
     replica_kept_drop_all(r);
@@ -131,8 +136,6 @@ void replica_free(struct replica *r)
     if (r->destroyed) {
         free(r->destroy_job->dir);
         free(r->destroy_job);
-    } else {
-        raft_free(r->raft);
     }
     free(r->machine);
     free(r);
@@ -310,6 +313,7 @@ void replica_close(struct replica *r)
     r->closing = true;
     if (r->destroyed)
         return;
+    replica_core_leave(r);
     replica_unhold_all(r, KAFKA_E_NOT_LEADER_OR_FOLLOWER);
     replica_fail_all(r, KAFKA_E_REQUEST_TIMED_OUT);
     replica_image_drop(r);
@@ -391,7 +395,9 @@ void replica_settle(struct replica *r)
 
 void replica_destroy(struct replica *r, void (*done)(void *ctx), void *ctx)
 {
-    raft_free(TAKE_PTR(r->raft));
+    struct list none = LIST_INIT(none);
+
+    replica_core_free(r);
     r->destroyed = true;
     r->destroy_job = xcalloc(1, sizeof(*r->destroy_job));
     r->destroy_job->replica = r;
@@ -402,6 +408,7 @@ void replica_destroy(struct replica *r, void (*done)(void *ctx), void *ctx)
     replica_unhold_all(r, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION);
     replica_round_leave(r);
     replica_fail_all(r, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION);
+    replica_cut_waiting(r, &none);
     replica_image_drop(r);
     journal_withdraw(r->shard->journal, r->group);
     replica_settle(r);

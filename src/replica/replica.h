@@ -4,8 +4,8 @@
 /* One group's replica on this node: consensus + journal + log + applied state, and the only place that orders
  * effects: propose → journal → (majority flushed) → commit → apply → tail ring and waiters → segment → checkpoint.
  *
- * A replica lives on its shard's reactor. Its group is one of raft/. All calls are on the owner reactor;
- * those marked blocking run at start only. */
+ * A replica lives on its shard's reactor. Its group is one of raft/; with several voters it is in the shard's fleet
+ * (fleet/). All calls are on the owner reactor; those marked blocking run at start only. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +15,7 @@
 #include "base/slice.h"
 #include "base/textbuf.h"
 #include "env/env.h"
+#include "fleet/fleet.h"
 #include "journal/journal.h"
 #include "log/log.h"
 #include "log/scrub.h"
@@ -91,9 +92,16 @@ struct replica_shard {
     void (*fatal)(void *ctx, int err, const char *what);
     /* Takes a message to where raft.to says; it may get lost. Not asked of groups with one voter. */
     void (*send)(void *ctx, struct replica_message *m);
+    /* The same for what the fleet says, which stays the fleet's; see fleet_next_message(). */
+    void (*send_session)(void *ctx, const struct fleet_message *m);
     /* The replica of a group, NULL when it is gone. */
     struct replica *(*find)(void *ctx, uint64_t group);
     void *ctx;
+
+    /* The groups with several voters. What connections do and bring is told to it by the node: fleet_peer_up(),
+     * fleet_peer_down(), fleet_receive(), fleet_hand_over(). */
+    struct fleet *fleet;
+    struct list imaging; /* replicas with images on their way */
 
     struct list dirty;   /* replicas with committed entries that wait for their segment */
     struct list no_file; /* of these, who waits for descriptors */
@@ -106,6 +114,7 @@ struct replica_shard {
     struct list held;        /* replicas with PRODUCE ops that wait for room: whose turn is next comes first */
     unsigned n_held;         /* such ops */
     bool full;               /* one of them waits for room in the shard: no other op passes it */
+    bool fleet_full;         /* one waits for room in the fleet: none of a group with several voters passes it */
     bool room_made;          /* since they were last looked at */
     struct list kept;        /* entries of all replicas that are in segments and still in memory, oldest first */
     size_t kept_bytes;       /* their memory */
@@ -130,12 +139,18 @@ struct replica_shard {
     bool at_rest;              /* the time for a stop is over: nothing more goes to segments, the journal has it */
     bool ended;                /* the reactors have ended: no mail is delivered any more */
     uint32_t max_producer_ids; /* of one partition; decides what apply does, so equal on all nodes */
-    uint64_t now_ns;           /* set by the node at the start of each turn */
+    uint64_t now_ns;           /* see replica_shard_begin_turn() */
     int64_t now_real_ms;
     uint64_t n_produced_batches, n_produced_records, n_produced_bytes, n_duplicates, n_waits; /* since start */
     uint64_t n_fetched_bytes;
-    struct raft_update update; /* what the last step of a core asks for */
+    struct raft_update update; /* what the last step of a core outside the fleet asks for */
 };
+
+/* Before the shard's replicas are opened, when the rest of it is set; the owner frees it behind them. Of several
+ * voters' entries so many bytes may be proposed and not committed, half of it by one group: producers wait beyond.
+ * n_shards, boot: see fleet.h. */
+void replica_shard_make_fleet(struct replica_shard *shard, unsigned n_shards, uint32_t boot,
+                              uint64_t uncommitted_bytes);
 
 /* Gives the shard its even part of what the node may hold in memory (performance.write_cache_size). A group gets half
  * of the node's at most. */
@@ -213,8 +228,6 @@ void replica_lead(struct replica *r);
 
 /* A message of another member. It is looked at to its end before anything comes of it. -EBADMSG: it can't be one. */
 int replica_receive(struct replica *r, const struct replica_message *m);
-/* Elections and heartbeats. Returns when it wants to be called again at the latest (shard->now_ns's time). */
-uint64_t replica_tick(struct replica *r);
 /* Wants to lead, without waiting for the leader to fall silent. */
 void replica_campaign(struct replica *r);
 bool replica_leads(const struct replica *r);
@@ -222,8 +235,6 @@ bool replica_leads(const struct replica *r);
  * has passed and this node leads on, nothing is proposed: Produce is told that the leader is elsewhere, which clients
  * try again. 0 or RAFT_E_*. */
 int replica_transfer(struct replica *r, int32_t peer);
-/* The connection to the node was reset or refused. */
-void replica_peer_down(struct replica *r, int32_t peer);
 /* A SNAPSHOT to the node got lost. Where nobody tells, it is sent again when it should have been there long since. */
 void replica_image_lost(struct replica *r, int32_t peer);
 
@@ -260,9 +271,11 @@ struct replica_command {
 };
 void replica_propose_command(struct replica *r, struct replica_command *c, struct slice body);
 
-/* Once per turn and shard, before journal_poll(): lets in who waited for room as far as there is some, and hands
- * committed entries to workers. Returns when it wants to be
- * called again at the latest (ns, UINT64_MAX: not by itself). */
+/* The time of a turn, before anything else in it. */
+void replica_shard_begin_turn(struct replica_shard *shard, uint64_t now_ns, int64_t now_real_ms);
+/* Once per turn and shard, behind all that came in it and before journal_poll(): does what waited for the end of the
+ * turn (see fleet.h), lets in who waited for room as far as there is some, and hands committed entries to workers.
+ * Returns when it wants to be called again at the latest (ns, UINT64_MAX: not by itself). */
 uint64_t replica_shard_poll(struct replica_shard *shard);
 /* Makes everything up to at least index durable in segments and journals a checkpoint, with the next round: that is
  * begun by the poll, so that those who want one at the same time go together. */

@@ -98,7 +98,7 @@ static void load_done(struct lane_work *work)
     free(l);
     if (err != 0 && !disk_is_shortage(err)) /* else it is lost, as messages may be */
         replica_fatal(r, err, "reading entries back for a follower");
-    if (err != 0 || r->destroyed || r->shard->dead)
+    if (err != 0 || !replica_has_core(r) || r->shard->dead)
         replica_message_free(m);
     else
         r->shard->send(r->shard->ctx, m);
@@ -172,22 +172,27 @@ static void note_sent(struct replica *r, const struct replica_message *m)
     s->peer = m->raft.to;
     s->deadline_ns = r->shard->now_ns + (IMAGE_MS + m->image->size / 1024) * MS;
     list_append(&r->peers->sent, &s->link);
+    replica_note_imaging(r);
 }
 
 /* One that did arrive is of no interest to the core any more. */
-void replica_sent_poll(struct replica *r)
+uint64_t replica_sent_poll(struct replica *r)
 {
     struct image_sent *s, *tmp;
+    uint64_t next = UINT64_MAX;
 
     list_foreach_safe (&r->peers->sent, s, tmp, link) {
         int32_t peer = s->peer;
 
-        if (s->deadline_ns > r->shard->now_ns)
+        if (s->deadline_ns > r->shard->now_ns) {
+            next = MIN(next, s->deadline_ns);
             continue;
+        }
         list_remove(&s->link);
         free(s);
         replica_image_lost(r, peer);
     }
+    return next;
 }
 
 void replica_sent_forget(struct replica_peers *peers)
@@ -234,7 +239,7 @@ static void image_done(struct lane_work *work)
     m->data = l->image.data;
     if (err < 0 && err != -ENOENT && err != -EBADMSG && !disk_is_shortage(err))
         replica_fatal(r, err, "reading an image for a follower");
-    if (r->destroyed || r->shard->dead) {
+    if (!replica_has_core(r) || r->shard->dead) {
         replica_message_free(m);
     } else if (is_sound(r, m, &l->image)) {
         send_loaded(r, m, &l->image);

@@ -67,7 +67,7 @@ static void state_request_done(struct journal_request *request)
     if (request->kind == JOURNAL_LOG_START) {
         r->start_in_flight = false;
         replica_start_durable(r, request->state.log_start);
-    } else if (request->kind == JOURNAL_HARD_STATE && r->peers != NULL && !r->destroyed) {
+    } else if (request->kind == JOURNAL_HARD_STATE) {
         replica_core_state_flushed(r, &request->state);
     }
     mem_pool_free(r->shard->blocks, s, sizeof(*s));
@@ -368,12 +368,17 @@ static uint64_t poll_dirty(struct replica_shard *shard)
     return next;
 }
 
+/* What the journal told makes room, and who is let in for it proposes. */
 uint64_t replica_shard_poll(struct replica_shard *shard)
 {
-    uint64_t next, due;
+    uint64_t next = replica_images_poll(shard), due;
 
+    replica_cores_run(shard);
     replica_admit_held(shard);
-    next = replica_recycle_poll(shard);
+    due = replica_cores_end(shard);
+    next = MIN(next, due);
+    due = replica_recycle_poll(shard);
+    next = MIN(next, due);
     due = poll_dirty(shard);
     replica_round_poll(shard);
     wait_poll(shard);

@@ -106,7 +106,9 @@ START_TEST(proposals_of_a_lost_lead_are_void)
     for (unsigned i = 0; i < 3; i++)
         ck_assert_int_eq(fleet_propose(g, WORLD_ENTRY), 0);
     fleet_step(g, &(struct raft_event){ .kind = RAFT_RECEIVE, .message = &m });
+    ck_assert(!fleet_takes(g));
     ck_assert_int_eq(fleet_propose(g, WORLD_ENTRY), RAFT_E_NOT_LEADER);
+    ck_assert_int_eq(fleet_propose_own(g, WORLD_ENTRY), RAFT_E_NOT_LEADER);
     ck_assert(fleet_next(g->fleet, &work));
     ck_assert_int_eq(work.kind, RAFT_PROPOSE);
     ck_assert_ptr_eq(work.group, g);
@@ -174,6 +176,11 @@ START_TEST(the_budget_is_one_for_all)
         ck_assert_int_eq(fleet_propose(world_group(w, 1, group), WORLD_ENTRY), 0);
     ck_assert_int_eq(fleet_propose(world_group(w, 1, 8), WORLD_ENTRY), RAFT_E_BUSY);
     ck_assert(!fleet_has_room(world_group(w, 1, 8), WORLD_ENTRY));
+    /* Of its own part the group has room still, and what the node has to say itself waits for neither. */
+    ck_assert(fleet_group_has_room(world_group(w, 1, 8), WORLD_ENTRY));
+    ck_assert(!fleet_group_has_room(world_group(w, 1, 1), WORLD_ENTRY));
+    ck_assert_int_eq(fleet_propose_own(world_group(w, 1, 1), WORLD_ENTRY), 0);
+    ck_assert_uint_eq(world_stats(w).used_bytes, 11 * WORLD_ENTRY);
     /* Proposed, and not committed yet. */
     world_run(w, 1);
     ck_assert_int_eq(fleet_propose(world_group(w, 1, 8), WORLD_ENTRY), RAFT_E_BUSY);

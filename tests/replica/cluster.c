@@ -7,9 +7,12 @@
 #define MS UINT64_C(1000000)
 #define MAX_QUEUE 2000
 
+/* A message of a group, or of two nodes' session. */
 struct letter {
     struct list link;
-    struct replica_message *message;
+    int from, to;
+    struct replica_message *message; /* NULL: the other kind */
+    struct fleet_message session;
 };
 
 static struct replica *replica_of(const struct cluster *c, int node)
@@ -59,33 +62,73 @@ static void note_image(struct cluster *c, int to)
     c->crash_node = to;
 }
 
+static struct letter *letter_new(struct cluster *c, int32_t from, int32_t to)
+{
+    struct letter *l = xcalloc(1, sizeof(*l));
+
+    l->from = from - 1;
+    l->to = to - 1;
+    list_append(&c->messages, &l->link);
+    return l;
+}
+
+static void letter_free(struct letter *l)
+{
+    replica_message_free(l->message);
+    free((void *)l->session.digests);
+    free((void *)l->session.entries);
+    free(l);
+}
+
 static void send(void *ctx, struct replica_message *m)
 {
     struct cluster *c = ((struct rig *)ctx)->cluster;
-    struct letter *l = xcalloc(1, sizeof(*l));
 
     c->last = m->raft;
     c->n_loaded += m->raft.n_entries > 0 && m->data != NULL;
     if (m->image != NULL)
         note_image(c, m->raft.to - 1);
-    l->message = copy(m);
-    list_append(&c->messages, &l->link);
+    letter_new(c, m->raft.from, m->raft.to)->message = copy(m);
     replica_message_free(m);
+}
+
+static void *copy_of(const void *from, size_t size)
+{
+    return size > 0 ? memcpy(xmalloc(size), from, size) : NULL;
+}
+
+static void send_session(void *ctx, const struct fleet_message *m)
+{
+    struct letter *l = letter_new(((struct rig *)ctx)->cluster, m->from, m->to);
+
+    l->session = *m;
+    l->session.digests = copy_of(m->digests, m->n_digests * sizeof(*m->digests));
+    l->session.entries = copy_of(m->entries, m->n_entries * sizeof(*m->entries));
+}
+
+static void hand_over_letter(struct cluster *c, const struct letter *l)
+{
+    int rc;
+
+    if (l->message != NULL) {
+        c->n_messages++;
+        ck_quick(replica_receive(replica_of(c, l->to), l->message) == 0);
+        return;
+    }
+    c->n_session_messages++;
+    rc = fleet_receive(c->nodes[l->to]->shard.fleet, &l->session);
+    ck_quick(rc == 0 || rc == FLEET_E_STALE);
 }
 
 static void deliver(struct cluster *c, struct letter *l)
 {
-    int from = l->message->raft.from - 1, to = l->message->raft.to - 1;
     unsigned times = 1;
 
     if (c->loss > 0)
         times = sim_prng_chance(&c->prng, c->loss, 100) ? 0 : 1 + sim_prng_chance(&c->prng, c->loss, 100);
-    for (; times > 0 && c->up[to] && !c->cut[from] && !c->cut[to]; times--) {
-        c->n_messages++;
-        ck_quick(replica_receive(replica_of(c, to), l->message) == 0);
-    }
-    replica_message_free(l->message);
-    free(l);
+    for (; times > 0 && c->up[l->to] && !c->cut[l->from] && !c->cut[l->to]; times--)
+        hand_over_letter(c, l);
+    letter_free(l);
 }
 
 /* Now and then one overtakes others. */
@@ -100,6 +143,41 @@ static bool deliver_some(struct cluster *c)
     else
         deliver(c, list_entry(link, struct letter, link));
     return true;
+}
+
+/* ---- Connections ---- */
+
+static void tell_up(struct cluster *c, int node, int peer)
+{
+    fleet_peer_up(c->nodes[node]->shard.fleet, peer + 1, 1);
+}
+
+static void connect(struct cluster *c, int a, int b)
+{
+    c->connected[a][b] = c->connected[b][a] = true;
+    tell_up(c, a, b);
+    tell_up(c, b, a);
+}
+
+/* Who can reach each other finds each other. */
+static void connect_all(struct cluster *c)
+{
+    for (int a = 0; a < CLUSTER_NODES; a++)
+        for (int b = 0; b < a; b++)
+            if (c->up[a] && c->up[b] && !c->cut[a] && !c->cut[b] && !c->connected[a][b])
+                connect(c, a, b);
+}
+
+/* A node is gone. Where its machine is too, nobody hears of it. */
+static void disconnect(struct cluster *c, int node, bool silent)
+{
+    for (int i = 0; i < CLUSTER_NODES; i++) {
+        if (!c->connected[node][i])
+            continue;
+        c->connected[node][i] = c->connected[i][node] = false;
+        if (!silent && !c->cut[node] && !c->cut[i])
+            fleet_peer_down(c->nodes[i]->shard.fleet, node + 1, true);
+    }
 }
 
 /* ---- Life ---- */
@@ -118,6 +196,7 @@ struct cluster *cluster_new(uint64_t seed, uint64_t segment_bytes)
         r->broker_id = i + 1;
         r->members = &c->members;
         r->send = send;
+        r->send_session = send_session;
         r->cluster = c;
         r->next_id = (uint64_t)i * 1000000;
         r->limits.segment_bytes = segment_bytes;
@@ -132,12 +211,8 @@ static void drop_messages(struct cluster *c)
 {
     struct list *link;
 
-    while ((link = list_pop(&c->messages)) != NULL) {
-        struct letter *l = list_entry(link, struct letter, link);
-
-        replica_message_free(l->message);
-        free(l);
-    }
+    while ((link = list_pop(&c->messages)) != NULL)
+        letter_free(list_entry(link, struct letter, link));
 }
 
 void cluster_free(struct cluster *c)
@@ -164,6 +239,15 @@ static void note_done(struct cluster *c)
     }
 }
 
+/* It may not know yet of batches that a later leader took. */
+static bool is_superseded(const struct cluster *c, int node)
+{
+    for (uint64_t term = replica_of(c, node)->term + 1; term < CLUSTER_TERMS; term++)
+        if (c->leaders[term] != 0)
+            return true;
+    return false;
+}
+
 static void note_answers(struct cluster *c)
 {
     for (int i = 0; i < CLUSTER_QUESTIONS; i++) {
@@ -182,7 +266,10 @@ static void note_answers(struct cluster *c)
         c->acked_end = MAX(c->acked_end, c->tried->op.produce.ret_base_offset + 1);
         c->sequence++;
     } else {
-        ck_quick(c->tried->op.error == KAFKA_E_NOT_LEADER_OR_FOLLOWER);
+        const bool unknown = c->tried->op.error == PRODUCER_E_OUT_OF_ORDER_SEQUENCE && is_superseded(c, c->tried_node);
+
+        if (c->tried->op.error != KAFKA_E_NOT_LEADER_OR_FOLLOWER && !unknown)
+            ck_abort_msg("batch %d was refused: %d", c->sequence, c->tried->op.error);
     }
     c->tried = NULL;
 }
@@ -233,14 +320,15 @@ static void crash_receiver(struct cluster *c)
 
 bool cluster_step(struct cluster *c)
 {
-    bool moved = deliver_some(c);
+    bool moved;
 
+    connect_all(c);
+    moved = deliver_some(c);
     for (int i = 0; i < CLUSTER_NODES; i++) {
         if (!c->up[i])
             continue;
         moved = rig_step(c->nodes[i]) || moved;
         ck_quick(c->nodes[i]->fatal_error == 0);
-        replica_tick(replica_of(c, i));
         check_node(c, i);
     }
     note_done(c);
@@ -305,7 +393,7 @@ int16_t cluster_wait(struct cluster *c, struct rig_op *op)
 }
 
 /* Who asked it hears nothing any more. */
-static void leave(struct cluster *c, int node)
+static void leave(struct cluster *c, int node, bool silent)
 {
     for (size_t i = 0; i < c->n_batches; i++)
         if (c->batches[i].node == node)
@@ -316,17 +404,18 @@ static void leave(struct cluster *c, int node)
     if (c->tried_node == node)
         c->tried = NULL;
     c->up[node] = false;
+    disconnect(c, node, silent);
 }
 
 void cluster_crash(struct cluster *c, int node)
 {
-    leave(c, node);
+    leave(c, node, true);
     rig_crash(c->nodes[node], SIM_CRASH_DRAW);
 }
 
 void cluster_kill(struct cluster *c, int node)
 {
-    leave(c, node);
+    leave(c, node, false);
     rig_kill(c->nodes[node]);
 }
 
@@ -417,6 +506,7 @@ static void check_counters(const struct replica *r)
     ck_quick(list_is_empty(&r->peers->voided) && list_is_empty(&r->peers->loads));
     ck_quick(raft_last_index(r->raft) == r->last_index && raft_commit_index(r->raft) == r->applied_index);
     ck_quick(raft_term(r->raft) == r->term && r->applied_index == r->last_index);
+    ck_quick(fleet_is_at_rest(&r->peers->member));
 }
 
 static void all_equal(struct cluster *c)

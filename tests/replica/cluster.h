@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Several rigs. Group 0 of each is one group of all, group 1 is the node's alone. Messages go from replica to replica
- * as they are, late, lost or twice. Beside it what was acknowledged, which must never be missing, and what each term's
+/* Several rigs. Group 0 of each is one group of all, group 1 is the node's alone. Messages go from node to node as they
+ * are, late, lost or twice. Beside it what was acknowledged, which must never be missing, and what each term's
  * leader and each index's entry is, which is the same for all. */
 
 #include "replica/rig.h"
@@ -33,7 +33,8 @@ struct cluster {
     struct raft_config members;
     struct rig *nodes[CLUSTER_NODES]; /* broker ids 1, 2, 3 */
     bool up[CLUSTER_NODES];
-    bool cut[CLUSTER_NODES]; /* hears nobody and isn't heard */
+    bool cut[CLUSTER_NODES]; /* hears nobody and isn't heard; its connections stay */
+    bool connected[CLUSTER_NODES][CLUSTER_NODES];
     struct list messages;
     struct raft_message last; /* that was sent */
     unsigned loss;            /* of 100 messages so many get lost, and as many come twice */
@@ -47,10 +48,11 @@ struct cluster {
     int32_t sequence;
     struct rig_op *tried;
     int tried_node;
-    uint64_t n_messages, n_loaded; /* delivered; of these with entries from segments */
-    uint64_t n_images;             /* sent */
-    bool crash_images;             /* who gets one may crash soon after */
-    unsigned crash_in;             /* so many steps; 0: nobody does */
+    uint64_t n_messages, n_loaded; /* of groups, delivered; of these with entries from segments */
+    uint64_t n_session_messages;
+    uint64_t n_images; /* sent */
+    bool crash_images; /* who gets one may crash soon after */
+    unsigned crash_in; /* so many steps; 0: nobody does */
     int crash_node;
 };
 
@@ -74,8 +76,9 @@ void cluster_try(struct cluster *c, int node);
 void cluster_ask_end(struct cluster *c, int node);
 /* Runs until it is done; the error. */
 int16_t cluster_wait(struct cluster *c, struct rig_op *op);
+/* Machine and all: the others hear nothing. */
 void cluster_crash(struct cluster *c, int node);
-/* The process ends, the machine goes on. */
+/* The process ends, the machine goes on, and says so. */
 void cluster_kill(struct cluster *c, int node);
 void cluster_restart(struct cluster *c, int node);
 /* Everybody is up and heard; all come to the same log, byte for byte, which has all that was acknowledged where it was

@@ -155,6 +155,7 @@ static void shard_init(struct rig *r)
         .max_dirty_segments = r->max_dirty_segments,
         .broker_id = r->broker_id,
         .send = r->send,
+        .send_session = r->send_session,
         .hash_seed = 7,
         .pool = &r->pool,
         .blocks = &r->blocks,
@@ -175,6 +176,7 @@ static void shard_init(struct rig *r)
     list_init(&r->shard.rested);
     list_init(&r->shard.checkpoints);
     list_init(&r->shard.round.members);
+    replica_shard_make_fleet(&r->shard, 1, ++r->boot, r->uncommitted_bytes > 0 ? r->uncommitted_bytes : UINT64_MAX);
     r->fatal_error = 0;
 }
 
@@ -304,6 +306,7 @@ void rig_stop(struct rig *r)
         replica_free(r->groups[i].replica);
         r->groups[i].replica = NULL;
     }
+    fleet_free(r->shard.fleet);
     journal_free(r->journal);
     r->journal = NULL;
     log_cache_free(r->shard.log_cache);
@@ -364,8 +367,7 @@ static uint64_t turn(struct rig *r)
 {
     uint64_t due;
 
-    r->shard.now_ns = r->clock.mono_ns;
-    r->shard.now_real_ms = clock_real_ms(&r->clock.env);
+    replica_shard_begin_turn(&r->shard, r->clock.mono_ns, clock_real_ms(&r->clock.env));
     if (r->shard.now_ns >= r->next_tick_ns) {
         r->next_tick_ns = r->shard.now_ns + TICK_NS;
         journal_tick(r->journal);

@@ -78,6 +78,9 @@ struct rig {
     /* Of the first group; NULL: this one alone, as of all others. */
     const struct raft_config *members;
     void (*send)(void *rig, struct replica_message *m);
+    void (*send_session)(void *rig, const struct fleet_message *m);
+    uint32_t boot;              /* starts of the node */
+    uint64_t uncommitted_bytes; /* 0: no limit */
     void *cluster;
     unsigned max_segments, max_dirty_segments, max_lent_segments; /* 0: many, no limits */
     uint64_t next_id;

@@ -547,7 +547,7 @@ START_TEST(what_was_acknowledged_stays)
         cluster_story(seed, &counts);
     ck_assert_uint_gt(counts.n_acked, 2000);
     ck_assert_uint_gt(counts.n_loaded, 100);
-    ck_assert_uint_gt(counts.n_images, 20);
+    ck_assert_uint_gt(counts.n_images, 10);
     ck_assert_uint_gt(counts.n_terms, 100);
 }
 END_TEST
