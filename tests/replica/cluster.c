@@ -11,13 +11,19 @@
 struct letter {
     struct list link;
     int from, to;
+    uint64_t due_ms;
     struct replica_message *message; /* NULL: the other kind */
     struct fleet_message session;
 };
 
+struct replica *cluster_replica(const struct cluster *c, int node, unsigned group)
+{
+    return c->nodes[node]->groups[group].replica;
+}
+
 static struct replica *replica_of(const struct cluster *c, int node)
 {
-    return c->nodes[node]->groups[0].replica;
+    return cluster_replica(c, node, 0);
 }
 
 /* ---- Messages ---- */
@@ -68,7 +74,8 @@ static struct letter *letter_new(struct cluster *c, int32_t from, int32_t to)
 
     l->from = from - 1;
     l->to = to - 1;
-    list_append(&c->messages, &l->link);
+    l->due_ms = c->now_ms + c->links[l->from][l->to].delay_ms;
+    list_append(&c->links[l->from][l->to].letters, &l->link);
     return l;
 }
 
@@ -85,6 +92,7 @@ static void send(void *ctx, struct replica_message *m)
     struct cluster *c = ((struct rig *)ctx)->cluster;
 
     c->last = m->raft;
+    c->n_appends += m->raft.kind == RAFT_APPEND && m->raft.n_entries > 0;
     c->n_loaded += m->raft.n_entries > 0 && m->data != NULL;
     if (m->image != NULL)
         note_image(c, m->raft.to - 1);
@@ -112,12 +120,19 @@ static void hand_over_letter(struct cluster *c, const struct letter *l)
 
     if (l->message != NULL) {
         c->n_messages++;
-        ck_quick(replica_receive(replica_of(c, l->to), l->message) == 0);
+        ck_quick(replica_receive(cluster_replica(c, l->to, (unsigned)(l->message->group - 1)), l->message) == 0);
         return;
     }
     c->n_session_messages++;
     rc = fleet_receive(c->nodes[l->to]->shard.fleet, &l->session);
     ck_quick(rc == 0 || rc == FLEET_E_STALE);
+}
+
+static bool arrives(const struct cluster *c, const struct letter *l)
+{
+    const struct cluster_link *k = &c->links[l->from][l->to];
+
+    return c->up[l->to] && !c->cut[l->from] && !c->cut[l->to] && !k->mute && !k->apart;
 }
 
 static void deliver(struct cluster *c, struct letter *l)
@@ -126,23 +141,40 @@ static void deliver(struct cluster *c, struct letter *l)
 
     if (c->loss > 0)
         times = sim_prng_chance(&c->prng, c->loss, 100) ? 0 : 1 + sim_prng_chance(&c->prng, c->loss, 100);
-    for (; times > 0 && c->up[l->to] && !c->cut[l->from] && !c->cut[l->to]; times--)
+    for (; times > 0 && arrives(c, l); times--)
         hand_over_letter(c, l);
     letter_free(l);
 }
 
-/* Now and then one overtakes others. */
+#define N_LINKS (CLUSTER_NODES * CLUSTER_NODES)
+
+/* The first of a link; NULL: none has got there yet. */
+static struct letter *first_due(struct cluster *c, struct cluster_link *k)
+{
+    struct letter *l = list_first(&k->letters, struct letter, link);
+
+    return l != NULL && l->due_ms <= c->now_ms ? l : NULL;
+}
+
+/* The links in turns. Now and then one overtakes others. */
 static bool deliver_some(struct cluster *c)
 {
-    struct list *link = list_pop(&c->messages);
+    for (unsigned i = 0; i < N_LINKS; i++) {
+        unsigned at = (c->next_link + i) % N_LINKS;
+        struct cluster_link *k = &c->links[at / CLUSTER_NODES][at % CLUSTER_NODES];
+        struct letter *l = first_due(c, k);
 
-    if (link == NULL)
-        return false;
-    if (c->loss > 0 && sim_prng_chance(&c->prng, 1, 10))
-        list_append(&c->messages, link);
-    else
-        deliver(c, list_entry(link, struct letter, link));
-    return true;
+        if (l == NULL)
+            continue;
+        c->next_link = at + 1;
+        list_remove(&l->link);
+        if (c->loss > 0 && sim_prng_chance(&c->prng, 1, 10))
+            list_append(&k->letters, &l->link);
+        else
+            deliver(c, l);
+        return true;
+    }
+    return false;
 }
 
 /* ---- Connections ---- */
@@ -159,13 +191,29 @@ static void connect(struct cluster *c, int a, int b)
     tell_up(c, b, a);
 }
 
+static bool can_connect(const struct cluster *c, int a, int b)
+{
+    return c->up[a] && c->up[b] && !c->cut[a] && !c->cut[b] && !c->links[a][b].apart && !c->links[a][b].mute &&
+           !c->links[b][a].mute;
+}
+
 /* Who can reach each other finds each other. */
 static void connect_all(struct cluster *c)
 {
     for (int a = 0; a < CLUSTER_NODES; a++)
         for (int b = 0; b < a; b++)
-            if (c->up[a] && c->up[b] && !c->cut[a] && !c->cut[b] && !c->connected[a][b])
+            if (!c->connected[a][b] && can_connect(c, a, b))
                 connect(c, a, b);
+}
+
+void cluster_part(struct cluster *c, int a, int b, bool dead)
+{
+    c->links[a][b].apart = c->links[b][a].apart = true;
+    c->connected[a][b] = c->connected[b][a] = false;
+    if (c->up[a])
+        fleet_peer_down(c->nodes[a]->shard.fleet, b + 1, dead);
+    if (c->up[b])
+        fleet_peer_down(c->nodes[b]->shard.fleet, a + 1, false);
 }
 
 /* A node is gone. Where its machine is too, nobody hears of it. */
@@ -175,7 +223,7 @@ static void disconnect(struct cluster *c, int node, bool silent)
         if (!c->connected[node][i])
             continue;
         c->connected[node][i] = c->connected[i][node] = false;
-        if (!silent && !c->cut[node] && !c->cut[i])
+        if (!silent && !c->cut[node] && !c->cut[i] && !c->links[node][i].mute)
             fleet_peer_down(c->nodes[i]->shard.fleet, node + 1, true);
     }
 }
@@ -184,13 +232,19 @@ static void disconnect(struct cluster *c, int node, bool silent)
 
 struct cluster *cluster_new(uint64_t seed, uint64_t segment_bytes)
 {
+    return cluster_new_of(seed, segment_bytes, 2);
+}
+
+struct cluster *cluster_new_of(uint64_t seed, uint64_t segment_bytes, unsigned n_groups)
+{
     struct cluster *c = xcalloc(1, sizeof(*c));
 
     sim_prng_init(&c->prng, seed);
-    list_init(&c->messages);
+    for (unsigned i = 0; i < N_LINKS; i++)
+        list_init(&c->links[i / CLUSTER_NODES][i % CLUSTER_NODES].letters);
     c->members.n_members = CLUSTER_NODES;
     for (int i = 0; i < CLUSTER_NODES; i++) {
-        struct rig *r = rig_new(seed * 10 + (uint64_t)i, 2);
+        struct rig *r = rig_new(seed * 10 + (uint64_t)i, n_groups);
 
         c->members.members[i] = (struct raft_config_member){ i + 1, RAFT_VOTER };
         r->broker_id = i + 1;
@@ -211,8 +265,9 @@ static void drop_messages(struct cluster *c)
 {
     struct list *link;
 
-    while ((link = list_pop(&c->messages)) != NULL)
-        letter_free(list_entry(link, struct letter, link));
+    for (unsigned i = 0; i < N_LINKS; i++)
+        while ((link = list_pop(&c->links[i / CLUSTER_NODES][i % CLUSTER_NODES].letters)) != NULL)
+            letter_free(list_entry(link, struct letter, link));
 }
 
 void cluster_free(struct cluster *c)
@@ -344,6 +399,7 @@ void cluster_run(struct cluster *c, unsigned ms)
             ;
         for (int i = 0; i < CLUSTER_NODES; i++)
             sim_clock_advance(&c->nodes[i]->clock, MS);
+        c->now_ms++;
     }
 }
 
@@ -528,17 +584,25 @@ static void all_equal(struct cluster *c)
     }
 }
 
+void cluster_heal(struct cluster *c)
+{
+    for (int a = 0; a < CLUSTER_NODES; a++) {
+        for (int b = 0; b < CLUSTER_NODES; b++) {
+            c->links[a][b].mute = c->links[a][b].apart = false;
+            c->links[a][b].delay_ms = 0;
+        }
+        c->cut[a] = false;
+        if (!c->up[a])
+            cluster_restart(c, a);
+        sim_lane_hold(c->nodes[a]->lane, LANE_FLUSH, 0, false);
+    }
+}
+
 void cluster_check(struct cluster *c)
 {
     c->loss = 0;
     c->crash_images = false;
-    for (int i = 0; i < CLUSTER_NODES; i++) {
-        c->cut[i] = false;
-        if (c->up[i])
-            sim_lane_hold(c->nodes[i]->lane, LANE_FLUSH, 0, false);
-        if (!c->up[i])
-            cluster_restart(c, i);
-    }
+    cluster_heal(c);
     cluster_leader(c);
     cluster_run(c, 5000);
     cluster_leader(c);

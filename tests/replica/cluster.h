@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Several rigs. Group 0 of each is one group of all, group 1 is the node's alone. Messages go from node to node as they
- * are, late, lost or twice. Beside it what was acknowledged, which must never be missing, and what each term's
- * leader and each index's entry is, which is the same for all. */
+/* Several rigs. Group 1 of each is the node's alone, the others are groups of all. Messages go from node to node as
+ * they are, late, lost or twice. Beside it, for group 0, what was acknowledged, which must never be missing, and what
+ * each term's leader and each index's entry is, which is the same for all. */
 
 #include "replica/rig.h"
 
 #define CLUSTER_NODES 3
+#define CLUSTER_OWN 1 /* the group that each node has for itself */
 
 struct cluster_batch {
     struct rig_op *op; /* until it is done */
@@ -28,6 +29,14 @@ struct cluster_question {
 #define CLUSTER_TERMS 1024
 #define CLUSTER_INDEXES 8192
 
+/* What goes from one node to another. */
+struct cluster_link {
+    struct list letters;
+    unsigned delay_ms;
+    bool mute;  /* nothing arrives, and nobody is told */
+    bool apart; /* there is no connection, and can't be one, either way */
+};
+
 struct cluster {
     struct sim_prng prng;
     struct raft_config members;
@@ -35,8 +44,10 @@ struct cluster {
     bool up[CLUSTER_NODES];
     bool cut[CLUSTER_NODES]; /* hears nobody and isn't heard; its connections stay */
     bool connected[CLUSTER_NODES][CLUSTER_NODES];
-    struct list messages;
-    struct raft_message last; /* that was sent */
+    struct cluster_link links[CLUSTER_NODES][CLUSTER_NODES]; /* from, to */
+    unsigned next_link;                                      /* whose turn it is */
+    uint64_t now_ms;
+    struct raft_message last; /* of a group, that was sent */
     unsigned loss;            /* of 100 messages so many get lost, and as many come twice */
     struct cluster_batch *batches;
     size_t n_batches, capacity;
@@ -50,14 +61,18 @@ struct cluster {
     int tried_node;
     uint64_t n_messages, n_loaded; /* of groups, delivered; of these with entries from segments */
     uint64_t n_session_messages;
-    uint64_t n_images; /* sent */
-    bool crash_images; /* who gets one may crash soon after */
-    unsigned crash_in; /* so many steps; 0: nobody does */
+    uint64_t n_appends; /* sent, with entries */
+    uint64_t n_images;  /* sent */
+    bool crash_images;  /* who gets one may crash soon after */
+    unsigned crash_in;  /* so many steps; 0: nobody does */
     int crash_node;
 };
 
 /* segment_bytes: small ones lead to many. */
 struct cluster *cluster_new(uint64_t seed, uint64_t segment_bytes);
+/* With so many groups, CLUSTER_OWN among them. */
+struct cluster *cluster_new_of(uint64_t seed, uint64_t segment_bytes, unsigned n_groups);
+struct replica *cluster_replica(const struct cluster *c, int node, unsigned group);
 void cluster_free(struct cluster *c);
 /* A message, and a step of each node; false: nothing moved. */
 bool cluster_step(struct cluster *c);
@@ -81,12 +96,17 @@ void cluster_crash(struct cluster *c, int node);
 /* The process ends, the machine goes on, and says so. */
 void cluster_kill(struct cluster *c, int node);
 void cluster_restart(struct cluster *c, int node);
+/* The connection of two nodes breaks, and there is none until cluster_heal(). dead: one of them hears that it was
+ * reset, the other one doesn't. */
+void cluster_part(struct cluster *c, int a, int b, bool dead);
+/* Everybody is up, and the network is as good as can be; disks go on. */
+void cluster_heal(struct cluster *c);
 /* Everybody is up and heard; all come to the same log, byte for byte, which has all that was acknowledged where it was
  * said to be. */
 void cluster_check(struct cluster *c);
 /* A run of all that can happen to a cluster, with cluster_check() at its end. Counts what it did, to tell that it did
  * something. */
 struct cluster_counts {
-    uint64_t n_acked, n_messages, n_loaded, n_images, n_terms;
+    uint64_t n_acked, n_messages, n_session_messages, n_loaded, n_images, n_terms, n_rests;
 };
 void cluster_story(uint64_t seed, struct cluster_counts *counts);

@@ -40,11 +40,29 @@ static void forget_records(struct cluster *c)
     }
 }
 
+/* A link of the node gets worse. */
+static void spoil_link(struct cluster *c, int node)
+{
+    int other = (node + 1 + (int)sim_prng_below(&c->prng, CLUSTER_NODES - 1)) % CLUSTER_NODES;
+
+    switch (sim_prng_below(&c->prng, 3)) {
+    case 0:
+        c->links[node][other].delay_ms = (unsigned)sim_prng_below(&c->prng, 400);
+        break;
+    case 1:
+        c->links[node][other].mute = true;
+        break;
+    case 2:
+        cluster_part(c, node, other, sim_prng_chance(&c->prng, 1, 2));
+        break;
+    }
+}
+
 static void act(struct cluster *c)
 {
     int node = (int)sim_prng_below(&c->prng, CLUSTER_NODES);
 
-    switch (sim_prng_below(&c->prng, 17)) {
+    switch (sim_prng_below(&c->prng, 19)) {
     case 0:
         if (n_up(c) == CLUSTER_NODES)
             cluster_crash(c, node);
@@ -85,20 +103,22 @@ static void act(struct cluster *c)
     case 9: /* who is away then may come back below the log start */
         forget_records(c);
         break;
+    case 10:
+    case 11:
+        spoil_link(c, node);
+        break;
     default:
         ask_all(c);
         break;
     }
 }
 
-static void heal(struct cluster *c)
+static bool is_at_rest(const struct cluster *c)
 {
-    for (int i = 0; i < CLUSTER_NODES; i++) {
-        c->cut[i] = false;
-        if (!c->up[i])
-            cluster_restart(c, i);
-        sim_lane_hold(c->nodes[i]->lane, LANE_FLUSH, 0, false);
-    }
+    for (int i = 0; i < CLUSTER_NODES; i++)
+        if (!c->up[i] || !fleet_is_at_rest(&replica_of(c, i)->peers->member))
+            return false;
+    return true;
 }
 
 void cluster_story(uint64_t seed, struct cluster_counts *counts)
@@ -112,13 +132,15 @@ void cluster_story(uint64_t seed, struct cluster_counts *counts)
     for (int i = 0; i < 200; i++) {
         act(c);
         cluster_run(c, (unsigned)sim_prng_below(&c->prng, sim_prng_chance(&c->prng, 1, 6) ? 2000 : 100));
+        counts->n_rests += is_at_rest(c);
         if (sim_prng_chance(&c->prng, 1, 6))
-            heal(c);
+            cluster_heal(c);
     }
     cluster_check(c);
     for (size_t i = 0; i < c->n_batches; i++)
         counts->n_acked += c->batches[i].acked;
     counts->n_messages += c->n_messages;
+    counts->n_session_messages += c->n_session_messages;
     counts->n_loaded += c->n_loaded;
     counts->n_images += c->n_images;
     counts->n_terms += replica_term(replica_of(c, 0));

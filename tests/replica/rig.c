@@ -227,7 +227,7 @@ static int open_groups(struct rig *r)
     for (unsigned i = 0; rc == 0 && i < r->n_groups; i++) {
         _cleanup_(freep) char *dir = group_dir(i);
         struct replica_config config = {
-            .group = i + 1, .dir = dir, .limits = r->limits, .members = i == 0 ? r->members : NULL
+            .group = i + 1, .dir = dir, .limits = r->limits, .members = i == 1 ? NULL : r->members
         };
 
         ck_quick(!r->groups[i].destroyed || !found.known[i]);

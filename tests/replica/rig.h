@@ -75,7 +75,7 @@ struct rig {
     struct rig_group groups[RIG_MAX_GROUPS];
     unsigned n_groups;
     int32_t broker_id;
-    /* Of the first group; NULL: this one alone, as of all others. */
+    /* Of all groups but the second; NULL: this one alone, as of that. */
     const struct raft_config *members;
     void (*send)(void *rig, struct replica_message *m);
     void (*send_session)(void *rig, const struct fleet_message *m);

@@ -15,6 +15,7 @@ Suite *files_suite(void);
 Suite *peers_suite(void);
 Suite *producers_suite(void);
 Suite *recycle_suite(void);
+Suite *rest_suite(void);
 Suite *round_suite(void);
 Suite *space_suite(void);
 Suite *store_suite(void);

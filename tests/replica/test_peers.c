@@ -549,6 +549,7 @@ START_TEST(what_was_acknowledged_stays)
     ck_assert_uint_gt(counts.n_loaded, 100);
     ck_assert_uint_gt(counts.n_images, 10);
     ck_assert_uint_gt(counts.n_terms, 100);
+    ck_assert_uint_gt(counts.n_rests, 500);
 }
 END_TEST
 

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What the groups of a shard have in common (fleet/): they rest and wake, what comes in a turn goes together, and what
+ * isn't committed has its limit. */
+
+#include "base/util.h"
+#include "replica/cluster.h"
+#include "replica/suites.h"
+
+#define GROUPS 40 /* of all nodes; one more is each node's own */
+
+static bool is_shared(unsigned group)
+{
+    return group != CLUSTER_OWN;
+}
+
+static struct replica *first_of(const struct cluster *c, int node)
+{
+    return cluster_replica(c, node, 0);
+}
+
+static bool rests(const struct cluster *c, unsigned group)
+{
+    for (int i = 0; i < CLUSTER_NODES; i++)
+        if (c->up[i] && !fleet_is_at_rest(&cluster_replica(c, i, group)->peers->member))
+            return false;
+    return true;
+}
+
+static bool all_rest(const struct cluster *c)
+{
+    for (unsigned g = 0; g <= GROUPS; g++)
+        if (is_shared(g) && !rests(c, g))
+            return false;
+    return true;
+}
+
+/* Node that leads the group and is open; −1. */
+static int leader_of(const struct cluster *c, unsigned group)
+{
+    for (int i = 0; i < CLUSTER_NODES; i++)
+        if (c->up[i] && replica_leads(cluster_replica(c, i, group)) && replica_is_open(cluster_replica(c, i, group)))
+            return i;
+    return -1;
+}
+
+static bool all_lead(const struct cluster *c)
+{
+    for (unsigned g = 0; g <= GROUPS; g++)
+        if (is_shared(g) && leader_of(c, g) < 0)
+            return false;
+    return true;
+}
+
+static void until(struct cluster *c, bool (*holds)(const struct cluster *c), unsigned max_ms)
+{
+    for (unsigned ms = 0; !holds(c); ms += 10) {
+        ck_quick(ms < max_ms);
+        cluster_run(c, 10);
+    }
+}
+
+static uint64_t n_steps(const struct cluster *c)
+{
+    struct fleet_stats s;
+    uint64_t n = 0;
+
+    for (int i = 0; i < CLUSTER_NODES; i++) {
+        if (!c->up[i])
+            continue;
+        fleet_stats(c->nodes[i]->shard.fleet, &s);
+        n += s.n_steps;
+    }
+    return n;
+}
+
+/* No core is asked, and nothing is said but by the nodes. */
+static void rest(struct cluster *c, unsigned n_up)
+{
+    uint64_t n_messages, n_session_messages, before;
+
+    until(c, all_rest, 20000);
+    n_messages = c->n_messages;
+    n_session_messages = c->n_session_messages;
+    before = n_steps(c);
+    cluster_run(c, 5000);
+    ck_assert(all_rest(c));
+    ck_assert(all_lead(c));
+    ck_assert_uint_eq(n_steps(c), before);
+    ck_assert_uint_eq(c->n_messages, n_messages);
+    ck_assert_uint_ge(c->n_session_messages - n_session_messages, (uint64_t)n_up * (n_up - 1) * 48);
+    ck_assert_uint_le(c->n_session_messages - n_session_messages, (uint64_t)n_up * (n_up - 1) * 51);
+}
+
+/* A record for each third group; the others rest on. */
+static void wake_some(struct cluster *c)
+{
+    struct rig_op *ops[GROUPS + 1] = { 0 };
+
+    for (unsigned g = 0; g <= GROUPS; g += 3)
+        ops[g] = rig_produce(c->nodes[leader_of(c, g)], g, 1, 100);
+    for (unsigned g = 0; g <= GROUPS; g += 3)
+        ck_assert_int_eq(cluster_wait(c, ops[g]), 0);
+    for (unsigned g = 0; g <= GROUPS; g++)
+        ck_assert(!is_shared(g) || g % 3 == 0 || rests(c, g));
+}
+
+static void all_agree(const struct cluster *c)
+{
+    for (unsigned g = 0; g <= GROUPS; g++)
+        for (int i = 1; i < CLUSTER_NODES && is_shared(g); i++) {
+            const struct replica *a = cluster_replica(c, 0, g), *b = cluster_replica(c, i, g);
+
+            ck_assert_uint_eq(a->applied_index, b->applied_index);
+            ck_assert_uint_eq(a->applied_checksum, b->applied_checksum);
+            ck_assert_uint_eq(a->term, b->term);
+        }
+}
+
+START_TEST(groups_rest_and_wake)
+{
+    struct cluster *c = cluster_new_of(31, 1 << 20, GROUPS + 1);
+
+    until(c, all_lead, 20000);
+    rest(c, 3);
+    wake_some(c);
+    rest(c, 3);
+    all_agree(c);
+    /* Those that a dead node led get another leader, and all rest on without it. */
+    cluster_kill(c, 0);
+    until(c, all_lead, 20000);
+    rest(c, 2);
+    wake_some(c);
+    rest(c, 2);
+    /* It is looked after when it is there again. */
+    cluster_restart(c, 0);
+    rest(c, 3);
+    all_agree(c);
+    /* A machine that goes says nothing, and is back before anybody misses it. */
+    cluster_crash(c, 1);
+    cluster_restart(c, 1);
+    rest(c, 3);
+    all_agree(c);
+    /* Nobody hears a node any more, which hears nobody. */
+    c->cut[2] = true;
+    cluster_run(c, 5000);
+    for (unsigned g = 0; g <= GROUPS; g++)
+        ck_assert(!is_shared(g) || !replica_leads(cluster_replica(c, 2, g)));
+    ck_assert(all_lead(c));
+    c->cut[2] = false;
+    rest(c, 3);
+    all_agree(c);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
+/* One that ends says nothing any more, but its node does. */
+START_TEST(nobody_vouches_for_a_leader_that_ends)
+{
+    struct cluster *c = cluster_new_of(32, 1 << 20, GROUPS + 1);
+    int old;
+
+    until(c, all_lead, 20000);
+    until(c, all_rest, 20000);
+    old = leader_of(c, 0);
+    replica_close(first_of(c, old));
+    cluster_run(c, 5000);
+    ck_assert(replica_leads(first_of(c, (old + 1) % 3)) || replica_leads(first_of(c, (old + 2) % 3)));
+    for (unsigned g = 2; g <= GROUPS; g++)
+        ck_assert(rests(c, g));
+    cluster_kill(c, old);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
+/* What a turn brings is one message to each follower. */
+START_TEST(a_turn_is_one_proposal)
+{
+    struct cluster *c = cluster_new(33, 1 << 20);
+    int leader = cluster_leader(c);
+    struct replica *r = first_of(c, leader);
+    struct rig_op *ops[8];
+    uint64_t n_appends, last;
+
+    cluster_run(c, 500);
+    n_appends = c->n_appends;
+    last = r->last_index;
+    for (size_t i = 0; i < ARRAY_SIZE(ops); i++)
+        ops[i] = cluster_produce(c, leader, 100);
+    ck_assert_uint_eq(r->last_index, last + ARRAY_SIZE(ops));
+    ck_assert_uint_eq(raft_last_index(r->raft), last);
+    ck_assert_uint_eq(c->n_appends, n_appends);
+    for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
+        ck_assert_int_eq(cluster_wait(c, ops[i]), 0);
+        ck_assert_int_eq(ops[i]->op.produce.ret_base_offset, (int64_t)i);
+    }
+    ck_assert_uint_eq(c->n_appends, n_appends + 2);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
+/* Of what waited for the end of the turn nobody has heard. */
+START_TEST(what_waits_is_void_when_the_lead_is_lost)
+{
+    struct cluster *c = cluster_new(34, 1 << 20);
+    int old = cluster_leader(c), other = (old + 1) % 3;
+    struct replica *r = first_of(c, old);
+    struct replica_message m = { .group = 1,
+                                 .raft = { .kind = RAFT_VOTE, .from = other + 1, .to = old + 1, .force = true } };
+    struct rig_op *op, *delete;
+    int64_t end;
+    uint64_t last;
+
+    ck_assert_int_eq(cluster_wait(c, cluster_produce_as(c, old, 0)), 0);
+    cluster_run(c, 500);
+    last = r->last_index;
+    end = r->proposed_offset;
+    op = cluster_produce_as(c, old, 1);
+    delete = rig_submit(c->nodes[old], 0,
+                        &(struct replica_op){ .kind = REPLICA_DELETE_RECORDS, .delete_records.offset = 1 });
+    ck_assert_uint_eq(r->last_index, last + 2);
+    m.raft.term = r->term + 1;
+    ck_assert_int_eq(replica_receive(r, &m), 0);
+    ck_assert_uint_eq(r->last_index, last);
+    ck_assert_int_eq(r->proposed_offset, end);
+    ck_assert_int_eq(cluster_wait(c, op), KAFKA_E_NOT_LEADER_OR_FOLLOWER);
+    ck_assert_int_eq(cluster_wait(c, delete), KAFKA_E_NOT_LEADER_OR_FOLLOWER);
+    /* Nothing of the producer passes it, and the log may begin later after all. */
+    cluster_run(c, 3000);
+    old = cluster_leader(c);
+    ck_assert_int_eq(cluster_wait(c, cluster_produce_as(c, old, 1)), 0);
+    delete = rig_submit(c->nodes[old], 0,
+                        &(struct replica_op){ .kind = REPLICA_DELETE_RECORDS, .delete_records.offset = 1 });
+    ck_assert_int_eq(cluster_wait(c, delete), 0);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
+/* The end of a replica takes along what waits. */
+START_TEST(what_waits_goes_with_its_replica)
+{
+    struct cluster *c = cluster_new(35, 1 << 20);
+    int leader = cluster_leader(c);
+    struct replica *r = first_of(c, leader);
+    struct rig_op *op;
+    uint64_t last;
+
+    cluster_run(c, 500);
+    last = r->last_index;
+    op = cluster_produce(c, leader, 100);
+    replica_close(r);
+    ck_assert_int_eq(cluster_wait(c, op), KAFKA_E_NOT_LEADER_OR_FOLLOWER);
+    ck_assert_uint_eq(r->last_index, last);
+    cluster_run(c, 500);
+    ck_assert(replica_is_idle(r));
+    cluster_kill(c, leader);
+    cluster_restart(c, leader);
+    leader = cluster_leader(c);
+    op = cluster_produce(c, leader, 100);
+    rig_destroy(c->nodes[leader], 0);
+    c->up[leader] = false;
+    rig_run(c->nodes[leader], 500000000);
+    ck_assert(c->nodes[leader]->groups[0].destroyed);
+    ck_assert_int_eq(op->op.error, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION);
+    cluster_free(c);
+}
+END_TEST
+
+/* A transfer goes behind what came before it in the turn. */
+START_TEST(a_transfer_voids_nothing)
+{
+    struct cluster *c = cluster_new(36, 1 << 20);
+    int old = cluster_leader(c), new = (old + 1) % 3;
+    struct rig_op *op;
+
+    cluster_run(c, 500);
+    op = cluster_produce(c, old, 100);
+    ck_assert_int_eq(replica_transfer(first_of(c, old), new + 1), 0);
+    cluster_run(c, 500);
+    ck_assert(replica_leads(first_of(c, new)));
+    ck_assert(op->done);
+    ck_assert_int_eq(replica_high_watermark(first_of(c, new)), 1);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
+/* Producers wait for what isn't committed, of groups that have others to ask. */
+START_TEST(uncommitted_entries_have_a_limit)
+{
+    struct cluster *c = cluster_new(37, 1 << 20);
+    int leader;
+    struct rig_op *ops[12];
+    struct fleet_stats stats;
+    unsigned n_held = 0;
+
+    for (int i = 0; i < CLUSTER_NODES; i++) {
+        cluster_kill(c, i);
+        c->nodes[i]->uncommitted_bytes = 10000;
+        cluster_restart(c, i);
+    }
+    leader = cluster_leader(c);
+    cluster_run(c, 500);
+    c->cut[(leader + 1) % 3] = c->cut[(leader + 2) % 3] = true;
+    for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
+        ops[i] = cluster_produce(c, leader, 1000);
+        n_held += ops[i]->op.produce.held;
+    }
+    ck_assert_uint_eq(n_held, 8); /* a group has half of it */
+    cluster_run(c, 200);
+    fleet_stats(c->nodes[leader]->shard.fleet, &stats);
+    ck_assert_uint_gt(stats.used_bytes, 4000);
+    ck_assert_uint_le(stats.used_bytes, 5000);
+    ck_assert_int_eq(cluster_wait(c, rig_produce(c->nodes[leader], CLUSTER_OWN, 1, 1000)), 0);
+    c->cut[(leader + 1) % 3] = c->cut[(leader + 2) % 3] = false;
+    for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
+        ck_assert_int_eq(cluster_wait(c, ops[i]), 0);
+        ck_assert_int_eq(ops[i]->op.produce.ret_base_offset, (int64_t)i);
+    }
+    fleet_stats(c->nodes[leader]->shard.fleet, &stats);
+    ck_assert_uint_eq(stats.used_bytes, 0);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
+Suite *rest_suite(void)
+{
+    Suite *s = suite_create("rest");
+
+    suite_add(s, groups_rest_and_wake);
+    suite_add(s, nobody_vouches_for_a_leader_that_ends);
+    suite_add(s, a_turn_is_one_proposal);
+    suite_add(s, what_waits_is_void_when_the_lead_is_lost);
+    suite_add(s, what_waits_goes_with_its_replica);
+    suite_add(s, a_transfer_voids_nothing);
+    suite_add(s, uncommitted_entries_have_a_limit);
+    return s;
+}
