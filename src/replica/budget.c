@@ -140,7 +140,7 @@ void replica_admit_held(struct replica_shard *shard)
     struct list passed = LIST_INIT(passed);
     struct replica_waiters *w;
 
-    if (fleet_room_made(shard->fleet))
+    if (shard->n_cores > 0 && fleet_room_made(shard->fleet))
         shard->room_made = true;
     if (list_is_empty(&shard->held) || !(shard->room_made || replica_shard_shortage(shard) != 0))
         return;

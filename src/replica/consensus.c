@@ -153,7 +153,8 @@ void replica_shard_begin_turn(struct replica_shard *shard, uint64_t now_ns, int6
 {
     shard->now_ns = now_ns;
     shard->now_real_ms = now_real_ms;
-    fleet_poll(shard->fleet, now_ns);
+    if (shard->n_cores > 0)
+        fleet_poll(shard->fleet, now_ns);
 }
 
 struct runs {
@@ -203,8 +204,10 @@ void replica_core_start(struct replica *r)
     list_runs(r, start.start_index + 1, &runs);
     start.runs = runs.all;
     start.n_runs = runs.n;
+    fleet_poll(r->shard->fleet, r->shard->now_ns);
     fleet_add(r->shard->fleet, &r->peers->member, r->group, &start);
     r->raft = r->peers->member.raft;
+    r->shard->n_cores++;
     free(runs.all);
 }
 
@@ -328,7 +331,7 @@ void replica_cores_run(struct replica_shard *shard)
 {
     struct fleet_work work;
 
-    while (!shard->dead && fleet_next(shard->fleet, &work))
+    while (shard->n_cores > 0 && !shard->dead && fleet_next(shard->fleet, &work))
         act(replica_of(work.group), work.kind, work.update, NULL);
 }
 
@@ -338,7 +341,7 @@ uint64_t replica_cores_end(struct replica_shard *shard)
     const struct fleet_message *m;
 
     replica_cores_run(shard);
-    if (shard->dead)
+    if (shard->n_cores == 0 || shard->dead)
         return UINT64_MAX;
     while ((m = fleet_next_message(shard->fleet)) != NULL)
         shard->send_session(shard->ctx, m);
@@ -461,11 +464,13 @@ bool replica_core_has_room(const struct replica *r, uint32_t size, bool *ret_of_
 
 void replica_core_free(struct replica *r)
 {
-    if (r->peers != NULL)
+    if (r->peers == NULL) {
+        raft_free(TAKE_PTR(r->raft));
+    } else if (r->raft != NULL) {
         fleet_remove(&r->peers->member);
-    else
-        raft_free(r->raft);
-    r->raft = NULL;
+        r->raft = NULL;
+        r->shard->n_cores--;
+    }
 }
 
 void replica_core_leave(struct replica *r)

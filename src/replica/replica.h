@@ -101,6 +101,7 @@ struct replica_shard {
     /* The groups with several voters. What connections do and bring is told to it by the node: fleet_peer_up(),
      * fleet_peer_down(), fleet_receive(), fleet_hand_over(). */
     struct fleet *fleet;
+    unsigned n_cores;    /* groups in it: without any nothing is asked of it, and it isn't told the time */
     struct list imaging; /* replicas with images on their way */
 
     struct list dirty;   /* replicas with committed entries that wait for their segment */

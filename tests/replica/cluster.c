@@ -7,15 +7,6 @@
 #define MS UINT64_C(1000000)
 #define MAX_QUEUE 2000
 
-/* A message of a group, or of two nodes' session. */
-struct letter {
-    struct list link;
-    int from, to;
-    uint64_t due_ms;
-    struct replica_message *message; /* NULL: the other kind */
-    struct fleet_message session;
-};
-
 struct replica *cluster_replica(const struct cluster *c, int node, unsigned group)
 {
     return c->nodes[node]->groups[group].replica;
@@ -24,208 +15,6 @@ struct replica *cluster_replica(const struct cluster *c, int node, unsigned grou
 static struct replica *replica_of(const struct cluster *c, int node)
 {
     return cluster_replica(c, node, 0);
-}
-
-/* ---- Messages ---- */
-
-/* As a network does: nothing of the sender's memory stays in it. */
-static struct replica_message *copy(const struct replica_message *from)
-{
-    size_t size = sizeof(*from) + from->raft.n_entries * sizeof(from->entries[0]), bytes = 0, at = 0;
-    struct replica_message *m = xmalloc(size);
-
-    memcpy(m, from, size);
-    for (uint32_t i = 0; i < from->raft.n_entries; i++)
-        bytes += from->entries[i].head.size + from->entries[i].batches.size;
-    bytes += from->image != NULL ? from->image->size : 0;
-    m->data = xmalloc(bytes + 1);
-    if (from->image != NULL) {
-        m->image = xmalloc(sizeof(*m->image));
-        *m->image = *from->image;
-        memcpy(m->data, from->data, m->image->size);
-    }
-    for (uint32_t i = 0; i < from->raft.n_entries; i++) {
-        const struct replica_message_entry *e = &from->entries[i];
-
-        m->entries[i].buf = NULL;
-        m->entries[i].head = slice_make(m->data + at, e->head.size);
-        memcpy(m->data + at, e->head.data, e->head.size);
-        at += e->head.size;
-        m->entries[i].batches = slice_make(m->data + at, e->batches.size);
-        if (e->batches.size > 0)
-            memcpy(m->data + at, e->batches.data, e->batches.size);
-        at += e->batches.size;
-    }
-    return m;
-}
-
-static void note_image(struct cluster *c, int to)
-{
-    c->n_images++;
-    if (!c->crash_images || c->crash_in > 0 || sim_prng_chance(&c->prng, 1, 2))
-        return;
-    c->crash_in = 1 + (unsigned)sim_prng_below(&c->prng, 40);
-    c->crash_node = to;
-}
-
-static struct letter *letter_new(struct cluster *c, int32_t from, int32_t to)
-{
-    struct letter *l = xcalloc(1, sizeof(*l));
-
-    l->from = from - 1;
-    l->to = to - 1;
-    l->due_ms = c->now_ms + c->links[l->from][l->to].delay_ms;
-    list_append(&c->links[l->from][l->to].letters, &l->link);
-    return l;
-}
-
-static void letter_free(struct letter *l)
-{
-    replica_message_free(l->message);
-    free((void *)l->session.digests);
-    free((void *)l->session.entries);
-    free(l);
-}
-
-static void send(void *ctx, struct replica_message *m)
-{
-    struct cluster *c = ((struct rig *)ctx)->cluster;
-
-    c->last = m->raft;
-    c->n_appends += m->raft.kind == RAFT_APPEND && m->raft.n_entries > 0;
-    c->n_loaded += m->raft.n_entries > 0 && m->data != NULL;
-    if (m->image != NULL)
-        note_image(c, m->raft.to - 1);
-    letter_new(c, m->raft.from, m->raft.to)->message = copy(m);
-    replica_message_free(m);
-}
-
-static void *copy_of(const void *from, size_t size)
-{
-    return size > 0 ? memcpy(xmalloc(size), from, size) : NULL;
-}
-
-static void send_session(void *ctx, const struct fleet_message *m)
-{
-    struct letter *l = letter_new(((struct rig *)ctx)->cluster, m->from, m->to);
-
-    l->session = *m;
-    l->session.digests = copy_of(m->digests, m->n_digests * sizeof(*m->digests));
-    l->session.entries = copy_of(m->entries, m->n_entries * sizeof(*m->entries));
-}
-
-static void hand_over_letter(struct cluster *c, const struct letter *l)
-{
-    int rc;
-
-    if (l->message != NULL) {
-        c->n_messages++;
-        ck_quick(replica_receive(cluster_replica(c, l->to, (unsigned)(l->message->group - 1)), l->message) == 0);
-        return;
-    }
-    c->n_session_messages++;
-    rc = fleet_receive(c->nodes[l->to]->shard.fleet, &l->session);
-    ck_quick(rc == 0 || rc == FLEET_E_STALE);
-}
-
-static bool arrives(const struct cluster *c, const struct letter *l)
-{
-    const struct cluster_link *k = &c->links[l->from][l->to];
-
-    return c->up[l->to] && !c->cut[l->from] && !c->cut[l->to] && !k->mute && !k->apart;
-}
-
-static void deliver(struct cluster *c, struct letter *l)
-{
-    unsigned times = 1;
-
-    if (c->loss > 0)
-        times = sim_prng_chance(&c->prng, c->loss, 100) ? 0 : 1 + sim_prng_chance(&c->prng, c->loss, 100);
-    for (; times > 0 && arrives(c, l); times--)
-        hand_over_letter(c, l);
-    letter_free(l);
-}
-
-#define N_LINKS (CLUSTER_NODES * CLUSTER_NODES)
-
-/* The first of a link; NULL: none has got there yet. */
-static struct letter *first_due(struct cluster *c, struct cluster_link *k)
-{
-    struct letter *l = list_first(&k->letters, struct letter, link);
-
-    return l != NULL && l->due_ms <= c->now_ms ? l : NULL;
-}
-
-/* The links in turns. Now and then one overtakes others. */
-static bool deliver_some(struct cluster *c)
-{
-    for (unsigned i = 0; i < N_LINKS; i++) {
-        unsigned at = (c->next_link + i) % N_LINKS;
-        struct cluster_link *k = &c->links[at / CLUSTER_NODES][at % CLUSTER_NODES];
-        struct letter *l = first_due(c, k);
-
-        if (l == NULL)
-            continue;
-        c->next_link = at + 1;
-        list_remove(&l->link);
-        if (c->loss > 0 && sim_prng_chance(&c->prng, 1, 10))
-            list_append(&k->letters, &l->link);
-        else
-            deliver(c, l);
-        return true;
-    }
-    return false;
-}
-
-/* ---- Connections ---- */
-
-static void tell_up(struct cluster *c, int node, int peer)
-{
-    fleet_peer_up(c->nodes[node]->shard.fleet, peer + 1, 1);
-}
-
-static void connect(struct cluster *c, int a, int b)
-{
-    c->connected[a][b] = c->connected[b][a] = true;
-    tell_up(c, a, b);
-    tell_up(c, b, a);
-}
-
-static bool can_connect(const struct cluster *c, int a, int b)
-{
-    return c->up[a] && c->up[b] && !c->cut[a] && !c->cut[b] && !c->links[a][b].apart && !c->links[a][b].mute &&
-           !c->links[b][a].mute;
-}
-
-/* Who can reach each other finds each other. */
-static void connect_all(struct cluster *c)
-{
-    for (int a = 0; a < CLUSTER_NODES; a++)
-        for (int b = 0; b < a; b++)
-            if (!c->connected[a][b] && can_connect(c, a, b))
-                connect(c, a, b);
-}
-
-void cluster_part(struct cluster *c, int a, int b, bool dead)
-{
-    c->links[a][b].apart = c->links[b][a].apart = true;
-    c->connected[a][b] = c->connected[b][a] = false;
-    if (c->up[a])
-        fleet_peer_down(c->nodes[a]->shard.fleet, b + 1, dead);
-    if (c->up[b])
-        fleet_peer_down(c->nodes[b]->shard.fleet, a + 1, false);
-}
-
-/* A node is gone. Where its machine is too, nobody hears of it. */
-static void disconnect(struct cluster *c, int node, bool silent)
-{
-    for (int i = 0; i < CLUSTER_NODES; i++) {
-        if (!c->connected[node][i])
-            continue;
-        c->connected[node][i] = c->connected[i][node] = false;
-        if (!silent && !c->cut[node] && !c->cut[i] && !c->links[node][i].mute)
-            fleet_peer_down(c->nodes[i]->shard.fleet, node + 1, true);
-    }
 }
 
 /* ---- Life ---- */
@@ -240,8 +29,6 @@ struct cluster *cluster_new_of(uint64_t seed, uint64_t segment_bytes, unsigned n
     struct cluster *c = xcalloc(1, sizeof(*c));
 
     sim_prng_init(&c->prng, seed);
-    for (unsigned i = 0; i < N_LINKS; i++)
-        list_init(&c->links[i / CLUSTER_NODES][i % CLUSTER_NODES].letters);
     c->members.n_members = CLUSTER_NODES;
     for (int i = 0; i < CLUSTER_NODES; i++) {
         struct rig *r = rig_new(seed * 10 + (uint64_t)i, n_groups);
@@ -249,32 +36,22 @@ struct cluster *cluster_new_of(uint64_t seed, uint64_t segment_bytes, unsigned n
         c->members.members[i] = (struct raft_config_member){ i + 1, RAFT_VOTER };
         r->broker_id = i + 1;
         r->members = &c->members;
-        r->send = send;
-        r->send_session = send_session;
         r->cluster = c;
         r->next_id = (uint64_t)i * 1000000;
         r->limits.segment_bytes = segment_bytes;
         c->nodes[i] = r;
     }
+    cluster_net_init(c);
     for (int i = 0; i < CLUSTER_NODES; i++)
         cluster_restart(c, i);
     return c;
-}
-
-static void drop_messages(struct cluster *c)
-{
-    struct list *link;
-
-    for (unsigned i = 0; i < N_LINKS; i++)
-        while ((link = list_pop(&c->links[i / CLUSTER_NODES][i % CLUSTER_NODES].letters)) != NULL)
-            letter_free(list_entry(link, struct letter, link));
 }
 
 void cluster_free(struct cluster *c)
 {
     for (int i = 0; i < CLUSTER_NODES; i++)
         rig_free(c->nodes[i]);
-    drop_messages(c);
+    cluster_net_fini(c);
     free(c->batches);
     free(c);
 }
@@ -377,8 +154,8 @@ bool cluster_step(struct cluster *c)
 {
     bool moved;
 
-    connect_all(c);
-    moved = deliver_some(c);
+    cluster_connect(c);
+    moved = cluster_deliver(c);
     for (int i = 0; i < CLUSTER_NODES; i++) {
         if (!c->up[i])
             continue;
@@ -460,7 +237,7 @@ static void leave(struct cluster *c, int node, bool silent)
     if (c->tried_node == node)
         c->tried = NULL;
     c->up[node] = false;
-    disconnect(c, node, silent);
+    cluster_disconnect(c, node, silent);
 }
 
 void cluster_crash(struct cluster *c, int node)

@@ -110,3 +110,13 @@ struct cluster_counts {
     uint64_t n_acked, n_messages, n_session_messages, n_loaded, n_images, n_terms, n_rests;
 };
 void cluster_story(uint64_t seed, struct cluster_counts *counts);
+
+/* cluster_net.c: for cluster.c. When the nodes are made. */
+void cluster_net_init(struct cluster *c);
+void cluster_net_fini(struct cluster *c);
+/* The next letter; false: there is none. */
+bool cluster_deliver(struct cluster *c);
+/* Who can reach each other finds each other. */
+void cluster_connect(struct cluster *c);
+/* A node is gone. silent: its machine is too, so nobody hears of it. */
+void cluster_disconnect(struct cluster *c, int node, bool silent);

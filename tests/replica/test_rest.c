@@ -155,6 +155,28 @@ START_TEST(groups_rest_and_wake)
 }
 END_TEST
 
+/* A node that is to stop gives away what it leads, at rest or not. */
+START_TEST(a_node_hands_over_all_that_it_leads)
+{
+    struct cluster *c = cluster_new_of(38, 1 << 20, GROUPS + 1);
+
+    until(c, all_lead, 20000);
+    until(c, all_rest, 20000);
+    for (unsigned g = 0; g <= GROUPS; g += 3)
+        rig_produce(c->nodes[leader_of(c, g)], g, 1, 100);
+    fleet_hand_over(c->nodes[0]->shard.fleet);
+    cluster_run(c, 500);
+    for (unsigned g = 0; g <= GROUPS; g++)
+        ck_assert(!is_shared(g) || leader_of(c, g) > 0);
+    rest(c, 3);
+    for (unsigned g = 0; g <= GROUPS; g += 3)
+        ck_assert_int_eq(replica_high_watermark(cluster_replica(c, 0, g)), 1);
+    all_agree(c);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
 /* One that ends says nothing any more, but its node does. */
 START_TEST(nobody_vouches_for_a_leader_that_ends)
 {
@@ -333,6 +355,7 @@ Suite *rest_suite(void)
     Suite *s = suite_create("rest");
 
     suite_add(s, groups_rest_and_wake);
+    suite_add(s, a_node_hands_over_all_that_it_leads);
     suite_add(s, nobody_vouches_for_a_leader_that_ends);
     suite_add(s, a_turn_is_one_proposal);
     suite_add(s, what_waits_is_void_when_the_lead_is_lost);
