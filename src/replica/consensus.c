@@ -282,17 +282,16 @@ static void journal_entries(struct replica *r, const struct raft_update *u, cons
     }
 }
 
-/* What an update asks for, in the journal's order; what may come back here is last. An update of a turn's proposals
- * with an error voids all that wait; so does one that ends the lead, before others get their indexes. */
-static void act(struct replica *r, enum raft_event_kind kind, const struct raft_update *u,
-                const struct replica_message *received)
+/* What an update asks for, in the journal's order; what may come back here is last. One that ends the lead voids what
+ * waits for the end of the turn, before others get these indexes. */
+static void act(struct replica *r, const struct raft_update *u, const struct replica_message *received)
 {
-    bool refused = kind == RAFT_PROPOSE && u->error != 0, steps_down = r->peers->leads && u->role != RAFT_LEADER;
+    bool steps_down = r->peers->leads && u->role != RAFT_LEADER;
     struct list lost = LIST_INIT(lost);
 
     if (u->hard_state)
         journal_hard_state(r, u->term, u->vote);
-    if (refused || steps_down)
+    if (steps_down)
         replica_cut_waiting(r, &lost);
     if (u->truncate_from != 0)
         replica_cut(r, u->truncate_from, &lost);
@@ -323,7 +322,7 @@ static int step(struct replica *r, struct raft_event *event)
     const struct raft_update *u = fleet_step(&r->peers->member, event);
     int error = u->error;
 
-    act(r, event->kind, u, NULL);
+    act(r, u, NULL);
     return error;
 }
 
@@ -331,8 +330,13 @@ void replica_cores_run(struct replica_shard *shard)
 {
     struct fleet_work work;
 
-    while (shard->n_cores > 0 && !shard->dead && fleet_next(shard->fleet, &work))
-        act(replica_of(work.group), work.kind, work.update, NULL);
+    while (shard->n_cores > 0 && !shard->dead && fleet_next(shard->fleet, &work)) {
+        struct replica *r = replica_of(work.group);
+
+        /* What was proposed is refused only where the lead was lost, or handed over: see replica_transfer(). */
+        gq_assert(work.kind != RAFT_PROPOSE || work.update->error == 0 || !replica_has_waiting(r));
+        act(r, work.update, NULL);
+    }
 }
 
 /* Of a dead shard the others aren't to believe that it lives. */
@@ -376,7 +380,7 @@ int replica_receive(struct replica *r, const struct replica_message *m)
     message.config = NULL;
     u = fleet_step(&r->peers->member, &(struct raft_event){ .kind = RAFT_RECEIVE, .message = &message });
     rc = u->refused ? -EBADMSG : 0;
-    act(r, RAFT_RECEIVE, u, m);
+    act(r, u, m);
     mem_pool_free(r->shard->blocks, entries, message.n_entries * sizeof(*entries));
     return rc;
 }
@@ -419,7 +423,7 @@ int replica_core_image(struct replica *r, const struct raft_message *m)
         fleet_step(&r->peers->member, &(struct raft_event){ .kind = RAFT_RECEIVE, .message = m });
     int rc = u->refused ? -EBADMSG : 0;
 
-    act(r, RAFT_RECEIVE, u, NULL);
+    act(r, u, NULL);
     return rc;
 }
 
@@ -437,7 +441,7 @@ void replica_core_read(struct replica *r, struct replica_op *op)
     op->list_offsets.ticket = u->read_ticket;
     op->list_offsets.read_index = UINT64_MAX;
     list_append(&r->peers->reads, &op->link);
-    act(r, RAFT_READ, u, NULL);
+    act(r, u, NULL);
 }
 
 void replica_core_state_flushed(struct replica *r, const struct journal_group_state *state)

@@ -252,8 +252,14 @@ void replica_append_received(struct replica *r, const struct replica_message_ent
 void replica_drop_tail(struct replica *r, struct list *lost);
 /* Takes entries from `from` on out of the log, and tells the journal. Commands that wait for them go to lost. */
 void replica_cut(struct replica *r, uint64_t from, struct list *lost);
-/* The same for those that wait for the end of the turn, of which nobody has heard. */
+/* The same for those that wait for the end of the turn, of which nobody has heard: they are the last. */
 void replica_cut_waiting(struct replica *r, struct list *lost);
+static inline bool replica_has_waiting(const struct replica *r)
+{
+    uint32_t n = tail_count(&r->tail);
+
+    return n > 0 && tail_at(&r->tail, n - 1)->waits;
+}
 /* Hands it to the journal. */
 void replica_journal_entry(struct replica *r, struct replica_entry *e);
 

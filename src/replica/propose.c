@@ -476,19 +476,12 @@ void replica_cut(struct replica *r, uint64_t from, struct list *lost)
     replica_journal_truncate(r, from, last != NULL ? last->term : r->applied_term, r->last_checksum);
 }
 
-/* What the core doesn't know yet is the tail's end. The log starts that were proposed there will be again. */
 void replica_cut_waiting(struct replica *r, struct list *lost)
 {
     uint64_t last = r->last_index;
 
-    while (tail_count(&r->tail) > 0 && tail_at(&r->tail, tail_count(&r->tail) - 1)->waits) {
+    for (; replica_has_waiting(r); r->last_index--)
         entry_void(r, tail_pop_last(&r->tail), lost);
-        r->last_index--;
-    }
-    if (r->last_index == last)
-        return;
-    if (r->producers != NULL)
+    if (r->last_index < last && r->producers != NULL)
         producer_truncate(r->producers, r->last_index + 1);
-    r->start_proposed = r->log_start;
-    replica_fail_list(r, &r->waiters->deletes, KAFKA_E_NOT_LEADER_OR_FOLLOWER);
 }
