@@ -252,8 +252,16 @@ static void note_round(struct replica *r, const struct raft_update *u)
     struct replica_op *op;
 
     list_foreach (&r->peers->reads, op, link)
-        if (op->list_offsets.ticket <= u->reads_done)
-            op->list_offsets.read_index = MIN(op->list_offsets.read_index, u->read_index);
+        if (op->ticket <= u->reads_done)
+            op->read_index = MIN(op->read_index, u->read_index);
+}
+
+static void end_read(struct replica *r, struct replica_op *op)
+{
+    if (op->kind == REPLICA_PRODUCE)
+        replica_finish(r, op, op->verdict, NULL);
+    else
+        replica_end_read(r, op);
 }
 
 static void answer_reads(struct replica *r)
@@ -261,8 +269,8 @@ static void answer_reads(struct replica *r)
     struct replica_op *op, *tmp;
 
     list_foreach_safe (&r->peers->reads, op, tmp, link)
-        if (op->list_offsets.read_index <= r->applied_index)
-            replica_end_read(r, op);
+        if (op->read_index <= r->applied_index)
+            end_read(r, op);
 }
 
 /* What the leader proposed, or what it was sent. */
@@ -438,8 +446,8 @@ void replica_core_read(struct replica *r, struct replica_op *op)
     const struct raft_update *u = fleet_step(&r->peers->member, &(struct raft_event){ .kind = RAFT_READ });
 
     gq_assert(u->error == 0);
-    op->list_offsets.ticket = u->read_ticket;
-    op->list_offsets.read_index = UINT64_MAX;
+    op->ticket = u->read_ticket;
+    op->read_index = UINT64_MAX;
     list_append(&r->peers->reads, &op->link);
     act(r, u, NULL);
 }

@@ -96,7 +96,7 @@ struct replica_peers {
     struct list sent;                /* images that are on their way to a follower */
     struct replica_image_job *image; /* one that came, see image.c; NULL: none */
     struct list imaging_link;        /* shard->imaging, while there is either */
-    struct list reads;               /* LIST_OFFSETS that wait for the others to say that this node leads */
+    struct list reads;               /* ops that wait for the others to say that this node leads */
     struct log_beyond beyond;        /* at start: entries that are committed, since they were in a segment */
     struct list voided;              /* entries that were cut, and that the journal still has: their kept_link */
 };
@@ -293,8 +293,8 @@ void replica_core_flushed(struct replica *r, const struct replica_entry *e);
 /* Several voters: after recovery. */
 void replica_core_start(struct replica *r);
 void replica_core_state_flushed(struct replica *r, const struct journal_group_state *state);
-/* A LIST_OFFSETS of the latest offset: answered when a majority has said, after it came, that this node leads, and all
- * that was committed then is applied. */
+/* A LIST_OFFSETS of the latest offset, or a PRODUCE that has its verdict: answered when a majority has said, after it
+ * came, that this node leads, and all that was committed then is applied. */
 void replica_core_read(struct replica *r, struct replica_op *op);
 /* A SNAPSHOT whose file is durable, or that won't be taken. -EBADMSG: the core refuses it. */
 int replica_core_image(struct replica *r, const struct raft_message *m);

@@ -49,6 +49,10 @@ struct replica_op {
     int32_t current_leader_epoch; /* as the client knows it; −1: don't check */
     void (*done)(struct replica_op *op);
 
+    /* The replica's: of a round that shows that this node leads. verdict: what a PRODUCE is refused for then. */
+    uint64_t ticket, read_index;
+    int16_t verdict;
+
     int16_t error;             /* Kafka error code */
     const char *error_message; /* static text, or NULL */
 
@@ -107,7 +111,6 @@ struct replica_op {
             bool read_committed;
             int64_t ret_offset, ret_timestamp; /* −1 when there is none */
             int32_t ret_leader_epoch;
-            uint64_t ticket, read_index; /* of a round that shows that the leader leads */
             struct lane_work work;
             struct log_time_query query;
             struct replica *replica;

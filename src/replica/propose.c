@@ -329,7 +329,11 @@ static bool produce_settled(struct replica *r, struct replica_op *op)
         return true;
     default:
         GQ_MARK(REPLICA_SEQUENCE_REFUSED);
-        replica_finish(r, op, verdict.error, NULL);
+        op->verdict = verdict.error;
+        if (r->peers != NULL) /* a later leader may have taken what seems to be missing, and clients don't try again */
+            replica_core_read(r, op);
+        else
+            replica_finish(r, op, op->verdict, NULL);
         return true;
     }
 }

@@ -71,15 +71,6 @@ static void note_done(struct cluster *c)
     }
 }
 
-/* It may not know yet of batches that a later leader took. */
-static bool is_superseded(const struct cluster *c, int node)
-{
-    for (uint64_t term = replica_of(c, node)->term + 1; term < CLUSTER_TERMS; term++)
-        if (c->leaders[term] != 0)
-            return true;
-    return false;
-}
-
 static void note_answers(struct cluster *c)
 {
     for (int i = 0; i < CLUSTER_QUESTIONS; i++) {
@@ -98,9 +89,7 @@ static void note_answers(struct cluster *c)
         c->acked_end = MAX(c->acked_end, c->tried->op.produce.ret_base_offset + 1);
         c->sequence++;
     } else {
-        const bool unknown = c->tried->op.error == PRODUCER_E_OUT_OF_ORDER_SEQUENCE && is_superseded(c, c->tried_node);
-
-        if (c->tried->op.error != KAFKA_E_NOT_LEADER_OR_FOLLOWER && !unknown)
+        if (c->tried->op.error != KAFKA_E_NOT_LEADER_OR_FOLLOWER)
             ck_abort_msg("batch %d was refused: %d", c->sequence, c->tried->op.error);
     }
     c->tried = NULL;

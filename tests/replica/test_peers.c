@@ -355,6 +355,34 @@ START_TEST(nothing_passes_a_batch_that_was_sent_away)
 }
 END_TEST
 
+/* One that was cut off may not know of batches that a later leader has, behind which the next one is in order. */
+START_TEST(a_sequence_is_refused_by_who_leads)
+{
+    struct cluster *c = cluster_new(19, 1 << 20);
+    int old = cluster_leader(c), new = (old + 1) % 3;
+    struct replica_message go = { .group = 1, .raft = { .kind = RAFT_TIMEOUT_NOW, .from = old + 1, .to = new + 1 } };
+    struct rig_op *op;
+
+    ck_assert_int_eq(cluster_wait(c, cluster_produce_as(c, old, 0)), 0);
+    ck_assert_int_eq(cluster_wait(c, cluster_produce_as(c, old, 2)), PRODUCER_E_OUT_OF_ORDER_SEQUENCE);
+    cluster_run(c, 300);
+    c->cut[old] = true;
+    go.raft.term = replica_term(replica_of(c, old));
+    ck_assert_int_eq(replica_receive(replica_of(c, new), &go), 0);
+    cluster_run(c, 50);
+    ck_assert(replica_leads(replica_of(c, old)));
+    ck_assert_int_eq(cluster_wait(c, cluster_produce_as(c, new, 1)), 0);
+    op = cluster_produce_as(c, old, 2);
+    cluster_run(c, 50);
+    ck_assert(replica_leads(replica_of(c, old)));
+    ck_assert(!op->done);
+    ck_assert_int_eq(cluster_wait(c, op), KAFKA_E_NOT_LEADER_OR_FOLLOWER);
+    ck_assert_int_eq(cluster_wait(c, cluster_produce_as(c, new, 2)), 0);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
 /* One that was cut off may not know what the others have acknowledged meanwhile. */
 START_TEST(the_end_is_told_by_who_leads)
 {
@@ -569,6 +597,7 @@ Suite *peers_suite(void)
     suite_add(s, a_retry_at_another_leader_is_a_duplicate);
     suite_add(s, leadership_is_handed_over);
     suite_add(s, nothing_passes_a_batch_that_was_sent_away);
+    suite_add(s, a_sequence_is_refused_by_who_leads);
     suite_add(s, the_end_is_told_by_who_leads);
     suite_add(s, a_new_leader_does_not_tell_the_end);
     suite_add(s, the_log_start_is_replicated);
