@@ -149,14 +149,6 @@ void replica_shard_make_fleet(struct replica_shard *shard, unsigned n_shards, ui
     });
 }
 
-void replica_shard_begin_turn(struct replica_shard *shard, uint64_t now_ns, int64_t now_real_ms)
-{
-    shard->now_ns = now_ns;
-    shard->now_real_ms = now_real_ms;
-    if (shard->n_cores > 0)
-        fleet_poll(shard->fleet, now_ns);
-}
-
 struct runs {
     struct raft_run *all;
     size_t n, capacity;

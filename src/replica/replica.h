@@ -273,7 +273,13 @@ struct replica_command {
 void replica_propose_command(struct replica *r, struct replica_command *c, struct slice body);
 
 /* The time of a turn, before anything else in it. */
-void replica_shard_begin_turn(struct replica_shard *shard, uint64_t now_ns, int64_t now_real_ms);
+static inline void replica_shard_begin_turn(struct replica_shard *shard, uint64_t now_ns, int64_t now_real_ms)
+{
+    shard->now_ns = now_ns;
+    shard->now_real_ms = now_real_ms;
+    if (shard->n_cores > 0)
+        fleet_poll(shard->fleet, now_ns);
+}
 /* Once per turn and shard, behind all that came in it and before journal_poll(): does what waited for the end of the
  * turn (see fleet.h), lets in who waited for room as far as there is some, and hands committed entries to workers.
  * Returns when it wants to be called again at the latest (ns, UINT64_MAX: not by itself). */

@@ -369,14 +369,24 @@ static uint64_t poll_dirty(struct replica_shard *shard)
 }
 
 /* What the journal told makes room, and who is let in for it proposes. */
-uint64_t replica_shard_poll(struct replica_shard *shard)
+static uint64_t poll_cores(struct replica_shard *shard)
 {
     uint64_t next = replica_images_poll(shard), due;
 
     replica_cores_run(shard);
     replica_admit_held(shard);
     due = replica_cores_end(shard);
-    next = MIN(next, due);
+    return MIN(next, due);
+}
+
+uint64_t replica_shard_poll(struct replica_shard *shard)
+{
+    uint64_t next = UINT64_MAX, due;
+
+    if (shard->n_cores > 0 || !list_is_empty(&shard->imaging))
+        next = poll_cores(shard);
+    else
+        replica_admit_held(shard);
     due = replica_recycle_poll(shard);
     next = MIN(next, due);
     due = poll_dirty(shard);
