@@ -14,17 +14,6 @@ struct replica_load {
     size_t size, capacity; /* of the message's data */
 };
 
-void replica_message_free(struct replica_message *m)
-{
-    if (m == NULL)
-        return;
-    for (uint32_t i = 0; i < m->raft.n_entries; i++)
-        buf_unref(m->entries[i].buf);
-    free(m->image);
-    free(m->data);
-    free(m);
-}
-
 static const struct replica_entry *in_memory(const struct replica *r, uint64_t index)
 {
     const struct replica_entry *e = tail_by_index(&r->tail, index);
