@@ -21,7 +21,8 @@
     X(CONFIG, 1700, "configuration") \
     X(NODE, 1800, "node") \
     X(RAFT, 1900, "raft") \
-    X(FLEET, 2000, "fleet")
+    X(FLEET, 2000, "fleet") \
+    X(PEER, 2100, "peer")
 
 #define ERROR_BLOCK_SIZE 100
 
