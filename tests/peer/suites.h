@@ -7,3 +7,4 @@ Suite *peer_hello_suite(void);
 Suite *peer_golden_suite(void);
 Suite *peer_round_suite(void);
 Suite *peer_damage_suite(void);
+Suite *peer_cluster_suite(void);

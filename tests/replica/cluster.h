@@ -68,6 +68,9 @@ struct cluster {
     int crash_node;
 };
 
+/* What a message is when it arrives: a copy, if a test doesn't set something else. */
+extern struct replica_message *(*cluster_carry)(const struct replica_message *m);
+
 /* segment_bytes: small ones lead to many. */
 struct cluster *cluster_new(uint64_t seed, uint64_t segment_bytes);
 /* With so many groups, CLUSTER_OWN among them. */

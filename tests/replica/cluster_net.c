@@ -46,6 +46,8 @@ static struct replica_message *copy(const struct replica_message *from)
     return m;
 }
 
+struct replica_message *(*cluster_carry)(const struct replica_message *m) = copy;
+
 static void note_image(struct cluster *c, int to)
 {
     c->n_images++;
@@ -83,7 +85,7 @@ static void send_message(void *ctx, struct replica_message *m)
     c->n_loaded += m->raft.n_entries > 0 && m->data != NULL;
     if (m->image != NULL)
         note_image(c, m->raft.to - 1);
-    letter_new(c, m->raft.from, m->raft.to)->message = copy(m);
+    letter_new(c, m->raft.from, m->raft.to)->message = cluster_carry(m);
     replica_message_free(m);
 }
 
