@@ -115,19 +115,20 @@ static void print_units(struct explorer *x, const bool *keep, size_t n)
     fflush(stdout);
 }
 
-/* Recovery is crashed too for the ends and for some of the rest: how many subsets at each of its steps. */
+/* Recovery is crashed too for the ends and for some of the rest, at some of the points or at the one that is run again:
+ * how many subsets at each of its steps. */
 static unsigned nested_count(const struct explorer *x, uint64_t k, uint64_t count, uint64_t seed)
 {
-    static const unsigned points_of[] = { [CRASH_BRIEF] = 8, [CRASH_USUAL] = 12, [CRASH_LONG] = 1 };
+    static const unsigned points_of[] = { [CRASH_BRIEF] = 8, [CRASH_USUAL] = 12, [CRASH_LONG] = 4 };
     bool is_end = k == 0 || k == 1 || k + 1 == count;
 
-    if (x->progress->n_points % points_of[x->depth] != 0)
+    if (x->choice->step == UINT64_MAX && x->progress->n_points % points_of[x->depth] != 0)
         return 0;
     if (x->depth == CRASH_BRIEF)
         return k == 0 ? 1 : 0;
-    if (!is_end && seed % 32 != 0)
+    if (!is_end && seed % (x->depth == CRASH_LONG ? 64 : 32) != 0)
         return 0;
-    return x->depth == CRASH_LONG ? 6 : is_end ? 3 : 1;
+    return x->depth == CRASH_LONG ? 4 : is_end ? 3 : 1;
 }
 
 static void try_subset(struct explorer *x, uint64_t k, uint64_t count, size_t n)

@@ -23,7 +23,7 @@ static enum crash_depth depth = CRASH_USUAL;
 
 static uint64_t n_seeds(int i)
 {
-    return MAX(crash_workloads[i].n_seeds, 1u) * (depth == CRASH_LONG ? 8 : 1);
+    return MAX(crash_workloads[i].n_seeds, 1u) * (depth == CRASH_LONG ? 4 : 1);
 }
 
 static void explore(int i, uint64_t seed)
