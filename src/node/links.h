@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Between the rest of a node and its connections to the others. The connections (links*.c) know node ids, addresses,
+ * hellos and frames, and nothing of metadata or groups; the rest knows who belongs to the cluster, and asks for links by
+ * broker id. Nothing that is sent is sure to arrive, but what arrives is what was sent. Tests may put a table of their
+ * own in place of links_ops. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "base/uuid.h"
+#include "fleet/fleet.h"
+#include "peer/peer.h"
+#include "replica/replica.h"
+
+struct node;
+struct node_shard;
+
+/* Another node, as far as it is known: from discovery's list, from the formation, or from the metadata. */
+struct node_peer {
+    const char *node_id;
+    const char *raft_addr;   /* HOST:PORT */
+    int32_t broker_id;       /* −1: the cluster gave none yet */
+    struct uuid incarnation; /* zero: not known; else another one is refused */
+};
+
+/* What nodes tell each other beside their groups' messages: peer frames of kind WORD. */
+enum node_word {
+    NODE_WORD_FORM = 1,      /* who forms the cluster to those that he names: the first metadata command */
+    NODE_WORD_FORWARD,       /* to the metadata's leader: a command of one who isn't */
+    NODE_WORD_FORWARD_REPLY, /* back */
+};
+#define NODE_WORD_MAX (1u << 19) /* bytes of one */
+
+struct node_links_ops {
+    /* The shard's reactor. Takes the message. */
+    void (*send)(struct node_shard *s, struct replica_message *m);
+    /* The shard's reactor; copied. */
+    void (*send_session)(struct node_shard *s, const struct fleet_message *m);
+    /* Reactor 0: from now on there are to be connections to this node, which is told apart by its node id; what is said
+     * of it replaces what was. Copied. */
+    void (*know)(struct node *n, const struct node_peer *p);
+    /* Reactor 0: no more. */
+    void (*forget)(struct node *n, const char *node_id);
+    /* Reactor 0; copied. At most NODE_WORD_MAX bytes. */
+    void (*tell)(struct node *n, const char *node_id, enum node_word word, struct slice body);
+};
+
+/* What the links call. Connections that come and go they tell the fleets themselves, on each shard's reactor
+ * (fleet_peer_up(), fleet_peer_down()), and sessions' messages, too (fleet_receive()). */
+
+/* The shard's reactor: a message of one of its groups; the link frees it. */
+void node_group_heard(struct node_shard *s, struct replica_message *m);
+/* Reactor 0: the other side of a connection, which may not have a broker id yet. It was held against what is known of it. */
+void node_hello_heard(struct node *n, const struct peer_hello *hello);
+/* Reactor 0. */
+void node_word_heard(struct node *n, const char *node_id, enum node_word word, struct slice body);
