@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Seam: stream connections. One env_net per reactor; a connection lives on the reactor that accepted it.
+/* Seam: stream connections, of clients and between nodes. One env_net per reactor; a connection lives on the reactor
+ * that accepted or asked for it, until it is unplugged there and plugged in on another one.
  *
  * Nothing reacts inside an I/O callback: the net marks a connection ready and calls the handler's ready() from
  * the reactor's batch, once per turn at most. The owner then receives or sends until -EAGAIN or until it had its
@@ -39,6 +40,9 @@ struct net_handler {
     void *ctx;
 };
 
+/* What net_outcome() says while a connection that was asked for is on its way. */
+#define NET_UNDER_WAY (-EINPROGRESS)
+
 struct env_net_ops {
     /* > 0 bytes, 0 end of stream, -EAGAIN, or another negative errno: the connection is dead. */
     ssize_t (*recv)(struct net_conn *c, void *to, size_t size);
@@ -53,17 +57,24 @@ struct env_net_ops {
     int (*detach)(struct net_conn *c);
     /* Looks at first bytes without taking them. As recv. */
     ssize_t (*peek)(struct net_conn *c, void *to, size_t size);
+    int (*connect)(struct env_net *n, const char *address, void *conn_ctx, struct net_conn **ret);
+    int (*outcome)(struct net_conn *c);
+    void (*unplug)(struct net_conn *c);
+    void (*plug)(struct env_net *n, struct net_conn *c, void *conn_ctx);
 };
 
+/* Handlers are set by the node before the first turn. */
 struct env_net {
     const struct env_net_ops *ops;
-    struct net_handler handler; /* set by the node before the first turn */
+    struct net_handler handler;      /* of the Kafka port */
+    struct net_handler peer_handler; /* of connections between nodes: accepted on the raft address, or asked for */
 };
 
 /* First member of every implementation's connection. */
 struct net_conn {
     struct env_net *net;
-    void *ctx; /* what accepted() returned */
+    const struct net_handler *handler; /* of the two */
+    void *ctx;                         /* what accepted() returned */
 };
 
 static inline ssize_t net_recv(struct net_conn *c, void *to, size_t size)
@@ -100,4 +111,30 @@ static inline void net_close(struct net_conn *c)
 static inline int net_detach(struct net_conn *c)
 {
     return c->net->ops->detach(c);
+}
+
+/* Asks for a connection to another node, HOST:PORT or [HOST]:PORT, whose events go to peer_handler with conn_ctx. What
+ * becomes of it is heard as NET_WRITE, which is to be wanted; net_outcome() tells then. Returns 0, or a negative errno:
+ * there is nothing to close. */
+static inline int net_connect(struct env_net *n, const char *address, void *conn_ctx, struct net_conn **ret)
+{
+    return n->ops->connect(n, address, conn_ctx, ret);
+}
+
+/* 0: it is connected; NET_UNDER_WAY; or why it can't be: -ECONNREFUSED, -ETIMEDOUT, -EHOSTUNREACH and others. */
+static inline int net_outcome(struct net_conn *c)
+{
+    return c->net->ops->outcome(c);
+}
+
+/* On its reactor: takes it off. Only net_plug() and net_close() may follow, from any one thread. */
+static inline void net_unplug(struct net_conn *c)
+{
+    c->net->ops->unplug(c);
+}
+
+/* On n's reactor: from now on it lives here. It wants nothing. */
+static inline void net_plug(struct env_net *n, struct net_conn *c, void *conn_ctx)
+{
+    n->ops->plug(n, c, conn_ctx);
 }

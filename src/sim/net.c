@@ -23,16 +23,21 @@ struct sim_net {
     size_t buffer_bytes;
     bool in_turn;       /* closed connections are freed when it ends */
     struct list closed; /* by both sides */
+    struct list loose;  /* unplugged */
+    struct list dials;  /* by dial_link, not taken yet */
 };
 
 struct sim_conn {
     struct net_conn server; /* first member: the server's end */
     struct reactor *reactor;
     struct list link;
+    struct list dial_link;
+    char *address; /* of one that the server asks for */
+    int outcome;   /* likewise; else 0 */
     struct net_addr peer;
     struct sim_pipe in, out; /* towards the server, towards the client */
     unsigned wanted;
-    bool accepted, server_closed, client_closed;
+    bool accepted, server_closed, client_closed, loose;
     bool in_ended, out_ended; /* no more bytes will follow those in the pipe */
     bool server_reset;        /* the server finds the connection dead */
     bool client_deaf;         /* the client never hears of that */
@@ -55,8 +60,10 @@ static struct sim_conn *conn_of(struct net_conn *server)
 static void free_conn(struct sim_conn *c)
 {
     list_remove(&c->link);
+    list_remove(&c->dial_link);
     sim_pipe_fini(&c->in);
     sim_pipe_fini(&c->out);
+    free(c->address);
     free(c);
 }
 
@@ -74,20 +81,31 @@ static void maybe_free(struct sim_conn *c)
 
     if (!c->server_closed || !c->client_closed)
         return;
-    c->reactor->n_conns--;
+    if (!c->loose)
+        c->reactor->n_conns--;
     list_remove(&c->link);
     list_append(&n->closed, &c->link);
     if (!n->in_turn)
         reap(n);
 }
 
+/* Whether bytes may move at all: 0, or the error to return. */
+static int server_state(const struct sim_conn *c)
+{
+    gq_assert(!c->loose);
+    if (c->outcome != 0)
+        return c->outcome == NET_UNDER_WAY ? -EAGAIN : c->outcome;
+    return c->server_reset ? -ECONNRESET : 0;
+}
+
 static ssize_t server_read(struct net_conn *server, void *to, size_t size, bool take)
 {
     struct sim_conn *c = conn_of(server);
     size_t n = MIN(size, c->in.count);
+    int state = server_state(c);
 
-    if (c->server_reset)
-        return -ECONNRESET;
+    if (state != 0)
+        return state;
     if (size == 0)
         return 0;
     if (n == 0)
@@ -113,9 +131,10 @@ static ssize_t server_peek(struct net_conn *server, void *to, size_t size)
 static ssize_t room_to_send(struct sim_conn *c, size_t size)
 {
     size_t room = MIN(size, sim_pipe_room(&c->out));
+    int state = server_state(c);
 
-    if (c->server_reset)
-        return -ECONNRESET;
+    if (state != 0)
+        return state;
     if (c->client_closed)
         return (ssize_t)size; /* the kernel takes it; only the answer tells that nobody is there */
     if (size > 0 && room == 0)
@@ -183,12 +202,78 @@ static void server_close(struct net_conn *server)
         c->client_reset = true; /* TCP: closing with unread bytes resets */
     c->server_closed = true;
     c->out_ended = true;
+    if (list_is_linked(&c->dial_link)) { /* nobody else has it */
+        list_remove(&c->dial_link);
+        c->client_closed = true;
+    }
     maybe_free(c);
 }
 
 static int server_detach(struct net_conn *server)
 {
     return -EOPNOTSUPP;
+}
+
+static struct sim_conn *make_conn(struct reactor *r, const struct net_handler *handler)
+{
+    struct sim_conn *c = xcalloc(1, sizeof(*c));
+
+    c->server.net = &r->env;
+    c->server.handler = handler;
+    c->reactor = r;
+    sim_pipe_init(&c->in, r->net->buffer_bytes);
+    sim_pipe_init(&c->out, r->net->buffer_bytes);
+    list_init(&c->dial_link);
+    list_append(&r->conns, &c->link);
+    r->n_conns++;
+    return c;
+}
+
+static int server_connect(struct env_net *env, const char *address, void *conn_ctx, struct net_conn **ret)
+{
+    struct reactor *r = container_of(env, struct reactor, env);
+    struct sim_conn *c = make_conn(r, &env->peer_handler);
+
+    c->server.ctx = conn_ctx;
+    c->accepted = true;
+    c->address = xstrdup(address);
+    c->outcome = NET_UNDER_WAY;
+    list_append(&r->net->dials, &c->dial_link);
+    *ret = &c->server;
+    return 0;
+}
+
+static int server_outcome(struct net_conn *server)
+{
+    return conn_of(server)->outcome;
+}
+
+static void server_unplug(struct net_conn *server)
+{
+    struct sim_conn *c = conn_of(server);
+
+    gq_assert(!c->loose && !c->server_closed);
+    c->loose = true;
+    c->wanted = 0;
+    c->reactor->n_conns--;
+    list_remove(&c->link);
+    list_append(&c->reactor->net->loose, &c->link);
+}
+
+static void server_plug(struct env_net *env, struct net_conn *server, void *conn_ctx)
+{
+    struct reactor *r = container_of(env, struct reactor, env);
+    struct sim_conn *c = conn_of(server);
+    bool is_peer = server->handler == &server->net->peer_handler;
+
+    gq_assert(c->loose && r->net == c->reactor->net);
+    c->loose = false;
+    c->reactor = r;
+    c->server =
+        (struct net_conn){ .net = env, .ctx = conn_ctx, .handler = is_peer ? &env->peer_handler : &env->handler };
+    list_remove(&c->link);
+    list_append(&r->conns, &c->link);
+    r->n_conns++;
 }
 
 static const struct env_net_ops ops = {
@@ -199,6 +284,10 @@ static const struct env_net_ops ops = {
     .close = server_close,
     .detach = server_detach,
     .peek = server_peek,
+    .connect = server_connect,
+    .outcome = server_outcome,
+    .unplug = server_unplug,
+    .plug = server_plug,
 };
 
 struct sim_net *sim_net_new(unsigned n_reactors, struct sim_prng *prng)
@@ -210,6 +299,8 @@ struct sim_net *sim_net_new(unsigned n_reactors, struct sim_prng *prng)
     n->prng = prng;
     n->buffer_bytes = SIM_NET_BUFFER_BYTES;
     list_init(&n->closed);
+    list_init(&n->loose);
+    list_init(&n->dials);
     for (unsigned i = 0; i < n_reactors; i++) {
         n->reactors[i].env.ops = &ops;
         n->reactors[i].net = n;
@@ -227,9 +318,16 @@ void sim_net_free(struct sim_net *n)
     for (unsigned i = 0; i < n->n_reactors; i++)
         while ((c = list_first(&n->reactors[i].conns, struct sim_conn, link)) != NULL)
             free_conn(c);
+    while ((c = list_first(&n->loose, struct sim_conn, link)) != NULL)
+        free_conn(c);
     reap(n);
     free(n->reactors);
     free(n);
+}
+
+unsigned sim_net_reactors(const struct sim_net *n)
+{
+    return n->n_reactors;
 }
 
 struct env_net *sim_net_env(struct sim_net *n, unsigned reactor)
@@ -246,7 +344,7 @@ void sim_net_set_buffer(struct sim_net *n, size_t bytes)
 
 static bool accept_conn(struct reactor *r, struct sim_conn *c)
 {
-    const struct net_handler *h = &r->env.handler;
+    const struct net_handler *h = c->server.handler;
     struct net_addr local = { .text = "127.0.0.1", .port = SERVER_PORT };
 
     c->accepted = true;
@@ -261,6 +359,10 @@ static bool tell_ready(struct reactor *r, struct sim_conn *c)
 {
     unsigned events = 0;
 
+    if (c->outcome == NET_UNDER_WAY)
+        return false;
+    if (c->outcome != 0)
+        events |= NET_READ | NET_WRITE;
     if (c->in.count > 0 || c->in_ended)
         events |= NET_READ;
     if (sim_pipe_room(&c->out) > 0 || c->client_closed)
@@ -270,7 +372,7 @@ static bool tell_ready(struct reactor *r, struct sim_conn *c)
         events |= NET_READ;
     if (events == 0)
         return false;
-    r->env.handler.ready(c->server.ctx, events);
+    c->server.handler->ready(c->server.ctx, events);
     return true;
 }
 
@@ -301,7 +403,7 @@ size_t sim_net_turn(struct sim_net *n, unsigned reactor)
     order = draw_order(r);
     n->in_turn = true;
     for (size_t i = 0; i < n_conns; i++)
-        if (!order[i]->server_closed)
+        if (!order[i]->server_closed && !order[i]->loose && order[i]->reactor == r)
             n_calls += order[i]->accepted ? tell_ready(r, order[i]) : accept_conn(r, order[i]);
     n->in_turn = false;
     reap(n);
@@ -325,36 +427,65 @@ size_t sim_net_run(struct sim_net *n, size_t max_rounds)
     return total;
 }
 
-void sim_net_kill(struct sim_net *n)
+static void kill_all(struct list *conns)
 {
     struct sim_conn *c, *tmp;
 
-    gq_assert(!n->in_turn);
-    for (unsigned i = 0; i < n->n_reactors; i++) {
-        list_foreach_safe (&n->reactors[i].conns, c, tmp, link) {
-            if (c->server_closed)
-                continue;
-            c->client_reset = c->server_closed = c->out_ended = true;
-            maybe_free(c);
-        }
+    list_foreach_safe (conns, c, tmp, link) {
+        if (c->server_closed)
+            continue;
+        c->client_reset = true;
+        server_close(&c->server);
     }
+}
+
+void sim_net_kill(struct sim_net *n)
+{
+    gq_assert(!n->in_turn);
+    for (unsigned i = 0; i < n->n_reactors; i++)
+        kill_all(&n->reactors[i].conns);
+    kill_all(&n->loose);
+}
+
+static struct sim_conn *come_in(struct reactor *r, const struct net_handler *handler, const char *address,
+                                uint16_t port)
+{
+    struct sim_conn *c = make_conn(r, handler);
+
+    snprintf(c->peer.text, sizeof(c->peer.text), "%s", address);
+    c->peer.port = port;
+    return c;
 }
 
 struct sim_conn *sim_net_connect(struct sim_net *n, unsigned reactor, const char *client_address, uint16_t client_port)
 {
-    struct sim_conn *c = xcalloc(1, sizeof(*c));
-    struct reactor *r = &n->reactors[reactor];
-
     gq_assert(reactor < n->n_reactors);
-    c->server.net = &r->env;
-    c->reactor = r;
-    snprintf(c->peer.text, sizeof(c->peer.text), "%s", client_address);
-    c->peer.port = client_port;
-    sim_pipe_init(&c->in, n->buffer_bytes);
-    sim_pipe_init(&c->out, n->buffer_bytes);
-    list_append(&r->conns, &c->link);
-    r->n_conns++;
-    return c;
+    return come_in(&n->reactors[reactor], &n->reactors[reactor].env.handler, client_address, client_port);
+}
+
+struct sim_conn *sim_net_connect_peer(struct sim_net *n, unsigned reactor, const char *address, uint16_t port)
+{
+    gq_assert(reactor < n->n_reactors);
+    return come_in(&n->reactors[reactor], &n->reactors[reactor].env.peer_handler, address, port);
+}
+
+bool sim_net_take_dial(struct sim_net *n, struct sim_dial *ret)
+{
+    struct list *link = list_pop(&n->dials);
+    struct sim_conn *c;
+
+    if (link == NULL)
+        return false;
+    c = list_entry(link, struct sim_conn, dial_link);
+    *ret = (struct sim_dial){ .conn = c, .address = c->address };
+    return true;
+}
+
+void sim_conn_answer(struct sim_conn *c, int outcome)
+{
+    gq_assert(c->outcome == NET_UNDER_WAY && outcome <= 0);
+    c->outcome = outcome;
+    free(TAKE_PTR(c->address));
 }
 
 ssize_t sim_conn_send(struct sim_conn *c, const void *data, size_t size)

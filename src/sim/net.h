@@ -23,7 +23,9 @@ struct sim_net *sim_net_new(unsigned n_reactors, struct sim_prng *prng);
 /* Takes NULL. Frees both ends of all connections without calling the handler. */
 void sim_net_free(struct sim_net *n);
 
-/* The seam as this reactor sees it; its handler is the node's to set. */
+unsigned sim_net_reactors(const struct sim_net *n);
+
+/* The seam as this reactor sees it; its handlers are the node's to set. */
 struct env_net *sim_net_env(struct sim_net *n, unsigned reactor);
 
 /* Buffer size, per direction, of connections made from now on. */
@@ -44,6 +46,19 @@ void sim_net_kill(struct sim_net *n);
 /* A client connects to the reactor; the server accepts it in its next turn. What the client sends before that waits
  * in the buffer. The caller owns the end until sim_conn_close(). */
 struct sim_conn *sim_net_connect(struct sim_net *n, unsigned reactor, const char *client_address, uint16_t client_port);
+
+/* The same on the address for other nodes: accepted by peer_handler. */
+struct sim_conn *sim_net_connect_peer(struct sim_net *n, unsigned reactor, const char *address, uint16_t port);
+
+/* A connection that the server asks for: who plays the network owns its other end, as if that had connected. */
+struct sim_dial {
+    struct sim_conn *conn;
+    const char *address; /* good until sim_conn_answer() */
+};
+/* The next one that nobody has taken yet; false: there is none. */
+bool sim_net_take_dial(struct sim_net *n, struct sim_dial *ret);
+/* What becomes of it: 0, or a negative errno, which the server then finds; close the end behind that. Once. */
+void sim_conn_answer(struct sim_conn *c, int outcome);
 
 /* Bytes taken (≥ 1), -EAGAIN when the buffer is full, -EPIPE after sim_conn_shutdown(), -ECONNRESET when the server
  * has gone. */

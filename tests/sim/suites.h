@@ -10,5 +10,6 @@ Suite *disk_crash_suite(void);
 Suite *disk_faults_suite(void);
 Suite *disk_names_suite(void);
 Suite *lane_suite(void);
+Suite *mesh_suite(void);
 Suite *net_suite(void);
 Suite *prng_suite(void);

@@ -332,6 +332,55 @@ START_TEST(drawn_counts_lose_nothing)
 }
 END_TEST
 
+/* On its way from one reactor to the other it hears nothing and loses nothing. */
+START_TEST(connections_move_between_reactors)
+{
+    struct server s[2] = { 0 };
+    struct sim_net *n = sim_net_new(2, NULL);
+    struct sim_conn *c, *lost;
+    char bytes[10];
+
+    for (unsigned i = 0; i < 2; i++)
+        sim_net_env(n, i)->peer_handler = (struct net_handler){ on_accepted, on_ready, &s[i] };
+    c = sim_net_connect_peer(n, 0, "10.0.0.7", 1);
+    lost = sim_net_connect_peer(n, 0, "10.0.0.7", 2);
+    sim_net_turn(n, 0);
+    net_want(s[0].conns[0], NET_READ);
+    net_unplug(s[0].conns[0]);
+    sim_conn_send(c, "hello", 5);
+    ck_assert_uint_eq(sim_net_run(n, 3), 0);
+    net_plug(sim_net_env(n, 1), s[0].conns[0], &s[1]);
+    ck_assert_uint_eq(sim_net_run(n, 3), 0); /* it wants nothing yet */
+    net_want(s[0].conns[0], NET_READ);
+    ck_assert_uint_eq(sim_net_turn(n, 0), 0);
+    ck_assert_uint_eq(sim_net_turn(n, 1), 1);
+    ck_assert_int_eq(s[1].n_ready, 1);
+    ck_assert_int_eq(net_recv(s[0].conns[0], bytes, 10), 5);
+    net_unplug(s[0].conns[1]);
+    net_close(s[0].conns[1]);
+    ck_assert(sim_conn_server_closed(lost));
+    sim_conn_close(lost);
+    sim_net_free(n);
+}
+END_TEST
+
+START_TEST(a_dial_that_nobody_took_may_be_closed)
+{
+    struct server s;
+    struct sim_net *n = make(&s, NULL);
+    struct net_conn *a, *b;
+    struct sim_dial dial;
+
+    ck_assert_int_eq(net_connect(sim_net_env(n, 0), "b:1", &s, &a), 0);
+    ck_assert_int_eq(net_connect(sim_net_env(n, 0), "c:1", &s, &b), 0);
+    net_close(a);
+    ck_assert(sim_net_take_dial(n, &dial));
+    ck_assert_str_eq(dial.address, "c:1");
+    ck_assert(!sim_net_take_dial(n, &dial));
+    sim_net_free(n);
+}
+END_TEST
+
 Suite *net_suite(void)
 {
     Suite *s = suite_create("net");
@@ -346,5 +395,7 @@ Suite *net_suite(void)
     suite_add(s, server_may_refuse_and_close_all_in_a_turn);
     suite_add(s, sendfile_reads_the_disk);
     suite_add(s, drawn_counts_lose_nothing);
+    suite_add(s, connections_move_between_reactors);
+    suite_add(s, a_dial_that_nobody_took_may_be_closed);
     return s;
 }
