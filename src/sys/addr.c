@@ -2,6 +2,8 @@
 #include "sys/addr.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/un.h>
@@ -47,6 +49,56 @@ void sys_addr_of_socket(int fd, struct net_addr *ret)
     if (getsockname(fd, (struct sockaddr *)&sa, &size) < 0)
         sa.ss_family = AF_UNSPEC;
     sys_addr_from(&sa, ret);
+}
+
+int sys_addr_split(const char *address, char ret_host[SYS_HOST_SIZE], uint16_t *ret_port)
+{
+    const char *colon = strrchr(address, ':');
+    size_t size = colon != NULL ? (size_t)(colon - address) : 0;
+    unsigned long port;
+    char *end;
+
+    if (size >= 2 && address[0] == '[' && address[size - 1] == ']') {
+        address++;
+        size -= 2;
+    }
+    if (size == 0 || size >= SYS_HOST_SIZE || colon[1] < '0' || colon[1] > '9')
+        return -EINVAL;
+    port = strtoul(colon + 1, &end, 10);
+    if (*end != '\0' || port > UINT16_MAX)
+        return -EINVAL;
+    memcpy(ret_host, address, size);
+    ret_host[size] = '\0';
+    *ret_port = (uint16_t)port;
+    return 0;
+}
+
+static const struct addrinfo *choose(const struct addrinfo *list)
+{
+    for (const struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next)
+        if (ai->ai_family == AF_INET)
+            return ai;
+    return list;
+}
+
+int sys_addr_resolve(const char *host, uint16_t port, bool numeric, struct sockaddr_storage *ret, socklen_t *ret_size)
+{
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
+    const struct addrinfo *chosen;
+    struct addrinfo *list;
+    char text[8];
+    int r;
+
+    hints.ai_flags |= numeric ? AI_NUMERICHOST : 0;
+    snprintf(text, sizeof(text), "%u", port);
+    r = getaddrinfo(host, text, &hints, &list);
+    if (r != 0)
+        return r;
+    chosen = choose(list);
+    *ret_size = chosen->ai_addrlen;
+    memcpy(ret, chosen->ai_addr, chosen->ai_addrlen);
+    freeaddrinfo(list);
+    return 0;
 }
 
 const char *sys_addr_format(const struct net_addr *a, char text[SYS_ADDR_PORT_SIZE])

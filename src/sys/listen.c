@@ -18,38 +18,19 @@ struct resolved {
     struct net_addr addr;
 };
 
-/* The first IPv4 address, since "localhost" means 127.0.0.1 to most who write it, else the first. */
-static const struct addrinfo *choose(const struct addrinfo *list)
-{
-    for (const struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next)
-        if (ai->ai_family == AF_INET)
-            return ai;
-    return list;
-}
-
 static int resolve(const struct sys_listen_spec *spec, struct resolved *ret, struct error_text *err)
 {
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV | AI_NUMERICHOST };
-    const struct addrinfo *chosen;
-    struct addrinfo *list;
-    char port[8];
     int r;
 
-    snprintf(port, sizeof(port), "%u", spec->port);
-    r = getaddrinfo(spec->host, port, &hints, &list);
-    if (r == EAI_NONAME) { /* only a name needs the resolver and what it loads */
-        hints.ai_flags &= ~AI_NUMERICHOST;
-        r = getaddrinfo(spec->host, port, &hints, &list);
-    }
+    *ret = (struct resolved){ .size = 0 };
+    r = sys_addr_resolve(spec->host, spec->port, true, &ret->sa, &ret->size);
+    if (r == EAI_NONAME) /* only a name needs the resolver and what it loads */
+        r = sys_addr_resolve(spec->host, spec->port, false, &ret->sa, &ret->size);
     if (r != 0) {
         error_setf(err, "%s listener: can't resolve \"%s\": %s", spec->name, spec->host, gai_strerror(r));
         return -EINVAL;
     }
-    chosen = choose(list);
-    *ret = (struct resolved){ .size = chosen->ai_addrlen };
-    memcpy(&ret->sa, chosen->ai_addr, chosen->ai_addrlen);
     sys_addr_from(&ret->sa, &ret->addr);
-    freeaddrinfo(list);
     return 0;
 }
 
@@ -62,13 +43,20 @@ static void set_int(int fd, int level, int option, int value)
  * µs, longer than we take to hear that there is room; more would only be kernel memory of those who read slowly, and a
  * queue in front of the next answer. */
 #define NOTSENT_MAX (128 * 1024)
+#define PEER_GONE_MS 10000
 
 /* Accepted connections inherit these, which saves calls for each. A UNIX socket has no TCP options and needs none. */
-static void set_options(int fd)
+void sys_listen_options(int fd, bool for_peers)
 {
     set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_MAX);
     set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    if (!for_peers)
+        return;
+    set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, PEER_GONE_MS);
+    set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, PEER_GONE_MS / 2000);
+    set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, 1);
+    set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, PEER_GONE_MS / 2000);
 }
 
 /* A line of names. */
@@ -162,7 +150,7 @@ int sys_listen(const struct sys_listen_spec *spec, struct sys_passed *passed, st
         close(l.fd);
         return r;
     }
-    set_options(l.fd);
+    sys_listen_options(l.fd, spec->for_peers);
     get_congestion_control(l.fd, l.congestion_control);
     sys_addr_of_socket(l.fd, &l.addr);
     *ret = l;

@@ -35,6 +35,7 @@ struct sys_listen_spec {
     uint16_t port;    /* 0: the kernel chooses */
     int backlog;
     const char *congestion_control; /* of its connections; NULL: the system's */
+    bool for_peers;                 /* other nodes connect */
 };
 
 #define SYS_CONGESTION_SIZE 16 /* as the kernel has it */
@@ -45,6 +46,10 @@ struct sys_listener {
     bool was_passed;
     char congestion_control[SYS_CONGESTION_SIZE]; /* the effective one */
 };
+
+/* Options of a connection, or of a listener for those that it accepts. for_peers: a host that is gone is found within
+ * ten seconds, whether something is sent or not. */
+void sys_listen_options(int fd, bool for_peers);
 
 /* Takes the fitting one of passed (may be NULL), else binds. The socket doesn't block, and its connections have
  * TCP_NODELAY, SO_KEEPALIVE, a bound on what isn't sent yet, and the congestion control. Returns 0, or a negative errno

@@ -31,6 +31,7 @@ struct sys_net {
     struct list conns;
     struct list ready;     /* of sys_conn, in the order they became ready */
     struct list acceptors; /* listeners that this reactor accepts from */
+    struct list resolves;  /* names that workers look up */
     int spare_fd;
     uint64_t resume_ns; /* accepting goes on then; 0 while it isn't paused */
     /* Connections given to this reactor. Read by those that accept. */
@@ -44,8 +45,9 @@ int sys_net_init(struct sys_net *n, struct ev_loop *loop, struct sys_lane *lane,
 /* Closes what is still open; the contexts of connections stay their owner's. No thread runs the reactor any more. */
 void sys_net_fini(struct sys_net *n);
 
-/* Before the reactor runs, or on it. fd is a listening socket, n's from here on. */
-void sys_net_listen(struct sys_net *n, int fd);
+/* Before the reactor runs, or on it. fd is a listening socket, n's from here on. for_peers: what it accepts goes to
+ * peer_handler. */
+void sys_net_listen(struct sys_net *n, int fd, bool for_peers);
 /* On the reactor: closes its listeners. */
 void sys_net_stop_listening(struct sys_net *n);
 
@@ -54,6 +56,7 @@ void sys_net_batch(struct sys_net *n, uint64_t now_ns);
 uint64_t sys_net_deadline(const struct sys_net *n);
 
 /* For net_accept.c: makes a connection of an accepted socket on its reactor. */
-void sys_net_adopt(struct sys_net *n, int fd, const struct net_addr *peer, const struct net_addr *local);
+void sys_net_adopt(struct sys_net *n, int fd, bool for_peers, const struct net_addr *peer,
+                   const struct net_addr *local);
 /* Accepts from the listeners that became ready. */
 void sys_net_accept(struct sys_net *n, uint64_t now_ns);

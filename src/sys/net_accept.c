@@ -15,7 +15,7 @@
 struct acceptor {
     ev_io io;
     struct list link; /* in net->acceptors */
-    bool ready;
+    bool ready, for_peers;
 };
 
 /* A connection on its way to the reactor that will own it. */
@@ -23,6 +23,7 @@ struct handover {
     struct lane_mail mail;
     struct sys_net *to;
     int fd;
+    bool for_peers;
     struct net_addr peer, local;
 };
 
@@ -41,7 +42,7 @@ static void deliver_handover(struct lane_mail *m)
 {
     struct handover *h = container_of(m, struct handover, mail);
 
-    sys_net_adopt(h->to, h->fd, &h->peer, &h->local);
+    sys_net_adopt(h->to, h->fd, h->for_peers, &h->peer, &h->local);
     free(h);
 }
 
@@ -62,7 +63,7 @@ static struct sys_net *least_loaded(struct sys_net *self)
     return best;
 }
 
-static void hand_over(struct sys_net *n, int fd, const struct sockaddr_storage *peer_sa)
+static void hand_over(struct sys_net *n, int fd, bool for_peers, const struct sockaddr_storage *peer_sa)
 {
     struct sys_net *to = least_loaded(n);
     struct handover *h = malloc(sizeof(*h));
@@ -74,6 +75,7 @@ static void hand_over(struct sys_net *n, int fd, const struct sockaddr_storage *
     h->mail.deliver = deliver_handover;
     h->to = to;
     h->fd = fd;
+    h->for_peers = for_peers;
     sys_addr_from(peer_sa, &h->peer);
     sys_addr_of_socket(fd, &h->local);
     /* Counted here and not there, so that a burst is spread although nobody has seen its mail yet. */
@@ -115,14 +117,15 @@ static enum outcome shed(struct sys_net *n, int listen_fd, uint64_t now_ns)
     return outcome;
 }
 
-static enum outcome accept_one(struct sys_net *n, int listen_fd, uint64_t now_ns)
+static enum outcome accept_one(struct sys_net *n, const struct acceptor *a, uint64_t now_ns)
 {
     struct sockaddr_storage peer = { 0 };
     socklen_t size = sizeof(peer);
+    int listen_fd = a->io.fd;
     int fd = accept4(listen_fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (fd >= 0) {
-        hand_over(n, fd, &peer);
+        hand_over(n, fd, a->for_peers, &peer);
         return GO_ON;
     }
     switch (errno) {
@@ -179,7 +182,7 @@ void sys_net_accept(struct sys_net *n, uint64_t now_ns)
 
         a->ready = false;
         for (int i = 0; i < ACCEPTS_PER_TURN && outcome == GO_ON; i++)
-            outcome = accept_one(n, a->io.fd, now_ns);
+            outcome = accept_one(n, a, now_ns);
         if (outcome == PAUSE)
             pause_all(n, now_ns);
     }
@@ -190,10 +193,11 @@ uint64_t sys_net_deadline(const struct sys_net *n)
     return n->resume_ns != 0 ? n->resume_ns : UINT64_MAX;
 }
 
-void sys_net_listen(struct sys_net *n, int fd)
+void sys_net_listen(struct sys_net *n, int fd, bool for_peers)
 {
     struct acceptor *a = xcalloc(1, sizeof(*a));
 
+    a->for_peers = for_peers;
     ev_io_init(&a->io, on_acceptable, fd, EV_READ);
     a->io.data = a;
     list_append(&n->acceptors, &a->link);

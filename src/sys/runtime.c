@@ -123,9 +123,19 @@ void sys_runtime_set_handler(struct sys_runtime *rt, unsigned reactor, const str
 }
 
 /* One listener after the other, so that several of them are accepted from by several reactors. */
+static void listen_on(struct sys_runtime *rt, int fd, bool for_peers)
+{
+    sys_net_listen(&rt->reactors[rt->n_listeners++ % rt->n_reactors].net, fd, for_peers);
+}
+
 void sys_runtime_listen(struct sys_runtime *rt, int fd)
 {
-    sys_net_listen(&rt->reactors[rt->n_listeners++ % rt->n_reactors].net, fd);
+    listen_on(rt, fd, false);
+}
+
+void sys_runtime_listen_for_peers(struct sys_runtime *rt, int fd)
+{
+    listen_on(rt, fd, true);
 }
 
 void sys_runtime_end_threads(struct sys_runtime *rt)

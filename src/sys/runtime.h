@@ -65,6 +65,8 @@ void sys_runtime_set_handler(struct sys_runtime *rt, unsigned reactor, const str
 
 /* fd: a non-blocking listening socket (sys/listen.h), the runtime's from here on. */
 void sys_runtime_listen(struct sys_runtime *rt, int fd);
+/* The same, of the address for other nodes. */
+void sys_runtime_listen_for_peers(struct sys_runtime *rt, int fd);
 
 /* Returns 0, or a negative errno after which sys_runtime_free() is all that may follow. */
 int sys_runtime_start(struct sys_runtime *rt);

@@ -16,6 +16,7 @@ Suite *log_journal_suite(void);
 Suite *log_suite(void);
 Suite *mailbox_suite(void);
 Suite *net_suite(void);
+Suite *net_peers_suite(void);
 Suite *notify_suite(void);
 Suite *prng_suite(void);
 Suite *runtime_suite(void);

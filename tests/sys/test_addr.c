@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/un.h>
@@ -78,6 +79,40 @@ START_TEST(what_is_loopback)
 }
 END_TEST
 
+START_TEST(addresses_have_a_host_and_a_port)
+{
+    static const struct {
+        const char *text, *host; /* NULL: it isn't one */
+        uint16_t port;
+    } cases[] = {
+        { "127.0.0.1:7001", "127.0.0.1", 7001 },
+        { "[::1]:7001", "::1", 7001 },
+        { "b.example:0", "b.example", 0 },
+        { "host:65535", "host", 65535 },
+        { "host:65536", NULL, 0 },
+        { "host:", NULL, 0 },
+        { ":7001", NULL, 0 },
+        { "host", NULL, 0 },
+        { "host:70x", NULL, 0 },
+        { "host:-1", NULL, 0 },
+        { "[]:1", NULL, 0 },
+        { "", NULL, 0 },
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char host[SYS_HOST_SIZE] = "";
+        uint16_t port = 1;
+        int rc = sys_addr_split(cases[i].text, host, &port);
+
+        ck_assert_msg(rc == (cases[i].host != NULL ? 0 : -EINVAL), "%s", cases[i].text);
+        if (rc == 0) {
+            ck_assert_str_eq(host, cases[i].host);
+            ck_assert_uint_eq(port, cases[i].port);
+        }
+    }
+}
+END_TEST
+
 Suite *addr_suite(void)
 {
     Suite *s = suite_create("addr");
@@ -85,5 +120,6 @@ Suite *addr_suite(void)
     suite_add(s, ip_addresses);
     suite_add(s, unix_addresses);
     suite_add(s, what_is_loopback);
+    suite_add(s, addresses_have_a_host_and_a_port);
     return s;
 }
