@@ -204,3 +204,21 @@ int peer_session_read(struct peer_reader *r, struct rd *fields, struct error_tex
     r->session = m;
     return read_listed(fields, m.n_entries, entries, err);
 }
+
+int peer_word_read(struct peer_reader *r, struct rd *fields, struct peer_body *ret, struct error_text *err)
+{
+    size_t size = r->frame.size - PEER_FRAME_HEADER_SIZE - r->frame.fields_size;
+    uint8_t kind = rd_u8(fields);
+
+    if (kind == 0)
+        return peer_refuse(err, "WORD: kind 0");
+    if (size == 0 || size > PEER_WORD_MAX)
+        return peer_refuse(err, "WORD: %zu bytes", size);
+    ret->buf = buf_new(r->pool, size);
+    if (ret->buf == NULL)
+        return -ENOMEM;
+    ret->data = ret->buf->data;
+    ret->size = size;
+    r->word.kind = kind;
+    return 0;
+}

@@ -51,13 +51,14 @@ enum {
     PEER_FRAME_AT_TO_SHARD = 10,
     PEER_FRAME_AT_FIELDS_SIZE = 12,
     PEER_FRAME_AT_GROUP = 16,
-    PEER_FRAME_AT_BODY_CRC = 24, /* of the body of a SNAPSHOT, in each of its frames; else 0 */
+    PEER_FRAME_AT_BODY_CRC = 24, /* of the body of a WORD or a SNAPSHOT, in each of its frames; else 0 */
     PEER_FRAME_AT_CRC = 28,      /* of the 28 bytes before and the fields */
     PEER_FRAME_HEADER_SIZE = 32,
 };
 
 #define PEER_PIECE 1   /* the next bytes of a body that is too large for one frame */
 #define PEER_SESSION 2 /* struct fleet_message */
+#define PEER_WORD 3    /* what two nodes tell each other beside their groups */
 
 /* The messages of a group's core: X(name, number, its numbers in this order, its flags) */
 #define PEER_RAFT_KINDS(X) \
@@ -93,6 +94,8 @@ enum peer_flags {
 #define PEER_MEMBER_SIZE 5   /* of a SNAPSHOT: i32 id, u8 roles */
 #define PEER_SESSION_SIZE 56 /* without digests and groups */
 #define PEER_LISTED_SIZE 12  /* a group in a SESSION: u64 group, u32 term */
+#define PEER_WORD_SIZE 1     /* u8 kind of word */
 
 #define PEER_MAX_ENTRIES 32768     /* of an APPEND */
 #define PEER_APPEND_MAX (4u << 20) /* bytes of its entries together, but for a single larger one */
+#define PEER_WORD_MAX (1u << 19)   /* bytes of a WORD's body */

@@ -39,3 +39,5 @@ static inline uint32_t peer_shard_of(uint64_t group, uint32_t n_shards)
 int peer_message_read(struct peer_reader *r, const struct peer_kind *kind, struct rd *fields, struct peer_body *ret,
                       struct error_text *err);
 int peer_session_read(struct peer_reader *r, struct rd *fields, struct error_text *err);
+/* Likewise, with room for its body. */
+int peer_word_read(struct peer_reader *r, struct rd *fields, struct peer_body *ret, struct error_text *err);

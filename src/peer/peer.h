@@ -112,6 +112,14 @@ int peer_write(struct peer_writer *w, struct peer_cut *cut, struct buf_chain *ch
 /* The whole of it is copied. */
 int peer_write_session(struct peer_writer *w, const struct fleet_message *m, struct buf_chain *chain);
 
+/* What two nodes tell each other beside their groups: opaque here. */
+struct peer_word {
+    uint8_t kind;      /* 1 or more */
+    struct slice body; /* 1 .. PEER_WORD_MAX bytes */
+};
+/* The same, between shard 0 of each: the link has these, or all. */
+int peer_write_word(struct peer_writer *w, const struct peer_word *word, struct buf_chain *chain);
+
 /* ---- In ---- */
 
 struct peer_limits {
@@ -129,8 +137,8 @@ struct peer_frame {
 
 /* A message with the bytes that it came with, as far as they are there. */
 struct peer_body {
-    struct replica_message *message;
-    struct buf *buf; /* of an APPEND */
+    struct replica_message *message; /* NULL: a word's */
+    struct buf *buf;                 /* of an APPEND or a word */
     uint8_t *data;
     size_t size, at;
 };
@@ -154,16 +162,19 @@ struct peer_reader {
     struct fleet_message session;
     void *lists; /* of the session */
     bool has_session;
+    struct peer_word word;
+    struct buf *word_buf;
 };
 
 void peer_reader_init(struct peer_reader *r, const struct peer_link *link, const struct peer_limits *limits,
                       struct buf_pool *pool);
 void peer_reader_fini(struct peer_reader *r);
 
-/* One of the two. */
+/* One of these. */
 struct peer_message {
     struct replica_message *replica;     /* the taker's, for replica_message_free() */
     const struct fleet_message *session; /* good until the next call */
+    const struct peer_word *word;        /* likewise */
 };
 
 /* Takes bytes from the front of *data, in any pieces. Returns

@@ -26,6 +26,7 @@ void peer_reader_fini(struct peer_reader *r)
 {
     body_drop(&r->now);
     body_drop(&r->pending);
+    buf_unref(TAKE_PTR(r->word_buf));
     free(TAKE_PTR(r->fields));
     free(TAKE_PTR(r->lists));
 }
@@ -60,6 +61,8 @@ static bool is_fields_size(const struct peer_frame *f)
     } else if (f->kind == PEER_SESSION) {
         least = PEER_SESSION_SIZE;
         most = least + FLEET_BUCKETS * sizeof(uint64_t) + FLEET_MAX_ENTRIES * (size_t)PEER_LISTED_SIZE;
+    } else if (f->kind == PEER_WORD) {
+        least = most = PEER_WORD_SIZE;
     } else if (kind == NULL) {
         return false;
     } else {
@@ -100,6 +103,11 @@ static int end_header(struct peer_reader *r, struct error_text *err)
 
 /* ---- The fields ---- */
 
+static bool has_group(uint8_t kind)
+{
+    return kind != PEER_SESSION && kind != PEER_WORD;
+}
+
 static bool is_shard(uint32_t shard, uint32_t wanted, uint32_t n_shards)
 {
     return wanted == PEER_ANY_SHARD ? shard < n_shards : shard == wanted;
@@ -115,7 +123,7 @@ static int check_header(const struct peer_reader *r, struct error_text *err)
         error_setf(err, "frame: version %u", f->version);
         return PEER_E_VERSION;
     }
-    if (f->kind != PEER_PIECE && f->kind != PEER_SESSION && peer_kind(f->kind) == NULL) {
+    if (f->kind != PEER_PIECE && has_group(f->kind) && peer_kind(f->kind) == NULL) {
         error_setf(err, "frame: kind %u", f->kind);
         return PEER_E_KIND;
     }
@@ -127,7 +135,7 @@ static int check_header(const struct peer_reader *r, struct error_text *err)
         return peer_refuse(err, "frame: from shard %u", f->from_shard);
     if (!is_shard(f->to_shard, l->our_shard, l->our_shards))
         return peer_refuse(err, "frame: to shard %u", f->to_shard);
-    if ((f->group == 0) != (f->kind == PEER_SESSION))
+    if ((f->group != 0) != has_group(f->kind))
         return peer_refuse(err, "frame: group %llu", (unsigned long long)f->group);
     if (f->group != 0 && (peer_shard_of(f->group, l->their_shards) != f->from_shard ||
                           peer_shard_of(f->group, l->our_shards) != f->to_shard))
@@ -135,16 +143,21 @@ static int check_header(const struct peer_reader *r, struct error_text *err)
     return 0;
 }
 
+/* Nobody else looks at all of these bytes. */
+static bool has_crc(const struct peer_body *b)
+{
+    return b->message == NULL || b->message->image != NULL;
+}
+
 /* The body has to fit what is expected; of a piece, and where there is one at all, it isn't empty. */
 static int check_body(const struct peer_reader *r, const struct peer_body *b, struct error_text *err)
 {
     const struct peer_frame *f = &r->frame;
     size_t size = f->size - PEER_FRAME_HEADER_SIZE - f->fields_size, wanted = b != NULL ? b->size - b->at : 0;
-    bool is_image = b != NULL && b->message->image != NULL;
 
     if (size > wanted || (size == 0 && wanted > 0))
         return peer_refuse(err, "frame: body of %zu bytes", size);
-    if (!is_image && f->body_crc != 0)
+    if ((b == NULL || !has_crc(b)) && f->body_crc != 0)
         return peer_refuse(err, "frame: checksum of body 0x%x", f->body_crc);
     return 0;
 }
@@ -176,6 +189,15 @@ static int begin_message(struct peer_reader *r, const struct peer_kind *kind, st
     return 0;
 }
 
+static int begin_word(struct peer_reader *r, struct rd *fields, struct error_text *err)
+{
+    int rc = peer_word_read(r, fields, &r->now, err);
+
+    if (rc == 0)
+        r->body = &r->now;
+    return rc;
+}
+
 static int begin_session(struct peer_reader *r, struct rd *fields, struct error_text *err)
 {
     int rc = peer_session_read(r, fields, err);
@@ -203,6 +225,8 @@ static int end_fields(struct peer_reader *r, struct error_text *err)
         rc = begin_piece(r, &fields, err);
     else if (r->frame.kind == PEER_SESSION)
         rc = begin_session(r, &fields, err);
+    else if (r->frame.kind == PEER_WORD)
+        rc = begin_word(r, &fields, err);
     else
         rc = begin_message(r, peer_kind(r->frame.kind), &fields, err);
     gq_assert(rc != 0 || (fields.error == 0 && rd_left(&fields) == 0));
@@ -221,9 +245,15 @@ static int end_frame(struct peer_reader *r, struct peer_message *ret, struct err
     }
     if (b == NULL)
         return -EAGAIN;
-    if (b->message->image != NULL && r->body_crc != r->frame.body_crc) {
+    if (has_crc(b) && r->body_crc != r->frame.body_crc) {
         body_drop(b);
         return peer_refuse(err, "frame: wrong checksum of body 0x%x", r->frame.body_crc);
+    }
+    if (b->message == NULL) {
+        r->word_buf = TAKE_PTR(b->buf);
+        r->word.body = slice_make(b->data, b->size);
+        *ret = (struct peer_message){ .word = &r->word };
+        return 0;
     }
     if (b->at == b->size) {
         *ret = (struct peer_message){ .replica = TAKE_PTR(b->message) };
@@ -304,7 +334,7 @@ static void note_bytes(struct peer_reader *r, const uint8_t *data, size_t n)
         r->crc = crc32c(r->crc, data, n);
     } else if (r->body != NULL) {
         r->body->at += n;
-        if (r->body->message->image != NULL)
+        if (has_crc(r->body))
             r->body_crc = crc32c(r->body_crc, data, n);
     }
 }
@@ -313,6 +343,7 @@ int peer_read(struct peer_reader *r, struct slice *data, struct peer_message *re
 {
     int rc = -EAGAIN;
 
+    buf_unref(TAKE_PTR(r->word_buf));
     while (rc == -EAGAIN && data->size > 0) {
         uint8_t *to;
         size_t left = part(r, &to), n = MIN(left, data->size);
@@ -338,6 +369,7 @@ int peer_filled(struct peer_reader *r, size_t n, struct peer_message *ret, struc
     uint8_t *to;
 
     gq_assert(n > 0 && n <= peer_room(r, &to));
+    buf_unref(TAKE_PTR(r->word_buf));
     (void)part(r, &to);
     note_bytes(r, to, n);
     return advance(r, n, ret, err);

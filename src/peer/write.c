@@ -104,6 +104,35 @@ int peer_write_session(struct peer_writer *w, const struct fleet_message *m, str
     return 0;
 }
 
+/* ---- Words ---- */
+
+int peer_write_word(struct peer_writer *w, const struct peer_word *word, struct buf_chain *chain)
+{
+    struct peer_frame f = {
+        .size = (uint32_t)(PEER_FRAME_HEADER_SIZE + PEER_WORD_SIZE + word->body.size),
+        .fields_size = PEER_WORD_SIZE,
+        .kind = PEER_WORD,
+        .version = w->link.version,
+        .body_crc = crc32c(0, word->body.data, word->body.size),
+    };
+    struct buf *body;
+    struct wr wr;
+
+    gq_assert(word->kind != 0 && word->body.size > 0 && word->body.size <= PEER_WORD_MAX);
+    body = buf_new(w->pool, word->body.size);
+    if (body == NULL || begin(w, &f, &wr) < 0) {
+        buf_unref(body);
+        return -ENOMEM;
+    }
+    wr_u8(&wr, word->kind);
+    put_head(w, &wr, chain);
+    memcpy(body->data, word->body.data, word->body.size);
+    body->size = word->body.size;
+    buf_chain_append(chain, body, body->data, body->size);
+    buf_unref(body);
+    return 0;
+}
+
 /* ---- Messages of groups ---- */
 
 static size_t entry_size(const struct replica_message_entry *e)

@@ -71,6 +71,8 @@ static void send_on(const struct peer_message *m)
     peer_reader_init(&r, &sample_here, &limits, &pool);
     if (m->session != NULL) {
         gq_assert(peer_write_session(&w, m->session, &chain) == 0);
+    } else if (m->word != NULL) {
+        gq_assert(peer_write_word(&w, m->word, &chain) == 0);
     } else {
         peer_cut_init(&cut, m->replica);
         while (!peer_cut_is_done(&cut))
@@ -79,9 +81,11 @@ static void send_on(const struct peer_message *m)
     bytes = sample_flatten(&chain);
     data = slice_make(bytes, chain.size);
     gq_assert(peer_read(&r, &data, &got, &err) == 0 && data.size == 0);
-    gq_assert((m->session == NULL) == (got.session == NULL));
+    gq_assert((m->session == NULL) == (got.session == NULL) && (m->word == NULL) == (got.word == NULL));
     if (m->session != NULL)
         gq_assert(sample_is_same_session(got.session, m->session));
+    else if (m->word != NULL)
+        gq_assert(got.word->kind == m->word->kind && slice_eq(got.word->body, m->word->body));
     else
         gq_assert(sample_is_same(got.replica, m->replica));
     replica_message_free(got.replica);

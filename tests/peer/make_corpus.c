@@ -43,6 +43,15 @@ static struct slice session(bool is_long)
     return slice_make(bytes, size);
 }
 
+static struct slice word(void)
+{
+    struct peer_word w = sample_word();
+    size_t size;
+    uint8_t *bytes = sample_word_bytes(&w, &size);
+
+    return slice_make(bytes, size);
+}
+
 /* All but so many bytes of the body, and those as a piece. */
 static void cut_in_two(struct slice whole, size_t less, struct slice *first, struct slice *piece)
 {
@@ -103,6 +112,9 @@ int main(int argc, char **argv)
         write_file(argv[1], name, 1, 1, &part, 1);
         free((uint8_t *)part.data);
     }
+    part = word();
+    write_file(argv[1], "word", 1, 1, &part, 1);
+    free((uint8_t *)part.data);
     write_pieces(argv[1], "pieces-append", RAFT_APPEND);
     write_pieces(argv[1], "pieces-snapshot", RAFT_SNAPSHOT);
     write_refused(argv[1]);

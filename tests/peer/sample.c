@@ -105,6 +105,11 @@ struct fleet_message sample_session(bool is_long)
     };
 }
 
+struct peer_word sample_word(void)
+{
+    return (struct peer_word){ .kind = 2, .body = slice_str("a command") };
+}
+
 struct peer_hello sample_hello(void)
 {
     return (struct peer_hello){
@@ -136,7 +141,7 @@ uint8_t *sample_flatten(const struct buf_chain *chain)
     return bytes;
 }
 
-static uint8_t *bytes_of(const struct replica_message *m, const struct fleet_message *session, size_t *ret_size)
+static uint8_t *bytes_of(const struct peer_message *m, size_t *ret_size)
 {
     struct peer_writer w;
     struct peer_cut cut;
@@ -147,10 +152,12 @@ static uint8_t *bytes_of(const struct replica_message *m, const struct fleet_mes
     buf_pool_init(&pool, 0);
     buf_chain_init(&chain, NULL);
     peer_writer_init(&w, &sample_there, &pool);
-    if (session != NULL) {
-        gq_assert(peer_write_session(&w, session, &chain) == 0);
+    if (m->session != NULL) {
+        gq_assert(peer_write_session(&w, m->session, &chain) == 0);
+    } else if (m->word != NULL) {
+        gq_assert(peer_write_word(&w, m->word, &chain) == 0);
     } else {
-        peer_cut_init(&cut, m);
+        peer_cut_init(&cut, m->replica);
         while (!peer_cut_is_done(&cut))
             gq_assert(peer_write(&w, &cut, &chain) == 0);
     }
@@ -164,12 +171,17 @@ static uint8_t *bytes_of(const struct replica_message *m, const struct fleet_mes
 
 uint8_t *sample_bytes(const struct replica_message *m, size_t *ret_size)
 {
-    return bytes_of(m, NULL, ret_size);
+    return bytes_of(&(struct peer_message){ .replica = (struct replica_message *)m }, ret_size);
 }
 
 uint8_t *sample_session_bytes(const struct fleet_message *m, size_t *ret_size)
 {
-    return bytes_of(NULL, m, ret_size);
+    return bytes_of(&(struct peer_message){ .session = m }, ret_size);
+}
+
+uint8_t *sample_word_bytes(const struct peer_word *word, size_t *ret_size)
+{
+    return bytes_of(&(struct peer_message){ .word = word }, ret_size);
 }
 
 void sample_seal(uint8_t *frame)

@@ -15,11 +15,13 @@ extern const struct peer_limits sample_limits;
 struct replica_message *sample_message(enum raft_message_kind kind);
 /* Points to static memory. is_long: with digests and groups. */
 struct fleet_message sample_session(bool is_long);
+struct peer_word sample_word(void);
 struct peer_hello sample_hello(void);
 
 /* Frames as bytes, malloc'd. */
 uint8_t *sample_bytes(const struct replica_message *m, size_t *ret_size);
 uint8_t *sample_session_bytes(const struct fleet_message *m, size_t *ret_size);
+uint8_t *sample_word_bytes(const struct peer_word *word, size_t *ret_size);
 uint8_t *sample_flatten(const struct buf_chain *chain);
 /* Puts the CRC of header and fields right. */
 void sample_seal(uint8_t *frame);

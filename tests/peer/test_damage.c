@@ -10,6 +10,7 @@
 
 #define SESSION (-1)
 #define LONG_SESSION (-2)
+#define WORD (-3)
 
 static struct buf_pool pool;
 static struct peer_reader reader;
@@ -32,6 +33,11 @@ static uint8_t *frame_of(int kind, size_t *ret_size)
     struct replica_message *m;
     uint8_t *bytes;
 
+    if (kind == WORD) {
+        struct peer_word word = sample_word();
+
+        return sample_word_bytes(&word, ret_size);
+    }
     if (kind < 0) {
         struct fleet_message session = sample_session(kind == LONG_SESSION);
 
@@ -76,7 +82,8 @@ static const struct broken {
     const char *text;
 } broken[] = {
     { RAFT_VOTE, 4, 1, 0, PEER_E_KIND, "frame: kind 0" },
-    { RAFT_VOTE, 4, 1, 3, PEER_E_KIND, "frame: kind 3" },
+    { RAFT_VOTE, 4, 1, 3, PEER_E_FIELD, "frame: fields of 17 bytes" },
+    { RAFT_VOTE, 4, 1, 4, PEER_E_KIND, "frame: kind 4" },
     { RAFT_VOTE, 4, 1, 15, PEER_E_KIND, "frame: kind 15" },
     { RAFT_VOTE, 4, 1, 26, PEER_E_KIND, "frame: kind 26" },
     { RAFT_VOTE, 4, 1, 255, PEER_E_KIND, "frame: kind 255" },
@@ -144,6 +151,9 @@ static const struct broken {
     { SESSION, 80, 4, UINT32_MAX, PEER_E_FIELD, "SESSION: 4294967295 digests" },
     { SESSION, 80, 4, 64, PEER_E_FIELD, "SESSION: 0 groups in 0 bytes" },
     { SESSION, 84, 4, 1, PEER_E_FIELD, "SESSION: 1 groups in 0 bytes" },
+    { WORD, 16, 8, 5, PEER_E_FIELD, "frame: group 5" },
+    { WORD, 24, 4, 9, PEER_E_FIELD, "frame: wrong checksum of body 0x9" },
+    { WORD, 32, 1, 0, PEER_E_FIELD, "WORD: kind 0" },
     { LONG_SESSION, 84, 4, UINT32_MAX, PEER_E_FIELD, "SESSION: 4294967295 groups in 536 bytes" },
     { LONG_SESSION, 84, 4, FLEET_MAX_ENTRIES + 1, PEER_E_FIELD, "SESSION: 65537 groups in 536 bytes" },
     { LONG_SESSION, 80, 4, 0, PEER_E_FIELD, "SESSION: 2 groups in 536 bytes" },
@@ -188,6 +198,31 @@ static const struct broken hopeless[] = {
     { RAFT_VOTE, 28, 4, 1, -EBADMSG, "frame: wrong checksum" },
 };
 
+/* A word is all in one frame, not empty, and within its limit. */
+START_TEST(sizes_of_words_are_checked)
+{
+    _cleanup_(freep) uint8_t *large = xcalloc(1, PEER_FRAME_HEADER_SIZE + PEER_WORD_SIZE + PEER_WORD_MAX + 1);
+    size_t size, head = PEER_FRAME_HEADER_SIZE + PEER_WORD_SIZE;
+    _cleanup_(freep) uint8_t *bytes = frame_of(WORD, &size);
+
+    store_le32(bytes + PEER_FRAME_AT_SIZE, (uint32_t)head);
+    store_le32(bytes + PEER_FRAME_AT_BODY_CRC, 0);
+    sample_seal(bytes);
+    ck_assert_int_eq(read_bytes(bytes, head), PEER_E_FIELD);
+    ck_assert_str_eq(err.text, "WORD: 0 bytes");
+    check_goes_on();
+    memcpy(large, bytes, head);
+    for (uint32_t more = 0; more < 2; more++) {
+        store_le32(large + PEER_FRAME_AT_SIZE, (uint32_t)head + PEER_WORD_MAX + more);
+        store_le32(large + PEER_FRAME_AT_BODY_CRC, crc32c(0, large + head, PEER_WORD_MAX + more));
+        sample_seal(large);
+        ck_assert_int_eq(read_bytes(large, head + PEER_WORD_MAX + more), more == 0 ? 0 : PEER_E_FIELD);
+    }
+    ck_assert_str_eq(err.text, "WORD: 524289 bytes");
+    check_goes_on();
+}
+END_TEST
+
 START_TEST(without_a_size_there_is_no_next_frame)
 {
     for (size_t i = 0; i < ARRAY_SIZE(hopeless); i++) {
@@ -208,7 +243,7 @@ END_TEST
  * frame, and an entry, which is held against its own by who takes it. */
 START_TEST(each_flipped_bit_is_noticed)
 {
-    for (int kind = LONG_SESSION; kind < SAMPLE_KINDS; kind++) {
+    for (int kind = WORD; kind < SAMPLE_KINDS; kind++) {
         size_t size;
         _cleanup_(freep) uint8_t *bytes = frame_of(kind, &size);
         size_t head = PEER_FRAME_HEADER_SIZE + load_le32(bytes + PEER_FRAME_AT_FIELDS_SIZE);
@@ -368,6 +403,7 @@ Suite *peer_damage_suite(void)
     Suite *s = suite_create("damage");
 
     suite_add_with(s, each_field_is_checked, setup, teardown);
+    suite_add_with(s, sizes_of_words_are_checked, setup, teardown);
     suite_add_with(s, without_a_size_there_is_no_next_frame, setup, teardown);
     suite_add_with(s, each_flipped_bit_is_noticed, setup, teardown);
     suite_add_with(s, pieces_are_checked, setup, teardown);

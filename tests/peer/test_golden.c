@@ -40,6 +40,10 @@ static const char session[] =
     " 020000000100000004000000030000003200000000000000310000000000000000e00700000000000000000000000000"
     " 0000000000000000";
 
+static const char word[] = "2a000000030100000000000001000000 0000000000000000fd7149a72d8e3fda"
+                           " 02"
+                           " 6120636f6d6d616e64";
+
 static const char hello[] = "47515045455200005a000000d4092fe6 010001000102030001000000010000000200000000000000"
                             " 11000000000000005634120000000000"
                             " 636c75737465722d636c757374657200"
@@ -94,6 +98,16 @@ START_TEST(lists_of_a_session)
 }
 END_TEST
 
+START_TEST(a_word)
+{
+    struct peer_word w = sample_word();
+    size_t size;
+    _cleanup_(freep) uint8_t *bytes = sample_word_bytes(&w, &size);
+
+    check(bytes, size, word);
+}
+END_TEST
+
 START_TEST(a_hello)
 {
     struct peer_hello h = sample_hello();
@@ -110,6 +124,7 @@ Suite *peer_golden_suite(void)
     suite_add(s, messages_of_groups);
     suite_add(s, a_session);
     suite_add(s, lists_of_a_session);
+    suite_add(s, a_word);
     suite_add(s, a_hello);
     return s;
 }

@@ -238,6 +238,30 @@ START_TEST(sessions_come_back)
 }
 END_TEST
 
+/* The body that came with it holds until the next call. */
+START_TEST(words_come_back)
+{
+    rand_init(&r);
+    for (unsigned i = 0; i < 100; i++) {
+        size_t n = i == 0 ? PEER_WORD_MAX : rand_range(&r, 1, 5000);
+        _cleanup_(freep) uint8_t *body = draw_bytes(n), *bytes = NULL;
+        struct peer_word w = { .kind = (uint8_t)rand_range(&r, 1, 255), .body = slice_make(body, n) };
+        struct peer_message got;
+        struct slice data;
+
+        ck_assert_int_eq(peer_write_word(&writer, &w, &chain), 0);
+        bytes = sample_flatten(&chain);
+        data = slice_make(bytes, chain.size);
+        buf_chain_fini(&chain);
+        ck_assert_int_eq(read_next(&data, i % 2 == 0 ? 100 : 5000, &got), 0);
+        ck_assert(got.replica == NULL && got.session == NULL && got.word != NULL);
+        ck_assert_uint_eq(got.word->kind, w.kind);
+        ck_assert(slice_eq(got.word->body, w.body));
+        ck_assert_uint_eq(data.size, 0);
+    }
+}
+END_TEST
+
 /* At each byte what is there is no message yet, and the rest makes it one. */
 START_TEST(cut_at_each_byte)
 {
@@ -486,6 +510,7 @@ Suite *peer_round_suite(void)
     Suite *s = suite_create("round");
 
     suite_add_with(s, messages_come_back, setup, teardown);
+    suite_add_with(s, words_come_back, setup, teardown);
     suite_add_with(s, sessions_come_back, setup, teardown);
     suite_add_with(s, cut_at_each_byte, setup, teardown);
     suite_add_with(s, bodies_are_not_copied, setup, teardown);
