@@ -87,6 +87,17 @@ static void put_broker(struct exposition *e, const struct broker_stats *s)
     exposition_histogram_ns(e, fetch, &s->fetch_ns);
 }
 
+/* Of a node alone there is nothing to tell. */
+static void put_links(struct exposition *e, const struct node_links_stats *s)
+{
+#define X(name, help) exposition_counter(e, PREFIX "links_" #name "_total", help, s->name);
+    NODE_LINKS_COUNTERS(X)
+#undef X
+#define X(name, help) exposition_gauge(e, PREFIX "links_" #name, help, s->name);
+    NODE_LINKS_GAUGES(X)
+#undef X
+}
+
 static void put_http(struct exposition *e, const struct http_figures *h)
 {
 #define X(name, help) exposition_counter(e, PREFIX "http_" #name "_total", help, h->name);
@@ -147,6 +158,8 @@ char *metrics_text(const struct figures *f, unsigned *ret_status, size_t *ret_si
     gq_assert(e.to != NULL);
     put_node(&e, f->report);
     put_broker(&e, &f->report->broker);
+    if (f->report->has_links)
+        put_links(&e, &f->report->links);
     put_http(&e, f->http);
     put_process(&e, f->process);
     put_partitions(&e, f->report, f->max_partitions);

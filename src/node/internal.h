@@ -63,12 +63,15 @@ struct node_space_view {
     uint64_t free_bytes, needed_bytes;
 };
 
+struct links;
+
 struct node_reactor {
     struct broker_backend backend; /* first: the broker's pointer leads here */
     struct node *node;
     unsigned index;
     struct env *env;
     struct broker *broker;
+    struct links *links; /* NULL: no other nodes, or a test's table takes its place */
     struct meta meta;
     struct buf_pool pool;
     struct mem_pool blocks;
@@ -114,6 +117,7 @@ struct node_start_command {
 struct node {
     const struct config *config;
     struct node_host host;
+    const struct node_links_ops *links; /* NULL: no other nodes */
     unsigned n_reactors, n_shards;
     struct node_reactor *reactors;
     struct node_shard *shards;
@@ -203,6 +207,21 @@ void node_complete(void *ctx, struct replica_op *op);
 /* forget.c: groups whose topic is gone but whose end the journal didn't see leave it. */
 void node_forget_orphans(struct node_shard *s);
 void node_forgets_fini(struct node_shard *s);
+
+/* links.c: connections with other nodes; see links.h. All but the first two on the reactor. */
+/* At start, behind recovery. */
+void node_links_init(struct node_reactor *r);
+/* Nothing of it is on its way any more. Harmless without. */
+void node_links_fini(struct node_reactor *r);
+/* What came in goes to its shards, before these are polled. */
+void node_links_turn(struct node_reactor *r);
+/* What they said goes out. Returns when it wants a turn at the latest. */
+uint64_t node_links_flush(struct node_reactor *r);
+/* All connections end, and no new ones come. */
+void node_links_stop(struct node_reactor *r);
+/* After that: nothing is on its way to another reactor. */
+bool node_links_are_quiet(const struct node_reactor *r);
+void node_links_add_stats(const struct node_reactor *r, struct node_report *report);
 
 /* housekeep.c */
 uint64_t node_housekeep(struct node_reactor *r);

@@ -2,9 +2,9 @@
 #pragma once
 
 /* Between the rest of a node and its connections to the others. The connections (links*.c) know node ids, addresses,
- * hellos and frames, and nothing of metadata or groups; the rest knows who belongs to the cluster, and asks for links by
- * broker id. Nothing that is sent is sure to arrive, but what arrives is what was sent. Tests may put a table of their
- * own in place of links_ops. */
+ * hellos and frames, and nothing of metadata or groups; the rest knows who belongs to the cluster, and asks for links
+ * by broker id. Nothing that is sent is sure to arrive, but what arrives is what was sent. Tests may put a table of
+ * their own in place of links_ops. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,7 +32,7 @@ enum node_word {
     NODE_WORD_FORWARD,       /* to the metadata's leader: a command of one who isn't */
     NODE_WORD_FORWARD_REPLY, /* back */
 };
-#define NODE_WORD_MAX (1u << 19) /* bytes of one */
+#define NODE_WORD_MAX PEER_WORD_MAX /* bytes of one, at least 1 */
 
 struct node_links_ops {
     /* The shard's reactor. Takes the message. */
@@ -48,12 +48,25 @@ struct node_links_ops {
     void (*tell)(struct node *n, const char *node_id, enum node_word word, struct slice body);
 };
 
+/* Real ones, over the nets' connect() and peer_handler. */
+extern const struct node_links_ops node_links;
+
 /* What the links call. Connections that come and go they tell the fleets themselves, on each shard's reactor
  * (fleet_peer_up(), fleet_peer_down()), and sessions' messages, too (fleet_receive()). */
 
 /* The shard's reactor: a message of one of its groups; the link frees it. */
 void node_group_heard(struct node_shard *s, struct replica_message *m);
-/* Reactor 0: the other side of a connection, which may not have a broker id yet. It was held against what is known of it. */
+/* An image for that node got lost, or wasn't asked for in time. The shard's reactor, at the start of a turn. */
+void node_image_lost(struct node_shard *s, uint64_t group, int32_t to);
+/* Reactor 0: the other side of a connection, which may not have a broker id yet. It was held against what is known of
+ * it. Of a node that isn't known only what it says of itself is: unless node_links_ops.know() is called for it here,
+ * the connection ends. */
 void node_hello_heard(struct node *n, const struct peer_hello *hello);
 /* Reactor 0. */
 void node_word_heard(struct node *n, const char *node_id, enum node_word word, struct slice body);
+/* A peer was refused: another cluster's, an old disk image, another data directory, what isn't a broker at all. For
+ * people; some are left out. Any reactor. */
+void node_peer_refused(struct node *n, const char *text);
+/* How far the shard's journal is known to be durable since the node's start, and what a message may have. At start. */
+uint64_t node_start_lsn(const struct node_shard *s);
+void node_peer_limits(const struct node_shard *s, struct peer_limits *ret);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "node/internal.h"
+#include "node/links.h"
 
 #define MAX_PRODUCER_IDS 10000
 
@@ -25,6 +26,20 @@ static void journal_failed(void *ctx, int err, const char *what)
     s->node->host.fatal(s->node->host.ctx, err, text.text);
 }
 
+static void send_message(void *ctx, struct replica_message *m)
+{
+    struct node_shard *s = ctx;
+
+    s->node->links->send(s, m);
+}
+
+static void send_session(void *ctx, const struct fleet_message *m)
+{
+    struct node_shard *s = ctx;
+
+    s->node->links->send_session(s, m);
+}
+
 static void shard_init(struct node *n, unsigned index, uint64_t hash_seed, const struct node_files *files)
 {
     struct node_shard *s = &n->shards[index];
@@ -45,6 +60,8 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed, const
         .blocks = &r->blocks,
         .complete = node_complete,
         .fatal = replica_failed,
+        .send = n->links != NULL ? send_message : NULL,
+        .send_session = n->links != NULL ? send_session : NULL,
         .find = node_find_replica,
         .ctx = s,
         .max_producer_ids = MAX_PRODUCER_IDS,
@@ -105,6 +122,7 @@ int node_open(const struct node_options *options, struct node **ret, struct erro
 
     n->config = options->config;
     n->host = options->host;
+    n->links = options->links;
     n->n_reactors = options->n_reactors;
     n->reactors = xcalloc(n->n_reactors, sizeof(*n->reactors));
     list_init(&n->image.records);
@@ -126,6 +144,8 @@ int node_open(const struct node_options *options, struct node **ret, struct erro
         node_free(n);
         return rc;
     }
+    for (unsigned i = 0; n->links == &node_links && i < n->n_reactors; i++)
+        node_links_init(&n->reactors[i]);
     *ret = n;
     return 0;
 }
@@ -150,8 +170,10 @@ void node_free(struct node *n)
 {
     if (n == NULL)
         return;
-    for (unsigned i = 0; i < n->n_reactors; i++)
+    for (unsigned i = 0; i < n->n_reactors; i++) {
         broker_free(n->reactors[i].broker);
+        node_links_fini(&n->reactors[i]);
+    }
     for (unsigned i = 0; n->shards != NULL && i < n->n_shards; i++)
         shard_fini(&n->shards[i]);
     for (unsigned i = 0; i < n->n_reactors; i++) {
@@ -262,6 +284,8 @@ uint64_t node_turn(struct node *n, unsigned reactor, uint64_t now_ns)
         return now_ns + NODE_STOP_POLL_NS;
     if (!r->ready && r->phase == NODE_RUNNING)
         look_for_readiness(r);
+    if (r->links != NULL)
+        node_links_turn(r);
     deadline = broker_turn(r->broker, now_ns);
     deadline = MIN(deadline, node_housekeep(r));
     deadline = MIN(deadline, node_space_poll(r));
@@ -277,7 +301,8 @@ uint64_t node_turn(struct node *n, unsigned reactor, uint64_t now_ns)
         if (node_is_at_rest(r))
             return deadline;
     }
-    return MIN(deadline, turn_shards(r));
+    deadline = MIN(deadline, turn_shards(r));
+    return r->links != NULL ? MIN(deadline, node_links_flush(r)) : deadline;
 }
 
 bool node_is_ready(const struct node *n, unsigned reactor)

@@ -35,8 +35,12 @@ struct node_host {
     /* The scrubber found damage in a segment; text says where and what to do. topic NULL: the cluster's metadata. Any
      * reactor's thread. May be NULL. */
     void (*damaged)(void *ctx, const char *topic, int32_t partition, const char *text);
+    /* Another node, or who claims to be one, was refused; some are left out. Any reactor's thread. May be NULL. */
+    void (*peer_refused)(void *ctx, const char *text);
     void *ctx;
 };
+
+struct node_links_ops;
 
 struct node_options {
     const struct config *config; /* stays until node_free() or node_reload() */
@@ -48,6 +52,8 @@ struct node_options {
      * 0: as journal_size says. */
     uint64_t journal_file_bytes;
     struct node_host host;
+    /* How it reaches the cluster's other nodes: &node_links, of node/links.h. NULL: it is alone. */
+    const struct node_links_ops *links;
     /* Told now and then during recovery; may be NULL. */
     void (*progress)(void *ctx, const char *status);
 };
@@ -110,6 +116,33 @@ void node_reload(struct node *n, unsigned reactor, const struct config *config);
 /* Bytes that requests of this reactor hold now. Its thread. */
 uint64_t node_request_memory(const struct node *n, unsigned reactor);
 
+/* Connections with other nodes. Counters since start, gauges marked so: name, help */
+#define NODE_LINKS_COUNTERS(X) \
+    X(dials, "Connections to other nodes that were asked for") \
+    X(dials_failed, "Connections to other nodes that came to nothing") \
+    X(connections_lost, "Connections with other nodes that ended") \
+    X(peers_refused, "Connections refused since the other side isn't who it has to be") \
+    X(frames_refused, "Frames of other nodes that were skipped") \
+    X(messages_sent, "Messages sent to other nodes") \
+    X(messages_received, "Messages received from other nodes") \
+    X(messages_dropped, "Messages to other nodes that weren't sent") \
+    X(bytes_sent, "Bytes sent to other nodes") \
+    X(bytes_received, "Bytes received from other nodes") \
+    X(images_lost, "Partition images that weren't sent to their end")
+
+#define NODE_LINKS_GAUGES(X) \
+    X(peers, "Other nodes that are known") \
+    X(peers_connected, "Other nodes that are connected") \
+    X(connections, "Connections with other nodes") \
+    X(waiting_bytes, "Bytes that wait to be sent to other nodes")
+
+struct node_links_stats {
+#define X(name, help) uint64_t name;
+    NODE_LINKS_COUNTERS(X)
+    NODE_LINKS_GAUGES(X)
+#undef X
+};
+
 struct node_topic_report {
     char *name;
     char id[UUID_TEXT_SIZE];
@@ -143,6 +176,8 @@ struct node_report {
     struct node_partition_report *partitions; /* with want_partitions */
     size_t n_partitions, partitions_capacity;
     struct broker_stats broker; /* sum over the reactors */
+    bool has_links;
+    struct node_links_stats links; /* likewise; peers and peers_connected as reactor 0 has them */
     uint64_t journal_flushes, journal_records, journal_bytes_written, journal_bytes_in_use, journal_files;
     uint64_t produced_batches, produced_records, produced_bytes, duplicate_batches, produce_waits, fetched_bytes;
     uint64_t pending_bytes, read_cache_bytes;

@@ -104,6 +104,8 @@ static void report_arrived(struct lane_mail *mail)
         report->disk_reserve_bytes = n->space.held ? n->space.reserve_bytes : 0;
     }
     broker_add_stats(r->broker, &report->broker);
+    if (r->links != NULL)
+        node_links_add_stats(r, report);
     report->ready = report->ready && r->ready;
     lane_post(r->env->lane, report->next_reactor % n->n_reactors, &report->mail);
 }

@@ -35,6 +35,8 @@ static void enter_phase(struct node_reactor *r, enum node_phase phase, uint64_t 
         broker_stop(r->broker);
         flush_at_once(r);
     }
+    if (phase == NODE_CHECKPOINTING && r->links != NULL)
+        node_links_stop(r);
 }
 
 static void phase_arrived(struct lane_mail *mail)
@@ -115,6 +117,8 @@ void node_abandon(struct node *n)
     for (unsigned i = 0; i < n->n_reactors; i++) {
         broker_stop(n->reactors[i].broker);
         close_all(&n->reactors[i]);
+        if (n->reactors[i].links != NULL)
+            node_links_stop(&n->reactors[i]);
     }
 }
 
@@ -171,7 +175,7 @@ static bool shards_are_done(struct node_reactor *r)
 
     for (unsigned s = r->index; s < n->n_shards; s += n->n_reactors)
         done = shard_is_done(r, &n->shards[s]) && done;
-    return (r->index != 0 || image_is_done(r)) && done;
+    return (r->links == NULL || node_links_are_quiet(r)) && (r->index != 0 || image_is_done(r)) && done;
 }
 
 void node_stop_poll(struct node_reactor *r)

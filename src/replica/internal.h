@@ -53,9 +53,6 @@ struct replica_tail {
 struct replica_job;
 struct replica_sync;
 
-/* A partition snapshot can't outgrow this: producer ids per partition are capped. */
-#define REPLICA_SNAPSHOT_MAX (64u << 20)
-
 /* What a state group (metadata) has beyond a partition. */
 struct replica_machine {
     void (*apply)(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, struct slice command,

@@ -239,6 +239,8 @@ int replica_transfer(struct replica *r, int32_t peer);
 /* A SNAPSHOT to the node got lost. Where nobody tells, it is sent again when it should have been there long since. */
 void replica_image_lost(struct replica *r, int32_t peer);
 
+/* A partition snapshot, and so an image, can't outgrow this: producer ids per partition are capped. */
+#define REPLICA_SNAPSHOT_MAX (64u << 20)
 /* For repair: the body of a partition snapshot that knows of no producer. */
 #define REPLICA_SNAPSHOT_BLANK_SIZE 40
 void replica_snapshot_blank(uint8_t to[REPLICA_SNAPSHOT_BLANK_SIZE], uint64_t index, int64_t next_offset,

@@ -112,6 +112,7 @@ int rig_start(struct rig *r)
         .envs = envs,
         .n_shards = r->n_shards,
         .max_files = 65536,
+        .links = r->links,
         .host = { .fatal = fatal, .http = http, .damaged = damaged, .ctx = r },
     };
     int rc;

@@ -43,6 +43,7 @@ struct rig {
     struct env envs[RIG_MAX_REACTORS];
     unsigned n_reactors, n_shards;
     struct config config;
+    const struct node_links_ops *links; /* NULL: it is alone */
     struct node *node;
     struct client clients[RIG_MAX_CLIENTS];
     struct arena arena; /* of the last answer */

@@ -7,6 +7,7 @@ Suite *budget_suite(void);
 Suite *crash_suite(void);
 Suite *files_suite(void);
 Suite *life_suite(void);
+Suite *links_suite(void);
 Suite *repair_suite(void);
 Suite *scrub_suite(void);
 Suite *space_suite(void);
