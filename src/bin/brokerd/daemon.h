@@ -31,7 +31,7 @@ struct brokerd {
     struct config *config; /* in force; the main thread's, reactors have theirs */
     struct env_disk *disk;
     struct sys_passed passed;
-    struct sys_listener listener;
+    struct sys_listener listener, raft_listener; /* the latter in a cluster only */
     struct sys_runtime *runtime;
     struct node *node;
     struct admin *admin; /* NULL: http is off */

@@ -9,6 +9,7 @@
 #include "bin/brokerd/daemon.h"
 #include "journal/journal.h"
 #include "log/log.h"
+#include "node/links.h"
 #include "sys/disk.h"
 #include "sys/file_limit.h"
 #include "sys/file_system.h"
@@ -49,6 +50,11 @@ static void fatal(void *ctx, int err, const char *what)
     sys_notify_failed(EX_IOERR, err, "%s failed", what);
     sys_log_flush();
     _exit(EX_IOERR);
+}
+
+static void peer_refused(void *ctx, const char *text)
+{
+    log_warn("refused: %s", text);
 }
 
 static void damaged(void *ctx, const char *topic, int32_t partition, const char *text)
@@ -120,6 +126,26 @@ static int check_place(const struct brokerd *d)
     return EX_OK;
 }
 
+static bool is_clustered(const struct brokerd *d)
+{
+    return d->config->discovery.type != CONFIG_DISCOVERY_MEMORY;
+}
+
+static int listen_for_peers(struct brokerd *d, struct error_text *err)
+{
+    struct sys_listen_spec spec = { .name = "raft", .backlog = 256, .for_peers = true };
+    char host[SYS_HOST_SIZE];
+
+    if (!is_clustered(d))
+        return 0;
+    if (d->config->raft.raft_addr == NULL || sys_addr_split(d->config->raft.raft_addr, host, &spec.port) < 0) {
+        error_setf(err, "raft.raft_addr is missing: the other nodes of the cluster connect to it");
+        return -EINVAL;
+    }
+    spec.host = host;
+    return sys_listen(&spec, &d->passed, &d->raft_listener, err);
+}
+
 static int open_listener(struct brokerd *d)
 {
     struct sys_listen_spec spec = {
@@ -134,6 +160,8 @@ static int open_listener(struct brokerd *d)
 
     if (rc == 0)
         rc = sys_listen(&spec, &d->passed, &d->listener, &err);
+    if (rc == 0)
+        rc = listen_for_peers(d, &err);
     /* A socket that nobody takes says more than that its address is in use. */
     if (rc == 0 || rc == -EADDRINUSE)
         rc = sys_passed_check(&d->passed, &err) < 0 ? -EINVAL : rc;
@@ -197,7 +225,8 @@ static int open_node(struct brokerd *d, unsigned n_shards)
         .envs = d->envs,
         .n_shards = n_shards,
         .max_files = d->max_files,
-        .host = { .fatal = fatal, .http = brokerd_http, .damaged = damaged, .ctx = d },
+        .host = { .fatal = fatal, .http = brokerd_http, .damaged = damaged, .peer_refused = peer_refused, .ctx = d },
+        .links = is_clustered(d) ? &node_links : NULL,
         .progress = progress,
     };
     struct error_text err = { "" };
@@ -308,6 +337,8 @@ static int run(struct brokerd *d)
     node_set_port(d->node, d->listener.addr.port);
     attach_reactors(d);
     sys_runtime_listen(d->runtime, d->listener.fd);
+    if (d->raft_listener.fd >= 0)
+        sys_runtime_listen_for_peers(d->runtime, d->raft_listener.fd);
     rc = sys_runtime_start(d->runtime);
     if (rc < 0) {
         log_error("starting threads: %s", strerror(-rc));
@@ -336,10 +367,11 @@ static void bring_down(struct brokerd *d)
 
 int brokerd_run(const struct cmdline *cmdline, const struct config_environment *environment, struct config *config)
 {
-    struct brokerd d = { .cmdline = cmdline, .environment = *environment, .config = config, .listener.fd = -1 };
+    struct brokerd d = { .cmdline = cmdline, .environment = *environment, .config = config };
     unsigned n_shards = 0;
     int status = open_log(config);
 
+    d.listener.fd = d.raft_listener.fd = -1;
     if (status != EX_OK) {
         config_fini(config);
         free(config);
