@@ -65,6 +65,7 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed, const
         .find = node_find_replica,
         .ctx = s,
         .max_producer_ids = MAX_PRODUCER_IDS,
+        .lag_ns = (uint64_t)n->config->replica_lag_time_ns,
         .now_ns = clock_mono_ns(r->env->clock),
         .now_real_ms = clock_real_ms(r->env->clock),
     };

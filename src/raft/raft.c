@@ -169,6 +169,7 @@ bool raft_progress(const struct raft *raft, uint32_t i, struct raft_progress *re
         .inflight_messages = m->count,
         .inflight_bytes = m->inflight_bytes,
         .settled = m->settled,
+        .heard = raft_member_heard(raft, m),
     };
     return true;
 }

@@ -274,7 +274,8 @@ struct raft_progress {
     enum raft_progress_state state;
     uint64_t match, next;
     uint32_t inflight_messages, inflight_bytes;
-    bool settled; /* it has, and knows to be committed, all there is: the group may join the session */
+    bool settled;   /* it has, and knows to be committed, all there is: the group may join the session */
+    uint64_t heard; /* when it last answered, or the session did that vouches for it */
 };
 /* What the leader knows of member i, in the order of the configuration. False: there is no such member. */
 bool raft_progress(const struct raft *raft, uint32_t i, struct raft_progress *ret_progress);

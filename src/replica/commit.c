@@ -64,12 +64,25 @@ int replica_apply_state(struct replica *r, uint64_t index, uint64_t term, uint32
     return rc;
 }
 
-static void produce_done(struct replica *r, const struct replica_entry *e, struct replica_op *op)
+static void produce_result(const struct replica *r, const struct replica_entry *e, struct replica_op *op)
 {
     op->produce.ret_base_offset = e->header.first_offset;
     op->produce.ret_append_time_ms = r->limits.log_append_time ? e->header.append_time_ms : -1;
     op->produce.ret_log_start = r->durable_start;
+}
+
+void replica_produce_done(struct replica *r, const struct replica_entry *e, struct replica_op *op)
+{
+    produce_result(r, e, op);
     replica_finish(r, op, 0, NULL);
+}
+
+/* It is committed. */
+static void produce_applied(struct replica *r, const struct replica_entry *e, struct replica_op *op)
+{
+    produce_result(r, e, op);
+    if (r->peers == NULL || !replica_acks_wait(r, op, e->index))
+        replica_finish(r, op, 0, NULL);
 }
 
 void replica_answer(struct replica *r, struct replica_entry *e, int16_t result)
@@ -79,9 +92,9 @@ void replica_answer(struct replica *r, struct replica_entry *e, int16_t result)
     struct list *link;
 
     if (op != NULL)
-        produce_done(r, e, op);
+        produce_applied(r, e, op);
     while ((link = list_pop(&e->duplicates)) != NULL)
-        produce_done(r, e, list_entry(link, struct replica_op, link));
+        produce_applied(r, e, list_entry(link, struct replica_op, link));
     if (command != NULL)
         command->done(command, result);
 }

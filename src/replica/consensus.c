@@ -135,6 +135,7 @@ static uint32_t size_in_fleet(struct fleet_group *g, uint64_t index)
 void replica_shard_make_fleet(struct replica_shard *shard, unsigned n_shards, uint32_t boot, uint64_t uncommitted_bytes)
 {
     list_init(&shard->imaging);
+    list_init(&shard->acks);
     shard->fleet = fleet_new(&(struct fleet_config){
         .node = shard->broker_id,
         .shard = shard->shard,
@@ -314,6 +315,7 @@ static void act(struct replica *r, const struct raft_update *u, const struct rep
     fail_commands(&lost);
     apply(r);
     answer_reads(r);
+    replica_acks_update(r);
 }
 
 /* Returns the update's error. */

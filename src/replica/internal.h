@@ -80,6 +80,13 @@ struct replica_waiters {
 struct replica_state;
 struct replica_image_job;
 
+/* How far a member is behind its leader. */
+struct replica_lag {
+    int32_t id;
+    uint64_t caught_up_ns;  /* at that time it had all that there was */
+    uint64_t mark, mark_ns; /* an end of the log, and when it was that */
+};
+
 /* What a group with several voters has. */
 struct replica_peers {
     struct replica *replica;
@@ -87,7 +94,6 @@ struct replica_peers {
     uint32_t epoch;            /* of truncations, as of the core's last update */
     struct raft_config config;
     int32_t vote; /* in the term, as recovery found it */
-    unsigned n_voters;
     bool leads;                      /* as of the core's last update */
     struct list loads;               /* messages for which a worker reads */
     struct list sent;                /* images that are on their way to a follower */
@@ -96,6 +102,13 @@ struct replica_peers {
     struct list reads;               /* ops that wait for the others to say that this node leads */
     struct log_beyond beyond;        /* at start: entries that are committed, since they were in a segment */
     struct list voided;              /* entries that were cut, and that the journal still has: their kept_link */
+    /* Of a leader, see acks.c. */
+    struct replica_lag *lags; /* one for each member */
+    uint32_t n_lags;
+    uint64_t seen_last;    /* last index as of the core's last update */
+    uint64_t told;         /* producers with acks=1 know of entries up to here */
+    struct list acks;      /* PRODUCE ops that are applied and wait for more flushes */
+    struct list acks_link; /* shard->acks */
 };
 
 /* Thousands of these are idle: what few of them need hangs off a pointer. */
@@ -337,7 +350,24 @@ bool replica_awaits_image(const struct replica *r);
 void replica_image_drop(struct replica *r);
 void replica_image_free(struct replica_peers *peers);
 
+/* acks.c: several voters. */
+/* The core was stepped. */
+void replica_acks_update(struct replica *r);
+/* Too few are in sync for what the op asks for; any number of voters. */
+bool replica_acks_refused(const struct replica *r, const struct replica_op *op, const char **ret_message);
+/* The entry of a PRODUCE op was just proposed. */
+void replica_acks_begin(struct replica *r, struct replica_entry *e);
+/* What a PRODUCE op asks for is applied, at index or below. True: it waits until enough replicas have that. */
+bool replica_acks_wait(struct replica *r, struct replica_op *op, uint64_t index);
+/* A retry of a batch that isn't applied yet need wait no longer. */
+bool replica_acks_is_told(const struct replica *r, const struct replica_op *op, uint64_t index);
+/* Looks whether enough are still in sync. Returns when it wants to be called again. */
+uint64_t replica_acks_poll(struct replica_shard *shard);
+void replica_acks_free(struct replica_peers *p);
+
 /* commit.c */
+/* The op's batch is that of the entry, which as many have as it asks for. */
+void replica_produce_done(struct replica *r, const struct replica_entry *e, struct replica_op *op);
 void replica_entry_flushed(struct journal_request *request);
 void replica_commit(struct replica *r, uint64_t index);
 /* 0, or what replica_apply_state() says: possible at start only. */

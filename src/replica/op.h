@@ -32,6 +32,7 @@ enum replica_op_kind {
     REPLICA_DESCRIBE_LOG,
 };
 
+#define REPLICA_ACKS_ALL (-1)
 #define REPLICA_OP_CANCELED (-1000) /* not a Kafka code: never leaves the broker */
 
 /* Special timestamps of ListOffsets. */
@@ -49,7 +50,8 @@ struct replica_op {
     int32_t current_leader_epoch; /* as the client knows it; −1: don't check */
     void (*done)(struct replica_op *op);
 
-    /* The replica's: of a round that shows that this node leads. verdict: what a PRODUCE is refused for then. */
+    /* The replica's: of a round that shows that this node leads. verdict: what a PRODUCE is refused for then.
+     * read_index, of a PRODUCE that is applied: what enough replicas have to flush. */
     uint64_t ticket, read_index;
     int16_t verdict;
 
@@ -62,8 +64,10 @@ struct replica_op {
             /* The buffer that batch lies in with a reference for the partition, which may keep it: it then patches the
              * batch in place and sets this to NULL. NULL from the start: the batch isn't changed. */
             struct buf *frame;
-            bool flush_all; /* acks=all: min.insync.replicas is honoured */
-            bool held;      /* the replica's: it waits for room */
+            /* Ends when as many have flushed it: REPLICA_ACKS_ALL (a majority, and min.insync.replicas), 1 (the leader),
+             * 0 (nobody: when it is proposed). A group with one voter has no difference to make. */
+            int8_t acks;
+            bool held; /* the replica's: it waits for room */
             int64_t ret_base_offset;
             int64_t ret_append_time_ms; /* −1 unless the topic uses LogAppendTime */
             int64_t ret_log_start;

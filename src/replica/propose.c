@@ -275,12 +275,10 @@ static int16_t produce_refusal(const struct replica *r, const struct replica_op 
         return KAFKA_E_MESSAGE_TOO_LARGE;
     if (ENTRY_HEADER_SIZE + size > journal_max_entry(r->shard->journal))
         return KAFKA_E_RECORD_LIST_TOO_LARGE;
-    if (op->produce.flush_all && r->limits.min_insync > (r->peers != NULL ? (int)r->peers->n_voters : 1)) {
-        *ret_message = "min.insync.replicas asks for more replicas than there are";
-        return KAFKA_E_NOT_ENOUGH_REPLICAS;
-    }
     if (!replica_takes_proposals(r))
         return KAFKA_E_NOT_LEADER_OR_FOLLOWER;
+    if (r->limits.min_insync > 1 && replica_acks_refused(r, op, ret_message))
+        return KAFKA_E_NOT_ENOUGH_REPLICAS;
     /* Of the codes that every client's producer takes for retriable, librdkafka's too, the one that comes closest. */
     shortage = replica_shard_shortage(r->shard);
     if (shortage != 0) {
@@ -302,13 +300,17 @@ static void produce_duplicate(struct replica *r, struct replica_op *op, const st
         op->produce.ret_base_offset = v->base_offset;
         op->produce.ret_append_time_ms = r->limits.log_append_time ? v->append_time_ms : -1;
         op->produce.ret_log_start = r->durable_start;
-        replica_finish(r, op, 0, NULL);
+        if (r->peers == NULL || !replica_acks_wait(r, op, r->applied_index)) /* the original is there or below */
+            replica_finish(r, op, 0, NULL);
         return;
     }
     GQ_MARK(REPLICA_PENDING_DUPLICATE);
     e = tail_by_index(&r->tail, v->index);
     gq_assert(e != NULL);
-    list_append(&e->duplicates, &op->link);
+    if (r->peers != NULL && replica_acks_is_told(r, op, e->index))
+        replica_produce_done(r, e, op);
+    else
+        list_append(&e->duplicates, &op->link);
 }
 
 /* True when the op was dealt with: an error or a duplicate. */
@@ -377,6 +379,8 @@ static void produce_new(struct replica *r, struct replica_op *op)
     e->op = op;
     if (GQ_BUG(ACK_BEFORE_FLUSH))
         replica_answer(r, e, 0);
+    else if (r->peers != NULL)
+        replica_acks_begin(r, e);
 }
 
 /* What was settled by others needs no room. Sequence numbers of what waits aren't known yet, so nothing is settled

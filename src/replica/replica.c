@@ -21,13 +21,13 @@ static struct replica_peers *peers_new(struct replica *r, const struct raft_conf
     p->replica = r;
     p->config = *members;
     p->vote = RAFT_NONE;
-    for (uint32_t i = 0; i < members->n_members; i++)
-        p->n_voters += (members->members[i].roles & RAFT_VOTER) != 0;
     list_init(&p->loads);
     list_init(&p->sent);
     list_init(&p->imaging_link);
     list_init(&p->reads);
     list_init(&p->voided);
+    list_init(&p->acks);
+    list_init(&p->acks_link);
     return p;
 }
 
@@ -42,6 +42,7 @@ static void peers_free(struct replica_peers *p)
         list_remove(&p->imaging_link);
         log_beyond_fini(&p->beyond);
         replica_sent_forget(p);
+        replica_acks_free(p);
         replica_image_free(p);
     }
     free(p);
@@ -303,8 +304,10 @@ void replica_fail_all(struct replica *r, int16_t error)
     replica_fail_list(r, &r->waiters->parked, error);
     replica_fail_list(r, &r->waiters->queries, error);
     replica_fail_list(r, &r->waiters->deletes, error);
-    if (r->peers != NULL)
+    if (r->peers != NULL) {
         replica_fail_list(r, &r->peers->reads, error);
+        replica_fail_list(r, &r->peers->acks, error);
+    }
     fail_proposers(r, error);
 }
 

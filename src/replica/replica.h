@@ -103,6 +103,9 @@ struct replica_shard {
     struct fleet *fleet;
     unsigned n_cores;    /* groups in it: without any nothing is asked of it, and it isn't told the time */
     struct list imaging; /* replicas with images on their way */
+    uint64_t lag_ns;     /* replica_lag_time: how far behind a replica in sync may be */
+    struct list acks;    /* replica_peers of those whose producers may wait for more replicas than a majority */
+    uint64_t next_acks_ns;
 
     struct list dirty;   /* replicas with committed entries that wait for their segment */
     struct list no_file; /* of these, who waits for descriptors */
@@ -238,6 +241,9 @@ bool replica_leads(const struct replica *r);
 int replica_transfer(struct replica *r, int32_t peer);
 /* A SNAPSHOT to the node got lost. Where nobody tells, it is sent again when it should have been there long since. */
 void replica_image_lost(struct replica *r, int32_t peer);
+/* The voters that are in sync, as the leader sees it: they have flushed all of its log, or had at some time not longer
+ * ago than replica_lag_time. Returns how many, this node among them; 0 where it doesn't lead. */
+uint32_t replica_in_sync(const struct replica *r, int32_t ret_ids[RAFT_MAX_MEMBERS]);
 
 /* A partition snapshot, and so an image, can't outgrow this: producer ids per partition are capped. */
 #define REPLICA_SNAPSHOT_MAX (64u << 20)

@@ -374,6 +374,8 @@ static uint64_t poll_cores(struct replica_shard *shard)
     uint64_t next = replica_images_poll(shard), due;
 
     replica_cores_run(shard);
+    due = replica_acks_poll(shard);
+    next = MIN(next, due);
     replica_admit_held(shard);
     due = replica_cores_end(shard);
     return MIN(next, due);

@@ -54,6 +54,36 @@ static void rest_as_leader(void)
     ck_assert_int_eq(lone.u.joined, RAFT_NONE);
 }
 
+static uint64_t heard_of(int32_t id)
+{
+    struct raft_progress p;
+
+    for (uint32_t i = 0; raft_progress(lone.raft, i, &p); i++)
+        if (p.id == id)
+            return p.heard;
+    ck_abort_msg("no member %d", id);
+}
+
+/* By its own answers, then by those of its session; and it was heard until something ends the rest. */
+START_TEST(a_leader_tells_when_it_heard_somebody)
+{
+    lone_start((struct raft_start){ .term = 4 });
+    lone_lead();
+    lone.now = 30;
+    answer(2, false);
+    lone.now = 40;
+    ck_assert_uint_eq(heard_of(2), 30);
+    ck_assert_uint_lt(heard_of(3), 30);
+    rest_as_leader();
+    lone.session = lone.now = 500;
+    ck_assert_uint_eq(heard_of(2), 500);
+    lone.now = 510;
+    ck_assert_int_eq(lone_propose(1), 0);
+    lone.session = lone.now = 520;
+    ck_assert_uint_eq(heard_of(2), 500);
+}
+END_TEST
+
 /* A follower in a session campaigns only when the session falls silent, and has one tick per timeout. */
 START_TEST(a_session_speaks_for_a_quiet_leader)
 {
@@ -339,6 +369,7 @@ Suite *raft_rest_suite(void)
     Suite *s = suite_create("raft_rest");
 
 #define ADD(test) suite_add_with(s, test, lone_setup, lone_teardown)
+    ADD(a_leader_tells_when_it_heard_somebody);
     ADD(a_session_speaks_for_a_quiet_leader);
     ADD(a_session_speaks_for_quiet_followers);
     ADD(a_quiet_group_costs_nothing);

@@ -39,6 +39,7 @@ struct cluster *cluster_new_of(uint64_t seed, uint64_t segment_bytes, unsigned n
         r->cluster = c;
         r->next_id = (uint64_t)i * 1000000;
         r->limits.segment_bytes = segment_bytes;
+        r->lag_ns = CLUSTER_LAG_NS;
         c->nodes[i] = r;
     }
     cluster_net_init(c);
@@ -56,6 +57,33 @@ void cluster_free(struct cluster *c)
     free(c);
 }
 
+void cluster_set_min_insync(struct cluster *c, int16_t n)
+{
+    for (int i = 0; i < CLUSTER_NODES; i++) {
+        struct rig *r = c->nodes[i];
+
+        r->limits.min_insync = n;
+        for (unsigned g = 0; c->up[i] && g < r->n_groups; g++)
+            if (g != CLUSTER_OWN)
+                replica_set_limits(r->groups[g].replica, &r->limits);
+    }
+}
+
+/* As many have it on the disk as there must be. Who isn't up may have it. */
+static void check_flushed(const struct cluster *c, const struct rig_batch *b)
+{
+    int n = 0, least = MAX(CLUSTER_NODES / 2 + 1, c->nodes[0]->limits.min_insync);
+
+    for (int i = 0; i < CLUSTER_NODES; i++) {
+        const struct raft *raft = c->up[i] ? replica_of(c, i)->raft : NULL;
+
+        n += raft == NULL || b->index <= raft_start_index(raft) ||
+             (b->index <= raft_flushed_index(raft) && raft_term_at(raft, b->index) == b->term);
+    }
+    if (n < least)
+        ck_abort_msg("entry %llu was acknowledged, and %d of %d have it", (unsigned long long)b->index, n, least);
+}
+
 static void note_done(struct cluster *c)
 {
     for (size_t i = 0; i < c->n_batches; i++) {
@@ -64,6 +92,8 @@ static void note_done(struct cluster *c)
         if (b->op == NULL || !b->op->done)
             continue;
         b->acked = b->op->op.error == 0;
+        if (b->acked)
+            check_flushed(c, &b->op->proposal);
         b->base_offset = b->op->op.produce.ret_base_offset;
         b->op = NULL;
         if (b->acked)
@@ -88,9 +118,10 @@ static void note_answers(struct cluster *c)
     if (c->tried->op.error == 0) {
         c->acked_end = MAX(c->acked_end, c->tried->op.produce.ret_base_offset + 1);
         c->sequence++;
-    } else {
-        if (c->tried->op.error != KAFKA_E_NOT_LEADER_OR_FOLLOWER)
-            ck_abort_msg("batch %d was refused: %d", c->sequence, c->tried->op.error);
+    } else if (c->tried->op.error != KAFKA_E_NOT_LEADER_OR_FOLLOWER &&
+               c->tried->op.error != KAFKA_E_NOT_ENOUGH_REPLICAS &&
+               c->tried->op.error != KAFKA_E_NOT_ENOUGH_REPLICAS_AFTER_APPEND) {
+        ck_abort_msg("batch %d was refused: %d", c->sequence, c->tried->op.error);
     }
     c->tried = NULL;
 }
@@ -131,6 +162,29 @@ static void check_node(struct cluster *c, int node)
         ck_abort_msg("node %d applied another entry %llu", node + 1, (unsigned long long)r->applied_index);
 }
 
+#define SLACK_MS 500
+
+static bool is_gone(const struct cluster *c, uint64_t since_ms)
+{
+    return c->now_ms > since_ms + CLUSTER_LAG_NS / MS + SLACK_MS;
+}
+
+/* Who hasn't been there for so long isn't in sync any more, with a leader that had the time to see it. */
+static void check_in_sync(struct cluster *c, int node)
+{
+    const struct replica *r = replica_of(c, node);
+    int32_t ids[RAFT_MAX_MEMBERS];
+    uint32_t n = replica_in_sync(r, ids);
+
+    if (!replica_leads(r))
+        c->leads_ms[node] = c->now_ms;
+    for (uint32_t i = 0; i < n && is_gone(c, c->leads_ms[node]); i++)
+        if (ids[i] != node + 1 && is_gone(c, c->there_ms[ids[i] - 1]))
+            ck_abort_msg("node %d counts node %d as in sync, which has long been gone", node + 1, ids[i]);
+    if (!c->cut[node])
+        c->there_ms[node] = c->now_ms;
+}
+
 static void crash_receiver(struct cluster *c)
 {
     if (c->crash_in == 0 || --c->crash_in > 0 || !c->up[c->crash_node])
@@ -151,6 +205,7 @@ bool cluster_step(struct cluster *c)
         moved = rig_step(c->nodes[i]) || moved;
         ck_quick(c->nodes[i]->fatal_error == 0);
         check_node(c, i);
+        check_in_sync(c, i);
     }
     note_done(c);
     note_answers(c);
@@ -329,6 +384,7 @@ static void check_counters(const struct replica *r)
     ck_quick(raft_last_index(r->raft) == r->last_index && raft_commit_index(r->raft) == r->applied_index);
     ck_quick(raft_term(r->raft) == r->term && r->applied_index == r->last_index);
     ck_quick(fleet_is_at_rest(&r->peers->member));
+    ck_quick(list_is_empty(&r->peers->acks));
 }
 
 static void all_equal(struct cluster *c)
@@ -366,6 +422,8 @@ void cluster_heal(struct cluster *c)
 
 void cluster_check(struct cluster *c)
 {
+    int32_t ids[RAFT_MAX_MEMBERS];
+
     c->loss = 0;
     c->crash_images = false;
     cluster_heal(c);
@@ -374,4 +432,5 @@ void cluster_check(struct cluster *c)
     cluster_leader(c);
     cluster_run(c, 500);
     all_equal(c);
+    ck_quick(replica_in_sync(replica_of(c, cluster_leader(c)), ids) == CLUSTER_NODES);
 }

@@ -9,6 +9,7 @@
 
 #define CLUSTER_NODES 3
 #define CLUSTER_OWN 1 /* the group that each node has for itself */
+#define CLUSTER_LAG_NS 2000000000ull
 
 struct cluster_batch {
     struct rig_op *op; /* until it is done */
@@ -44,6 +45,8 @@ struct cluster {
     bool up[CLUSTER_NODES];
     bool cut[CLUSTER_NODES]; /* hears nobody and isn't heard; its connections stay */
     bool connected[CLUSTER_NODES][CLUSTER_NODES];
+    uint64_t there_ms[CLUSTER_NODES]; /* when it was last up and not cut off */
+    uint64_t leads_ms[CLUSTER_NODES]; /* since when it leads, while it does */
     struct cluster_link links[CLUSTER_NODES][CLUSTER_NODES]; /* from, to */
     unsigned next_link;                                      /* whose turn it is */
     uint64_t now_ms;
@@ -92,6 +95,8 @@ struct rig_op *cluster_produce_as(struct cluster *c, int node, int32_t sequence)
 void cluster_try(struct cluster *c, int node);
 /* Asks for the end of the log, and checks the answer when it comes. */
 void cluster_ask_end(struct cluster *c, int node);
+/* min.insync.replicas of all groups, but for each node's own. */
+void cluster_set_min_insync(struct cluster *c, int16_t n);
 /* Runs until it is done; the error. */
 int16_t cluster_wait(struct cluster *c, struct rig_op *op);
 /* Machine and all: the others hear nothing. */

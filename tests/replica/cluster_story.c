@@ -12,6 +12,15 @@ static unsigned n_up(const struct cluster *c)
     return c->up[0] + c->up[1] + c->up[2];
 }
 
+/* May get lost. */
+static void produce_carelessly(struct cluster *c, int node)
+{
+    struct rig_op *op = rig_prepare(c->nodes[node], 0, 1, sim_prng_below(&c->prng, 600));
+
+    op->op.produce.acks = (int8_t)sim_prng_below(&c->prng, 2);
+    rig_send(c->nodes[node], op);
+}
+
 /* To whoever is there: most of them send it away. */
 static void ask_all(struct cluster *c)
 {
@@ -19,6 +28,8 @@ static void ask_all(struct cluster *c)
         if (!c->up[i])
             continue;
         cluster_produce(c, i, sim_prng_below(&c->prng, 600));
+        if (sim_prng_chance(&c->prng, 1, 4))
+            produce_carelessly(c, i);
         if (replica_leads(replica_of(c, i)))
             cluster_try(c, i);
         if (sim_prng_chance(&c->prng, 1, 3))
@@ -127,6 +138,7 @@ void cluster_story(uint64_t seed, struct cluster_counts *counts)
 
     c->loss = 5;
     c->crash_images = true;
+    cluster_set_min_insync(c, seed % 8 == 5 ? 3 : seed % 2 == 0 ? 2 : 1);
     for (int i = 0; i < CLUSTER_NODES && seed % 3 == 0; i++)
         c->nodes[i]->max_dirty_segments = 1; /* from the next start on */
     for (int i = 0; i < 200; i++) {

@@ -164,6 +164,7 @@ static void shard_init(struct rig *r)
         .find = find,
         .ctx = r,
         .max_producer_ids = 6,
+        .lag_ns = r->lag_ns,
         .now_ns = r->clock.mono_ns,
         .now_real_ms = clock_real_ms(&r->clock.env),
     };
@@ -229,6 +230,9 @@ static int open_groups(struct rig *r)
         struct replica_config config = {
             .group = i + 1, .dir = dir, .limits = r->limits, .members = i == 1 ? NULL : r->members
         };
+
+        if (r->members != NULL && i == 1)
+            config.limits.min_insync = 1;
 
         ck_quick(!r->groups[i].destroyed || !found.known[i]);
         if (r->groups[i].destroying && !r->groups[i].destroyed)
@@ -495,7 +499,7 @@ static uint8_t *make_batch(struct rig *r, const struct rig_batch *b, size_t valu
     return data;
 }
 
-static struct rig_op *prepare(struct rig *r, unsigned group, int64_t producer_id, int16_t epoch, int32_t sequence,
+struct rig_op *rig_prepare_as(struct rig *r, unsigned group, int64_t producer_id, int16_t epoch, int32_t sequence,
                               int32_t count, size_t value_size)
 {
     struct rig_op *o = op_new(r, group, &(struct replica_op){ .kind = REPLICA_PRODUCE });
@@ -511,14 +515,14 @@ static struct rig_op *prepare(struct rig *r, unsigned group, int64_t producer_id
 
     o->data = make_batch(r, &b, value_size, &size);
     ck_quick(batch_parse_only(slice_make(o->data, size), &o->op.produce.batch) == BATCH_OK);
-    o->op.produce.flush_all = true;
+    o->op.produce.acks = REPLICA_ACKS_ALL;
     o->proposal = b;
     return o;
 }
 
 struct rig_op *rig_prepare(struct rig *r, unsigned group, int32_t count, size_t value_size)
 {
-    return prepare(r, group, -1, -1, -1, count, value_size);
+    return rig_prepare_as(r, group, -1, -1, -1, count, value_size);
 }
 
 void rig_send(struct rig *r, struct rig_op *o)
@@ -541,7 +545,7 @@ void rig_send(struct rig *r, struct rig_op *o)
 struct rig_op *rig_produce_as(struct rig *r, unsigned group, int64_t producer_id, int16_t epoch, int32_t sequence,
                               int32_t count, size_t value_size)
 {
-    struct rig_op *o = prepare(r, group, producer_id, epoch, sequence, count, value_size);
+    struct rig_op *o = rig_prepare_as(r, group, producer_id, epoch, sequence, count, value_size);
 
     rig_send(r, o);
     return o;

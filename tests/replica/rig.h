@@ -81,6 +81,7 @@ struct rig {
     void (*send_session)(void *rig, const struct fleet_message *m);
     uint32_t boot;              /* starts of the node */
     uint64_t uncommitted_bytes; /* 0: no limit */
+    uint64_t lag_ns;            /* see replica_in_sync() */
     void *cluster;
     unsigned max_segments, max_dirty_segments, max_lent_segments; /* 0: many, no limits */
     uint64_t next_id;
@@ -122,6 +123,8 @@ void rig_settle(struct rig *r);
 struct rig_op *rig_submit(struct rig *r, unsigned group, const struct replica_op *op);
 /* In two steps: a Produce op as it will be asked, and the asking. */
 struct rig_op *rig_prepare(struct rig *r, unsigned group, int32_t count, size_t value_size);
+struct rig_op *rig_prepare_as(struct rig *r, unsigned group, int64_t producer_id, int16_t epoch, int32_t sequence,
+                              int32_t count, size_t value_size);
 void rig_send(struct rig *r, struct rig_op *o);
 struct rig_op *rig_produce(struct rig *r, unsigned group, int32_t count, size_t value_size);
 struct rig_op *rig_produce_as(struct rig *r, unsigned group, int64_t producer_id, int16_t epoch, int32_t sequence,

@@ -3,6 +3,7 @@
 
 #include "support/suite.h"
 
+Suite *acks_suite(void);
 Suite *ask_suite(void);
 Suite *budget_suite(void);
 Suite *consensus_suite(void);

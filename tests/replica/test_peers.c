@@ -573,7 +573,7 @@ START_TEST(what_was_acknowledged_stays)
 
     for (uint64_t seed = 1; seed <= 40; seed++)
         cluster_story(seed, &counts);
-    ck_assert_uint_gt(counts.n_acked, 2000);
+    ck_assert_uint_gt(counts.n_acked, 1200);
     ck_assert_uint_gt(counts.n_loaded, 100);
     ck_assert_uint_gt(counts.n_images, 10);
     ck_assert_uint_gt(counts.n_terms, 100);

@@ -84,7 +84,7 @@ static void start_partition(struct broker_request *req, const struct meta_topic 
     broker_op_init(req, &p->op, REPLICA_PRODUCE, partition->group, -1);
     p->op.op.produce.batch = batch;
     p->op.op.produce.frame = buf_ref(req->buf);
-    p->op.op.produce.flush_all = s->request.acks == -1;
+    p->op.op.produce.acks = (int8_t)s->request.acks;
     p->op.op.produce.held = false;
     p->started = true;
     broker_op_start(&p->op);
