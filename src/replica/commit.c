@@ -162,6 +162,8 @@ void replica_commit(struct replica *r, uint64_t index)
         replica_opened(r);
     if (r->applied_offset > before && !list_is_empty(&r->waiters->watchers))
         replica_wake(r);
+    if (r->peers != NULL && !r->open && !list_is_empty(&r->waiters->parked))
+        replica_parked_run(r);
     if (r->log_start > r->durable_start && !r->start_in_flight)
         replica_journal_start(r);
 }

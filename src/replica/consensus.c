@@ -136,6 +136,7 @@ void replica_shard_make_fleet(struct replica_shard *shard, unsigned n_shards, ui
 {
     list_init(&shard->imaging);
     list_init(&shard->acks);
+    list_init(&shard->parking);
     shard->fleet = fleet_new(&(struct fleet_config){
         .node = shard->broker_id,
         .shard = shard->shard,
@@ -253,6 +254,8 @@ static void end_read(struct replica *r, struct replica_op *op)
 {
     if (op->kind == REPLICA_PRODUCE)
         replica_finish(r, op, op->verdict, NULL);
+    else if (op->kind == REPLICA_READ)
+        replica_read_as_leader(r, op);
     else
         replica_end_read(r, op);
 }

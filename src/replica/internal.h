@@ -70,7 +70,7 @@ struct replica_waiters {
     struct list held;      /* PRODUCE ops that wait for room, in order of arrival */
     struct list held_link; /* shard->held while there are some */
     struct list watchers;  /* WATCH ops */
-    struct list parked;    /* ops that wait for open */
+    struct list parked;    /* ops that wait for open, or for what a follower hasn't applied yet */
     struct list queries;   /* LIST_OFFSETS by time that wait for segments */
     struct list deletes;   /* DELETE_RECORDS that wait for a durable log start */
     struct list cold;      /* READ and LIST_OFFSETS ops at a worker */
@@ -109,6 +109,7 @@ struct replica_peers {
     uint64_t told;         /* producers with acks=1 know of entries up to here */
     struct list acks;      /* PRODUCE ops that are applied and wait for more flushes */
     struct list acks_link; /* shard->acks */
+    struct list parking_link; /* shard->parking */
 };
 
 /* Thousands of these are idle: what few of them need hangs off a pointer. */
@@ -303,8 +304,8 @@ void replica_core_flushed(struct replica *r, const struct replica_entry *e);
 /* Several voters: after recovery. */
 void replica_core_start(struct replica *r);
 void replica_core_state_flushed(struct replica *r, const struct journal_group_state *state);
-/* A LIST_OFFSETS of the latest offset, or a PRODUCE that has its verdict: answered when a majority has said, after it
- * came, that this node leads, and all that was committed then is applied. */
+/* A LIST_OFFSETS of the latest offset, a PRODUCE that has its verdict, or a READ beyond the end: answered when a
+ * majority has said, after it came, that this node leads, and all that was committed then is applied. */
 void replica_core_read(struct replica *r, struct replica_op *op);
 /* A SNAPSHOT whose file is durable, or that won't be taken. -EBADMSG: the core refuses it. */
 int replica_core_image(struct replica *r, const struct raft_message *m);
@@ -473,6 +474,10 @@ static inline bool replica_lacks_files(const struct replica *r)
 
 /* read.c */
 void replica_read(struct replica *r, struct replica_op *op);
+/* The same behind a round that showed that this node leads. */
+void replica_read_as_leader(struct replica *r, struct replica_op *op);
+/* A READ that has waited for as long as it may. */
+void replica_read_late(struct replica *r, struct replica_op *op);
 void replica_release(struct replica *r, struct replica_op *op);
 void replica_watch(struct replica *r, struct replica_op *op);
 void replica_cancel(struct replica *r, struct replica_op *op);
@@ -490,7 +495,16 @@ void replica_describe_log(struct replica *r, struct replica_op *op);
 int replica_find_epoch(const struct replica *r, uint64_t epoch, uint64_t *ret_epoch, int64_t *ret_offset);
 int32_t replica_epoch_of_offset(const struct replica *r, int64_t offset);
 
+/* early.c: who doesn't lead, or doesn't know yet all that is committed. */
+void replica_submit_early(struct replica *r, struct replica_op *op);
+/* Several voters: more is applied. */
+void replica_parked_run(struct replica *r);
+/* Ends READs that have waited for long enough. Returns when it wants to be called again. */
+uint64_t replica_parked_poll(struct replica_shard *shard);
+
 /* replica.c */
+/* KIP-320: 0, or why the client's epoch doesn't fit. */
+int16_t replica_epoch_error(const struct replica *r, const struct replica_op *op);
 int replica_alloc_open(struct replica_shard *shard, const struct replica_config *config,
                        const struct log_position *checkpoint, int64_t log_start, struct replica **ret,
                        struct error_text *err);

@@ -48,6 +48,7 @@ struct replica_op {
     uint64_t group;
     enum replica_op_kind kind;
     int32_t current_leader_epoch; /* as the client knows it; −1: don't check */
+    bool follower; /* READ, WATCH: a member that only follows may answer too, as far as it has applied the log */
     void (*done)(struct replica_op *op);
 
     /* The replica's: of a round that shows that this node leads. verdict: what a PRODUCE is refused for then.
@@ -78,6 +79,9 @@ struct replica_op {
             bool min_one;
             bool read_committed;
             bool urgent; /* the asker has nothing else and would have to wait */
+            /* What a new leader, or a follower, can't tell yet may come by and by. Till then it is waited for (0: without
+             * end); then a leader has nothing, and a follower says OFFSET_NOT_AVAILABLE. */
+            uint64_t wait_until_ns;
             /* Results also on OFFSET_OUT_OF_RANGE. */
             int64_t ret_high_watermark, ret_last_stable, ret_log_start;
             /* The records: in memory (chain) or in a file (range), or none (size 0). */

@@ -279,7 +279,7 @@ static bool read_diverges(struct replica *r, struct replica_op *op)
     return true;
 }
 
-void replica_read(struct replica *r, struct replica_op *op)
+static void read_init(const struct replica *r, struct replica_op *op)
 {
     buf_chain_init(&op->read.chain, r->shard->blocks);
     op->read.has_range = false;
@@ -290,12 +290,47 @@ void replica_read(struct replica *r, struct replica_op *op)
     op->read.lent_bytes = 0;
     op->read.ret_diverging_epoch = -1;
     read_bounds(r, op);
+}
+
+/* The offset isn't beyond the end, or surely there is nothing. */
+static void read_now(struct replica *r, struct replica_op *op)
+{
     if (op->read.offset < r->durable_start || op->read.offset > r->applied_offset)
         replica_finish(r, op, KAFKA_E_OFFSET_OUT_OF_RANGE, NULL);
     else if (read_diverges(r, op) || op->read.offset == r->applied_offset)
         read_finish(r, op);
     else
         read_records(r, op);
+}
+
+/* Clients that are told of an offset out of range go elsewhere for good. A leader that was cut off doesn't know of
+ * records that a later one has, which somebody may have read: so that there is nothing beyond the end is told only by
+ * who surely leads. */
+void replica_read(struct replica *r, struct replica_op *op)
+{
+    read_init(r, op);
+    if (r->peers != NULL && op->read.offset > r->applied_offset && !GQ_BUG(HIGH_WATERMARK_TAKEN_BACK))
+        replica_core_read(r, op);
+    else
+        read_now(r, op);
+}
+
+void replica_read_as_leader(struct replica *r, struct replica_op *op)
+{
+    list_remove(&op->link);
+    read_init(r, op);
+    read_now(r, op);
+}
+
+void replica_read_late(struct replica *r, struct replica_op *op)
+{
+    list_remove(&op->link);
+    wait_over(r);
+    read_init(r, op);
+    if (replica_leads(r))
+        read_finish(r, op);
+    else
+        replica_finish(r, op, KAFKA_E_OFFSET_NOT_AVAILABLE, NULL);
 }
 
 void replica_release(struct replica *r, struct replica_op *op)

@@ -28,6 +28,7 @@ static struct replica_peers *peers_new(struct replica *r, const struct raft_conf
     list_init(&p->voided);
     list_init(&p->acks);
     list_init(&p->acks_link);
+    list_init(&p->parking_link);
     return p;
 }
 
@@ -43,6 +44,7 @@ static void peers_free(struct replica_peers *p)
         log_beyond_fini(&p->beyond);
         replica_sent_forget(p);
         replica_acks_free(p);
+        list_remove(&p->parking_link);
         replica_image_free(p);
     }
     free(p);
@@ -186,7 +188,7 @@ void replica_finish(struct replica *r, struct replica_op *op, int16_t error, con
     r->shard->complete(r->shard->ctx, op);
 }
 
-static int16_t epoch_error(const struct replica *r, const struct replica_op *op)
+int16_t replica_epoch_error(const struct replica *r, const struct replica_op *op)
 {
     if (op->current_leader_epoch < 0 || op->current_leader_epoch == (int32_t)r->term)
         return 0;
@@ -195,7 +197,7 @@ static int16_t epoch_error(const struct replica *r, const struct replica_op *op)
 
 static void submit_open(struct replica *r, struct replica_op *op)
 {
-    int16_t error = epoch_error(r, op);
+    int16_t error = replica_epoch_error(r, op);
 
     if (error != 0) {
         replica_finish(r, op, error, NULL);
@@ -232,24 +234,6 @@ static void submit_open(struct replica *r, struct replica_op *op)
     }
 }
 
-/* A new leader doesn't know yet all that is committed: what it does know may be read, the end waits. */
-static void submit_early(struct replica *r, struct replica_op *op)
-{
-    bool latest = op->kind == REPLICA_LIST_OFFSETS && op->list_offsets.timestamp != LIST_OFFSETS_EARLIEST;
-
-    if (!replica_leads(r)) {
-        if (op->kind == REPLICA_PRODUCE) /* this node may lead by the time the next batch of its producer comes */
-            replica_note_refusal(r, op);
-        replica_finish(r, op, KAFKA_E_NOT_LEADER_OR_FOLLOWER, NULL);
-    } else if (r->peers != NULL && latest) {
-        replica_finish(r, op, KAFKA_E_OFFSET_NOT_AVAILABLE, NULL);
-    } else if (r->peers != NULL && op->kind == REPLICA_READ && op->read.offset < r->applied_offset) {
-        submit_open(r, op);
-    } else {
-        list_append(&wait_on(r)->parked, &op->link);
-    }
-}
-
 void replica_submit(struct replica *r, struct replica_op *op)
 {
     list_init(&op->link);
@@ -262,7 +246,7 @@ void replica_submit(struct replica *r, struct replica_op *op)
     else if (r->closing)
         replica_finish(r, op, KAFKA_E_NOT_LEADER_OR_FOLLOWER, NULL);
     else if (!r->open)
-        submit_early(r, op);
+        replica_submit_early(r, op);
     else
         submit_open(r, op);
 }

@@ -106,6 +106,7 @@ struct replica_shard {
     uint64_t lag_ns;     /* replica_lag_time: how far behind a replica in sync may be */
     struct list acks;    /* replica_peers of those whose producers may wait for more replicas than a majority */
     uint64_t next_acks_ns;
+    struct list parking; /* replica_peers of those that have READs with a limit to how long they wait */
 
     struct list dirty;   /* replicas with committed entries that wait for their segment */
     struct list no_file; /* of these, who waits for descriptors */

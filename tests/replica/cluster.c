@@ -209,6 +209,7 @@ bool cluster_step(struct cluster *c)
     }
     note_done(c);
     note_answers(c);
+    cluster_note_read(c);
     crash_receiver(c);
     return moved;
 }
@@ -280,6 +281,8 @@ static void leave(struct cluster *c, int node, bool silent)
             c->questions[i].op = NULL;
     if (c->tried_node == node)
         c->tried = NULL;
+    if (c->reader.node == node)
+        c->reader.op = NULL;
     c->up[node] = false;
     cluster_disconnect(c, node, silent);
 }

@@ -26,6 +26,18 @@ struct cluster_question {
     int64_t at_least; /* what was acknowledged when it was asked */
 };
 
+/* Somebody reads on and on, here and there, and never sees anything go. */
+struct cluster_reader {
+    struct rig_op *op; /* until it is done */
+    int node;
+    int64_t position;
+    int32_t epoch;    /* of the last batch that was read; −1 */
+    int64_t told_end; /* high watermark that somebody was told */
+    uint64_t term;    /* in which the node leads and is open, as it is asked; 0: it doesn't */
+    int64_t at_least; /* told_end then */
+    uint64_t n_read;  /* batches */
+};
+
 #define CLUSTER_QUESTIONS 16
 #define CLUSTER_TERMS 1024
 #define CLUSTER_INDEXES 8192
@@ -56,6 +68,7 @@ struct cluster {
     size_t n_batches, capacity;
     int64_t acked_end; /* behind the last that was acknowledged */
     struct cluster_question questions[CLUSTER_QUESTIONS];
+    struct cluster_reader reader;
     int leaders[CLUSTER_TERMS];          /* broker ids */
     uint32_t checksums[CLUSTER_INDEXES]; /* of entries, as somebody applied them; 0: nobody yet */
     /* An idempotent producer, which tries each batch until it is acknowledged. */
@@ -97,6 +110,8 @@ void cluster_try(struct cluster *c, int node);
 void cluster_ask_end(struct cluster *c, int node);
 /* min.insync.replicas of all groups, but for each node's own. */
 void cluster_set_min_insync(struct cluster *c, int16_t n);
+/* Goes on reading: at this node, if nothing is under way. */
+void cluster_read(struct cluster *c, int node, bool follower);
 /* Runs until it is done; the error. */
 int16_t cluster_wait(struct cluster *c, struct rig_op *op);
 /* Machine and all: the others hear nothing. */
@@ -115,9 +130,12 @@ void cluster_check(struct cluster *c);
 /* A run of all that can happen to a cluster, with cluster_check() at its end. Counts what it did, to tell that it did
  * something. */
 struct cluster_counts {
-    uint64_t n_acked, n_messages, n_session_messages, n_loaded, n_images, n_terms, n_rests;
+    uint64_t n_acked, n_read, n_messages, n_session_messages, n_loaded, n_images, n_terms, n_rests;
 };
 void cluster_story(uint64_t seed, struct cluster_counts *counts);
+
+/* cluster_reader.c: for cluster.c. After each step. */
+void cluster_note_read(struct cluster *c);
 
 /* cluster_net.c: for cluster.c. When the nodes are made. */
 void cluster_net_init(struct cluster *c);

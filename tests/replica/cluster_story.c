@@ -21,6 +21,14 @@ static void produce_carelessly(struct cluster *c, int node)
     rig_send(c->nodes[node], op);
 }
 
+static void read_somewhere(struct cluster *c)
+{
+    int node = (int)sim_prng_below(&c->prng, CLUSTER_NODES);
+
+    if (c->up[node])
+        cluster_read(c, node, sim_prng_chance(&c->prng, 1, 2));
+}
+
 /* To whoever is there: most of them send it away. */
 static void ask_all(struct cluster *c)
 {
@@ -143,6 +151,7 @@ void cluster_story(uint64_t seed, struct cluster_counts *counts)
         c->nodes[i]->max_dirty_segments = 1; /* from the next start on */
     for (int i = 0; i < 200; i++) {
         act(c);
+        read_somewhere(c);
         cluster_run(c, (unsigned)sim_prng_below(&c->prng, sim_prng_chance(&c->prng, 1, 6) ? 2000 : 100));
         counts->n_rests += is_at_rest(c);
         if (sim_prng_chance(&c->prng, 1, 6))
@@ -151,6 +160,7 @@ void cluster_story(uint64_t seed, struct cluster_counts *counts)
     cluster_check(c);
     for (size_t i = 0; i < c->n_batches; i++)
         counts->n_acked += c->batches[i].acked;
+    counts->n_read += c->reader.n_read;
     counts->n_messages += c->n_messages;
     counts->n_session_messages += c->n_session_messages;
     counts->n_loaded += c->n_loaded;

@@ -299,12 +299,23 @@ void rig_start_ok(struct rig *r)
     rig_wait_open(r);
 }
 
+/* What readers hold when their node ends. */
+static void release_reads(struct rig *r)
+{
+    for (struct rig_op *o = r->ops; o != NULL; o = o->next)
+        if (o->holds && o->group->replica != NULL)
+            rig_submit(r, (unsigned)(o->op.group - 1),
+                       &(struct replica_op){ .kind = REPLICA_RELEASE, .release.target = &o->op });
+    sim_lane_run_all(r->lane, &r->prng);
+}
+
 void rig_stop(struct rig *r)
 {
     if (r->lane == NULL)
         return;
     r->shard.dead = true; /* what comes home starts nothing new */
     sim_lane_run_all(r->lane, &r->prng);
+    release_reads(r);
     r->shard.ended = true;
     for (unsigned i = 0; i < r->n_groups; i++) {
         replica_free(r->groups[i].replica);
@@ -424,6 +435,7 @@ static void op_done(struct replica_op *op)
 
     ck_quick(!o->done);
     o->done = true;
+    o->holds = op->kind == REPLICA_READ && op->error == 0;
     if (op->kind == REPLICA_DELETE_RECORDS && op->error == 0)
         o->group->acked_start = MAX(o->group->acked_start, op->delete_records.ret_low_watermark);
     if (op->kind != REPLICA_PRODUCE || o->batch == SIZE_MAX)
@@ -471,6 +483,8 @@ struct rig_op *rig_submit(struct rig *r, unsigned group, const struct replica_op
 {
     struct rig_op *o = op_new(r, group, op);
 
+    if (op->kind == REPLICA_RELEASE)
+        container_of(op->release.target, struct rig_op, op)->holds = false;
     replica_submit(o->group->replica, &o->op);
     return o;
 }

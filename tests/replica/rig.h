@@ -41,6 +41,7 @@ struct rig_op {
     struct rig *rig;
     bool done;
     bool held; /* PRODUCE: it waits for room, and isn't among the group's batches yet */
+    bool holds; /* READ: it wasn't released yet */
     struct rig_batch proposal;
     size_t batch; /* PRODUCE: its place in the group's batches, or SIZE_MAX */
     struct rig_group *group;

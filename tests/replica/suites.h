@@ -15,6 +15,7 @@ Suite *keep_suite(void);
 Suite *files_suite(void);
 Suite *peers_suite(void);
 Suite *producers_suite(void);
+Suite *readers_suite(void);
 Suite *recycle_suite(void);
 Suite *rest_suite(void);
 Suite *round_suite(void);

@@ -571,9 +571,10 @@ START_TEST(what_was_acknowledged_stays)
 {
     struct cluster_counts counts = { 0 };
 
-    for (uint64_t seed = 1; seed <= 40; seed++)
+    for (uint64_t seed = 1; seed <= 60; seed++)
         cluster_story(seed, &counts);
     ck_assert_uint_gt(counts.n_acked, 1200);
+    ck_assert_uint_gt(counts.n_read, 700);
     ck_assert_uint_gt(counts.n_loaded, 100);
     ck_assert_uint_gt(counts.n_images, 10);
     ck_assert_uint_gt(counts.n_terms, 100);

@@ -289,6 +289,7 @@ static void start_reads(struct broker_request *req)
         p->read.op.read.min_one = true;
         p->read.op.read.read_committed = s->request.isolation_level != 0;
         p->read.op.read.urgent = p == s->urgent;
+        p->read.op.read.wait_until_ns = s->deadline_ns;
         p->read.op.read.last_fetched_epoch = p->from->last_fetched_epoch;
         broker_op_start(&p->read);
     }
