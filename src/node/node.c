@@ -7,8 +7,9 @@
 /* What jobs and tails of a reactor have given back and nobody has asked for since. */
 #define MAX_SPARE_BLOCK_BYTES (256u << 10)
 
-/* Half of what a journal has for entries that hold its files for longer (see journal_relocation_room()). */
-#define UNCOMMITTED_PART 16
+/* What isn't committed is relocated each time that the journal turns over, for which a full one keeps a file of a
+ * sixteenth of its size: half of that, so that it surely fits. A part of it is for what this node leads. */
+#define UNCOMMITTED_PART 32
 
 static void replica_failed(void *ctx, int err, const char *what)
 {
@@ -44,6 +45,7 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed, const
 {
     struct node_shard *s = &n->shards[index];
     struct node_reactor *r = &n->reactors[index % n->n_reactors];
+    uint64_t uncommitted = (uint64_t)n->config->journal_size_bytes / UNCOMMITTED_PART;
 
     *s = (struct node_shard){ .node = n, .index = index };
     hash_table_init(&s->by_id);
@@ -79,7 +81,11 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed, const
     list_init(&s->replicas.checkpoints);
     list_init(&s->replicas.round.members);
     replica_shard_make_fleet(&s->replicas, n->n_shards, (uint32_t)n->superblock.boot_counter,
-                             (uint64_t)n->config->journal_size_bytes / UNCOMMITTED_PART);
+                             &(struct replica_uncommitted){
+                                 .led_bytes = uncommitted / 2,
+                                 .group_bytes = (uint64_t)n->config->raft.max_in_mem_log_size_bytes,
+                                 .all_bytes = uncommitted,
+                             });
     node_scrub_init(s, s->replicas.now_ns);
 }
 

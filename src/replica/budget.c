@@ -22,12 +22,53 @@ void replica_charge(const struct replica_entry *e)
     e->shard->pending_bytes += e->cost;
 }
 
-void replica_uncharge(const struct replica_entry *e)
+void replica_uncharge(struct replica_entry *e)
 {
+    if (e->unapplied)
+        replica_note_applied(e);
     gq_assert(e->cost <= e->replica->pending_bytes && e->cost <= e->shard->pending_bytes);
     e->replica->pending_bytes -= e->cost;
     e->shard->pending_bytes -= e->cost;
     e->shard->room_made = true;
+}
+
+void replica_note_unapplied(struct replica_entry *e)
+{
+    e->unapplied = true;
+    e->shard->unapplied_bytes += journal_relocation_size(1, replica_entry_size(e));
+}
+
+void replica_note_applied(struct replica_entry *e)
+{
+    uint64_t size = journal_relocation_size(1, replica_entry_size(e));
+
+    gq_assert(size <= e->shard->unapplied_bytes);
+    e->unapplied = false;
+    e->shard->unapplied_bytes -= size;
+}
+
+/* From where on an entry of an APPEND is more than a leader's own. */
+#define SMALL_ENTRY 256
+
+/* What is committed holds the journal's files no longer than one's own does. What a leader found, and the small entry
+ * that it begins with, can only be committed together, so none of it is kept out. */
+uint32_t replica_entries_that_fit(const struct replica *r, const struct replica_message *m)
+{
+    const struct replica_shard *shard = r->shard;
+    uint64_t used = shard->unapplied_bytes, index = m->raft.index + 1;
+    uint32_t n = 0;
+
+    for (; n < m->raft.n_entries; n++, index++) {
+        const struct replica_message_entry *e = &m->entries[n];
+        uint64_t size = journal_relocation_size(1, e->head.size + e->batches.size);
+        bool is_new = index > r->last_index && index > m->raft.commit;
+
+        if (is_new && e->term == m->raft.term && size > SMALL_ENTRY && used > 0 &&
+            used + size > shard->unapplied_budget)
+            break;
+        used += is_new ? size : 0;
+    }
+    return n;
 }
 
 bool replica_shard_is_pressed(const struct replica_shard *shard)

@@ -129,6 +129,8 @@ int replica_apply(struct replica *r, struct replica_entry *e)
     rc = replica_apply_state(r, e->index, e->term, e->checksum, &entry, &result);
     if (rc != 0)
         return rc;
+    if (e->unapplied)
+        replica_note_applied(e);
     r->applied_index = e->index;
     r->applied_term = e->term;
     r->applied_checksum = e->checksum;

@@ -132,11 +132,13 @@ static uint32_t size_in_fleet(struct fleet_group *g, uint64_t index)
     return replica_size_of(replica_of(g), index);
 }
 
-void replica_shard_make_fleet(struct replica_shard *shard, unsigned n_shards, uint32_t boot, uint64_t uncommitted_bytes)
+void replica_shard_make_fleet(struct replica_shard *shard, unsigned n_shards, uint32_t boot,
+                              const struct replica_uncommitted *uncommitted)
 {
     list_init(&shard->imaging);
     list_init(&shard->acks);
     list_init(&shard->parking);
+    shard->unapplied_budget = uncommitted->all_bytes > 0 ? uncommitted->all_bytes : UINT64_MAX;
     shard->fleet = fleet_new(&(struct fleet_config){
         .node = shard->broker_id,
         .shard = shard->shard,
@@ -144,8 +146,8 @@ void replica_shard_make_fleet(struct replica_shard *shard, unsigned n_shards, ui
         .boot = boot,
         .limits = limits,
         .entry_size = size_in_fleet,
-        .budget_bytes = uncommitted_bytes,
-        .group_budget_bytes = uncommitted_bytes / 2,
+        .budget_bytes = uncommitted->led_bytes,
+        .group_budget_bytes = MIN(uncommitted->led_bytes / 2, uncommitted->group_bytes),
         .blocks = shard->blocks,
         .now_ns = shard->now_ns,
     });
@@ -373,6 +375,9 @@ int replica_receive(struct replica *r, const struct replica_message *m)
         return takes_part(r) ? replica_image_receive(r, m) : 0;
     if (rc != 0 || !takes_part(r))
         return rc;
+    message.n_entries = replica_entries_that_fit(r, m);
+    if (message.n_entries == 0 && m->raft.n_entries > 0) /* as if it got lost: the leader tries again by and by */
+        return 0;
     if (message.n_entries > 0) {
         entries = mem_pool_alloc(r->shard->blocks, message.n_entries * sizeof(*entries));
         for (uint32_t i = 0; i < message.n_entries; i++)

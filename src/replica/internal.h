@@ -28,6 +28,7 @@ struct replica_entry {
     struct list kept_link; /* shard->kept, once it is in a segment */
     bool waits;            /* for the end of the turn: neither the core nor the journal has it yet */
     bool flushed;
+    bool unapplied; /* several voters: counted as that in the shard */
     bool voided; /* cut while the journal had it */
     bool lent;   /* only readers hold it any more; counted in the shard */
     bool roll;   /* starts a new segment, with this snapshot as of index − 1 */
@@ -232,7 +233,12 @@ void replica_admit_held(struct replica_shard *shard);
 /* Entries should get to their segments at once. */
 bool replica_shard_is_pressed(const struct replica_shard *shard);
 void replica_charge(const struct replica_entry *e);
-void replica_uncharge(const struct replica_entry *e);
+void replica_uncharge(struct replica_entry *e);
+/* Several voters: it isn't committed yet, as far as is known here. */
+void replica_note_unapplied(struct replica_entry *e);
+void replica_note_applied(struct replica_entry *e);
+/* How many entries of an APPEND the journal has room for, for however long they may not be committed. */
+uint32_t replica_entries_that_fit(const struct replica *r, const struct replica_message *m);
 
 /* keep.c */
 /* Takes an entry that is in a segment and has left the tail. */

@@ -127,6 +127,8 @@ static void entry_append(struct replica *r, struct replica_entry *e, uint64_t te
     r->last_append_time = e->header.append_time_ms;
     e->cost = buf_memory(e->buf) + (e->frame != NULL ? e->frame->capacity : 0) + PLACES_SIZE;
     replica_charge(e);
+    if (r->peers != NULL)
+        replica_note_unapplied(e);
     r->proposed_bytes += replica_entry_size(e);
     tail_push(&r->tail, e);
 }

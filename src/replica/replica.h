@@ -102,6 +102,8 @@ struct replica_shard {
      * fleet_peer_down(), fleet_receive(), fleet_hand_over(). */
     struct fleet *fleet;
     unsigned n_cores;    /* groups in it: without any nothing is asked of it, and it isn't told the time */
+    /* Of these groups' entries, what isn't applied yet takes so much of the journal. */
+    uint64_t unapplied_bytes, unapplied_budget;
     struct list imaging; /* replicas with images on their way */
     uint64_t lag_ns;     /* replica_lag_time: how far behind a replica in sync may be */
     struct list acks;    /* replica_peers of those whose producers may wait for more replicas than a majority */
@@ -151,11 +153,19 @@ struct replica_shard {
     struct raft_update update; /* what the last step of a core outside the fleet asks for */
 };
 
-/* Before the shard's replicas are opened, when the rest of it is set; the owner frees it behind them. Of several
- * voters' entries so many bytes may be proposed and not committed, half of it by one group: producers wait beyond.
- * n_shards, boot: see fleet.h. */
+/* What groups with several voters may have in the journal that isn't committed. */
+struct replica_uncommitted {
+    uint64_t led_bytes;   /* of groups that this node leads; one group has half of it at most. Producers wait beyond */
+    uint64_t group_bytes; /* of one group, likewise */
+    /* Of all groups, with what leaders elsewhere sent: so much can be relocated whenever the journal turns over, for as
+     * long as it takes. What goes beyond isn't taken, as if it had got lost. 0: no limit. */
+    uint64_t all_bytes;
+};
+
+/* Before the shard's replicas are opened, when the rest of it is set; the owner frees it behind them. n_shards, boot:
+ * see fleet.h. */
 void replica_shard_make_fleet(struct replica_shard *shard, unsigned n_shards, uint32_t boot,
-                              uint64_t uncommitted_bytes);
+                              const struct replica_uncommitted *uncommitted);
 
 /* Gives the shard its even part of what the node may hold in memory (performance.write_cache_size). A group gets half
  * of the node's at most. */

@@ -140,6 +140,12 @@ static struct replica *find(void *ctx, uint64_t group)
 
 static void shard_init(struct rig *r)
 {
+    const struct replica_uncommitted uncommitted = {
+        .led_bytes = r->uncommitted_bytes > 0 ? r->uncommitted_bytes : UINT64_MAX,
+        .group_bytes = r->uncommitted_group_bytes > 0 ? r->uncommitted_group_bytes : UINT64_MAX,
+        .all_bytes = r->unapplied_bytes,
+    };
+
     r->lane = sim_lane_new(2, 1); /* the second one only sends */
     r->env = (struct env){
         .clock = &r->clock.env,
@@ -177,7 +183,7 @@ static void shard_init(struct rig *r)
     list_init(&r->shard.rested);
     list_init(&r->shard.checkpoints);
     list_init(&r->shard.round.members);
-    replica_shard_make_fleet(&r->shard, 1, ++r->boot, r->uncommitted_bytes > 0 ? r->uncommitted_bytes : UINT64_MAX);
+    replica_shard_make_fleet(&r->shard, 1, ++r->boot, &uncommitted);
     r->fatal_error = 0;
 }
 

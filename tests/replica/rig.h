@@ -81,7 +81,8 @@ struct rig {
     void (*send)(void *rig, struct replica_message *m);
     void (*send_session)(void *rig, const struct fleet_message *m);
     uint32_t boot;              /* starts of the node */
-    uint64_t uncommitted_bytes; /* 0: no limit */
+    /* See struct replica_uncommitted; 0: no limit. */
+    uint64_t uncommitted_bytes, uncommitted_group_bytes, unapplied_bytes;
     uint64_t lag_ns;            /* see replica_in_sync() */
     void *cluster;
     unsigned max_segments, max_dirty_segments, max_lent_segments; /* 0: many, no limits */

@@ -353,6 +353,130 @@ START_TEST(uncommitted_entries_have_a_limit)
 }
 END_TEST
 
+/* One group's part may be less. */
+START_TEST(a_group_has_a_limit_of_its_own)
+{
+    struct cluster *c = cluster_new(39, 1 << 20);
+    unsigned n_held = 0;
+    int leader;
+
+    for (int i = 0; i < CLUSTER_NODES; i++) {
+        cluster_kill(c, i);
+        c->nodes[i]->uncommitted_bytes = 20000;
+        c->nodes[i]->uncommitted_group_bytes = 5000;
+        cluster_restart(c, i);
+    }
+    leader = cluster_leader(c);
+    cluster_run(c, 500);
+    c->cut[(leader + 1) % 3] = c->cut[(leader + 2) % 3] = true;
+    for (int i = 0; i < 12; i++)
+        n_held += cluster_produce(c, leader, 1000)->op.produce.held;
+    ck_assert_uint_eq(n_held, 8);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
+/* One node leads all groups that are shared. */
+static void lead_all(struct cluster *c, int node, unsigned n_groups)
+{
+    for (unsigned g = 0; g < n_groups; g++) {
+        if (!is_shared(g))
+            continue;
+        while (leader_of(c, g) < 0)
+            cluster_run(c, 10);
+        if (leader_of(c, g) != node)
+            ck_assert_int_eq(replica_transfer(cluster_replica(c, leader_of(c, g), g), node + 1), 0);
+        cluster_run(c, 300);
+        ck_assert_int_eq(leader_of(c, g), node);
+    }
+}
+
+/* What all groups together have is used up: a small batch of one of them doesn't pass a large one of another, or that
+ * would wait for ever. Who has no others to ask goes on. */
+START_TEST(groups_share_what_isnt_committed)
+{
+    struct cluster *c = cluster_new_of(40, 1 << 20, 5);
+    struct replica_shard *shard = &c->nodes[0]->shard;
+    struct rig_op *ops[8], *large, *small, *own;
+
+    for (int i = 0; i < CLUSTER_NODES; i++) {
+        cluster_kill(c, i);
+        c->nodes[i]->uncommitted_bytes = 10000;
+        cluster_restart(c, i);
+    }
+    lead_all(c, 0, 5);
+    c->cut[1] = c->cut[2] = true;
+    for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
+        ops[i] = rig_produce(c->nodes[0], i % 2 == 0 ? 0 : 2, 1, 1000);
+        ck_assert(!ops[i]->op.produce.held);
+    }
+    ck_assert(!shard->fleet_full);
+    large = rig_produce(c->nodes[0], 3, 1, 1000);
+    ck_assert(large->op.produce.held && shard->fleet_full && !shard->full);
+    small = rig_produce(c->nodes[0], 4, 1, 10);
+    ck_assert(small->op.produce.held);
+    own = rig_produce(c->nodes[0], CLUSTER_OWN, 1, 1000);
+    cluster_run(c, 100);
+    ck_assert(own->done && !large->done && !small->done);
+    ck_assert(small->op.produce.held);
+    c->cut[1] = c->cut[2] = false;
+    for (size_t i = 0; i < ARRAY_SIZE(ops); i++)
+        ck_assert_int_eq(cluster_wait(c, ops[i]), 0);
+    ck_assert_int_eq(cluster_wait(c, large), 0);
+    ck_assert_int_eq(cluster_wait(c, small), 0);
+    ck_assert(!shard->fleet_full);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
+/* Its leader has a larger one. However long the follower doesn't hear what became of what it took, its other groups go
+ * on in the same journal. */
+START_TEST(a_follower_takes_no_more_than_its_journal_can_hold)
+{
+    struct cluster *c = cluster_new(41, 1 << 20);
+    int leader, node;
+    struct rig *r;
+
+    cluster_run(c, 3000);
+    leader = cluster_leader(c);
+    node = (leader + 1) % 3;
+    r = c->nodes[node];
+    cluster_kill(c, node);
+    r->journal_config.size_bytes = 2 << 20;
+    r->unapplied_bytes = (2 << 20) / 32;
+    cluster_restart(c, node);
+    cluster_run(c, 500);
+    ck_assert_int_eq(cluster_wait(c, cluster_produce(c, leader, 100)), 0);
+    cluster_run(c, 500);
+    /* It hears, and isn't heard. */
+    c->cut[3 - leader - node] = true;
+    c->links[node][leader].mute = true;
+    for (int i = 0; i < 20; i++) {
+        cluster_produce(c, leader, 20000);
+        cluster_run(c, 10);
+    }
+    ck_assert_uint_gt(first_of(c, leader)->last_index, first_of(c, node)->last_index);
+    ck_assert_uint_gt(r->shard.unapplied_bytes, 50000);
+    ck_assert_uint_le(r->shard.unapplied_bytes, r->unapplied_bytes);
+    c->cut[node] = true;
+    for (int i = 0; i < 250; i++)
+        ck_assert_int_eq(cluster_wait(c, rig_produce(r, CLUSTER_OWN, 1, 20000)), 0);
+    ck_assert(!journal_is_full(r->journal));
+    /* What the leader had left isn't kept out by what is here of it: with two of three all of it is committed. */
+    cluster_run(c, 3000);
+    ck_assert(!replica_leads(first_of(c, leader)));
+    c->cut[node] = c->links[node][leader].mute = false;
+    for (int i = 0; i < 3000 && (replica_high_watermark(first_of(c, node)) < 21); i++)
+        cluster_run(c, 10);
+    ck_assert_int_eq(replica_high_watermark(first_of(c, node)), 21);
+    ck_assert_uint_eq(r->shard.unapplied_bytes, 0);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
 Suite *rest_suite(void)
 {
     Suite *s = suite_create("rest");
@@ -365,5 +489,8 @@ Suite *rest_suite(void)
     suite_add(s, what_waits_goes_with_its_replica);
     suite_add(s, a_transfer_voids_nothing);
     suite_add(s, uncommitted_entries_have_a_limit);
+    suite_add(s, a_group_has_a_limit_of_its_own);
+    suite_add(s, groups_share_what_isnt_committed);
+    suite_add(s, a_follower_takes_no_more_than_its_journal_can_hold);
     return s;
 }
