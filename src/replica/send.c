@@ -46,6 +46,11 @@ static struct replica_message *message_new(const struct replica *r, const struct
 
 /* ---- From segments ---- */
 
+/* The core says how many entries a message has by an average, and there may be large ones behind many small ones. Then
+ * it gets fewer; the follower refuses the next one, and tells where it is. */
+#define LOAD_MAX_BYTES (4u << 20)
+#define LOADED_ENOUGH 1
+
 /* On the worker. Places are given when all are there: data may move. */
 static int load_entry(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, const void *data, size_t size)
 {
@@ -53,6 +58,8 @@ static int load_entry(void *ctx, uint64_t index, uint64_t term, uint32_t checksu
     struct replica_message *m = l->message;
 
     gq_assert(index == m->raft.index + 1 + l->n);
+    if (l->n > 0 && l->size + size > LOAD_MAX_BYTES)
+        return LOADED_ENOUGH;
     if (l->size + size > l->capacity) {
         l->capacity = MAX(l->capacity * 2, l->size + size);
         m->data = xrealloc(m->data, l->capacity);
@@ -70,6 +77,13 @@ static void load_run(struct lane_work *work)
     log_load_run(&l->load);
 }
 
+static void cut_message(struct replica_message *m, uint32_t n)
+{
+    for (uint32_t i = n; i < m->raft.n_entries; i++)
+        buf_unref(TAKE_PTR(m->entries[i].buf));
+    m->raft.n_entries = n;
+}
+
 static void load_done(struct lane_work *work)
 {
     struct replica_load *l = container_of(work, struct replica_load, work);
@@ -83,6 +97,10 @@ static void load_done(struct lane_work *work)
     for (uint32_t i = 0; i < l->n; i++) {
         m->entries[i].head.data = m->data + at;
         at += m->entries[i].head.size;
+    }
+    if (err == LOADED_ENOUGH) {
+        cut_message(m, l->n);
+        err = 0;
     }
     free(l);
     if (err != 0 && !disk_is_shortage(err)) /* else it is lost, as messages may be */

@@ -79,6 +79,7 @@ struct cluster {
     uint64_t n_session_messages;
     uint64_t n_appends; /* sent, with entries */
     uint64_t n_images;  /* sent */
+    size_t max_loaded;  /* bytes of entries from segments in a message */
     bool crash_images;  /* who gets one may crash soon after */
     unsigned crash_in;  /* so many steps; 0: nobody does */
     int crash_node;

@@ -76,6 +76,16 @@ static void letter_free(struct letter *l)
     free(l);
 }
 
+static size_t loaded_bytes(const struct replica_message *m)
+{
+    size_t size = 0;
+
+    for (uint32_t i = 0; i < m->raft.n_entries; i++)
+        if (m->entries[i].buf == NULL)
+            size += m->entries[i].head.size + m->entries[i].batches.size;
+    return size;
+}
+
 static void send_message(void *ctx, struct replica_message *m)
 {
     struct cluster *c = ((struct rig *)ctx)->cluster;
@@ -83,6 +93,7 @@ static void send_message(void *ctx, struct replica_message *m)
     c->last = m->raft;
     c->n_appends += m->raft.kind == RAFT_APPEND && m->raft.n_entries > 0;
     c->n_loaded += m->raft.n_entries > 0 && m->data != NULL;
+    c->max_loaded = MAX(c->max_loaded, loaded_bytes(m));
     if (m->image != NULL)
         note_image(c, m->raft.to - 1);
     letter_new(c, m->raft.from, m->raft.to)->message = cluster_carry(m);

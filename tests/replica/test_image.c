@@ -239,6 +239,34 @@ START_TEST(malformed_images_are_refused)
 }
 END_TEST
 
+static void produce_at_once(struct cluster *c, int node, int n, size_t value_size)
+{
+    struct rig_op *op = NULL;
+
+    for (int i = 0; i < n; i++)
+        op = rig_produce(c->nodes[node], 0, 1, value_size);
+    ck_assert_int_eq(cluster_wait(c, op), 0);
+    cluster_run(c, 200);
+}
+
+/* How many of them fit follows from an average. */
+START_TEST(large_entries_behind_small_ones_are_several_messages)
+{
+    struct cluster *c = cluster_new(28, 16 << 20);
+    int leader = cluster_leader(c), away = (leader + 1) % 3;
+
+    cluster_crash(c, away);
+    for (int i = 0; i < 20; i++)
+        produce_at_once(c, leader, 100, 100);
+    for (int i = 0; i < 20; i++)
+        produce_at_once(c, leader, 10, 30000);
+    cluster_check(c);
+    ck_assert_uint_gt(c->max_loaded, 2 << 20); /* the average is much less */
+    ck_assert_uint_le(c->max_loaded, 4 << 20);
+    cluster_free(c);
+}
+END_TEST
+
 Suite *image_suite(void)
 {
     Suite *s = suite_create("image");
@@ -249,5 +277,6 @@ Suite *image_suite(void)
     suite_add(s, a_stop_waits_for_no_image);
     suite_add(s, a_group_that_goes_takes_its_image_along);
     suite_add(s, malformed_images_are_refused);
+    suite_add(s, large_entries_behind_small_ones_are_several_messages);
     return s;
 }
