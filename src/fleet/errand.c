@@ -186,11 +186,19 @@ static int32_t successor(const struct fleet_group *g)
     return id;
 }
 
+bool fleet_errand_can_hand_over(struct fleet_group *g)
+{
+    return raft_role(g->raft) == RAFT_LEADER && successor(g) != RAFT_NONE;
+}
+
 static const struct raft_update *hand_over(struct fleet_group *g)
 {
-    int32_t to = raft_role(g->raft) == RAFT_LEADER ? successor(g) : RAFT_NONE;
+    struct raft_event event = { .kind = RAFT_TRANSFER };
 
-    return to != RAFT_NONE ? fleet_run(g, &(struct raft_event){ .kind = RAFT_TRANSFER, .peer = to }) : NULL;
+    if (!fleet_errand_can_hand_over(g))
+        return NULL;
+    event.peer = successor(g);
+    return fleet_run(g, &event);
 }
 
 /* ---- What is next ---- */

@@ -141,6 +141,8 @@ void fleet_peer_down(struct fleet *f, int32_t node, bool dead);
  * for a drain, a stop, or a disk that hangs. By fleet_next(), as TRANSFER; a group without such a member is left as it
  * is. Who didn't make it within an election timeout leads on, until it is asked for again. */
 void fleet_hand_over(struct fleet *f);
+/* It leads a group that it could hand over. */
+bool fleet_can_hand_over(const struct fleet *f);
 
 struct fleet_entry {
     uint64_t group, term;

@@ -94,6 +94,8 @@ bool fleet_next_errand(struct fleet *f, struct fleet_work *ret_work);
 void fleet_errand_drop(struct fleet_group *g);
 /* If it leads. */
 void fleet_errand_hand_over(struct fleet_group *g);
+/* It leads, and there is somebody to lead in its place. */
+bool fleet_errand_can_hand_over(struct fleet_group *g);
 void fleet_use(struct fleet *f, uint64_t bytes);
 void fleet_unuse(struct fleet *f, uint64_t bytes);
 

@@ -178,24 +178,49 @@ bool fleet_next_news(struct fleet *f, struct fleet_work *ret_work)
 
 /* ---- Handing over ---- */
 
-static void hand_over(struct list *seats)
+static bool try_seats(const struct list *seats, bool (*fn)(struct fleet_group *g))
 {
     const struct fleet_seat *seat;
 
     list_foreach (seats, seat, link)
-        fleet_errand_hand_over(seat->group);
+        if (fn(seat->group))
+            return true;
+    return false;
 }
 
-/* A group with other members has a seat in some session. */
-void fleet_hand_over(struct fleet *f)
+static bool try_session(const struct fleet_session *s, bool (*fn)(struct fleet_group *g))
 {
-    struct fleet_peer *p;
+    bool done = try_seats(&s->apart, fn) || try_seats(&s->news, fn);
+
+    for (unsigned bucket = 0; bucket < FLEET_BUCKETS && !done; bucket++)
+        done = try_seats(&s->buckets[bucket], fn);
+    return done;
+}
+
+/* All groups with other members, which have a seat in some session, until one says true. */
+static bool try_groups(const struct fleet *f, bool (*fn)(struct fleet_group *g))
+{
+    const struct fleet_peer *p;
 
     list_foreach (&f->peers, p, link)
-        for (uint32_t i = 0; i < p->n_shards; i++) {
-            hand_over(&p->sessions[i].apart);
-            hand_over(&p->sessions[i].news);
-            for (unsigned bucket = 0; bucket < FLEET_BUCKETS; bucket++)
-                hand_over(&p->sessions[i].buckets[bucket]);
-        }
+        for (uint32_t i = 0; i < p->n_shards; i++)
+            if (try_session(&p->sessions[i], fn))
+                return true;
+    return false;
+}
+
+static bool hand_over(struct fleet_group *g)
+{
+    fleet_errand_hand_over(g);
+    return false;
+}
+
+void fleet_hand_over(struct fleet *f)
+{
+    try_groups(f, hand_over);
+}
+
+bool fleet_can_hand_over(const struct fleet *f)
+{
+    return try_groups(f, fleet_errand_can_hand_over);
 }

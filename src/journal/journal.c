@@ -100,6 +100,16 @@ bool journal_is_full(const struct journal *j)
     return j->full;
 }
 
+bool journal_is_at_work(const struct journal *j, uint64_t now_ns)
+{
+    return j->flight.busy || (j->n_waiting > 0 && j->batch_end_ns != 0 && now_ns >= j->batch_end_ns);
+}
+
+uint64_t journal_n_flushes(const struct journal *j)
+{
+    return j->stats.n_flushes;
+}
+
 bool journal_lacks_file(const struct journal *j)
 {
     return j->lane != NULL && j->current == NULL;

@@ -173,6 +173,10 @@ void journal_seal(struct journal *j);
 bool journal_needs_tick(const struct journal *j);
 /* Nothing waits, nothing is in flight. */
 bool journal_is_idle(const struct journal *j);
+/* A flush is under way or due: nothing waits only for more to go with it. */
+bool journal_is_at_work(const struct journal *j, uint64_t now_ns);
+/* Flushes that were done since the start: while it is at work and these don't move on, it stands still. */
+uint64_t journal_n_flushes(const struct journal *j);
 /* Nothing is on its way through the lane. What waits may wait for space. */
 bool journal_is_quiet(const struct journal *j);
 

@@ -79,6 +79,7 @@ struct node_reactor {
     uint64_t next_housekeep_ns, next_pins_ns, next_tick_ns, next_trim_ns;
     enum node_phase phase;
     uint64_t phase_deadline_ns; /* then what isn't done is left */
+    uint64_t hand_over_end_ns;  /* draining: until then others are asked to lead */
     uint64_t next_stop_ns;      /* between looks at the shards */
     struct node_space_view space;
     uint64_t next_nudge_ns, looked_bytes;

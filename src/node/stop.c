@@ -6,6 +6,8 @@
 
 /* How long storing may take; the journal has it all. */
 #define STOP_CHECKPOINT_NS (30ull * 1000 * 1000 * 1000)
+/* How long others have to take over what this node leads. */
+#define STOP_HAND_OVER_NS (5ull * 1000 * 1000 * 1000)
 /* Checkpoints of a shard under way at a time. */
 #define STOP_MAX_BUSY 64
 
@@ -23,6 +25,20 @@ static void flush_at_once(struct node_reactor *r)
         journal_set_batching(r->node->shards[s].journal, &(struct journal_batching){ 0 });
 }
 
+/* With others in a group a replica would go on to change. */
+static void leave_groups(struct node_reactor *r)
+{
+    struct node *n = r->node;
+
+    for (unsigned s = r->index; s < n->n_shards; s += n->n_reactors) {
+        struct node_group *g;
+
+        list_foreach (&n->shards[s].groups, g, link)
+            if (!replica_is_alone(g->replica))
+                replica_close(g->replica);
+    }
+}
+
 static void enter_phase(struct node_reactor *r, enum node_phase phase, uint64_t deadline_ns)
 {
     if (phase <= r->phase)
@@ -32,8 +48,11 @@ static void enter_phase(struct node_reactor *r, enum node_phase phase, uint64_t 
     r->phase_deadline_ns = deadline_ns;
     if (phase == NODE_DRAINING) {
         r->ready = false;
+        r->hand_over_end_ns = r->now_ns + STOP_HAND_OVER_NS;
         broker_stop(r->broker);
         flush_at_once(r);
+    } else if (phase == NODE_CHECKPOINTING) {
+        leave_groups(r);
     }
     if (phase == NODE_CHECKPOINTING && r->links != NULL)
         node_links_stop(r);
@@ -178,13 +197,26 @@ static bool shards_are_done(struct node_reactor *r)
     return (r->links == NULL || node_links_are_quiet(r)) && (r->index != 0 || image_is_done(r)) && done;
 }
 
+/* Some of what this node leads is still to be led by others. */
+static bool hands_over(struct node_reactor *r)
+{
+    struct node *n = r->node;
+    bool left = false;
+
+    if (r->closed || r->now_ns >= r->hand_over_end_ns)
+        return false;
+    for (unsigned s = r->index; s < n->n_shards; s += n->n_reactors)
+        left = replica_shard_hand_over(&n->shards[s].replicas) || left;
+    return left;
+}
+
 void node_stop_poll(struct node_reactor *r)
 {
     switch (r->phase) {
     case NODE_DRAINING:
         if (!r->closed && r->now_ns >= r->phase_deadline_ns)
             close_all(r);
-        if (!r->phase_done && broker_is_drained(r->broker))
+        if (!r->phase_done && !hands_over(r) && broker_is_drained(r->broker))
             tell_done(r);
         break;
     case NODE_CHECKPOINTING:

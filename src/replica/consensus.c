@@ -19,7 +19,7 @@
 
 /* What may wait is up to budget.c. */
 static const struct raft_limits limits = {
-    .election_timeout = 1000 * MS,
+    .election_timeout = REPLICA_ELECTION_NS,
     .heartbeat_interval = 100 * MS,
     .peer_down_spread = 50 * MS,
     .message_bytes = 1 << 20,
@@ -414,6 +414,11 @@ int replica_transfer(struct replica *r, int32_t peer)
 bool replica_core_takes(const struct replica *r)
 {
     return takes_part(r) && r->peers->leads && raft_transferee(r->raft) == RAFT_NONE && fleet_takes(&r->peers->member);
+}
+
+bool replica_is_alone(const struct replica *r)
+{
+    return r->peers == NULL;
 }
 
 bool replica_leads(const struct replica *r)

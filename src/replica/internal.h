@@ -501,6 +501,12 @@ void replica_describe_log(struct replica *r, struct replica_op *op);
 int replica_find_epoch(const struct replica *r, uint64_t epoch, uint64_t *ret_epoch, int64_t *ret_offset);
 int32_t replica_epoch_of_offset(const struct replica *r, int64_t offset);
 
+/* Of a leader's silence, in raft/'s terms; at most twice as long. */
+#define REPLICA_ELECTION_NS 1000000000ull
+
+/* lead.c: gives the lead away when the journal stands still. Returns when it wants to be called again. */
+uint64_t replica_lead_poll(struct replica_shard *shard);
+
 /* early.c: who doesn't lead, or doesn't know yet all that is committed. */
 void replica_submit_early(struct replica *r, struct replica_op *op);
 /* Several voters: more is applied. */

@@ -108,7 +108,10 @@ struct replica_shard {
     uint64_t lag_ns;     /* replica_lag_time: how far behind a replica in sync may be */
     struct list acks;    /* replica_peers of those whose producers may wait for more replicas than a majority */
     uint64_t next_acks_ns;
-    struct list parking; /* replica_peers of those that have READs with a limit to how long they wait */
+    uint64_t n_flushes;  /* of the journal, as of moved_ns: see lead.c */
+    uint64_t moved_ns;
+    uint64_t hand_over_ns; /* not before */
+    struct list parking;   /* replica_peers of those that have READs with a limit to how long they wait */
 
     struct list dirty;   /* replicas with committed entries that wait for their segment */
     struct list no_file; /* of these, who waits for descriptors */
@@ -246,6 +249,8 @@ int replica_receive(struct replica *r, const struct replica_message *m);
 /* Wants to lead, without waiting for the leader to fall silent. */
 void replica_campaign(struct replica *r);
 bool replica_leads(const struct replica *r);
+/* This node is the only voter. */
+bool replica_is_alone(const struct replica *r);
 /* Hands leadership over to another voter, or, with RAFT_NONE, no longer. Until that one leads, or an election timeout
  * has passed and this node leads on, nothing is proposed: Produce is told that the leader is elsewhere, which clients
  * try again. 0 or RAFT_E_*. */
@@ -310,6 +315,9 @@ void replica_checkpoint(struct replica *r, uint64_t index);
  * relocated, others checkpointed. Call it now and then while the journal is written to; when that is full, the poll
  * does. */
 void replica_shard_recycle(struct replica_shard *shard);
+/* For a drain: others are to lead what this node leads. Call it again, for a while, until it returns false: then it
+ * leads nothing that another node could lead. */
+bool replica_shard_hand_over(struct replica_shard *shard);
 /* Retention: proposes a new log start when segments may go, and an entry that starts the next segment when nothing else
  * would free the bytes of the last one. Cheap when idle. */
 void replica_housekeep(struct replica *r);

@@ -378,6 +378,8 @@ static uint64_t poll_cores(struct replica_shard *shard)
     next = MIN(next, due);
     due = replica_parked_poll(shard);
     next = MIN(next, due);
+    due = replica_lead_poll(shard);
+    next = MIN(next, due);
     replica_admit_held(shard);
     due = replica_cores_end(shard);
     return MIN(next, due);

@@ -286,9 +286,11 @@ START_TEST(a_node_hands_over_what_it_leads)
 {
     rest();
     ck_assert_uint_gt(world_n_led(w, 1), 0);
+    ck_assert(fleet_can_hand_over(w->nodes[1].fleets[0]));
     fleet_hand_over(w->nodes[1].fleets[0]);
     world_run(w, 20);
     ck_assert_uint_eq(world_n_led(w, 1), 0);
+    ck_assert(!fleet_can_hand_over(w->nodes[1].fleets[0]));
     ck_assert(world_has_leaders(w));
     /* Not to who can't be reached. */
     world_until(w, rest_and_have_leaders, 1000);
@@ -298,6 +300,7 @@ START_TEST(a_node_hands_over_what_it_leads)
     world_run(w, 20);
     ck_assert_uint_eq(world_n_led(w, 2), GROUPS);
     world_kill(w, 3);
+    ck_assert(!fleet_can_hand_over(w->nodes[2].fleets[0]));
     fleet_hand_over(w->nodes[2].fleets[0]);
     world_run(w, 20);
     ck_assert_uint_eq(world_n_led(w, 2), GROUPS);

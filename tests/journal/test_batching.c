@@ -48,11 +48,15 @@ START_TEST(a_flush_waits_for_more)
     rig_entry(r, 2, 100);
     ck_assert_uint_eq(journal_poll(r->j, r->clock.mono_ns), until); /* the first one's time counts */
     run();
-    ck_assert_uint_eq(stats().n_flushes, 0);
+    ck_assert_uint_eq(journal_n_flushes(r->j), 0);
+    ck_assert(!journal_is_at_work(r->j, r->clock.mono_ns));
     sim_clock_advance(&r->clock, 1);
+    ck_assert(journal_is_at_work(r->j, r->clock.mono_ns));
     ck_assert_uint_eq(journal_poll(r->j, r->clock.mono_ns), UINT64_MAX);
+    ck_assert(journal_is_at_work(r->j, r->clock.mono_ns));
     run();
-    ck_assert_uint_eq(stats().n_flushes, 1);
+    ck_assert_uint_eq(journal_n_flushes(r->j), 1);
+    ck_assert(!journal_is_at_work(r->j, r->clock.mono_ns));
     ck_assert_uint_eq(stats().n_records, 2);
     rig_entry(r, 1, 100); /* has a time of its own */
     sim_clock_advance(&r->clock, MS);

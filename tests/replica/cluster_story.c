@@ -126,6 +126,10 @@ static void act(struct cluster *c)
     case 11:
         spoil_link(c, node);
         break;
+    case 12:
+        if (c->up[node])
+            replica_shard_hand_over(&c->nodes[node]->shard);
+        break;
     default:
         ask_all(c);
         break;

@@ -177,6 +177,103 @@ START_TEST(a_node_hands_over_all_that_it_leads)
 }
 END_TEST
 
+static bool leads_any(const struct cluster *c, int node)
+{
+    for (unsigned g = 0; g <= GROUPS; g++)
+        if (is_shared(g) && replica_leads(cluster_replica(c, node, g)))
+            return true;
+    return false;
+}
+
+/* Before a node goes it looks on until others lead, and waits for nobody who isn't there. */
+START_TEST(a_drain_ends_when_others_lead)
+{
+    struct cluster *c = cluster_new_of(42, 1 << 20, GROUPS + 1);
+    struct replica_shard *shard = &c->nodes[0]->shard;
+
+    until(c, all_lead, 20000);
+    until(c, all_rest, 20000);
+    ck_assert(leads_any(c, 0));
+    /* The first try may get lost. */
+    c->cut[0] = true;
+    ck_assert(replica_shard_hand_over(shard));
+    cluster_run(c, 20);
+    c->cut[0] = false;
+    ck_assert(replica_shard_hand_over(shard));
+    for (unsigned ms = 0; replica_shard_hand_over(shard); ms += 10) {
+        ck_quick(ms < 3000);
+        cluster_run(c, 10);
+    }
+    ck_assert(!leads_any(c, 0));
+    ck_assert(all_lead(c));
+    ck_assert(leads_any(c, 1));
+    cluster_kill(c, 2);
+    cluster_kill(c, 0);
+    cluster_run(c, 20);
+    ck_assert(!replica_shard_hand_over(&c->nodes[1]->shard));
+    ck_assert(leads_any(c, 1));
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
+/* Its disk hangs, and says nothing: others lead, what it had sent them is there, and it is a member as before when the
+ * disk goes on. */
+START_TEST(a_journal_that_stands_still_loses_the_lead)
+{
+    struct cluster *c = cluster_new_of(43, 1 << 20, GROUPS + 1);
+    struct rig_op *op, *own;
+    int64_t end;
+    int node;
+
+    until(c, all_lead, 20000);
+    node = leader_of(c, 0);
+    cluster_run(c, 500);
+    sim_lane_hold(c->nodes[node]->lane, LANE_FLUSH, 0, true);
+    op = rig_produce_as(c->nodes[node], 0, 7, 0, 0, 1, 100);
+    own = rig_produce(c->nodes[node], CLUSTER_OWN, 1, 100);
+    cluster_run(c, 800);
+    ck_assert(leads_any(c, node));
+    ck_assert(!op->done);
+    cluster_run(c, 1200);
+    ck_assert(!leads_any(c, node));
+    ck_assert(all_lead(c));
+    ck_assert(op->done);
+    ck_assert_int_eq(op->op.error, KAFKA_E_NOT_LEADER_OR_FOLLOWER);
+    op = rig_produce_as(c->nodes[leader_of(c, 0)], 0, 7, 0, 0, 1, 100);
+    ck_assert_int_eq(cluster_wait(c, op), 0);
+    ck_assert_int_eq(op->op.produce.ret_base_offset, 0);
+    end = replica_high_watermark(first_of(c, leader_of(c, 0)));
+    ck_assert_int_eq(end, 1);
+    ck_assert(!own->done);
+    sim_lane_hold(c->nodes[node]->lane, LANE_FLUSH, 0, false);
+    ck_assert_int_eq(cluster_wait(c, own), 0);
+    rest(c, 3);
+    all_agree(c);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
+/* One that has nothing to flush doesn't. */
+START_TEST(a_journal_at_rest_keeps_the_lead)
+{
+    struct cluster *c = cluster_new_of(44, 1 << 20, GROUPS + 1);
+    uint64_t terms[GROUPS + 1];
+
+    until(c, all_lead, 20000);
+    until(c, all_rest, 20000);
+    for (unsigned g = 0; g <= GROUPS; g++)
+        terms[g] = replica_term(cluster_replica(c, 0, g));
+    cluster_run(c, 5000);
+    wake_some(c);
+    rest(c, 3);
+    for (unsigned g = 0; g <= GROUPS; g++)
+        ck_assert_uint_eq(replica_term(cluster_replica(c, 0, g)), terms[g]);
+    cluster_free(c);
+}
+END_TEST
+
 /* One that ends says nothing any more, but its node does. */
 START_TEST(nobody_vouches_for_a_leader_that_ends)
 {
@@ -483,6 +580,9 @@ Suite *rest_suite(void)
 
     suite_add(s, groups_rest_and_wake);
     suite_add(s, a_node_hands_over_all_that_it_leads);
+    suite_add(s, a_drain_ends_when_others_lead);
+    suite_add(s, a_journal_that_stands_still_loses_the_lead);
+    suite_add(s, a_journal_at_rest_keeps_the_lead);
     suite_add(s, nobody_vouches_for_a_leader_that_ends);
     suite_add(s, a_turn_is_one_proposal);
     suite_add(s, what_waits_is_void_when_the_lead_is_lost);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "replica/internal.h"
+
+/* A node gives away what it leads: when it is to stop, and when its journal stands still. Its disk may hang for long
+ * without an error; the others have what it sent them, and one of them can go on. Whoever can't be handed over stays:
+ * nobody else could lead it either, or it gets another chance. */
+
+bool replica_shard_hand_over(struct replica_shard *shard)
+{
+    if (shard->n_cores == 0 || !fleet_can_hand_over(shard->fleet))
+        return false;
+    if (shard->now_ns >= shard->hand_over_ns) {
+        shard->hand_over_ns = shard->now_ns + REPLICA_ELECTION_NS;
+        fleet_hand_over(shard->fleet);
+    }
+    return true;
+}
+
+uint64_t replica_lead_poll(struct replica_shard *shard)
+{
+    uint64_t n_flushes = journal_n_flushes(shard->journal);
+
+    if (!journal_is_at_work(shard->journal, shard->now_ns) || n_flushes != shard->n_flushes) {
+        shard->n_flushes = n_flushes;
+        shard->moved_ns = shard->now_ns;
+        return UINT64_MAX;
+    }
+    if (shard->now_ns < shard->moved_ns + REPLICA_ELECTION_NS)
+        return shard->moved_ns + REPLICA_ELECTION_NS;
+    replica_shard_hand_over(shard);
+    shard->moved_ns = shard->now_ns; /* looks again as late */
+    return shard->now_ns + REPLICA_ELECTION_NS;
+}
