@@ -182,6 +182,16 @@ static void list_runs(const struct replica *r, uint64_t first, struct runs *runs
         add_run(runs, tail_at(&r->tail, i)->index, tail_at(&r->tail, i)->term);
 }
 
+/* Who comes later among the voters leaves it to the others for a while to campaign. */
+static uint8_t rank_of(const struct raft_config *c, int32_t id)
+{
+    uint8_t rank = 0;
+
+    for (uint32_t i = 0; i < c->n_members && c->members[i].id != id; i++)
+        rank += rank < RAFT_MAX_RANK && (c->members[i].roles & RAFT_VOTER) != 0;
+    return rank;
+}
+
 void replica_core_start(struct replica *r)
 {
     struct raft_start start = {
@@ -192,6 +202,7 @@ void replica_core_start(struct replica *r)
         .last_index = r->last_index,
         .commit = r->applied_index,
         .config = &r->peers->config,
+        .rank = rank_of(&r->peers->config, r->shard->broker_id),
     };
     struct runs runs = { 0 };
 

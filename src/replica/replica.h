@@ -213,7 +213,8 @@ struct replica_config {
     const char *dir; /* of its log, below the data directory */
     bool dir_absent; /* replica_open(): the directory is known not to be there */
     struct replica_limits limits;
-    const struct raft_config *members; /* NULL: this node alone, which votes */
+    /* In the order in which they are preferred as leaders. NULL: this node alone, which votes. */
+    const struct raft_config *members;
     /* State groups only (metadata), else NULL: called for each COMMAND_METADATA of an applied entry, in order.
      * result is given back to the proposer. */
     void (*apply)(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, struct slice command,

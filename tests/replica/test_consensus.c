@@ -3,7 +3,7 @@
 /* The core of a group. */
 
 #include "base/util.h"
-#include "replica/rig.h"
+#include "replica/cluster.h"
 #include "replica/suites.h"
 
 #define MS UINT64_C(1000000)
@@ -113,6 +113,44 @@ START_TEST(a_flush_commits_what_it_holds)
 }
 END_TEST
 
+#define GROUPS 41 /* one is each node's own */
+
+/* How many groups each node leads, when all have a leader. */
+static void count_leaders(struct cluster *c, unsigned n[CLUSTER_NODES])
+{
+    unsigned n_led = 0;
+
+    for (int tries = 0; tries < 1000 && n_led < GROUPS - 1; tries++) {
+        cluster_run(c, 10);
+        n_led = 0;
+        for (int i = 0; i < CLUSTER_NODES; i++) {
+            n[i] = 0;
+            for (unsigned g = 0; c->up[i] && g < GROUPS; g++)
+                n[i] += g != CLUSTER_OWN && replica_leads(cluster_replica(c, i, g));
+            n_led += n[i];
+        }
+    }
+    ck_assert_uint_eq(n_led, GROUPS - 1);
+}
+
+/* The first member leads where it can, and the second where that one can't. */
+START_TEST(leaders_are_preferred_in_order)
+{
+    struct cluster *c = cluster_new_of(1, 1 << 20, GROUPS);
+    unsigned before[CLUSTER_NODES], after[CLUSTER_NODES];
+
+    count_leaders(c, before);
+    ck_assert_uint_ge(before[0], 30);
+    ck_assert_uint_le(before[2], 3);
+    cluster_run(c, 500);
+    cluster_kill(c, 0);
+    count_leaders(c, after);
+    ck_assert_uint_ge(after[1] - before[1], 3 * (after[2] - before[2]));
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
 Suite *consensus_suite(void)
 {
     Suite *s = suite_create("consensus");
@@ -120,5 +158,6 @@ Suite *consensus_suite(void)
     suite_add(s, the_core_of_a_sole_voter_comes_and_goes);
     suite_add(s, term_and_vote_are_known_after_a_crash);
     suite_add(s, a_flush_commits_what_it_holds);
+    suite_add(s, leaders_are_preferred_in_order);
     return s;
 }
