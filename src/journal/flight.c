@@ -69,13 +69,17 @@ static void write_entry(struct journal_block_writer *w, const struct journal_req
         .checksum = r->checksum,
         .prev_checksum = r->prev_checksum,
     };
+    const struct slice pieces[] = { slice_make(&e, sizeof(e)), r->data[0], r->data[1], slice_make("", 0) };
     bool is_large = r->data[1].size >= JOURNAL_DIRECT_MIN;
-    uint32_t last_crc = is_large ? second_crc(r) : 0;
+    uint32_t last_crc;
 
     journal_swap_entry(&e);
-    journal_block_writer_record(w, r->kind == JOURNAL_ENTRY ? JOURNAL_RECORD_ENTRY : JOURNAL_RECORD_RELOCATED,
-                                (struct slice[]){ slice_make(&e, sizeof(e)), r->data[0], r->data[1] }, 3,
-                                is_large ? &last_crc : NULL);
+    if (r->kind == JOURNAL_RELOCATED) { /* pages are filled: copies take no more than there is room for them */
+        journal_block_writer_record(w, JOURNAL_RECORD_RELOCATED, pieces, 4, NULL);
+        return;
+    }
+    last_crc = is_large ? second_crc(r) : 0;
+    journal_block_writer_record(w, JOURNAL_RECORD_ENTRY, pieces, 3, is_large ? &last_crc : NULL);
 }
 
 static void write_image(struct journal_block_writer *w, const struct journal_request *r)

@@ -21,9 +21,10 @@ static size_t request_bytes(const struct journal_request *r)
 {
     switch (r->kind) {
     case JOURNAL_ENTRY:
-    case JOURNAL_RELOCATED:
         return journal_record_size(sizeof(struct journal_disk_entry) + r->data[0].size + r->data[1].size) +
                journal_direct_cost(r->data[1].size);
+    case JOURNAL_RELOCATED:
+        return journal_record_size(sizeof(struct journal_disk_entry) + r->data[0].size + r->data[1].size);
     case JOURNAL_HARD_STATE:
         return journal_record_size(sizeof(struct journal_disk_hard_state));
     case JOURNAL_TRUNCATE:

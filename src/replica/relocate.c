@@ -4,12 +4,14 @@
 #include "base/mark.h"
 
 /* Entries above the checkpoint go to the journal once more, so that its old files can go although nothing was
- * checkpointed. What isn't in the tail any more is read back from the segments. */
+ * checkpointed. Those in the tail are written from where they are, which a reference keeps there; what isn't in the tail
+ * any more is read back from the segments. */
 
 struct copy {
     struct journal_request request;
     struct replica_relocation *relocation;
-    size_t at, size; /* in data */
+    struct buf *buf; /* of the tail's entry; NULL: the envelope is in data */
+    size_t at, size;
 };
 
 struct replica_relocation {
@@ -19,7 +21,7 @@ struct replica_relocation {
     bool loading;
     int error;
     uint64_t charged; /* the shard's part of it while it loads */
-    uint8_t *data;    /* the envelopes */
+    uint8_t *data;    /* envelopes from segments */
     size_t size, capacity;
     uint64_t first_index;
     uint32_t prev_checksum; /* of the entry before the first */
@@ -38,32 +40,35 @@ static uint8_t *data_add(struct replica_relocation *m, size_t size)
     return m->data + m->size - size;
 }
 
-static uint8_t *copy_new(struct replica_relocation *m, uint64_t index, uint64_t term, uint32_t checksum, size_t size)
+static struct copy *copy_new(struct replica_relocation *m, uint64_t index, uint64_t term, uint32_t checksum)
 {
     struct copy *c = &m->copies[index - m->first_index];
 
     gq_assert(index >= m->first_index && index - m->first_index < m->n);
-    c->at = m->size;
-    c->size = size;
     c->request.index = index;
     c->request.term = term;
     c->request.checksum = checksum;
-    return data_add(m, size);
+    return c;
 }
 
 static void copy_from_tail(struct replica_relocation *m, const struct replica_entry *e)
 {
-    uint8_t *to = copy_new(m, e->index, e->term, e->checksum, replica_entry_size(e));
+    struct copy *c = copy_new(m, e->index, e->term, e->checksum);
 
-    memcpy(to, e->head.data, e->head.size);
-    if (e->batches.size > 0)
-        memcpy(to + e->head.size, e->batches.data, e->batches.size);
+    c->buf = buf_ref(e->buf);
+    c->request.data[0] = e->head;
+    c->request.data[1] = e->batches;
 }
 
-/* On the worker. */
+/* On the worker. Places are given when all are there: data may move. */
 static int copy_from_segment(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, const void *data, size_t size)
 {
-    memcpy(copy_new(ctx, index, term, checksum, size), data, size);
+    struct replica_relocation *m = ctx;
+    struct copy *c = copy_new(m, index, term, checksum);
+
+    c->at = m->size;
+    c->size = size;
+    memcpy(data_add(m, size), data, size);
     return 0;
 }
 
@@ -75,6 +80,8 @@ static void relocation_end(struct replica *r)
         r->shard->loading_size -= m->charged;
     r->shard->n_relocations--;
     r->shard->relocated_ns = r->shard->now_ns;
+    for (uint32_t i = 0; i < m->n; i++)
+        buf_unref(m->copies[i].buf);
     free(m->data);
     free(m);
 }
@@ -116,7 +123,8 @@ static void journal_copies(struct replica *r)
         c->request.kind = JOURNAL_RELOCATED;
         c->request.group = r->group;
         c->request.prev_checksum = prev_checksum;
-        c->request.data[0] = slice_make(m->data + c->at, c->size);
+        if (c->buf == NULL)
+            c->request.data[0] = slice_make(m->data + c->at, c->size);
         c->request.done = copy_durable;
         prev_checksum = c->request.checksum;
         if (c->request.index > r->checkpoint_index)

@@ -352,6 +352,36 @@ static void workload(struct rig *r, int rounds)
     }
 }
 
+/* An entry leaves the tail meanwhile, and memory when its copy is written. */
+START_TEST(copies_are_written_from_where_entries_are)
+{
+    struct rig *r = rig_new(9, 1);
+    struct replica *replica;
+
+    r->journal_config.size_bytes = 2 << 20;
+    r->journal_config.file_size_bytes = r->journal_config.first_file_size_bytes = 256 << 10;
+    rig_start_ok(r);
+    replica = r->groups[0].replica;
+    sim_lane_hold(r->lane, LANE_POOL, 0, true);
+    rig_wait(r, rig_produce(r, 0, 1, 40000));
+    rig_wait(r, rig_produce(r, 0, 1, 400));
+    sim_lane_hold(r->lane, LANE_FLUSH, 0, true);
+    replica_relocate(replica);
+    ck_assert_uint_eq(tail_at(&replica->tail, 0)->buf->refs, 2);
+    sim_lane_hold(r->lane, LANE_POOL, 0, false);
+    rig_run(r, 500 * MS);
+    ck_assert_uint_eq(tail_count(&replica->tail), 0);
+    ck_assert_uint_gt(r->shard.lent_bytes, 40000);
+    sim_lane_hold(r->lane, LANE_FLUSH, 0, false);
+    rig_settle(r);
+    ck_assert_ptr_null(replica->relocation);
+    ck_assert_uint_eq(r->shard.lent_bytes, 0);
+    ck_assert_uint_gt(stats(r).relocated_bytes, 40000);
+    crash_and_check(r);
+    rig_free(r);
+}
+END_TEST
+
 START_TEST(crash_at_each_step)
 {
     for (uint64_t seed = 1; seed <= 3; seed++) {
@@ -421,6 +451,7 @@ Suite *recycle_suite(void)
     suite_add(s, entries_that_cant_be_read_back_for_now);
     suite_add(s, relocation_may_be_cut_short);
     suite_add(s, a_checkpoint_may_overtake_a_relocation);
+    suite_add(s, copies_are_written_from_where_entries_are);
     suite_add(s, crash_at_each_step);
     suite_add(s, many_lives);
     return s;
