@@ -36,7 +36,8 @@
     X(END_TOLD_WITHOUT_ROUND, "replica: a leader tells the end of its log without asking the others") \
     X(ACKED_BY_LEADER_ALONE, "replica: acks=all is told at the leader's flush") \
     X(LAGGING_COUNTED_IN_SYNC, "replica: a member counts as in sync however long it hasn't been heard") \
-    X(HIGH_WATERMARK_TAKEN_BACK, "replica: a leader denies what lies beyond its end without knowing what is committed") \
+    X(HIGH_WATERMARK_TAKEN_BACK, \
+      "replica: a leader denies what lies beyond its end without knowing what is committed") \
     X(CHECKPOINT_BEFORE_SYNC, "replica: a checkpoint is journalled while its segments are being synced") \
     X(SEGMENT_SYNC_SKIPPED, "log: a segment isn't synced before its checkpoint") \
     X(LOG_PART_NOT_SYNCED, "log: of a segment the table is synced, the records aren't") \

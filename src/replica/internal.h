@@ -29,9 +29,9 @@ struct replica_entry {
     bool waits;            /* for the end of the turn: neither the core nor the journal has it yet */
     bool flushed;
     bool unapplied; /* several voters: counted as that in the shard */
-    bool voided; /* cut while the journal had it */
-    bool lent;   /* only readers hold it any more; counted in the shard */
-    bool roll;   /* starts a new segment, with this snapshot as of index − 1 */
+    bool voided;    /* cut while the journal had it */
+    bool lent;      /* only readers hold it any more; counted in the shard */
+    bool roll;      /* starts a new segment, with this snapshot as of index − 1 */
     uint8_t *snapshot;
     size_t snapshot_size;
     struct replica_op *op;           /* the producer that waits for it, or NULL */
@@ -94,7 +94,7 @@ struct replica_peers {
     struct fleet_group member; /* has the core */
     uint32_t epoch;            /* of truncations, as of the core's last update */
     struct raft_config config;
-    int32_t vote; /* in the term, as recovery found it */
+    int32_t vote;                    /* in the term, as recovery found it */
     bool leads;                      /* as of the core's last update */
     struct list loads;               /* messages for which a worker reads */
     struct list sent;                /* images that are on their way to a follower */
@@ -106,10 +106,10 @@ struct replica_peers {
     /* Of a leader, see acks.c. */
     struct replica_lag *lags; /* one for each member */
     uint32_t n_lags;
-    uint64_t seen_last;    /* last index as of the core's last update */
-    uint64_t told;         /* producers with acks=1 know of entries up to here */
-    struct list acks;      /* PRODUCE ops that are applied and wait for more flushes */
-    struct list acks_link; /* shard->acks */
+    uint64_t seen_last;       /* last index as of the core's last update */
+    uint64_t told;            /* producers with acks=1 know of entries up to here */
+    struct list acks;         /* PRODUCE ops that are applied and wait for more flushes */
+    struct list acks_link;    /* shard->acks */
     struct list parking_link; /* shard->parking */
 };
 

@@ -65,8 +65,8 @@ struct replica_op {
             /* The buffer that batch lies in with a reference for the partition, which may keep it: it then patches the
              * batch in place and sets this to NULL. NULL from the start: the batch isn't changed. */
             struct buf *frame;
-            /* Ends when as many have flushed it: REPLICA_ACKS_ALL (a majority, and min.insync.replicas), 1 (the leader),
-             * 0 (nobody: when it is proposed). A group with one voter has no difference to make. */
+            /* Ends when as many have flushed it: REPLICA_ACKS_ALL (a majority, and min.insync.replicas), 1 (the
+             * leader), 0 (nobody: when it is proposed). A group with one voter has no difference to make. */
             int8_t acks;
             bool held; /* the replica's: it waits for room */
             int64_t ret_base_offset;
@@ -79,8 +79,8 @@ struct replica_op {
             bool min_one;
             bool read_committed;
             bool urgent; /* the asker has nothing else and would have to wait */
-            /* What a new leader, or a follower, can't tell yet may come by and by. Till then it is waited for (0: without
-             * end); then a leader has nothing, and a follower says OFFSET_NOT_AVAILABLE. */
+            /* What a new leader, or a follower, can't tell yet may come by and by. Till then it is waited for (0:
+             * without end); then a leader has nothing, and a follower says OFFSET_NOT_AVAILABLE. */
             uint64_t wait_until_ns;
             /* Results also on OFFSET_OUT_OF_RANGE. */
             int64_t ret_high_watermark, ret_last_stable, ret_log_start;

@@ -4,8 +4,8 @@
 #include "base/mark.h"
 
 /* Entries above the checkpoint go to the journal once more, so that its old files can go although nothing was
- * checkpointed. Those in the tail are written from where they are, which a reference keeps there; what isn't in the tail
- * any more is read back from the segments. */
+ * checkpointed. Those in the tail are written from where they are, which a reference keeps there; what isn't in the
+ * tail any more is read back from the segments. */
 
 struct copy {
     struct journal_request request;

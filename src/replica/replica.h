@@ -101,14 +101,14 @@ struct replica_shard {
     /* The groups with several voters. What connections do and bring is told to it by the node: fleet_peer_up(),
      * fleet_peer_down(), fleet_receive(), fleet_hand_over(). */
     struct fleet *fleet;
-    unsigned n_cores;    /* groups in it: without any nothing is asked of it, and it isn't told the time */
+    unsigned n_cores; /* groups in it: without any nothing is asked of it, and it isn't told the time */
     /* Of these groups' entries, what isn't applied yet takes so much of the journal. */
     uint64_t unapplied_bytes, unapplied_budget;
     struct list imaging; /* replicas with images on their way */
     uint64_t lag_ns;     /* replica_lag_time: how far behind a replica in sync may be */
     struct list acks;    /* replica_peers of those whose producers may wait for more replicas than a majority */
     uint64_t next_acks_ns;
-    uint64_t n_flushes;  /* of the journal, as of moved_ns: see lead.c */
+    uint64_t n_flushes; /* of the journal, as of moved_ns: see lead.c */
     uint64_t moved_ns;
     uint64_t hand_over_ns; /* not before */
     struct list parking;   /* replica_peers of those that have READs with a limit to how long they wait */

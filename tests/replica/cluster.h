@@ -57,8 +57,8 @@ struct cluster {
     bool up[CLUSTER_NODES];
     bool cut[CLUSTER_NODES]; /* hears nobody and isn't heard; its connections stay */
     bool connected[CLUSTER_NODES][CLUSTER_NODES];
-    uint64_t there_ms[CLUSTER_NODES]; /* when it was last up and not cut off */
-    uint64_t leads_ms[CLUSTER_NODES]; /* since when it leads, while it does */
+    uint64_t there_ms[CLUSTER_NODES];                        /* when it was last up and not cut off */
+    uint64_t leads_ms[CLUSTER_NODES];                        /* since when it leads, while it does */
     struct cluster_link links[CLUSTER_NODES][CLUSTER_NODES]; /* from, to */
     unsigned next_link;                                      /* whose turn it is */
     uint64_t now_ms;

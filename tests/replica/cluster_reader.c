@@ -101,6 +101,5 @@ void cluster_note_read(struct cluster *c)
         return;
     check_answer(c, &op->op);
     take(c, op);
-    rig_submit(c->nodes[q->node], 0,
-               &(struct replica_op){ .kind = REPLICA_RELEASE, .release.target = &op->op });
+    rig_submit(c->nodes[q->node], 0, &(struct replica_op){ .kind = REPLICA_RELEASE, .release.target = &op->op });
 }

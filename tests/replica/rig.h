@@ -40,7 +40,7 @@ struct rig_op {
     struct replica_op op; /* first member */
     struct rig *rig;
     bool done;
-    bool held; /* PRODUCE: it waits for room, and isn't among the group's batches yet */
+    bool held;  /* PRODUCE: it waits for room, and isn't among the group's batches yet */
     bool holds; /* READ: it wasn't released yet */
     struct rig_batch proposal;
     size_t batch; /* PRODUCE: its place in the group's batches, or SIZE_MAX */
@@ -80,10 +80,10 @@ struct rig {
     const struct raft_config *members;
     void (*send)(void *rig, struct replica_message *m);
     void (*send_session)(void *rig, const struct fleet_message *m);
-    uint32_t boot;              /* starts of the node */
+    uint32_t boot; /* starts of the node */
     /* See struct replica_uncommitted; 0: no limit. */
     uint64_t uncommitted_bytes, uncommitted_group_bytes, unapplied_bytes;
-    uint64_t lag_ns;            /* see replica_in_sync() */
+    uint64_t lag_ns; /* see replica_in_sync() */
     void *cluster;
     unsigned max_segments, max_dirty_segments, max_lent_segments; /* 0: many, no limits */
     uint64_t next_id;
