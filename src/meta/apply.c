@@ -14,10 +14,63 @@ static void apply_form(struct meta *m, const struct meta_command *c, struct meta
     meta_note_cluster(m, &e->records);
 }
 
+static struct meta_broker *broker_of(const struct meta_founder *f)
+{
+    struct meta_broker *b = xcalloc(1, sizeof(*b));
+
+    list_init(&b->link);
+    b->id = f->id;
+    b->incarnation = f->incarnation;
+    b->node_id = xstrdup(f->node_id);
+    b->raft_addr = xstrdup(f->raft_addr);
+    b->host = xstrdup("");
+    b->votes = f->votes;
+    return b;
+}
+
+static void apply_form_cluster(struct meta *m, const struct meta_command *c, struct meta_event *e)
+{
+    const struct meta_formation *f = c->formation;
+
+    if (!uuid_is_zero(&m->cluster_id) || !list_is_empty(&m->brokers)) {
+        e->error = META_INVALID_REQUEST;
+        return;
+    }
+    m->cluster_id = f->cluster_id;
+    e->kind = META_FORMED;
+    meta_note_cluster(m, &e->records);
+    for (uint32_t i = 0; i < f->n_founders; i++) {
+        struct meta_broker *b = broker_of(&f->founders[i]);
+
+        meta_link_broker(m, b);
+        meta_note_broker(b, &e->records);
+    }
+}
+
+/* In a cluster who has an id keeps node id and incarnation: an emptied disk isn't the broker any more. */
+static int16_t check_broker(const struct meta *m, const struct meta_broker *b)
+{
+    const struct meta_broker *known = meta_broker_by_id(m, b->id);
+
+    if (!meta_is_cluster(m) && b->raft_addr == NULL)
+        return 0;
+    if (known == NULL || strcmp(known->node_id, b->node_id) != 0 || !uuid_eq(&known->incarnation, &b->incarnation))
+        return META_DUPLICATE_BROKER;
+    return 0;
+}
+
 static void apply_broker(struct meta *m, struct meta_command *c, struct meta_event *e)
 {
-    struct meta_broker *b = TAKE_PTR(c->broker);
+    const struct meta_broker *known = meta_broker_by_id(m, c->broker->id);
+    struct meta_broker *b;
 
+    e->error = check_broker(m, c->broker);
+    if (e->error != 0)
+        return;
+    b = TAKE_PTR(c->broker);
+    if (known != NULL && b->raft_addr == NULL && known->raft_addr != NULL)
+        b->raft_addr = xstrdup(known->raft_addr);
+    b->votes = known != NULL && known->votes;
     meta_link_broker(m, b);
     e->kind = META_BROKER_CHANGED;
     meta_note_broker(b, &e->records);
@@ -29,6 +82,16 @@ static int16_t check_room(const struct meta *m, int32_t n_new)
     return m->n_partitions + (size_t)n_new > META_ALL_PARTITIONS_MAX ? META_INVALID_PARTITIONS : 0;
 }
 
+/* Replicas of a partition are on different brokers. Who is alone keeps one of each, whatever was asked for. */
+static int16_t check_replicas(const struct meta *m, int32_t n_replicas)
+{
+    if (n_replicas < 1)
+        return META_INVALID_REPLICATION_FACTOR;
+    if (meta_is_cluster(m) && (n_replicas > META_REPLICAS_MAX || (size_t)n_replicas > meta_n_brokers(m)))
+        return META_INVALID_REPLICATION_FACTOR;
+    return 0;
+}
+
 static int16_t check_topic(const struct meta *m, const struct meta_topic *t, int32_t n_partitions)
 {
     if (meta_topic_name_check(slice_str(t->name)) != NULL)
@@ -37,11 +100,26 @@ static int16_t check_topic(const struct meta *m, const struct meta_topic *t, int
         return META_TOPIC_EXISTS;
     if (n_partitions < 1 || n_partitions > META_PARTITIONS_MAX)
         return META_INVALID_PARTITIONS;
-    if (t->replication_factor < 1)
+    if (check_replicas(m, t->replication_factor) != 0)
         return META_INVALID_REPLICATION_FACTOR;
     if (uuid_is_zero(&t->id) || meta_find_topic(m, &t->id) != NULL)
         return META_INVALID_REQUEST;
     return check_room(m, n_partitions);
+}
+
+static void add_partitions(struct meta *m, struct meta_topic *t, int32_t total, int32_t leader)
+{
+    int32_t before = t->n_partitions;
+
+    meta_add_partitions(t, total, m->next_group);
+    m->next_group += (uint64_t)(total - before);
+    if (meta_is_cluster(m)) {
+        meta_place(m, t, before);
+    } else {
+        for (size_t i = (size_t)before * t->n_replicas; i < (size_t)total * t->n_replicas; i++)
+            t->replicas[i] = leader;
+    }
+    meta_settle_partitions(t, before);
 }
 
 static void apply_topic_create(struct meta *m, uint64_t index, struct meta_command *c, struct meta_event *e)
@@ -53,8 +131,8 @@ static void apply_topic_create(struct meta *m, uint64_t index, struct meta_comma
         return;
     t = TAKE_PTR(c->topic);
     t->created_index = index;
-    meta_add_partitions(t, c->count, m->next_group, c->leader);
-    m->next_group += (uint64_t)c->count;
+    t->n_replicas = meta_is_cluster(m) ? (uint16_t)t->replication_factor : 1;
+    add_partitions(m, t, c->count, c->leader);
     meta_link_topic(m, t);
     e->kind = META_TOPIC_CREATED;
     e->topic = t;
@@ -96,8 +174,10 @@ static void apply_partitions_add(struct meta *m, const struct meta_command *c, s
         e->error = META_INVALID_PARTITIONS;
         return;
     }
-    meta_add_partitions(t, c->count, m->next_group, t->partitions[0].leader);
-    m->next_group += (uint64_t)(c->count - before);
+    e->error = check_replicas(m, t->n_replicas);
+    if (e->error != 0)
+        return;
+    add_partitions(m, t, c->count, meta_replicas(t, 0)[0]);
     m->n_partitions += (size_t)(c->count - before);
     e->kind = META_PARTITIONS_ADDED;
     e->topic = t;
@@ -140,7 +220,11 @@ static void apply_op(struct meta *m, uint64_t index, struct meta_command *c, str
     case META_OP_FORM:
         apply_form(m, c, e);
         break;
+    case META_OP_FORM_CLUSTER:
+        apply_form_cluster(m, c, e);
+        break;
     case META_OP_BROKER:
+    case META_OP_CLUSTER_BROKER:
         apply_broker(m, c, e);
         break;
     case META_OP_TOPIC_CREATE:

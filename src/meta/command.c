@@ -64,10 +64,29 @@ void meta_write_form(struct wr *w, const struct uuid *cluster_id)
     meta_put_uuid(w, cluster_id);
 }
 
+void meta_write_formation(struct wr *w, const struct meta_formation *f)
+{
+    wr_u8(w, META_OP_FORM_CLUSTER);
+    meta_put_uuid(w, &f->cluster_id);
+    wr_le64(w, (uint64_t)f->formed_ms);
+    wr_le16(w, (uint16_t)f->n_founders);
+    for (uint32_t i = 0; i < f->n_founders; i++) {
+        const struct meta_founder *b = &f->founders[i];
+
+        wr_le32(w, (uint32_t)b->id);
+        meta_put_uuid(w, &b->incarnation);
+        meta_put_string(w, b->node_id);
+        meta_put_string(w, b->raft_addr);
+        wr_u8(w, b->votes);
+    }
+}
+
 void meta_write_broker(struct wr *w, const struct meta_broker *b)
 {
-    wr_u8(w, META_OP_BROKER);
+    wr_u8(w, b->raft_addr != NULL ? META_OP_CLUSTER_BROKER : META_OP_BROKER);
     meta_put_broker(w, b);
+    if (b->raft_addr != NULL)
+        meta_put_string(w, b->raft_addr);
 }
 
 void meta_write_topic_create(struct wr *w, const struct meta_topic_create *c)
@@ -172,6 +191,85 @@ static void read_topic_configs(struct meta_command *c, struct rd *r)
     read_configs(c, r, true);
 }
 
+static void read_founder(struct meta_founder *b, struct rd *r)
+{
+    uint8_t votes;
+
+    b->id = (int32_t)rd_le32(r);
+    meta_get_uuid(r, &b->incarnation);
+    b->node_id = meta_get_string(r, META_BROKER_TEXT_MAX);
+    b->raft_addr = meta_get_string(r, META_BROKER_TEXT_MAX);
+    votes = rd_u8(r);
+    b->votes = votes == 1;
+    if (votes > 1 || b->id < 1 || uuid_is_zero(&b->incarnation) || b->node_id == NULL || b->raft_addr == NULL)
+        rd_fail(r, -EBADMSG);
+}
+
+/* Ids and node ids are given once each, and somebody votes. */
+static bool is_sound(const struct meta_formation *f)
+{
+    bool votes = false;
+
+    for (uint32_t i = 0; i < f->n_founders; i++) {
+        votes = votes || f->founders[i].votes;
+        if (i > 0 && f->founders[i].id <= f->founders[i - 1].id)
+            return false;
+        for (uint32_t k = 0; k < i; k++)
+            if (strcmp(f->founders[i].node_id, f->founders[k].node_id) == 0)
+                return false;
+    }
+    return votes && !uuid_is_zero(&f->cluster_id);
+}
+
+static void read_formation(struct meta_formation *f, struct rd *r)
+{
+    uint16_t n;
+
+    meta_get_uuid(r, &f->cluster_id);
+    f->formed_ms = (int64_t)rd_le64(r);
+    n = rd_le16(r);
+    if (n > META_FOUNDERS_MAX)
+        rd_fail(r, -EBADMSG);
+    while (f->n_founders < n && r->error == 0)
+        read_founder(&f->founders[f->n_founders++], r);
+    if (r->error == 0 && !is_sound(f))
+        rd_fail(r, -EBADMSG);
+}
+
+void meta_formation_fini(struct meta_formation *f)
+{
+    for (uint32_t i = 0; i < f->n_founders; i++) {
+        free(f->founders[i].node_id);
+        free(f->founders[i].raft_addr);
+    }
+    *f = (struct meta_formation){ 0 };
+}
+
+int meta_formation_read(struct slice command, struct meta_formation *ret)
+{
+    struct meta_command c;
+    int rc = meta_command_read(&c, command);
+
+    if (rc == 0 && c.formation == NULL)
+        rc = -EBADMSG;
+    if (rc == 0) {
+        *ret = *c.formation;
+        free(TAKE_PTR(c.formation));
+    }
+    meta_command_fini(&c);
+    return rc;
+}
+
+static void read_cluster_broker(struct meta_command *c, struct rd *r)
+{
+    c->broker = meta_get_broker(r);
+    if (c->broker == NULL)
+        return;
+    c->broker->raft_addr = meta_get_string(r, META_BROKER_TEXT_MAX);
+    if (c->broker->raft_addr == NULL)
+        rd_fail(r, -EBADMSG);
+}
+
 static void read_op(struct meta_command *c, struct rd *r)
 {
     switch (c->op) {
@@ -193,6 +291,13 @@ static void read_op(struct meta_command *c, struct rd *r)
         break;
     case META_OP_PRODUCER_IDS:
         c->count = (int32_t)rd_le32(r);
+        break;
+    case META_OP_FORM_CLUSTER:
+        c->formation = xcalloc(1, sizeof(*c->formation));
+        read_formation(c->formation, r);
+        break;
+    case META_OP_CLUSTER_BROKER:
+        read_cluster_broker(c, r);
         break;
     default:
         rd_fail(r, -EBADMSG);
@@ -217,6 +322,9 @@ void meta_command_fini(struct meta_command *c)
 {
     meta_broker_free(TAKE_PTR(c->broker));
     meta_topic_free(TAKE_PTR(c->topic));
+    if (c->formation != NULL)
+        meta_formation_fini(c->formation);
+    free(TAKE_PTR(c->formation));
     for (size_t i = 0; i < c->n_configs; i++) {
         free(c->configs[i].name);
         free(c->configs[i].value);

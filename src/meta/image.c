@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "meta/internal.h"
 
-#define IMAGE_VERSION 1
+/* Version 2 says more, of brokers that form a cluster together and of topics with several replicas. */
+#define VERSION_PLAIN 1
+#define VERSION_CLUSTER 2
 #define RECORD_MAX (16u << 20)
 
 /* One allocation holds the record, its key and its value. */
@@ -34,7 +36,7 @@ void meta_note_cluster(const struct meta *m, struct list *records)
     struct wr w;
 
     wr_init_growing(&w, 64, RECORD_MAX);
-    wr_u8(&w, IMAGE_VERSION);
+    wr_u8(&w, VERSION_PLAIN);
     meta_put_uuid(&w, &m->cluster_id);
     wr_le16(&w, m->feature_level);
     wr_le64(&w, m->next_group);
@@ -50,10 +52,25 @@ void meta_note_broker(const struct meta_broker *b, struct list *records)
 
     store_le32(key, (uint32_t)b->id);
     wr_init_growing(&w, 128, RECORD_MAX);
-    wr_u8(&w, IMAGE_VERSION);
+    wr_u8(&w, b->raft_addr != NULL ? VERSION_CLUSTER : VERSION_PLAIN);
     meta_put_broker(&w, b);
+    if (b->raft_addr != NULL) {
+        meta_put_string(&w, b->raft_addr);
+        wr_u8(&w, b->votes);
+    }
     record_add(records, META_RECORD_BROKER, slice_make(key, sizeof(key)), &w);
     wr_fini(&w);
+}
+
+static void put_partitions(struct wr *w, const struct meta_topic *t)
+{
+    const int32_t *replica = t->replicas;
+
+    for (int32_t p = 0; p < t->n_partitions; p++) {
+        wr_le64(w, t->partitions[p].group);
+        for (uint16_t i = 0; i < t->n_replicas; i++)
+            wr_le32(w, (uint32_t)*replica++);
+    }
 }
 
 void meta_note_topic(const struct meta_topic *t, bool gone, struct list *records)
@@ -66,15 +83,14 @@ void meta_note_topic(const struct meta_topic *t, bool gone, struct list *records
         return;
     }
     wr_init_growing(&w, 256, RECORD_MAX);
-    wr_u8(&w, IMAGE_VERSION);
+    wr_u8(&w, t->n_replicas != 1 ? VERSION_CLUSTER : VERSION_PLAIN);
     meta_put_string(&w, t->name);
     wr_le64(&w, t->created_index);
     wr_le16(&w, (uint16_t)t->replication_factor);
+    if (t->n_replicas != 1)
+        wr_le16(&w, t->n_replicas);
     wr_le32(&w, (uint32_t)t->n_partitions);
-    for (int32_t p = 0; p < t->n_partitions; p++) {
-        wr_le64(&w, t->partitions[p].group);
-        wr_le32(&w, (uint32_t)t->partitions[p].leader);
-    }
+    put_partitions(&w, t);
     wr_le32(&w, (uint32_t)t->n_configs);
     for (size_t i = 0; i < t->n_configs; i++) {
         meta_put_string(&w, t->configs[i].name);
@@ -124,13 +140,26 @@ static void load_cluster(struct meta *m, struct slice key, struct rd *r)
         rd_fail(r, -EBADMSG);
 }
 
-static void load_broker(struct meta *m, struct slice key, struct rd *r)
+static void load_raft_addr(struct meta_broker *b, struct rd *r)
+{
+    uint8_t votes;
+
+    b->raft_addr = meta_get_string(r, META_BROKER_TEXT_MAX);
+    votes = rd_u8(r);
+    b->votes = votes == 1;
+    if (b->raft_addr == NULL || votes > 1)
+        rd_fail(r, -EBADMSG);
+}
+
+static void load_broker(struct meta *m, uint8_t version, struct slice key, struct rd *r)
 {
     struct meta_broker *b = meta_get_broker(r);
 
     if (b == NULL)
         return;
-    if (rd_left(r) > 0 || key.size != 4 || (int32_t)load_le32(key.data) != b->id ||
+    if (version == VERSION_CLUSTER)
+        load_raft_addr(b, r);
+    if (r->error != 0 || rd_left(r) > 0 || key.size != 4 || (int32_t)load_le32(key.data) != b->id ||
         meta_broker_by_id(m, b->id) != NULL) {
         rd_fail(r, -EBADMSG);
         meta_broker_free(b);
@@ -139,19 +168,36 @@ static void load_broker(struct meta *m, struct slice key, struct rd *r)
     meta_link_broker(m, b);
 }
 
-static void load_partitions(struct meta_topic *t, struct rd *r)
+/* Each on a broker of its own. */
+static void load_replicas(struct meta_topic *t, int32_t partition, struct rd *r)
 {
-    uint32_t n = rd_le32(r);
+    int32_t *places = meta_replica_places(t, partition);
 
-    if (n == 0 || n > META_PARTITIONS_MAX || rd_left(r) / 12 < n) {
+    for (uint16_t i = 0; i < t->n_replicas; i++) {
+        places[i] = (int32_t)rd_le32(r);
+        for (uint16_t k = 0; k < i; k++)
+            if (places[k] == places[i])
+                rd_fail(r, -EBADMSG);
+    }
+}
+
+static void load_partitions(struct meta_topic *t, uint8_t version, struct rd *r)
+{
+    uint32_t n;
+
+    t->n_replicas = version == VERSION_CLUSTER ? rd_le16(r) : 1;
+    n = rd_le32(r);
+    if (t->n_replicas == 0 || t->n_replicas > META_REPLICAS_MAX || n == 0 || n > META_PARTITIONS_MAX ||
+        rd_left(r) / (8 + 4 * (size_t)t->n_replicas) < n) {
         rd_fail(r, -EBADMSG);
         return;
     }
-    meta_add_partitions(t, (int32_t)n, 0, 0);
+    meta_add_partitions(t, (int32_t)n, 0);
     for (uint32_t p = 0; p < n; p++) {
         t->partitions[p].group = rd_le64(r);
-        t->partitions[p].leader = (int32_t)rd_le32(r);
+        load_replicas(t, (int32_t)p, r);
     }
+    meta_settle_partitions(t, 0);
 }
 
 static void load_configs(struct meta_topic *t, struct rd *r)
@@ -177,7 +223,7 @@ static bool is_new_topic(const struct meta *m, const struct meta_topic *t)
            !uuid_is_zero(&t->id) && meta_find_topic(m, &t->id) == NULL;
 }
 
-static void load_topic(struct meta *m, struct slice key, struct rd *r)
+static void load_topic(struct meta *m, uint8_t version, struct slice key, struct rd *r)
 {
     struct meta_topic *t;
 
@@ -190,7 +236,7 @@ static void load_topic(struct meta *m, struct slice key, struct rd *r)
     t->name = meta_get_string(r, META_TOPIC_NAME_MAX);
     t->created_index = rd_le64(r);
     t->replication_factor = (int16_t)rd_le16(r);
-    load_partitions(t, r);
+    load_partitions(t, version, r);
     load_configs(t, r);
     if (r->error == 0 && rd_left(r) == 0 && is_new_topic(m, t)) {
         meta_link_topic(m, t);
@@ -202,20 +248,22 @@ static void load_topic(struct meta *m, struct slice key, struct rd *r)
 
 int meta_load(struct meta *m, uint16_t kind, struct slice key, struct slice value)
 {
+    uint8_t version;
     struct rd r;
 
     rd_init(&r, value.data, value.size);
-    if (rd_u8(&r) != IMAGE_VERSION)
+    version = rd_u8(&r);
+    if (version != VERSION_PLAIN && (version != VERSION_CLUSTER || kind == META_RECORD_CLUSTER))
         return -EBADMSG;
     switch (kind) {
     case META_RECORD_CLUSTER:
         load_cluster(m, key, &r);
         break;
     case META_RECORD_BROKER:
-        load_broker(m, key, &r);
+        load_broker(m, version, key, &r);
         break;
     case META_RECORD_TOPIC:
-        load_topic(m, key, &r);
+        load_topic(m, version, key, &r);
         break;
     default:
         return -EBADMSG;
@@ -231,8 +279,10 @@ static int compare_created(const void *a, const void *b)
     return ((*x)->created_index > (*y)->created_index) - ((*x)->created_index < (*y)->created_index);
 }
 
-static void sort_topics(struct meta *m)
+/* False: two were created by the same entry, which none could do. */
+static bool sort_topics(struct meta *m)
 {
+    bool sound = true;
     _cleanup_(freep) struct meta_topic **topics = xcalloc(m->n_topics + 1, sizeof(*topics));
     struct list *link;
     size_t n = 0;
@@ -240,8 +290,11 @@ static void sort_topics(struct meta *m)
     while ((link = list_pop(&m->topics)) != NULL)
         topics[n++] = list_entry(link, struct meta_topic, link);
     qsort(topics, n, sizeof(*topics), compare_created);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        sound = sound && (i == 0 || topics[i - 1]->created_index < topics[i]->created_index);
         list_append(&m->topics, &topics[i]->link);
+    }
+    return sound;
 }
 
 static int compare_groups(const void *a, const void *b)
@@ -278,9 +331,8 @@ int meta_load_finish(struct meta *m, uint64_t applied_index)
         if (t->created_index > applied_index)
             return -EBADMSG;
     }
-    if (m->n_partitions > META_ALL_PARTITIONS_MAX || !are_groups_sound(m))
+    if (m->n_partitions > META_ALL_PARTITIONS_MAX || !are_groups_sound(m) || !sort_topics(m))
         return -EBADMSG;
-    sort_topics(m);
     m->applied_index = applied_index;
     return 0;
 }

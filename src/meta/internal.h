@@ -13,6 +13,8 @@ enum meta_op {
     META_OP_PARTITIONS_ADD = 5,
     META_OP_TOPIC_CONFIGS = 6,
     META_OP_PRODUCER_IDS = 7,
+    META_OP_FORM_CLUSTER = 8,
+    META_OP_CLUSTER_BROKER = 9,
 };
 
 enum meta_record_kind {
@@ -29,6 +31,7 @@ enum {
     META_INVALID_REPLICATION_FACTOR = 38,
     META_INVALID_REQUEST = 42,
     META_UNKNOWN_TOPIC_ID = 100,
+    META_DUPLICATE_BROKER = 101,
 };
 
 /* A command as it was read; which members count follows from op. */
@@ -37,7 +40,8 @@ struct meta_command {
     struct uuid id;             /* the cluster's or a topic's */
     struct meta_broker *broker; /* TAKE_PTR by who keeps it */
     struct meta_topic *topic;   /* the same; without partitions */
-    int32_t count;              /* partitions or producer ids */
+    struct meta_formation *formation;
+    int32_t count; /* partitions or producer ids */
     int32_t leader;
     bool replace;
     struct meta_config_entry *configs; /* value NULL: back to the default */
@@ -66,14 +70,23 @@ struct meta_topic *meta_find_topic(const struct meta *m, const struct uuid *id);
 /* value NULL removes it. */
 void meta_set_config(struct meta_topic *t, const char *name, const char *value);
 void meta_clear_configs(struct meta_topic *t);
-/* Grows to total partitions, groups from first_group on. */
-void meta_add_partitions(struct meta_topic *t, int32_t total, uint64_t first_group, int32_t leader);
+/* Grows to total partitions, groups from first_group on, with n_replicas places each that are to be filled. */
+void meta_add_partitions(struct meta_topic *t, int32_t total, uint64_t first_group);
+static inline int32_t *meta_replica_places(struct meta_topic *t, int32_t partition)
+{
+    return &t->replicas[(size_t)partition * t->n_replicas];
+}
+/* The partitions from `from` on have their replicas: leaders and who is in sync follow from them. */
+void meta_settle_partitions(struct meta_topic *t, int32_t from);
+
+/* place.c: chooses brokers for the topic's partitions from `from` on; there are as many as a partition needs. */
+void meta_place(const struct meta *m, struct meta_topic *t, int32_t from);
 
 /* image.c: lists the record of what changed. */
 void meta_note_cluster(const struct meta *m, struct list *records);
 void meta_note_broker(const struct meta_broker *b, struct list *records);
 void meta_note_topic(const struct meta_topic *t, bool gone, struct list *records);
-/* Reads a broker as a command and the image have it; NULL after an error. */
+/* A broker as a command and the image have it, without raft address; reading gives NULL after an error. */
 struct meta_broker *meta_get_broker(struct rd *r);
 void meta_put_broker(struct wr *w, const struct meta_broker *b);
 void meta_link_broker(struct meta *m, struct meta_broker *b);

@@ -50,6 +50,7 @@ void meta_topic_free(struct meta_topic *t)
         return;
     meta_clear_configs(t);
     free(t->partitions);
+    free(t->replicas);
     free(t->name);
     free(t);
 }
@@ -61,6 +62,7 @@ void meta_broker_free(struct meta_broker *b)
     free(b->node_id);
     free(b->host);
     free(b->rack);
+    free(b->raft_addr);
     free(b);
 }
 
@@ -177,12 +179,54 @@ void meta_set_config(struct meta_topic *t, const char *name, const char *value)
     t->n_configs++;
 }
 
-void meta_add_partitions(struct meta_topic *t, int32_t total, uint64_t first_group, int32_t leader)
+void meta_add_partitions(struct meta_topic *t, int32_t total, uint64_t first_group)
 {
+    size_t n_replicas = (size_t)total * t->n_replicas, n_before = (size_t)t->n_partitions * t->n_replicas;
+
     t->partitions = xrealloc(t->partitions, (size_t)total * sizeof(t->partitions[0]));
     for (int32_t p = t->n_partitions; p < total; p++)
-        t->partitions[p] = (struct meta_partition){ .group = first_group++, .leader = leader, .epoch = 1 };
+        t->partitions[p] = (struct meta_partition){ .group = first_group++, .epoch = 1 };
+    t->replicas = xrealloc(t->replicas, n_replicas * sizeof(t->replicas[0]));
+    memset(t->replicas + n_before, 0, (n_replicas - n_before) * sizeof(t->replicas[0]));
     t->n_partitions = total;
+}
+
+void meta_settle_partitions(struct meta_topic *t, int32_t from)
+{
+    for (int32_t p = from; p < t->n_partitions; p++) {
+        t->partitions[p].leader = meta_replicas(t, p)[0];
+        t->partitions[p].in_sync = UINT32_MAX;
+    }
+}
+
+int meta_replica_of(const struct meta_topic *t, int32_t partition, int32_t broker_id)
+{
+    const int32_t *replicas = meta_replicas(t, partition);
+
+    for (int i = 0; i < t->n_replicas; i++)
+        if (replicas[i] == broker_id)
+            return i;
+    return -1;
+}
+
+bool meta_is_cluster(const struct meta *m)
+{
+    const struct meta_broker *b;
+
+    list_foreach (&m->brokers, b, link)
+        if (b->raft_addr != NULL)
+            return true;
+    return false;
+}
+
+size_t meta_n_brokers(const struct meta *m)
+{
+    const struct meta_broker *b;
+    size_t n = 0;
+
+    list_foreach (&m->brokers, b, link)
+        n++;
+    return n;
 }
 
 const char *meta_topic_name_check(struct slice name)
@@ -210,6 +254,20 @@ void meta_set_broker(struct meta *m, const struct meta_broker *b)
     copy->node_id = xstrdup(b->node_id);
     copy->host = xstrdup(b->host);
     copy->rack = b->rack != NULL ? xstrdup(b->rack) : NULL;
+    copy->raft_addr = b->raft_addr != NULL ? xstrdup(b->raft_addr) : NULL;
+    copy->votes = b->votes;
     list_init(&copy->link);
     meta_link_broker(m, copy);
+}
+
+void meta_note_leader(struct meta *m, const struct uuid *topic, int32_t partition, int32_t leader, int32_t epoch,
+                      uint32_t in_sync)
+{
+    struct meta_topic *t = meta_find_topic(m, topic);
+
+    if (t == NULL || partition < 0 || partition >= t->n_partitions)
+        return;
+    t->partitions[partition].leader = leader;
+    t->partitions[partition].epoch = epoch;
+    t->partitions[partition].in_sync = in_sync;
 }

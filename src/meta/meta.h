@@ -27,18 +27,21 @@
 #define META_ALL_PARTITIONS_MAX 1000000 /* of all topics together */
 #define META_CONFIG_VALUE_MAX 4096      /* bytes of a config's name or value */
 #define META_CONFIGS_MAX 64             /* in one command */
-#define META_BROKER_TEXT_MAX 255        /* bytes of a broker's node id, host or rack */
+#define META_BROKER_TEXT_MAX 255        /* bytes of a broker's node id, host, rack or raft address */
+#define META_REPLICAS_MAX 32            /* of a partition */
+#define META_FOUNDERS_MAX 32            /* brokers that form a cluster */
 
 struct meta_config_entry {
     char *name;
     char *value;
 };
 
+/* What is no part of the image is as this copy's owner last heard of it. */
 struct meta_partition {
-    uint64_t group; /* never reused */
-    int32_t leader; /* broker id; intent */
-    /* Leader epoch as this copy's owner last heard of it; no part of the image. A new group's first is 1. */
-    int32_t epoch;
+    uint64_t group;   /* never reused */
+    int32_t leader;   /* broker id, −1 none; not of the image: at first the one that is to lead */
+    int32_t epoch;    /* of the leader; not of the image: a new group's first is 1 */
+    uint32_t in_sync; /* bit i: replica i is; not of the image: at first all are */
 };
 
 struct meta_topic {
@@ -48,8 +51,10 @@ struct meta_topic {
     struct uuid id;
     uint64_t created_index;
     int16_t replication_factor;
+    uint16_t n_replicas; /* of each partition */
     int32_t n_partitions;
     struct meta_partition *partitions;
+    int32_t *replicas;                 /* broker ids, n_replicas for each partition; intent */
     struct meta_config_entry *configs; /* only what was set explicitly, sorted by name */
     size_t n_configs;
 };
@@ -59,9 +64,11 @@ struct meta_broker {
     int32_t id;
     char *node_id;
     struct uuid incarnation;
-    char *host; /* advertised; empty: the address that the connection came in on */
-    uint16_t port;
-    char *rack; /* NULL none */
+    char *host;      /* advertised; empty: the address that the connection came in on */
+    uint16_t port;   /* 0: it belongs to the cluster, and hasn't told yet where clients find it */
+    char *rack;      /* NULL none */
+    char *raft_addr; /* HOST:PORT for other brokers; NULL: it forms a cluster alone */
+    bool votes;      /* in the metadata group since the cluster was formed */
 };
 
 struct meta {
@@ -82,8 +89,21 @@ void meta_fini(struct meta *m);
 const struct meta_topic *meta_topic_by_name(const struct meta *m, struct slice name);
 const struct meta_topic *meta_topic_by_id(const struct meta *m, const struct uuid *id);
 const struct meta_broker *meta_broker_by_id(const struct meta *m, int32_t id);
+/* Formed by several brokers, who find each other by their raft addresses: apply places partitions on all of them. */
+bool meta_is_cluster(const struct meta *m);
+size_t meta_n_brokers(const struct meta *m);
+/* The brokers of a partition, n_replicas of them: the first is to lead. */
+static inline const int32_t *meta_replicas(const struct meta_topic *t, int32_t partition)
+{
+    return &t->replicas[(size_t)partition * t->n_replicas];
+}
+/* Which of them the broker is; −1: none. */
+int meta_replica_of(const struct meta_topic *t, int32_t partition, int32_t broker_id);
 /* The broker as meta_write_broker()'s command makes it, in this copy and ahead of the log. */
 void meta_set_broker(struct meta *m, const struct meta_broker *b);
+/* What the copy's owner heard of a partition; nothing where there is none. */
+void meta_note_leader(struct meta *m, const struct uuid *topic, int32_t partition, int32_t leader, int32_t epoch,
+                      uint32_t in_sync);
 /* NULL when unset. */
 const char *meta_topic_config(const struct meta_topic *t, const char *name);
 
@@ -97,7 +117,7 @@ struct meta_topic_create {
     struct uuid id; /* random, by the proposer */
     int32_t n_partitions;
     int16_t replication_factor;
-    int32_t leader;                          /* broker that leads all partitions for now */
+    int32_t leader; /* broker of all partitions where it is the only one; a cluster's are placed by apply */
     const struct meta_config_entry *configs; /* checked by the proposer */
     size_t n_configs;
 };
@@ -107,8 +127,28 @@ struct meta_config_op {
     const char *value; /* NULL: back to the default */
 };
 
+/* The first command of a cluster that several brokers form. */
+struct meta_founder {
+    int32_t id;
+    struct uuid incarnation;
+    char *node_id;
+    char *raft_addr;
+    bool votes; /* in the metadata group; the others learn */
+};
+struct meta_formation {
+    struct uuid cluster_id;
+    int64_t formed_ms; /* Unix time */
+    uint32_t n_founders;
+    struct meta_founder founders[META_FOUNDERS_MAX]; /* in order of their ids */
+};
+
 void meta_write_form(struct wr *w, const struct uuid *cluster_id);
-void meta_write_broker(struct wr *w, const struct meta_broker *b); /* register or change */
+void meta_write_formation(struct wr *w, const struct meta_formation *f);
+/* 0, or -EBADMSG: the bytes aren't such a command. Its texts are malloc'd, for meta_formation_fini(). */
+int meta_formation_read(struct slice command, struct meta_formation *ret);
+void meta_formation_fini(struct meta_formation *f);
+/* Register or change, also the raft address where there is one. */
+void meta_write_broker(struct wr *w, const struct meta_broker *b);
 void meta_write_topic_create(struct wr *w, const struct meta_topic_create *c);
 void meta_write_topic_delete(struct wr *w, const struct uuid *id);
 void meta_write_partitions_add(struct wr *w, const struct uuid *id, int32_t total);

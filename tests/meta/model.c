@@ -23,13 +23,32 @@ struct model_topic *model_by_id(struct model *m, uint8_t id)
     return NULL;
 }
 
-static void grow(struct model *m, struct model_topic *t, int32_t total)
+/* The first by turns, the others behind it, shifted by one with each turn. */
+static void place(int n_brokers, uint64_t group, int32_t *to, int n_replicas)
 {
-    while (t->n_partitions < total)
-        t->groups[t->n_partitions++] = m->next_group++;
+    int first = (int)(group % (uint64_t)n_brokers), shift = (int)(group / (uint64_t)n_brokers);
+
+    to[0] = first + 1;
+    for (int i = 1; i < n_replicas; i++)
+        to[i] = (first + 1 + (shift + i - 1) % (n_brokers - 1)) % n_brokers + 1;
 }
 
-int16_t model_create(struct model *m, uint64_t index, const char *name, uint8_t id, int32_t n_partitions)
+static void grow(struct model *m, struct model_topic *t, int32_t total)
+{
+    for (; t->n_partitions < total; t->n_partitions++) {
+        uint64_t g = m->next_group++;
+        int32_t *replicas = t->replicas[t->n_partitions];
+
+        t->groups[t->n_partitions] = g;
+        if (m->n_brokers == 0)
+            replicas[0] = 1;
+        else
+            place(m->n_brokers, g, replicas, t->n_replicas);
+    }
+}
+
+int16_t model_create(struct model *m, uint64_t index, const char *name, uint8_t id, int32_t n_partitions,
+                     int n_replicas)
 {
     struct model_topic *t = &m->topics[m->n_topics];
 
@@ -37,9 +56,11 @@ int16_t model_create(struct model *m, uint64_t index, const char *name, uint8_t 
         return 36;
     if (n_partitions < 1)
         return 37;
+    if (n_replicas < 1 || (m->n_brokers > 0 && n_replicas > m->n_brokers))
+        return 38;
     if (id == 0 || model_by_id(m, id) != NULL)
         return 42;
-    *t = (struct model_topic){ .id = id, .created = index };
+    *t = (struct model_topic){ .id = id, .created = index, .n_replicas = m->n_brokers > 0 ? n_replicas : 1 };
     snprintf(t->name, sizeof(t->name), "%s", name);
     for (int i = 0; i < MODEL_CONFIGS; i++)
         t->configs[i] = -1;
@@ -122,11 +143,14 @@ static const char *compare_topic(const struct model_topic *t, const struct meta_
         return "the order of topics";
     if (real->created_index != t->created)
         return "a created index";
-    if (real->n_partitions != t->n_partitions)
+    if (real->n_partitions != t->n_partitions || real->n_replicas != t->n_replicas)
         return "the partitions of a topic";
     for (int32_t p = 0; p < t->n_partitions; p++) {
-        if (real->partitions[p].group != t->groups[p] || real->partitions[p].leader != 1)
+        if (real->partitions[p].group != t->groups[p] || real->partitions[p].leader != t->replicas[p][0])
             return "a partition";
+        for (int i = 0; i < t->n_replicas; i++)
+            if (meta_replicas(real, p)[i] != t->replicas[p][i])
+                return "a replica";
     }
     return compare_configs(t, real);
 }

@@ -7,6 +7,7 @@
 
 #define MODEL_MAX_TOPICS 256
 #define MODEL_MAX_PARTITIONS 8
+#define MODEL_MAX_REPLICAS 3
 #define MODEL_CONFIGS 4 /* named "c0" to "c3" */
 
 struct model_topic {
@@ -15,10 +16,13 @@ struct model_topic {
     uint64_t created;
     int32_t n_partitions;
     uint64_t groups[MODEL_MAX_PARTITIONS];
+    int n_replicas;
+    int32_t replicas[MODEL_MAX_PARTITIONS][MODEL_MAX_REPLICAS];
     int configs[MODEL_CONFIGS]; /* -1 unset */
 };
 
 struct model {
+    int n_brokers; /* that formed the cluster, 1 and on, without racks; 0: one alone */
     struct model_topic topics[MODEL_MAX_TOPICS];
     size_t n_topics;
     uint64_t next_group;
@@ -29,7 +33,8 @@ struct model_topic *model_by_name(struct model *m, const char *name);
 struct model_topic *model_by_id(struct model *m, uint8_t id);
 
 /* Each returns the Kafka error code that the command must give, and changes the model when it is 0. */
-int16_t model_create(struct model *m, uint64_t index, const char *name, uint8_t id, int32_t n_partitions);
+int16_t model_create(struct model *m, uint64_t index, const char *name, uint8_t id, int32_t n_partitions,
+                     int n_replicas);
 int16_t model_delete(struct model *m, uint8_t id);
 int16_t model_add(struct model *m, uint8_t id, int32_t total);
 /* values: -1 takes a config back, -2 leaves it out of the command. */

@@ -45,15 +45,60 @@ struct uuid state_id(uint8_t byte)
 
 int16_t state_create(struct state *s, const char *name, uint8_t id, int32_t n_partitions)
 {
+    return state_create_of(s, name, id, n_partitions, 1);
+}
+
+int16_t state_create_of(struct state *s, const char *name, uint8_t id, int32_t n_partitions, int16_t n_replicas)
+{
     struct meta_topic_create create = {
         .name = slice_str(name),
         .id = state_id(id),
         .n_partitions = n_partitions,
-        .replication_factor = 1,
+        .replication_factor = n_replicas,
         .leader = 1,
     };
 
     meta_write_topic_create(&s->command, &create);
+    return state_apply(s);
+}
+
+void state_founders(struct meta_formation *f, uint32_t n)
+{
+    static char names[META_FOUNDERS_MAX][2][24];
+
+    *f = (struct meta_formation){ .cluster_id = state_id(1), .formed_ms = 1700000000000, .n_founders = n };
+    for (uint32_t i = 0; i < n; i++) {
+        snprintf(names[i][0], sizeof(names[i][0]), "n%u", i + 1);
+        snprintf(names[i][1], sizeof(names[i][1]), "host%u:9093", i + 1);
+        f->founders[i] = (struct meta_founder){
+            .id = (int32_t)i + 1,
+            .incarnation = state_id((uint8_t)(100 + i)),
+            .node_id = names[i][0],
+            .raft_addr = names[i][1],
+            .votes = i < 3,
+        };
+    }
+}
+
+int16_t state_form(struct state *s, uint32_t n_founders)
+{
+    struct meta_formation f;
+
+    state_founders(&f, n_founders);
+    meta_write_formation(&s->command, &f);
+    return state_apply(s);
+}
+
+int16_t state_register(struct state *s, int32_t id, const char *rack)
+{
+    struct meta_formation f;
+    struct meta_broker b = { .id = id, .host = (char *)"h", .port = 9092, .rack = (char *)rack };
+
+    state_founders(&f, META_FOUNDERS_MAX);
+    b.node_id = f.founders[id - 1].node_id;
+    b.raft_addr = f.founders[id - 1].raft_addr;
+    b.incarnation = f.founders[id - 1].incarnation;
+    meta_write_broker(&s->command, &b);
     return state_apply(s);
 }
 
@@ -65,9 +110,13 @@ static void print_topic(FILE *f, const struct meta_topic *t)
 
     uuid_format(&t->id, id);
     fprintf(f, "topic %s %s created %" PRIu64 " factor %d\n", t->name, id, t->created_index, t->replication_factor);
-    for (int32_t p = 0; p < t->n_partitions; p++)
-        fprintf(f, "  %d: group %" PRIu64 " leader %d epoch %d\n", p, t->partitions[p].group, t->partitions[p].leader,
-                t->partitions[p].epoch);
+    for (int32_t p = 0; p < t->n_partitions; p++) {
+        fprintf(f, "  %d: group %" PRIu64 " leader %d epoch %d in sync %x replicas", p, t->partitions[p].group,
+                t->partitions[p].leader, t->partitions[p].epoch, t->partitions[p].in_sync);
+        for (uint16_t i = 0; i < t->n_replicas; i++)
+            fprintf(f, " %d", meta_replicas(t, p)[i]);
+        fprintf(f, "\n");
+    }
     for (size_t i = 0; i < t->n_configs; i++)
         fprintf(f, "  %s=%s\n", t->configs[i].name, t->configs[i].value);
 }
@@ -77,8 +126,9 @@ static void print_broker(FILE *f, const struct meta_broker *b)
     char incarnation[UUID_TEXT_SIZE];
 
     uuid_format(&b->incarnation, incarnation);
-    fprintf(f, "broker %d %s %s at %s:%u rack %s\n", b->id, b->node_id, incarnation, b->host, b->port,
-            b->rack != NULL ? b->rack : "(none)");
+    fprintf(f, "broker %d %s %s at %s:%u rack %s raft %s%s\n", b->id, b->node_id, incarnation, b->host, b->port,
+            b->rack != NULL ? b->rack : "(none)", b->raft_addr != NULL ? b->raft_addr : "(none)",
+            b->votes ? " votes" : "");
 }
 
 char *meta_text(const struct meta *m)

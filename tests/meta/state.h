@@ -24,6 +24,12 @@ int16_t state_apply(struct state *s);
 
 /* One topic without configs, its id made of one byte. Returns the error code. */
 int16_t state_create(struct state *s, const char *name, uint8_t id, int32_t n_partitions);
+int16_t state_create_of(struct state *s, const char *name, uint8_t id, int32_t n_partitions, int16_t n_replicas);
+/* Brokers 1 to n, of which the first three vote. The texts are static. */
+void state_founders(struct meta_formation *f, uint32_t n);
+int16_t state_form(struct state *s, uint32_t n_founders);
+/* One of them says where it is. */
+int16_t state_register(struct state *s, int32_t id, const char *rack);
 
 struct uuid state_id(uint8_t byte);
 

@@ -68,8 +68,31 @@ static void write_producer_ids(struct wr *w)
     meta_write_producer_ids(w, 1000);
 }
 
+static void write_formation(struct wr *w)
+{
+    struct meta_formation f;
+
+    state_founders(&f, 5);
+    meta_write_formation(w, &f);
+}
+
+static void write_cluster_broker(struct wr *w)
+{
+    struct meta_broker b = {
+        .id = 1,
+        .node_id = (char *)"b1",
+        .incarnation = state_id(9),
+        .host = (char *)"localhost",
+        .port = 9092,
+        .raft_addr = (char *)"localhost:9093",
+    };
+
+    meta_write_broker(w, &b);
+}
+
 static void (*const writers[])(struct wr *w) = {
-    write_form, write_broker, write_create, write_delete, write_add, write_configs, write_producer_ids,
+    write_form,    write_broker,       write_create,    write_delete,         write_add,
+    write_configs, write_producer_ids, write_formation, write_cluster_broker,
 };
 
 static int check(const uint8_t *data, size_t size)

@@ -64,6 +64,11 @@ static struct meta_record *find(uint16_t kind, unsigned nth)
     ck_abort_msg("there is no such record");
 }
 
+static uint64_t topic_created(const char *name)
+{
+    return meta_topic_by_name(&s.meta, slice_str(name))->created_index;
+}
+
 static int load(bool backwards, uint64_t applied_index)
 {
     struct meta m;
@@ -152,8 +157,12 @@ START_TEST(kinds_versions_and_keys_are_checked)
     rec->kind = 4;
     ck_assert_int_eq(load(false, s.meta.applied_index), -EBADMSG);
     rec->kind = (uint16_t)_i;
-    ((uint8_t *)(uintptr_t)rec->value.data)[0] = 2;
-    ck_assert_int_eq(load(false, s.meta.applied_index), -EBADMSG);
+    for (uint8_t version = 0; version < 4; version++) {
+        if (version == 1)
+            continue;
+        ((uint8_t *)(uintptr_t)rec->value.data)[0] = version;
+        ck_assert_int_eq(load(false, s.meta.applied_index), -EBADMSG);
+    }
     ((uint8_t *)(uintptr_t)rec->value.data)[0] = 1;
     ck_assert_int_eq(load(false, s.meta.applied_index), 0);
     rec->key = slice_make(key, sizeof(key));
@@ -207,6 +216,18 @@ START_TEST(groups_belong_to_one_partition)
 }
 END_TEST
 
+/* In whatever order the records come, the topics' is that of their creation; so there must be one. */
+START_TEST(an_entry_creates_one_topic)
+{
+    uint8_t *created = (uint8_t *)(uintptr_t)find(TOPIC, 1)->value.data + 1 + 4 + strlen("claims");
+
+    ck_assert_uint_eq(load_le64(created), topic_created("claims"));
+    store_le64(created, topic_created("orders"));
+    ck_assert_int_eq(load(false, s.meta.applied_index), -EBADMSG);
+    ck_assert_int_eq(load(true, s.meta.applied_index), -EBADMSG);
+}
+END_TEST
+
 START_TEST(an_image_is_not_younger_than_its_index)
 {
     ck_assert_int_eq(load(false, meta_topic_by_name(&s.meta, slice_str("archive"))->created_index), 0);
@@ -248,6 +269,7 @@ Suite *meta_image_suite(void)
     add_loop(suite, "topics_and_brokers_come_once", topics_and_brokers_come_once, BROKER, TOPIC + 1);
     suite_add_with(suite, two_topics_of_one_name, setup, teardown);
     suite_add_with(suite, groups_belong_to_one_partition, setup, teardown);
+    suite_add_with(suite, an_entry_creates_one_topic, setup, teardown);
     suite_add_with(suite, an_image_is_not_younger_than_its_index, setup, teardown);
     suite_add_with(suite, partition_counts_are_checked, setup, teardown);
     return suite;

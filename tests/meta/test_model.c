@@ -30,13 +30,16 @@ static int16_t create(struct run *r)
 {
     uint8_t id = random_id(r);
     int32_t n = (int32_t)rand_below(&r->rand, 4);
+    int16_t n_replicas = (int16_t)rand_below(&r->rand, MODEL_MAX_REPLICAS + 1);
     char name[8];
-    struct meta_topic_create c = { .id = state_id(id), .n_partitions = n, .replication_factor = 1, .leader = 1 };
+    struct meta_topic_create c = {
+        .id = state_id(id), .n_partitions = n, .replication_factor = n_replicas, .leader = 1
+    };
 
     snprintf(name, sizeof(name), "t%u", (unsigned)rand_below(&r->rand, N_NAMES));
     c.name = slice_str(name);
     meta_write_topic_create(&r->state.command, &c);
-    return model_create(&r->model, r->state.meta.applied_index + 1, name, id, n);
+    return model_create(&r->model, r->state.meta.applied_index + 1, name, id, n, n_replicas);
 }
 
 static int16_t delete (struct run *r)
@@ -128,6 +131,21 @@ static void step(struct run *r)
     ck_assert_str_eq(one, other);
 }
 
+/* Whose cluster it is: of one broker alone, of two, of five. */
+static void form(struct run *r, int n_brokers)
+{
+    struct meta_formation f;
+
+    r->model.n_brokers = n_brokers;
+    if (n_brokers == 0)
+        return;
+    state_founders(&f, (uint32_t)n_brokers);
+    meta_write_formation(&r->state.command, &f);
+    apply_to_copy(r);
+    ck_assert_int_eq(state_apply(&r->state), 0);
+    model_store_take(&r->store, &r->state.event.records);
+}
+
 START_TEST(random_commands)
 {
     struct run *r = xcalloc(1, sizeof(*r));
@@ -137,9 +155,10 @@ START_TEST(random_commands)
     model_store_init(&r->store);
     state_init(&r->state, 1);
     meta_init(&r->copy, 2);
+    form(r, (int[]){ 0, 2, 5 }[_i]);
     for (int i = 0; i < N_STEPS; i++)
         step(r);
-    ck_assert_int_gt(r->n_done, N_STEPS / 4);
+    ck_assert_int_gt(r->n_done, N_STEPS / 8);
     ck_assert_int_gt(r->n_refused, N_STEPS / 8);
     meta_fini(&r->copy);
     state_fini(&r->state);
@@ -151,7 +170,9 @@ END_TEST
 Suite *meta_model_suite(void)
 {
     Suite *s = suite_create("model");
+    TCase *tc = tcase_create("random_commands");
 
-    suite_add(s, random_commands);
+    tcase_add_loop_test(tc, random_commands, 0, 3);
+    suite_add_tcase(s, tc);
     return s;
 }
