@@ -34,7 +34,7 @@ static void leave_groups(struct node_reactor *r)
         struct node_group *g;
 
         list_foreach (&n->shards[s].groups, g, link)
-            if (!replica_is_alone(g->replica))
+            if (replica_has_peers(g->replica))
                 replica_close(g->replica);
     }
 }

@@ -132,6 +132,19 @@ static uint32_t size_in_fleet(struct fleet_group *g, uint64_t index)
     return replica_size_of(replica_of(g), index);
 }
 
+/* The fleet asks for room between the two. */
+static struct raft_limits limits_of(const struct replica_shard *shard)
+{
+    struct raft_limits l = limits;
+
+    if (shard->heartbeat_ns > 0)
+        l.heartbeat_interval = shard->heartbeat_ns;
+    if (shard->election_timeout_ns > 0)
+        l.election_timeout = shard->election_timeout_ns;
+    l.election_timeout = MAX(l.election_timeout, 4 * l.heartbeat_interval);
+    return l;
+}
+
 void replica_shard_make_fleet(struct replica_shard *shard, unsigned n_shards, uint32_t boot,
                               const struct replica_uncommitted *uncommitted)
 {
@@ -144,7 +157,7 @@ void replica_shard_make_fleet(struct replica_shard *shard, unsigned n_shards, ui
         .shard = shard->shard,
         .n_shards = n_shards,
         .boot = boot,
-        .limits = limits,
+        .limits = limits_of(shard),
         .entry_size = size_in_fleet,
         .budget_bytes = uncommitted->led_bytes,
         .group_budget_bytes = MIN(uncommitted->led_bytes / 2, uncommitted->group_bytes),
@@ -303,7 +316,7 @@ static void journal_entries(struct replica *r, const struct raft_update *u, cons
  * waits for the end of the turn, before others get these indexes. */
 static void act(struct replica *r, const struct raft_update *u, const struct replica_message *received)
 {
-    bool steps_down = r->peers->leads && u->role != RAFT_LEADER;
+    bool steps_down = r->peers->leads && u->role != RAFT_LEADER, led = u->role_changed || u->hard_state;
     struct list lost = LIST_INIT(lost);
 
     if (u->hard_state)
@@ -329,6 +342,8 @@ static void act(struct replica *r, const struct raft_update *u, const struct rep
     if (steps_down)
         step_down(r);
     fail_commands(&lost);
+    if (led && r->shard->led != NULL)
+        r->shard->led(r->shard->ctx, r);
     apply(r);
     answer_reads(r);
     replica_acks_update(r);
@@ -427,9 +442,11 @@ bool replica_core_takes(const struct replica *r)
     return takes_part(r) && r->peers->leads && raft_transferee(r->raft) == RAFT_NONE && fleet_takes(&r->peers->member);
 }
 
-bool replica_is_alone(const struct replica *r)
+int32_t replica_leader(const struct replica *r)
 {
-    return r->peers == NULL;
+    if (r->peers == NULL)
+        return r->shard->broker_id;
+    return takes_part(r) ? raft_leader(r->raft) : RAFT_NONE;
 }
 
 bool replica_leads(const struct replica *r)

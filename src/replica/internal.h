@@ -94,6 +94,7 @@ struct replica_peers {
     struct fleet_group member; /* has the core */
     uint32_t epoch;            /* of truncations, as of the core's last update */
     struct raft_config config;
+    bool founded;                    /* entry 1 is committed */
     int32_t vote;                    /* in the term, as recovery found it */
     bool leads;                      /* as of the core's last update */
     struct list loads;               /* messages for which a worker reads */
@@ -257,6 +258,8 @@ void replica_note_refusal(struct replica *r, const struct replica_op *op);
 size_t replica_produce_cost(const struct replica_op *op);
 uint32_t replica_produce_size(const struct replica_op *op);
 void replica_propose_noop(struct replica *r);
+/* The first entry, see replica_config. */
+void replica_found(struct replica *r, struct slice command, int64_t time_ms);
 void replica_propose_log_start(struct replica *r, int64_t offset);
 void replica_entry_free(struct replica_entry *e);
 /* Gives up the replica's reference, and counts what stays with readers. */

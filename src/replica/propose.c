@@ -158,12 +158,17 @@ static void entry_propose(struct replica *r, struct replica_entry *e, uint32_t c
         replica_journal_entry(r, e);
 }
 
-static struct entry_header header_make(const struct replica *r, enum entry_type type)
+static int64_t append_time(const struct replica *r)
+{
+    return MAX(r->last_append_time, r->shard->now_real_ms);
+}
+
+static struct entry_header header_make(const struct replica *r, enum entry_type type, int64_t time_ms)
 {
     return (struct entry_header){
         .version = ENTRY_VERSION,
         .type = (uint8_t)type,
-        .append_time_ms = MAX(r->last_append_time, r->shard->now_real_ms),
+        .append_time_ms = time_ms,
         .first_offset = r->proposed_offset,
     };
 }
@@ -206,7 +211,7 @@ static struct replica_entry *propose_batch(struct replica *r, struct replica_op 
 
     if (e == NULL)
         return NULL;
-    e->header = header_make(r, ENTRY_DATA);
+    e->header = header_make(r, ENTRY_DATA, append_time(r));
     e->header.offset_count = (uint32_t)v->count;
     e->header.batches_size = (uint32_t)v->size;
     entry_header_write(&e->header, (uint8_t *)e->head.data);
@@ -219,7 +224,8 @@ static struct replica_entry *propose_batch(struct replica *r, struct replica_op 
     return e;
 }
 
-static struct replica_entry *propose_plain(struct replica *r, enum entry_type type, uint16_t command, struct slice body)
+static struct replica_entry *plain_entry(struct replica *r, enum entry_type type, int64_t time_ms, uint16_t command,
+                                         struct slice body)
 {
     size_t commands_size = type == ENTRY_NOOP ? 0 : ENTRY_COMMAND_HEADER_SIZE + body.size;
     struct replica_entry *e = entry_new(r, ENTRY_HEADER_SIZE + commands_size);
@@ -228,15 +234,37 @@ static struct replica_entry *propose_plain(struct replica *r, enum entry_type ty
     if (e == NULL)
         return NULL;
     head = (uint8_t *)e->head.data;
-    e->header = header_make(r, type);
+    e->header = header_make(r, type, time_ms);
     e->header.commands_size = (uint32_t)commands_size;
     entry_header_write(&e->header, head);
     if (commands_size > 0) {
         entry_command_header_write(head + ENTRY_HEADER_SIZE, command, 1, (uint32_t)body.size);
         memcpy(head + ENTRY_HEADER_SIZE + ENTRY_COMMAND_HEADER_SIZE, body.data, body.size);
     }
-    entry_propose(r, e, crc32c(0, head, e->head.size));
     return e;
+}
+
+static struct replica_entry *propose_plain(struct replica *r, enum entry_type type, uint16_t command, struct slice body)
+{
+    struct replica_entry *e = plain_entry(r, type, append_time(r), command, body);
+
+    if (e != NULL)
+        entry_propose(r, e, crc32c(0, e->head.data, e->head.size));
+    return e;
+}
+
+/* Term 1 is nobody's: whoever campaigns goes on to the next. */
+void replica_found(struct replica *r, struct slice command, int64_t time_ms)
+{
+    struct replica_entry *e = plain_entry(r, ENTRY_COMMAND, time_ms, COMMAND_METADATA, command);
+
+    gq_assert(e != NULL && r->last_index == 0 && r->peers != NULL);
+    r->term = 1;
+    r->known = true;
+    replica_journal_state(r, JOURNAL_HARD_STATE, &(struct journal_group_state){ .term = 1, .vote = RAFT_NONE });
+    entry_append(r, e, r->term, crc32c(0, e->head.data, e->head.size));
+    replica_journal_entry(r, e);
+    gq_assert(replica_apply(r, e) == 0);
 }
 
 void replica_propose_noop(struct replica *r)
@@ -265,6 +293,25 @@ void replica_propose_command(struct replica *r, struct replica_command *c, struc
     gq_assert(e != NULL);
     c->index = e->index;
     e->command = c;
+}
+
+bool replica_takes_commands(const struct replica *r)
+{
+    return replica_takes_proposals(r);
+}
+
+void replica_foresee(const struct replica *r, void (*fn)(void *ctx, uint64_t index, struct slice command), void *ctx)
+{
+    for (uint64_t i = r->applied_index + 1; i <= r->last_index; i++) {
+        const struct replica_entry *e = tail_by_index(&r->tail, i);
+        struct slice commands = slice_make(e->head.data + ENTRY_HEADER_SIZE, e->head.size - ENTRY_HEADER_SIZE);
+        struct entry_command command;
+        size_t pos = 0;
+
+        while (entry_command_next(commands, &pos, &command) > 0)
+            if (command.kind == COMMAND_METADATA)
+                fn(ctx, i, command.body);
+    }
 }
 
 /* What keeps a batch out before a sequence number is spent on it: 0 or a Kafka error code. */

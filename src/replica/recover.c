@@ -127,12 +127,20 @@ static int replay_store_all(struct replica_shard *shard, struct error_text *err)
     return rc;
 }
 
+/* Only what was applied gets into the image of what applies the commands, and this is the entry, or recovery would have
+ * ended: see replica_image_is_stale(). */
+static bool is_in_image(const struct replica *r, uint64_t index)
+{
+    return r->machine != NULL && index == r->machine->apply_after;
+}
+
 /* Of several voters' entries nothing in the journal says that they are. But a snapshot has what was applied, and so had
- * the segments beyond the checkpoint. */
+ * the segments beyond the checkpoint, and the image. */
 static bool is_committed(struct replica *r, const struct replica_entry *e)
 {
-    return r->peers == NULL || e->index <= r->state_index ||
-           log_beyond_has(&r->peers->beyond, e->index, e->term, e->checksum) || GQ_BUG(REPLAY_TAKEN_FOR_COMMITTED);
+    return r->peers == NULL || is_in_image(r, e->index) || (r->peers->founded && e->index == 1) ||
+           e->index <= r->state_index || log_beyond_has(&r->peers->beyond, e->index, e->term, e->checksum) ||
+           GQ_BUG(REPLAY_TAKEN_FOR_COMMITTED);
 }
 
 static int replay_apply(struct replica *r, uint64_t index)

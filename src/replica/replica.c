@@ -14,12 +14,14 @@ struct replica_destroy_job {
     int error;
 };
 
-static struct replica_peers *peers_new(struct replica *r, const struct raft_config *members)
+static struct replica_peers *peers_new(struct replica *r, const struct replica_config *config)
 {
+    const struct raft_config *members = config->members;
     struct replica_peers *p = xcalloc(1, sizeof(*p));
 
     p->replica = r;
     p->config = *members;
+    p->founded = config->founded;
     p->vote = RAFT_NONE;
     list_init(&p->loads);
     list_init(&p->sent);
@@ -68,7 +70,7 @@ static struct replica *replica_alloc(struct replica_shard *shard, const struct r
         };
     }
     if (config->members != NULL)
-        r->peers = peers_new(r, config->members);
+        r->peers = peers_new(r, config);
     wait_init(r);
     list_init(&r->dirty_link);
     list_init(&r->round_link);
@@ -112,6 +114,8 @@ int replica_new(struct replica_shard *shard, const struct replica_config *config
 
     fresh.dir_absent = true;
     rc = replica_alloc_open(shard, &fresh, &(struct log_position){ 0 }, 0, ret, NULL);
+    if (rc == 0 && !slice_is_null(config->first))
+        replica_found(*ret, config->first, config->first_ms);
     if (rc == 0 && config->members != NULL)
         replica_core_start(*ret);
     return rc;
@@ -399,6 +403,16 @@ void replica_destroy(struct replica *r, void (*done)(void *ctx), void *ctx)
     replica_image_drop(r);
     journal_withdraw(r->shard->journal, r->group);
     replica_settle(r);
+}
+
+bool replica_has_peers(const struct replica *r)
+{
+    return r->peers != NULL;
+}
+
+bool replica_is_caught_up(const struct replica *r)
+{
+    return r->applied_index == r->last_index;
 }
 
 bool replica_is_open(const struct replica *r)

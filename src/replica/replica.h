@@ -94,6 +94,8 @@ struct replica_shard {
     void (*send)(void *ctx, struct replica_message *m);
     /* The same for what the fleet says, which stays the fleet's; see fleet_next_message(). */
     void (*send_session)(void *ctx, const struct fleet_message *m);
+    /* Several voters: who leads the group, or in which term, isn't any more what it was. May be NULL. */
+    void (*led)(void *ctx, struct replica *r);
     /* The replica of a group, NULL when it is gone. */
     struct replica *(*find)(void *ctx, uint64_t group);
     void *ctx;
@@ -101,6 +103,7 @@ struct replica_shard {
     /* The groups with several voters. What connections do and bring is told to it by the node: fleet_peer_up(),
      * fleet_peer_down(), fleet_receive(), fleet_hand_over(). */
     struct fleet *fleet;
+    uint64_t election_timeout_ns, heartbeat_ns; /* of these groups; 0: a second, a tenth of one */
     unsigned n_cores; /* groups in it: without any nothing is asked of it, and it isn't told the time */
     /* Of these groups' entries, what isn't applied yet takes so much of the journal. */
     uint64_t unapplied_bytes, unapplied_budget;
@@ -215,6 +218,11 @@ struct replica_config {
     struct replica_limits limits;
     /* In the order in which they are preferred as leaders. NULL: this node alone, which votes. */
     const struct raft_config *members;
+    /* Of replica_new() for a state group with members, or null: the body of the command that is its first entry. All
+     * members make it alike, as entry 1 of term 1, so it counts as committed; append time in Unix ms. */
+    struct slice first;
+    int64_t first_ms;
+    bool founded; /* replica_open(): entry 1, if there is one, is such a first entry */
     /* State groups only (metadata), else NULL: called for each COMMAND_METADATA of an applied entry, in order.
      * result is given back to the proposer. */
     void (*apply)(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, struct slice command,
@@ -229,7 +237,8 @@ struct replica_config {
 /* The applied position that the owner gave isn't one of this log: the image is of another history, or damaged. */
 #define REPLICA_E_STALE_IMAGE (ERROR_BASE_REPLICA + 1)
 
-/* A replica of a new group, which has no files. Nothing is written before the first proposal, or election. */
+/* A replica of a new group, which has no files. Nothing is written before the first proposal, or election, but for the
+ * first entry where there is one: it goes to the journal, which has been started, and is applied at once. */
 int replica_new(struct replica_shard *shard, const struct replica_config *config, struct replica **ret);
 
 /* Blocking, at start: a replica of a group that the journal knows. Then the journal's entries of the group go to
@@ -247,11 +256,11 @@ void replica_lead(struct replica *r);
 
 /* A message of another member. It is looked at to its end before anything comes of it. -EBADMSG: it can't be one. */
 int replica_receive(struct replica *r, const struct replica_message *m);
+/* Whom it takes for the leader; RAFT_NONE: nobody it knows of. */
+int32_t replica_leader(const struct replica *r);
 /* Wants to lead, without waiting for the leader to fall silent. */
 void replica_campaign(struct replica *r);
 bool replica_leads(const struct replica *r);
-/* This node is the only voter. */
-bool replica_is_alone(const struct replica *r);
 /* Hands leadership over to another voter, or, with RAFT_NONE, no longer. Until that one leads, or an election timeout
  * has passed and this node leads on, nothing is proposed: Produce is told that the leader is elsewhere, which clients
  * try again. 0 or RAFT_E_*. */
@@ -296,6 +305,12 @@ struct replica_command {
     uint64_t index; /* the replica's */
 };
 void replica_propose_command(struct replica *r, struct replica_command *c, struct slice body);
+/* It would be taken. */
+bool replica_takes_commands(const struct replica *r);
+/* State groups, several voters: the commands that are in the log and not applied, in order. They may become void. */
+void replica_foresee(const struct replica *r, void (*fn)(void *ctx, uint64_t index, struct slice command), void *ctx);
+/* All that is in the log is applied. */
+bool replica_is_caught_up(const struct replica *r);
 
 /* The time of a turn, before anything else in it. */
 static inline void replica_shard_begin_turn(struct replica_shard *shard, uint64_t now_ns, int64_t now_real_ms)
@@ -347,6 +362,8 @@ bool replica_is_stored(const struct replica *r);
 /* It can't be for now: its segment met a full disk. */
 bool replica_is_blocked(const struct replica *r);
 
+/* It has other voters, or learners. */
+bool replica_has_peers(const struct replica *r);
 /* Leads and takes proposals. */
 bool replica_is_open(const struct replica *r);
 uint64_t replica_group(const struct replica *r);
