@@ -180,6 +180,8 @@ void broker_request_then_within(struct broker_request *req, int32_t timeout_ms, 
 /* A copy of a NUL-terminated text in the arena; NULL when the request failed. */
 const char *broker_text(struct broker_request *req, const char *text);
 
+/* It has said where clients find it. */
+bool broker_is_registered(const struct meta_broker *b);
 /* Host and port that this connection's client is told for a broker of the cluster. */
 void broker_advertised(const struct broker_request *req, const struct meta_broker *b, struct slice *ret_host,
                        int32_t *ret_port);

@@ -12,12 +12,31 @@ int16_t broker_find_partition(const struct broker_request *req, const struct met
     return 0;
 }
 
-/* Without an advertised address a client is told the one that it reached us on. */
+bool broker_is_registered(const struct meta_broker *b)
+{
+    return b->raft_addr == NULL || b->port != 0;
+}
+
+/* HOST:PORT or [HOST]:PORT. */
+static struct slice host_of(const char *address)
+{
+    const char *colon = strrchr(address, ':');
+    size_t size = colon != NULL ? (size_t)(colon - address) : strlen(address);
+
+    if (size >= 2 && address[0] == '[' && address[size - 1] == ']')
+        return slice_make(address + 1, size - 2);
+    return slice_make(address, size);
+}
+
+/* Without an advertised address a client is told the one that it reached us on, and of other brokers where this one
+ * reaches them. */
 void broker_advertised(const struct broker_request *req, const struct meta_broker *b, struct slice *ret_host,
                        int32_t *ret_port)
 {
     *ret_host = slice_str(b->host);
-    if (b->host[0] == '\0' && req->conn != NULL)
+    if (b->host[0] == '\0' && b->raft_addr != NULL && b->id != req->backend->broker_id)
+        *ret_host = host_of(b->raft_addr);
+    else if (b->host[0] == '\0' && req->conn != NULL)
         *ret_host = slice_str(req->conn->local->text);
     *ret_port = b->port;
 }
@@ -50,19 +69,9 @@ static int16_t check_configs(struct broker_request *req, const struct broker_new
     return broker_topic_config_check(req, config, ret_message);
 }
 
-static size_t count_brokers(const struct meta *m)
-{
-    const struct meta_broker *b;
-    size_t n = 0;
-
-    list_foreach (&m->brokers, b, link)
-        n++;
-    return n;
-}
-
 static int16_t check_replication(struct broker_request *req, int32_t factor, const char **ret_message)
 {
-    size_t n = count_brokers(req->backend->meta);
+    size_t n = meta_n_brokers(req->backend->meta);
     char text[128];
 
     if (factor >= 1 && (size_t)factor <= n)
@@ -140,6 +149,10 @@ int16_t broker_topic_create(struct broker_request *req, const struct broker_new_
     uint8_t random[16];
     int16_t error = check_name(req, topic->name, ret_message);
 
+    if (error == 0 && req->backend->broker_id < 0) {
+        *ret_message = "this broker doesn't belong to a cluster yet";
+        error = KAFKA_E_NOT_CONTROLLER;
+    }
     if (error == 0)
         error = broker_check_partitions(req, plan.n_partitions, plan.n_partitions, ret_message);
     if (error == 0)

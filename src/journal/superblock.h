@@ -25,6 +25,7 @@
 
 enum superblock_flags {
     SUPERBLOCK_JOURNALS_MADE = 1 << 0, /* every shard's journal was started once: a missing one is a loss */
+    SUPERBLOCK_CLUSTER = 1 << 1,       /* several brokers formed the cluster: the file "formation" says who */
 };
 
 /* On disk, little-endian. Magic, version and crc stand at these places in every version. */

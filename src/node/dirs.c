@@ -41,6 +41,7 @@ static int note_dir(void *ctx, const struct disk_dirent *ent)
     struct scan *s = ctx;
     const struct meta_topic *t;
     struct uuid topic;
+    uint64_t group;
     long partition;
 
     if (!ent->is_dir || !parse_name(ent->name, &topic, &partition))
@@ -48,6 +49,10 @@ static int note_dir(void *ctx, const struct disk_dirent *ent)
     t = meta_topic_by_id(&s->node->reactors[0].meta, &topic);
     if (t != NULL && partition >= 0 && partition < t->n_partitions) {
         note_group(s->dirs, t->partitions[partition].group);
+        return 0;
+    }
+    if (node_foresees(s->node, &topic, partition, &group)) {
+        note_group(s->dirs, group);
         return 0;
     }
     s->strays = xrealloc(s->strays, (s->n_strays + 1) * sizeof(*s->strays));

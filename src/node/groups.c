@@ -68,33 +68,83 @@ char *node_partition_dir(const struct meta_topic *t, int32_t partition)
     return xasprintf("topics/%s-%d", id, partition);
 }
 
-static void create_groups(struct node_reactor *r, const struct meta_topic *t, int32_t from)
+bool node_places_here(const struct node *n, const struct meta_topic *t, int32_t partition,
+                      struct raft_config *ret_members, struct replica_config *config)
+{
+    const int32_t *ids = meta_replicas(t, partition);
+    int self = meta_replica_of(t, partition, n->superblock.broker_id);
+
+    config->members = NULL;
+    if (n->formation.n_founders == 0)
+        return true;
+    if (self < 0)
+        return false;
+    if (t->n_replicas == 1)
+        return true;
+    *ret_members = (struct raft_config){ .n_members = t->n_replicas };
+    for (uint16_t i = 0; i < t->n_replicas; i++)
+        ret_members->members[i] = (struct raft_config_member){ .id = ids[i], .roles = RAFT_VOTER };
+    config->members = ret_members;
+    return true;
+}
+
+void node_group_name(struct node_group *g, const struct meta_topic *t, int32_t partition)
+{
+    g->topic = t->id;
+    g->partition = partition;
+    g->in_sync = UINT32_MAX;
+}
+
+/* It was opened at the start, ahead of the metadata: see foresee.c. */
+static bool is_there(struct node_shard *s, uint64_t group, const struct replica_limits *limits)
+{
+    struct node_group *g = node_group_find(s, group);
+
+    if (g == NULL)
+        return false;
+    replica_set_limits(g->replica, limits);
+    node_note_lead(g); /* what it said before was of a topic that nobody knew */
+    return true;
+}
+
+static int create_group(struct node_reactor *r, struct node_shard *s, const struct meta_topic *t, int32_t p,
+                        struct replica_config *config)
+{
+    _cleanup_(freep) char *dir = node_partition_dir(t, p);
+    struct raft_config members;
+    struct replica *replica;
+    int rc;
+
+    config->group = t->partitions[p].group;
+    config->dir = dir;
+    if (!node_places_here(r->node, t, p, &members, config) || is_there(s, config->group, &config->limits))
+        return 0;
+    rc = replica_new(&s->replicas, config, &replica);
+    if (rc != 0)
+        return rc;
+    node_group_name(node_group_add(s, config->group, replica), t, p);
+    replica_lead(replica);
+    if (r->closed || (r->phase >= NODE_CHECKPOINTING && replica_has_peers(replica)))
+        replica_close(replica);
+    return 0;
+}
+
+static void create_groups(struct node_reactor *r, struct meta_topic *t, int32_t from)
 {
     struct node *n = r->node;
     struct replica_config config = { 0 };
+    int rc = 0;
 
     node_topic_limits(r->backend.config, t, &config.limits);
-    for (int32_t p = from; p < t->n_partitions; p++) {
-        _cleanup_(freep) char *dir = NULL;
+    node_init_leads(r, t, from);
+    for (int32_t p = from; rc == 0 && p < t->n_partitions; p++) {
         struct node_shard *s = node_shard_of(n, t->partitions[p].group);
-        struct replica *replica;
-        int rc;
 
-        if (!node_owns(r, s))
-            continue;
-        dir = node_partition_dir(t, p);
-        config.group = t->partitions[p].group;
-        config.dir = dir;
-        rc = replica_new(&s->replicas, &config, &replica);
-        if (rc != 0) {
-            n->host.fatal(n->host.ctx, rc, "creating a partition");
-            return;
-        }
-        node_group_add(s, config.group, replica);
-        replica_lead(replica);
-        if (r->closed)
-            replica_close(replica);
+        if (node_owns(r, s))
+            rc = create_group(r, s, t, p, &config);
     }
+    if (rc != 0)
+        n->host.fatal(n->host.ctx, rc, "creating a partition");
 }
 
 static void group_destroyed(void *ctx)
@@ -105,17 +155,21 @@ static void group_destroyed(void *ctx)
     node_group_free(g);
 }
 
+void node_group_destroy(struct node_group *g)
+{
+    g->gone = true;
+    g->shard->n_destroying++;
+    replica_destroy(g->replica, group_destroyed, g);
+}
+
 static void destroy_groups(struct node_reactor *r, const struct meta_topic *t)
 {
     for (int32_t p = 0; p < t->n_partitions; p++) {
         struct node_shard *s = node_shard_of(r->node, t->partitions[p].group);
         struct node_group *g = node_owns(r, s) ? node_group_find(s, t->partitions[p].group) : NULL;
 
-        if (g == NULL || g->gone)
-            continue;
-        g->gone = true;
-        s->n_destroying++;
-        replica_destroy(g->replica, group_destroyed, g);
+        if (g != NULL && !g->gone)
+            node_group_destroy(g);
     }
 }
 
@@ -148,9 +202,12 @@ void node_follow(struct node_reactor *r, const struct meta_event *e)
     case META_TOPIC_CONFIGURED:
         limit_groups(r, e->topic);
         break;
+    case META_BROKER_CHANGED:
+        if (r->index == 0 && r->in_cluster)
+            node_know_brokers(r->node);
+        break;
     case META_NOTHING:
     case META_FORMED:
-    case META_BROKER_CHANGED:
     case META_PRODUCER_IDS:
         break;
     }

@@ -75,6 +75,8 @@ uint64_t node_housekeep(struct node_reactor *r)
             retain(s);
         if (tick && journal_needs_tick(s->journal))
             journal_tick(s->journal);
+        if (tick && r->in_cluster)
+            node_look_for_in_sync(s);
         if (pins && wants_pins(s))
             look_for_pins(s);
         if (journal_needs_tick(s->journal))

@@ -47,18 +47,19 @@ static void draw_uuid(struct env_prng *prng, struct uuid *ret)
     uuid_from_random(ret, random);
 }
 
-/* A node alone forms its own cluster at its first start. */
+/* A node alone forms its own cluster at its first start; one of several waits for the others. */
 static void superblock_fresh(struct node *n, const struct node_options *options)
 {
     struct env *env = options->envs[0];
 
     n->superblock = (struct superblock){
-        .broker_id = NODE_BROKER_ID,
+        .broker_id = n->forming.n_listed > 0 ? -1 : NODE_BROKER_ID,
         .n_shards = MIN(MAX(options->n_shards, 1u), (unsigned)MAX_SHARDS),
         .created_ms = clock_real_ms(env->clock),
     };
     memcpy(n->superblock.node_id, options->config->node_id, strlen(options->config->node_id) + 1);
-    draw_uuid(env->prng, &n->superblock.cluster_id);
+    if (n->forming.n_listed == 0)
+        draw_uuid(env->prng, &n->superblock.cluster_id);
     draw_uuid(env->prng, &n->superblock.incarnation);
 }
 
@@ -70,6 +71,40 @@ int node_known_shards(struct env_disk *disk, const char *node_id, unsigned *ret_
     if (rc == 0)
         *ret_n_shards = sb.n_shards;
     return rc;
+}
+
+static int refuse(struct error_text *err, int code, const char *why)
+{
+    error_setf(err, "%s", why);
+    return code;
+}
+
+/* Whose cluster a known data directory belongs to. One that waits for its cluster takes what was durable before a crash
+ * kept the superblock from saying so. */
+static int find_formation(struct node *n, struct env_disk *disk, struct error_text *err)
+{
+    struct superblock *sb = &n->superblock;
+    bool formed = node_is_formed(n);
+    int rc;
+
+    if (formed && (sb->flags & SUPERBLOCK_CLUSTER) == 0)
+        return 0;
+    rc = node_formation_load(disk, &n->formation, err);
+    if (rc == -ENOENT && formed)
+        return refuse(err, NODE_E_DATA,
+                      NODE_FORMATION_PATH
+                      ": it is missing: without it this node doesn't know who belongs to its cluster");
+    if (rc == -ENOENT && n->forming.n_listed == 0)
+        return refuse(err, NODE_E_PEERS,
+                      "this data directory waits for its cluster to be formed: discovery.peers has to name the others");
+    if (rc == -ENOENT)
+        return 0;
+    if (rc != 0)
+        return rc;
+    if (node_founder(&n->formation, sb) == NULL || (formed && !uuid_eq(&n->formation.cluster_id, &sb->cluster_id)))
+        return refuse(err, NODE_E_DATA, NODE_FORMATION_PATH ": it is of another node or cluster");
+    node_formation_adopt(&n->formation, sb);
+    return 0;
 }
 
 int node_identify(struct node *n, const struct node_options *options, struct error_text *err)
@@ -95,6 +130,13 @@ int node_identify(struct node *n, const struct node_options *options, struct err
         superblock_fresh(n, options);
     else if (rc != 0)
         return rc > 0 ? NODE_E_DATA : rc;
+    rc = is_new ? 0 : find_formation(n, disk, err);
+    if (rc == 0 && node_is_formed(n))
+        node_forming_forget(n); /* for good: who belongs to a cluster never forms one */
+    if (rc == 0)
+        rc = node_forming_check(n, err);
+    if (rc != 0)
+        return rc;
     n->n_shards = n->superblock.n_shards;
     n->superblock.boot_counter++;
     rc = is_new ? make_directories(disk, n->n_shards, err) : 0;

@@ -7,6 +7,7 @@
 #include "journal/journal.h"
 #include "journal/superblock.h"
 #include "meta/meta.h"
+#include "node/links.h"
 #include "node/node.h"
 #include "replica/replica.h"
 #include "state/state.h"
@@ -22,8 +23,24 @@ struct node_group {
     uint64_t id;
     struct replica *replica;
     struct node_shard *shard;
+    struct uuid topic; /* zero: the metadata */
+    int32_t partition;
     unsigned n_damaged, n_found; /* segments that the scrubber found damaged: in the last pass, in this one */
+    uint32_t in_sync;            /* as it was told last */
     bool gone;                   /* its topic was deleted: only what must end is still routed to it */
+};
+
+/* Who leads a group and who is in sync, for all reactors' copies of the metadata. */
+struct node_lead {
+    struct uuid topic; /* zero: the metadata */
+    int32_t partition, leader, epoch;
+    uint32_t in_sync;
+};
+
+/* Of a reactor's groups, since the last turn. */
+struct node_leads {
+    struct node_lead *all;
+    size_t n, capacity;
 };
 
 /* The scrubber of a shard. */
@@ -48,6 +65,7 @@ struct node_shard {
     unsigned n_destroying;
     struct node_scrub scrub;
     struct list forgets; /* requests about groups that no topic has any more */
+    uint64_t n_refused;  /* messages of other nodes that couldn't be */
 };
 
 enum node_phase {
@@ -83,6 +101,9 @@ struct node_reactor {
     uint64_t next_stop_ns;      /* between looks at the shards */
     struct node_space_view space;
     uint64_t next_nudge_ns, looked_bytes;
+    struct node_leads leads;
+    bool in_cluster; /* of several brokers */
+    bool current;    /* the metadata was up to date once since the start */
     bool closed;     /* draining took too long: its groups let nobody wait any more */
     bool phase_done; /* told to reactor 0 */
     bool ready;
@@ -115,17 +136,60 @@ struct node_start_command {
     struct node *node;
 };
 
+/* A node of the list that it was started with. */
+struct node_listed {
+    char *node_id;
+    char *raft_addr;
+    bool is_controller;
+    bool votes; /* in the metadata group, when the cluster is formed */
+    bool heard; /* since the start: */
+    struct uuid incarnation;
+    struct uuid cluster_id;
+};
+
+/* Reactor 0: the forming of a cluster of several brokers. */
+struct node_forming {
+    struct node_listed *listed; /* in order of node ids; this node is one of them */
+    size_t n_listed;
+    struct node_forming_job *job;
+    unsigned n_pending;             /* reactors that haven't taken over what was formed */
+    bool untold[META_FOUNDERS_MAX]; /* founders who have said that they are in no cluster */
+    uint64_t next_tell_ns;
+};
+
+/* Reactor 0: this node's word to the metadata about itself, in a cluster of several. */
+struct node_registering {
+    struct broker_command command;
+    struct wr body;
+    bool busy;
+    uint64_t next_ns;
+};
+
+/* Reactor 0: commands on their way to the metadata's leader. */
+struct node_asks {
+    struct list all, served; /* this node's, those of others that this node has proposed */
+    unsigned n_served;
+    uint64_t next_id;
+    bool look; /* something is new */
+};
+
 struct node {
     const struct config *config;
+    const struct node_links_ops *links; /* NULL: there are no other nodes */
     struct node_host host;
-    const struct node_links_ops *links; /* NULL: no other nodes */
     unsigned n_reactors, n_shards;
     struct node_reactor *reactors;
     struct node_shard *shards;
     struct superblock superblock;
     uint16_t port;
     /* The rest: reactor 0 only, after start. */
-    struct replica *metadata;
+    struct replica *metadata;        /* NULL: the cluster isn't formed yet */
+    struct meta_formation formation; /* of several brokers; no founders: this node's is its own */
+    struct node_forming forming;
+    struct node_registering registering;
+    struct node_asks asks;
+    struct node_foreseen *foreseen; /* see foresee.c; NULL: nothing is */
+    bool told_current;              /* the reactors */
     struct node_image image;
     struct node_space space;
     unsigned n_phase_done;
@@ -138,6 +202,18 @@ struct node {
     int64_t producer_ids_first;
     int32_t producer_ids_count;
 };
+
+/* Several brokers form the cluster, or have formed it. */
+static inline bool node_has_peers(const struct node *n)
+{
+    return n->formation.n_founders > 0 || n->forming.n_listed > 0;
+}
+
+/* It belongs to a cluster. */
+static inline bool node_is_formed(const struct node *n)
+{
+    return !uuid_is_zero(&n->superblock.cluster_id);
+}
 
 /* The metadata group, the first, lives on shard 0. */
 static inline struct node_shard *node_shard_of(struct node *n, uint64_t group)
@@ -165,6 +241,77 @@ int node_dirs_scan(struct node *n, struct env_disk *disk, struct node_dirs *ret)
 bool node_dirs_has(const struct node_dirs *d, uint64_t group);
 void node_dirs_fini(struct node_dirs *d);
 
+/* node.c */
+/* When the broker id is known. */
+void node_make_fleet(struct node_shard *s);
+
+/* formation.c: the file that says who formed the cluster. */
+#define NODE_FORMATION_PATH "formation"
+/* Blocking. 0, -ENOENT, or another error, said in err. */
+int node_formation_load(struct env_disk *disk, struct meta_formation *ret, struct error_text *err);
+/* Blocking: durable when it returns 0. */
+int node_formation_store(struct env_disk *disk, const struct meta_formation *f);
+/* Which founder this data directory is; NULL: none. */
+const struct meta_founder *node_founder(const struct meta_formation *f, const struct superblock *sb);
+/* Belongs to the cluster from then on. */
+void node_formation_adopt(const struct meta_formation *f, struct superblock *sb);
+/* The members of the metadata group. */
+void node_formation_members(const struct meta_formation *f, struct raft_config *ret);
+
+/* forming.c: reactor 0 */
+void node_forming_init(struct node *n, const struct node_options *options);
+/* Whether those who are listed could form a cluster: 0 or NODE_E_PEERS. */
+int node_forming_check(const struct node *n, struct error_text *err);
+/* The list isn't needed. */
+void node_forming_forget(struct node *n);
+void node_forming_fini(struct node *n);
+void node_forming_start(struct node *n);
+uint64_t node_forming_poll(struct node *n);
+void node_forming_heard(struct node *n, const struct peer_hello *hello);
+/* Another node has formed the cluster. */
+void node_forming_told(struct node *n, struct slice command);
+bool node_forming_is_idle(const struct node *n);
+/* Makes the metadata group, whose log is empty. */
+void node_found_metadata(struct node *n);
+
+/* forward.c: reactor 0 */
+void node_asks_fini(struct node *n);
+void node_ask(struct node *n, struct broker_command *c);
+void node_ask_forwarded(struct node *n, const char *node_id, struct slice body);
+void node_ask_replied(struct node *n, struct slice body);
+/* The metadata has another leader, or was applied. */
+void node_asks_look(struct node *n);
+uint64_t node_asks_poll(struct node *n);
+/* Nobody is to wait any more. */
+void node_asks_end(struct node *n);
+
+/* cluster.c */
+/* For replica_shard: */
+void node_send(void *ctx, struct replica_message *m);
+void node_send_session(void *ctx, const struct fleet_message *m);
+void node_group_led(void *ctx, struct replica *r);
+/* At the end of the turn the copies hear who leads it. */
+void node_note_lead(struct node_group *g);
+/* What the copies say of who leads, where the groups haven't said so yet: of partitions from `from` on. */
+void node_init_leads(struct node_reactor *r, struct meta_topic *t, int32_t from);
+/* Now and then: who is in sync. */
+void node_look_for_in_sync(struct node_shard *s);
+/* End of a turn. */
+void node_tell_leads(struct node_reactor *r);
+/* Reactor 0: there are to be links to the brokers that the metadata, or the formation, has. */
+void node_know_brokers(struct node *n);
+/* Reactor 0, each turn: tells the metadata where this node is. */
+uint64_t node_cluster_poll(struct node *n);
+
+/* foresee.c */
+/* At a start, when the metadata is back as far as it is known to be committed: what is in its log beyond that. */
+void node_foresee(struct node *n);
+/* It has such a partition; its group is *ret_group. */
+bool node_foresees(const struct node *n, const struct uuid *topic, long partition, uint64_t *ret_group);
+/* Ends with the first result that isn't 0. */
+int node_each_foreseen(const struct node *n, int (*fn)(void *ctx, const struct meta_topic *t), void *ctx);
+void node_foreseen_fini(struct node *n);
+
 /* recover.c */
 int node_recover(struct node *n, const struct node_options *options, struct error_text *err);
 void node_journal_sizes(const struct config *c, struct journal_config *ret);
@@ -174,6 +321,12 @@ struct node_group *node_group_find(const struct node_shard *s, uint64_t id);
 /* For replica_shard.find. */
 struct replica *node_find_replica(void *ctx, uint64_t group);
 struct node_group *node_group_add(struct node_shard *s, uint64_t id, struct replica *replica);
+/* Whether the partition has a replica here. With others: *ret_members are its voters, and config says so. */
+bool node_places_here(const struct node *n, const struct meta_topic *t, int32_t partition,
+                      struct raft_config *ret_members, struct replica_config *config);
+/* Its group belongs to a topic. */
+void node_group_name(struct node_group *g, const struct meta_topic *t, int32_t partition);
+void node_group_destroy(struct node_group *g);
 void node_group_free(struct node_group *g);
 /* What a topic's partitions run with, from its own configs and the node's defaults. */
 void node_topic_limits(const struct config *config, const struct meta_topic *t, struct replica_limits *ret);
@@ -200,6 +353,14 @@ void node_image_poll(struct node *n, bool now);
 bool node_image_is_idle(const struct node *n);
 bool node_image_is_blocked(const struct node *n);
 void node_metadata_propose(struct node *n, struct broker_command *c);
+/* How its replica is opened, or made. */
+void node_metadata_config(struct node *n, struct raft_config *members, struct replica_config *ret);
+/* Why a command can't be proposed here: 0 or a Kafka error code. */
+int16_t node_metadata_refusal(const struct node *n, struct slice command);
+/* The command goes home, behind the copy's mail, so the asker's reactor has applied it when the answer comes. */
+void node_command_done(struct node *n, struct broker_command *c, int16_t error);
+/* What the metadata must say of this node; the texts stay the node's. */
+struct meta_broker node_this_broker(struct node *n);
 
 /* route.c */
 extern const struct broker_backend_ops node_backend_ops;

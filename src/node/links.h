@@ -4,7 +4,11 @@
 /* Between the rest of a node and its connections to the others. The connections (links*.c) know node ids, addresses,
  * hellos and frames, and nothing of metadata or groups; the rest knows who belongs to the cluster, and asks for links
  * by broker id. Nothing that is sent is sure to arrive, but what arrives is what was sent. Tests may put a table of
- * their own in place of links_ops. */
+ * their own in place (node_options.links).
+ *
+ * Who this node is changes once, when its cluster is formed: superblock.cluster_id and broker_id, which a hello tells,
+ * and the fleets, which aren't there before (replicas.fleet is NULL). know() is called for all others then, with their
+ * broker ids: connections begin anew, with the new hello. */
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -80,12 +80,36 @@ void node_metadata_apply(void *ctx, uint64_t index, uint64_t term, uint32_t chec
     } else {
         node_follow(r, &e);
         send_copies(n, index, command);
+        node_asks_look(n);
     }
     if (!n->image.dirty) {
         n->image.dirty = true;
         n->image.due_ns = r->now_ns + IMAGE_DELAY_NS;
     }
     meta_event_fini(&e);
+}
+
+void node_metadata_config(struct node *n, struct raft_config *members, struct replica_config *ret)
+{
+    *ret = (struct replica_config){
+        .group = META_GROUP_ID_DEFAULT,
+        .dir = NODE_METADATA_DIR,
+        .limits = { .segment_bytes = 64u << 20,
+                    .segment_ms = INT64_MAX,
+                    .retention_ms = -1,
+                    .retention_bytes = -1,
+                    .max_message_bytes = UINT32_MAX,
+                    .min_insync = 1 },
+        .apply = node_metadata_apply,
+        .apply_ctx = n,
+        .applied_index = n->image.applied.index,
+        .applied_term = n->image.applied.term,
+        .applied_checksum = n->image.applied.checksum,
+    };
+    if (n->formation.n_founders == 0)
+        return;
+    node_formation_members(&n->formation, members);
+    ret->members = members;
 }
 
 static void command_home(struct lane_mail *mail)
@@ -95,8 +119,7 @@ static void command_home(struct lane_mail *mail)
     c->done(c);
 }
 
-/* Behind the copy's mail, so the asker's reactor has applied it when the answer comes. */
-static void command_done(struct node *n, struct broker_command *c, int16_t error)
+void node_command_done(struct node *n, struct broker_command *c, int16_t error)
 {
     c->error = error;
     c->mail.deliver = command_home;
@@ -109,11 +132,11 @@ static void proposal_done(struct replica_command *command, int16_t result)
 
     p->asker->ret_producer_id_first = p->node->producer_ids_first;
     p->asker->ret_producer_id_count = p->node->producer_ids_count;
-    command_done(p->node, p->asker, result);
+    node_command_done(p->node, p->asker, result);
     free(p);
 }
 
-static int16_t propose_refusal(const struct node *n, struct slice command)
+int16_t node_metadata_refusal(const struct node *n, struct slice command)
 {
     const struct node_shard *s = node_shard_of((struct node *)n, META_GROUP_ID_DEFAULT);
 
@@ -130,11 +153,16 @@ static int16_t propose_refusal(const struct node *n, struct slice command)
 
 void node_metadata_propose(struct node *n, struct broker_command *c)
 {
-    int16_t error = propose_refusal(n, c->body);
     struct metadata_proposal *p;
+    int16_t error;
 
+    if (node_has_peers(n)) {
+        node_ask(n, c);
+        return;
+    }
+    error = node_metadata_refusal(n, c->body);
     if (error != 0) {
-        command_done(n, c, error);
+        node_command_done(n, c, error);
         return;
     }
     p = xcalloc(1, sizeof(*p));
@@ -164,8 +192,17 @@ static void start_propose(struct node *n, struct wr *w)
     wr_fini(w);
 }
 
-/* What the metadata must say of this node; the texts stay the node's. */
-static struct meta_broker this_broker(struct node *n)
+/* Of one of several: where its links listen. */
+static char *raft_addr_of(const struct node *n)
+{
+    const struct meta_founder *f = node_founder(&n->formation, &n->superblock);
+
+    if (f == NULL)
+        return NULL;
+    return n->config->raft.raft_addr != NULL ? n->config->raft.raft_addr : f->raft_addr;
+}
+
+struct meta_broker node_this_broker(struct node *n)
 {
     const struct config *c = n->config;
 
@@ -176,22 +213,23 @@ static struct meta_broker this_broker(struct node *n)
         .host = c->advertised_addr != NULL ? c->advertised_addr : (char *)"",
         .port = c->advertised_port != CONFIG_AUTO ? (uint16_t)c->advertised_port : n->port,
         .rack = c->rack,
+        .raft_addr = raft_addr_of(n),
     };
 }
 
 bool node_is_registered(struct node *n, const struct meta *meta)
 {
-    struct meta_broker b = this_broker(n);
+    struct meta_broker b = node_this_broker(n);
     const struct meta_broker *known = meta_broker_by_id(meta, b.id);
 
     return known != NULL && strcmp(known->node_id, b.node_id) == 0 && strcmp(known->host, b.host) == 0 &&
            known->port == b.port && uuid_eq(&known->incarnation, &b.incarnation) &&
-           slice_eq_str(slice_str(known->rack), b.rack);
+           slice_eq_str(slice_str(known->rack), b.rack) && slice_eq_str(slice_str(known->raft_addr), b.raft_addr);
 }
 
 static void propose_broker(struct node *n)
 {
-    struct meta_broker b = this_broker(n);
+    struct meta_broker b = node_this_broker(n);
     struct wr w;
 
     if (node_is_registered(n, &n->reactors[0].meta) && !n->registers_late)
@@ -208,8 +246,10 @@ bool node_metadata_waits(struct node *n)
 
 void node_metadata_note_self(struct node *n)
 {
-    struct meta_broker b = this_broker(n);
+    struct meta_broker b = node_this_broker(n);
 
+    if (n->formation.n_founders > 0 || !node_is_formed(n))
+        return;
     n->registers_late = node_metadata_waits(n) && !uuid_is_zero(&n->reactors[0].meta.cluster_id) &&
                         !node_is_registered(n, &n->reactors[0].meta);
     for (unsigned i = 0; n->registers_late && i < n->n_reactors; i++)

@@ -27,25 +27,27 @@ static void journal_failed(void *ctx, int err, const char *what)
     s->node->host.fatal(s->node->host.ctx, err, text.text);
 }
 
-static void send_message(void *ctx, struct replica_message *m)
+void node_make_fleet(struct node_shard *s)
 {
-    struct node_shard *s = ctx;
+    struct node *n = s->node;
+    const struct config *c = n->config;
+    uint64_t uncommitted = (uint64_t)c->journal_size_bytes / UNCOMMITTED_PART;
 
-    s->node->links->send(s, m);
-}
-
-static void send_session(void *ctx, const struct fleet_message *m)
-{
-    struct node_shard *s = ctx;
-
-    s->node->links->send_session(s, m);
+    s->replicas.broker_id = n->superblock.broker_id;
+    s->replicas.election_timeout_ns = (uint64_t)(c->raft.election_rtt * c->raft.rtt_ns);
+    s->replicas.heartbeat_ns = (uint64_t)(c->raft.heartbeat_rtt * c->raft.rtt_ns);
+    replica_shard_make_fleet(&s->replicas, n->n_shards, (uint32_t)n->superblock.boot_counter,
+                             &(struct replica_uncommitted){
+                                 .led_bytes = uncommitted / 2,
+                                 .group_bytes = (uint64_t)c->raft.max_in_mem_log_size_bytes,
+                                 .all_bytes = uncommitted,
+                             });
 }
 
 static void shard_init(struct node *n, unsigned index, uint64_t hash_seed, const struct node_files *files)
 {
     struct node_shard *s = &n->shards[index];
     struct node_reactor *r = &n->reactors[index % n->n_reactors];
-    uint64_t uncommitted = (uint64_t)n->config->journal_size_bytes / UNCOMMITTED_PART;
 
     *s = (struct node_shard){ .node = n, .index = index };
     hash_table_init(&s->by_id);
@@ -62,8 +64,9 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed, const
         .blocks = &r->blocks,
         .complete = node_complete,
         .fatal = replica_failed,
-        .send = n->links != NULL ? send_message : NULL,
-        .send_session = n->links != NULL ? send_session : NULL,
+        .send = node_send,
+        .send_session = node_send_session,
+        .led = node_group_led,
         .find = node_find_replica,
         .ctx = s,
         .max_producer_ids = MAX_PRODUCER_IDS,
@@ -79,13 +82,12 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed, const
     replica_shard_set_budget(&s->replicas, (uint64_t)n->config->performance.write_cache_size_bytes, n->n_shards);
     list_init(&s->replicas.rested);
     list_init(&s->replicas.checkpoints);
+    list_init(&s->replicas.imaging);
+    list_init(&s->replicas.acks);
+    list_init(&s->replicas.parking);
     list_init(&s->replicas.round.members);
-    replica_shard_make_fleet(&s->replicas, n->n_shards, (uint32_t)n->superblock.boot_counter,
-                             &(struct replica_uncommitted){
-                                 .led_bytes = uncommitted / 2,
-                                 .group_bytes = (uint64_t)n->config->raft.max_in_mem_log_size_bytes,
-                                 .all_bytes = uncommitted,
-                             });
+    if (node_is_formed(n))
+        node_make_fleet(s);
     node_scrub_init(s, s->replicas.now_ns);
 }
 
@@ -135,12 +137,17 @@ int node_open(const struct node_options *options, struct node **ret, struct erro
     list_init(&n->image.records);
     for (unsigned i = 0; i < n->n_reactors; i++)
         reactor_init(n, i, options, hash_seed);
+    list_init(&n->asks.all);
+    list_init(&n->asks.served);
+    node_forming_init(n, options);
     rc = node_identify(n, options, err);
     if (rc == 0) {
         node_files_plan(options->config, n->n_reactors, n->n_shards, options->max_files, &files);
         n->shards = xcalloc(n->n_shards, sizeof(*n->shards));
         for (unsigned i = 0; i < n->n_reactors && files.connections < (uint64_t)options->config->max_connections; i++)
             n->reactors[i].backend.connection_files = files.connections;
+        for (unsigned i = 0; i < n->n_reactors; i++)
+            n->reactors[i].in_cluster = n->formation.n_founders > 0;
         for (unsigned i = 0; i < n->n_shards; i++)
             shard_init(n, i, hash_seed, &files);
         rc = node_space_open(n, options->envs[0]->disk, err);
@@ -184,10 +191,14 @@ void node_free(struct node *n)
     for (unsigned i = 0; n->shards != NULL && i < n->n_shards; i++)
         shard_fini(&n->shards[i]);
     for (unsigned i = 0; i < n->n_reactors; i++) {
+        free(n->reactors[i].leads.all);
         meta_fini(&n->reactors[i].meta);
         buf_pool_fini(&n->reactors[i].pool);
         mem_pool_fini(&n->reactors[i].blocks);
     }
+    node_asks_fini(n);
+    node_forming_fini(n);
+    node_foreseen_fini(n);
     meta_records_fini(&n->image.records);
     state_close(n->image.db);
     free(n->shards);
@@ -195,18 +206,21 @@ void node_free(struct node *n)
     free(n);
 }
 
-/* Epochs that clients hear: each group leads in the term after the one it was found in. */
+/* Epochs that clients hear: each group leads in the term after the one it was found in, if this node is its only voter.
+ * Of others it isn't known yet. */
 static void note_epochs(struct node *n)
 {
     for (unsigned i = 0; i < n->n_reactors; i++) {
         struct meta_topic *t;
 
         list_foreach (&n->reactors[i].meta.topics, t, link) {
+            node_init_leads(&n->reactors[i], t, 0);
             for (int32_t p = 0; p < t->n_partitions; p++) {
                 const struct node_group *g =
                     node_group_find(node_shard_of(n, t->partitions[p].group), t->partitions[p].group);
 
-                t->partitions[p].epoch = (int32_t)replica_term(g->replica) + 1;
+                if (g != NULL && !replica_has_peers(g->replica))
+                    t->partitions[p].epoch = (int32_t)replica_term(g->replica) + 1;
             }
         }
     }
@@ -225,6 +239,7 @@ void node_start(struct node *n, unsigned reactor)
 
     r->now_ns = clock_mono_ns(r->env->clock);
     r->backend.broker_id = n->superblock.broker_id;
+    r->backend.controller_id = node_has_peers(n) ? -1 : n->superblock.broker_id;
     r->backend.max_batch_bytes = (uint32_t)(journal_max_entry(n->shards[0].journal) - ENTRY_HEADER_SIZE);
     r->broker = broker_new(&r->backend, n->n_reactors);
     broker_set_http(r->broker, n->host.http, n->host.ctx);
@@ -239,11 +254,15 @@ void node_start(struct node *n, unsigned reactor)
         }
         node_forget_orphans(shard);
     }
-    if (reactor == 0) {
-        node_metadata_start(n);
-        if (n->n_starting == 0) /* else with the image, when start-up is over */
-            node_identity_complete(n);
+    if (reactor != 0)
+        return;
+    if (node_has_peers(n)) {
+        node_forming_start(n);
+        return;
     }
+    node_metadata_start(n);
+    if (n->n_starting == 0) /* else with the image, when start-up is over */
+        node_identity_complete(n);
 }
 
 static uint64_t turn_shards(struct node_reactor *r)
@@ -260,22 +279,33 @@ static uint64_t turn_shards(struct node_reactor *r)
     return deadline;
 }
 
-/* Every shard of this reactor leads all its groups, and its copy of the metadata knows this node as it is now. */
+/* Every shard of this reactor leads all its groups that have no other voters, and its copy of the metadata knows this
+ * node as it is now. */
 static void look_for_readiness(struct node_reactor *r)
 {
     struct node *n = r->node;
 
+    if (r->backend.broker_id < 0 || (r->in_cluster && !r->current))
+        return;
     for (unsigned s = r->index; s < n->n_shards; s += n->n_reactors) {
         struct node_group *g;
 
         list_foreach (&n->shards[s].groups, g, link) {
-            if (!g->gone && !replica_is_open(g->replica))
+            if (!g->gone && !replica_has_peers(g->replica) && !replica_is_open(g->replica))
                 return;
         }
     }
     if (r->index == 0 && n->n_starting > 0 && !node_metadata_waits(n))
         return;
     r->ready = node_is_registered(n, &r->meta);
+}
+
+static uint64_t poll_cluster(struct node *n)
+{
+    uint64_t deadline = node_forming_poll(n);
+
+    deadline = MIN(deadline, node_cluster_poll(n));
+    return MIN(deadline, node_asks_poll(n));
 }
 
 uint64_t node_turn(struct node *n, unsigned reactor, uint64_t now_ns)
@@ -301,6 +331,8 @@ uint64_t node_turn(struct node *n, unsigned reactor, uint64_t now_ns)
         node_image_poll(n, false);
         if (n->image.dirty)
             deadline = MIN(deadline, MAX(n->image.due_ns, now_ns + 1000000));
+        if (node_has_peers(n))
+            deadline = MIN(deadline, poll_cluster(n));
     }
     if (r->phase != NODE_RUNNING) {
         node_stop_poll(r);
@@ -309,7 +341,10 @@ uint64_t node_turn(struct node *n, unsigned reactor, uint64_t now_ns)
             return deadline;
     }
     deadline = MIN(deadline, turn_shards(r));
-    return r->links != NULL ? MIN(deadline, node_links_flush(r)) : deadline;
+    node_tell_leads(r);
+    if (r->links != NULL)
+        deadline = MIN(deadline, node_links_flush(r));
+    return reactor == 0 && n->asks.look ? now_ns : deadline;
 }
 
 bool node_is_ready(const struct node *n, unsigned reactor)

@@ -8,6 +8,9 @@
  * data directory is made). The metadata group lives on shard 0; each reactor keeps a copy of the metadata, which
  * follows by mail.
  *
+ * A cluster of several nodes is formed once by those that each of them has listed; the metadata group and partitions
+ * have voters on several of them from then on (node/README.md).
+ *
  * Start: node_open() recovers, blocking; then node_start() on each reactor's thread before its first turn; from then
  * on node_turn() on each reactor, over and over. Stop: node_stop() from any one reactor's thread, then turns until
  * node_is_stopped() on every reactor; then node_free(). */
@@ -21,9 +24,11 @@
 #include "env/env.h"
 
 struct node;
+struct node_links_ops;
 
-#define NODE_E_BUSY (ERROR_BASE_NODE + 1) /* another process uses the data directory */
-#define NODE_E_DATA (ERROR_BASE_NODE + 2) /* the data directory is another node's, newer, or damaged: untouched */
+#define NODE_E_BUSY (ERROR_BASE_NODE + 1)  /* another process uses the data directory */
+#define NODE_E_DATA (ERROR_BASE_NODE + 2)  /* the data directory is another node's, newer, or damaged: untouched */
+#define NODE_E_PEERS (ERROR_BASE_NODE + 3) /* options.peers can't be a cluster, or are needed and missing */
 
 /* How the node reaches whoever runs it. Called on the thread that says so. */
 struct node_host {
@@ -52,6 +57,10 @@ struct node_options {
      * 0: as journal_size says. */
     uint64_t journal_file_bytes;
     struct node_host host;
+    /* discovery.peers, copied; this node is among them or comes in addition. NULL or nobody else: a new data
+     * directory's node forms a cluster alone. Else it waits for the others and forms one with them, and isn't ready
+     * before. */
+    const struct config_peers *peers;
     /* How it reaches the cluster's other nodes: &node_links, of node/links.h. NULL: it is alone. */
     const struct node_links_ops *links;
     /* Told now and then during recovery; may be NULL. */

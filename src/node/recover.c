@@ -101,23 +101,12 @@ static int open_metadata(struct recovery *rec)
     struct node *n = rec->node;
     struct node_shard *s = node_shard_of(n, META_GROUP_ID_DEFAULT);
     struct group_lookup l = { .group = META_GROUP_ID_DEFAULT, .state = { .group = META_GROUP_ID_DEFAULT, .vote = -1 } };
-    struct replica_config config = {
-        .group = META_GROUP_ID_DEFAULT,
-        .dir = NODE_METADATA_DIR,
-        .limits = { .segment_bytes = 64u << 20,
-                    .segment_ms = INT64_MAX,
-                    .retention_ms = -1,
-                    .retention_bytes = -1,
-                    .max_message_bytes = UINT32_MAX,
-                    .min_insync = 1 },
-        .apply = node_metadata_apply,
-        .apply_ctx = n,
-        .applied_index = n->image.applied.index,
-        .applied_term = n->image.applied.term,
-        .applied_checksum = n->image.applied.checksum,
-    };
+    struct raft_config members;
+    struct replica_config config;
     int rc;
 
+    node_metadata_config(n, &members, &config);
+    config.founded = config.members != NULL;
     journal_groups(s->journal, match_group, &l);
     rc = replica_open(&s->replicas, &config, &l.state, &n->metadata, rec->err);
     if (rc == 0)
@@ -134,13 +123,25 @@ static int replay_record(void *ctx, const struct journal_replay_record *r)
     return g != NULL ? replica_replay(g->replica, r, rec->err) : 0; /* a deleted topic's may still be there */
 }
 
+/* However long it took to get here, timers of groups with several voters begin now. */
+static void tell_time(struct node_shard *s)
+{
+    struct env *env = s->replicas.env;
+
+    if (node_has_peers(s->node))
+        replica_shard_begin_turn(&s->replicas, clock_mono_ns(env->clock), clock_real_ms(env->clock));
+}
+
 static int replay_metadata(struct recovery *rec)
 {
     int rc;
 
     rec->shard = node_shard_of(rec->node, META_GROUP_ID_DEFAULT);
     rc = journal_replay_group(rec->shard->journal, META_GROUP_ID_DEFAULT, replay_record, rec, rec->err);
-    return rc != 0 ? rc : replica_replay_end(rec->node->metadata, rec->err);
+    if (rc != 0)
+        return rc;
+    tell_time(rec->shard);
+    return replica_replay_end(rec->node->metadata, rec->err);
 }
 
 static int load_record(void *ctx, const struct state_record *record)
@@ -156,7 +157,7 @@ static int load_record(void *ctx, const struct state_record *record)
     return 0;
 }
 
-static void reset_metadata(struct node *n)
+static void free_metadata(struct node *n)
 {
     struct node_group *g = node_group_find(node_shard_of(n, META_GROUP_ID_DEFAULT), META_GROUP_ID_DEFAULT);
 
@@ -164,6 +165,11 @@ static void reset_metadata(struct node *n)
         node_group_free(g);
     replica_free(n->metadata);
     n->metadata = NULL;
+}
+
+static void reset_metadata(struct node *n)
+{
+    free_metadata(n);
     n->image.applied = (struct state_applied){ 0 };
     n->image.dirty = false;
     meta_records_fini(&n->image.records);
@@ -219,6 +225,16 @@ static int recover_metadata(struct recovery *rec)
     return rc == 0 ? replay_metadata(rec) : rc;
 }
 
+/* With several voters: the end of the log may have been applied before, and its beginning may not be there yet. */
+static void settle_metadata(struct node *n)
+{
+    if (n->formation.n_founders == 0)
+        return;
+    if (replica_last_index(n->metadata) == 0)
+        free_metadata(n); /* the file that says who formed the cluster was durable, and nothing else yet */
+    node_foresee(n);
+}
+
 /* What the journals know of groups, for look-ups by id while thousands of partitions open. */
 struct known_states {
     struct journal_group_state *states;
@@ -244,44 +260,82 @@ static int compare_state(const void *key, const void *state)
     return (group > other) - (group < other);
 }
 
+static const struct journal_group_state *find_state(const struct known_states *known, uint64_t group)
+{
+    if (known->count == 0)
+        return NULL;
+    return bsearch(&group, known->states, known->count, sizeof(*known->states), compare_state);
+}
+
 static int open_partition(struct recovery *rec, const struct known_states *known, const struct meta_topic *t, int32_t p,
                           const struct replica_limits *limits)
 {
     uint64_t group = t->partitions[p].group;
     _cleanup_(freep) char *dir = node_partition_dir(t, p);
     struct journal_group_state fresh = { .group = group, .vote = -1 };
-    const struct journal_group_state *state =
-        known->count > 0 ? bsearch(&group, known->states, known->count, sizeof(*known->states), compare_state) : NULL;
+    const struct journal_group_state *state = find_state(known, group);
     struct replica_config config = {
         .group = group,
         .dir = dir,
         .dir_absent = !node_dirs_has(rec->dirs, group),
         .limits = *limits,
     };
+    struct raft_config members;
     struct replica *replica;
-    int rc = replica_open(&rec->shard->replicas, &config, state != NULL ? state : &fresh, &replica, rec->err);
+    int rc;
 
+    if (!node_places_here(rec->node, t, p, &members, &config))
+        return 0;
+    rc = replica_open(&rec->shard->replicas, &config, state != NULL ? state : &fresh, &replica, rec->err);
     if (rc == 0)
-        node_group_add(rec->shard, group, replica);
+        node_group_name(node_group_add(rec->shard, group, replica), t, p);
+    return rc;
+}
+
+struct opening {
+    struct recovery *rec;
+    const struct known_states *known;
+    bool foreseen;
+};
+
+/* Made before the start, though the metadata doesn't say so yet. */
+static bool is_to_come(const struct opening *o, const struct node_shard *s, uint64_t group)
+{
+    return node_group_find(s, group) == NULL &&
+           (find_state(o->known, group) != NULL || node_dirs_has(o->rec->dirs, group));
+}
+
+static int open_topic(void *ctx, const struct meta_topic *t)
+{
+    struct opening *o = ctx;
+    struct node_shard *s = o->rec->shard;
+    struct replica_limits limits;
+    int rc = 0;
+
+    node_topic_limits(o->rec->options->config, t, &limits);
+    for (int32_t p = 0; rc == 0 && p < t->n_partitions; p++) {
+        uint64_t group = t->partitions[p].group;
+
+        if (node_shard_of(o->rec->node, group) == s && (!o->foreseen || is_to_come(o, s, group)))
+            rc = open_partition(o->rec, o->known, t, p, &limits);
+    }
     return rc;
 }
 
 static int open_partitions(struct recovery *rec, struct node_shard *s)
 {
     struct known_states known = { 0 };
+    struct opening opening = { .rec = rec, .known = &known };
     const struct meta_topic *t;
     int rc = journal_groups(s->journal, note_state, &known);
 
     rec->shard = s;
-    list_foreach (&rec->node->reactors[0].meta.topics, t, link) {
-        struct replica_limits limits;
-
-        node_topic_limits(rec->options->config, t, &limits);
-        for (int32_t p = 0; rc == 0 && p < t->n_partitions; p++) {
-            if (node_shard_of(rec->node, t->partitions[p].group) == s)
-                rc = open_partition(rec, &known, t, p, &limits);
-        }
-    }
+    list_foreach (&rec->node->reactors[0].meta.topics, t, link)
+        if (rc == 0)
+            rc = open_topic(&opening, t);
+    opening.foreseen = true;
+    if (rc == 0)
+        rc = node_each_foreseen(rec->node, open_topic, &opening);
     free(known.states);
     return rc;
 }
@@ -298,6 +352,7 @@ static int recover_shard(struct recovery *rec, struct node_shard *s)
 
     if (rc == 0)
         rc = journal_replay(s->journal, replay_partition, rec, rec->err);
+    tell_time(s);
     list_foreach (&s->groups, g, link) {
         if (rc == 0 && g->replica != rec->node->metadata)
             rc = replica_replay_end(g->replica, rec->err);
@@ -365,8 +420,10 @@ int node_recover(struct node *n, const struct node_options *options, struct erro
     if (rc == 0)
         rc = each_shard(&rec, settle_journal);
     progress(&rec, "recovering the metadata");
-    if (rc == 0)
+    if (rc == 0 && node_is_formed(n))
         rc = recover_metadata(&rec);
+    if (rc == 0)
+        settle_metadata(n);
     if (rc == 0)
         rc = node_dirs_scan(n, options->envs[0]->disk, &dirs);
     progress(&rec, "recovering the partitions");
@@ -375,6 +432,7 @@ int node_recover(struct node *n, const struct node_options *options, struct erro
     if (rc == 0)
         rc = each_shard(&rec, start_journal);
     node_dirs_fini(&dirs);
+    node_foreseen_fini(n);
     n->recovering = false;
     return rc;
 }

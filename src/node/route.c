@@ -23,13 +23,15 @@ void node_complete(void *ctx, struct replica_op *op)
 
 static void op_run(struct node_shard *s, struct replica_op *op)
 {
+    const struct node_reactor *r = &s->node->reactors[s->index % s->node->n_reactors];
     struct node_group *g = node_group_find(s, op->group);
 
     if (g != NULL) {
         replica_submit(g->replica, op);
         return;
     }
-    op->error = KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION;
+    /* The asker's metadata had it: it is elsewhere, or was just deleted, which the client will find out then. */
+    op->error = r->in_cluster ? KAFKA_E_NOT_LEADER_OR_FOLLOWER : KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION;
     op->error_message = NULL;
     node_complete(s, op);
 }

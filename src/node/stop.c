@@ -25,11 +25,14 @@ static void flush_at_once(struct node_reactor *r)
         journal_set_batching(r->node->shards[s].journal, &(struct journal_batching){ 0 });
 }
 
-/* With others in a group a replica would go on to change. */
+/* With others in a group a replica would go on to change: for those who haven't been closed yet it is as if the node
+ * had gone. */
 static void leave_groups(struct node_reactor *r)
 {
     struct node *n = r->node;
 
+    if (r->index == 0)
+        node_asks_end(n);
     for (unsigned s = r->index; s < n->n_shards; s += n->n_reactors) {
         struct node_group *g;
 
@@ -123,6 +126,8 @@ static void close_all(struct node_reactor *r)
 
     r->closed = true;
     broker_close_all(r->broker);
+    if (r->index == 0)
+        node_asks_end(n);
     for (unsigned s = r->index; s < n->n_shards; s += n->n_reactors) {
         struct node_group *g;
 
@@ -179,7 +184,7 @@ static bool image_is_done(struct node_reactor *r)
 {
     struct node *n = r->node;
 
-    if (n->superblock_job != NULL || !node_space_is_idle(n))
+    if (n->superblock_job != NULL || !node_space_is_idle(n) || !node_forming_is_idle(n))
         return false;
     if (node_image_is_blocked(n))
         return true;

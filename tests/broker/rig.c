@@ -346,6 +346,7 @@ void rig_init(struct rig *r)
         .meta = &r->meta,
         .config = &r->config,
         .broker_id = RIG_BROKER_ID,
+        .controller_id = RIG_BROKER_ID,
         .max_batch_bytes = RIG_MAX_BATCH_BYTES,
     };
     r->broker = broker_new(&r->backend, 1);

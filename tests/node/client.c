@@ -79,6 +79,11 @@ bool client_ask(struct client *c, int16_t key, int16_t version, const void *mess
 
 int16_t ask_create(struct client *c, const char *topic, int32_t n_partitions)
 {
+    return ask_create_of(c, topic, n_partitions, 1);
+}
+
+int16_t ask_create_of(struct client *c, const char *topic, int32_t n_partitions, int16_t n_replicas)
+{
     struct wire_create_topics_request m;
     struct wire_create_topics_request_topic t;
     struct wire_create_topics_response answer;
@@ -87,7 +92,7 @@ int16_t ask_create(struct client *c, const char *topic, int32_t n_partitions)
     wire_create_topics_request_topic_init(&t);
     t.name = slice_str(topic);
     t.num_partitions = n_partitions;
-    t.replication_factor = 1;
+    t.replication_factor = n_replicas;
     m.topics = &t;
     m.n_topics = 1;
     if (!client_ask(c, WIRE_API_CREATE_TOPICS, CREATE_VERSION, &m, &answer))

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/util.h"
+#include "node/cluster.h"
 #include "wire/frame.h"
 
 static void fatal(void *ctx, int err, const char *what)
@@ -114,6 +115,7 @@ int rig_start(struct rig *r)
         .max_files = 65536,
         .links = r->links,
         .host = { .fatal = fatal, .http = http, .damaged = damaged, .ctx = r },
+        .peers = &r->peers,
     };
     int rc;
 
@@ -234,6 +236,10 @@ void rig_run(struct rig *r, uint64_t ns)
 {
     uint64_t end = r->clock.mono_ns + ns;
 
+    if (r->cluster != NULL) {
+        cluster_run(r->cluster, ns);
+        return;
+    }
     for (;;) {
         if (rig_step(r) || r->deadline_ns <= r->clock.mono_ns) {
             sim_clock_advance(&r->clock, 1000); /* work takes time */

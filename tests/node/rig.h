@@ -34,7 +34,12 @@ struct client {
     bool dead; /* the server has closed it */
 };
 
+struct cluster;
+
 struct rig {
+    struct cluster *cluster; /* NULL: it is alone. Else time goes on for all together */
+    struct config_peers peers;
+    const struct node_links_ops *links;
     struct sim_prng prng;
     struct sim_clock clock;
     struct sim_disk *disk;
@@ -43,7 +48,6 @@ struct rig {
     struct env envs[RIG_MAX_REACTORS];
     unsigned n_reactors, n_shards;
     struct config config;
-    const struct node_links_ops *links; /* NULL: it is alone */
     struct node *node;
     struct client clients[RIG_MAX_CLIENTS];
     struct arena arena; /* of the last answer */
@@ -70,7 +74,7 @@ void rig_crash(struct rig *r, enum sim_disk_crash how);
 
 /* Turns of all reactors, and some steps of the lanes; false when nothing moved. */
 bool rig_step(struct rig *r);
-/* Until nothing moves; then time goes on from deadline to deadline. */
+/* Until nothing moves; then time goes on from deadline to deadline. Of a node in a cluster: cluster_run(). */
 void rig_run(struct rig *r, uint64_t ns);
 
 struct client *rig_connect(struct rig *r, unsigned i);
@@ -85,6 +89,7 @@ bool client_ask(struct client *c, int16_t api, int16_t version, const void *mess
 /* Kafka error codes, or −1000 when there was no answer. */
 #define NO_ANSWER (-1000)
 int16_t ask_create(struct client *c, const char *topic, int32_t n_partitions);
+int16_t ask_create_of(struct client *c, const char *topic, int32_t n_partitions, int16_t n_replicas);
 int16_t ask_delete(struct client *c, const char *topic);
 int16_t ask_metadata(struct client *c, const char *topic, bool create, int32_t *ret_n_partitions);
 /* One batch of count records whose values begin with id. */

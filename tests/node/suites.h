@@ -4,8 +4,10 @@
 #include "support/suite.h"
 
 Suite *budget_suite(void);
+Suite *cluster_suite(void);
 Suite *crash_suite(void);
 Suite *files_suite(void);
+Suite *forming_suite(void);
 Suite *life_suite(void);
 Suite *links_suite(void);
 Suite *repair_suite(void);

@@ -206,6 +206,7 @@ static int node_status(int rc)
     case NODE_E_BUSY:
         return EX_TEMPFAIL;
     case NODE_E_DATA:
+    case NODE_E_PEERS:
     case JOURNAL_E_VERSION:
     case LOG_E_VERSION:
         return EX_CONFIG;

@@ -36,7 +36,7 @@ static bool is_assigned_well(const struct broker_request *req, const struct wire
 {
     if (from->n_assignments < 0)
         return true;
-    if (from->n_assignments != n_new)
+    if (from->n_assignments != n_new || meta_is_cluster(req->backend->meta))
         return false;
     for (int32_t i = 0; i < n_new; i++) {
         if (from->assignments[i].n_broker_ids != 1 || from->assignments[i].broker_ids[0] != req->backend->broker_id)
@@ -61,7 +61,9 @@ static int16_t check(struct broker_request *req, const struct wire_create_partit
         return KAFKA_E_INVALID_PARTITIONS;
     }
     if (!is_assigned_well(req, from, from->count - t->n_partitions)) {
-        *ret_message = "each new partition must be assigned to this broker, the only one";
+        *ret_message = meta_is_cluster(req->backend->meta)
+                           ? "replicas are placed by the cluster, and can't be assigned"
+                           : "each new partition must be assigned to this broker, the only one";
         return KAFKA_E_INVALID_REPLICA_ASSIGNMENT;
     }
     return broker_check_partitions(req, from->count - t->n_partitions, from->count, ret_message);

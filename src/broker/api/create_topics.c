@@ -85,6 +85,8 @@ static const char *check_replicas(struct broker_request *req, const struct wire_
 {
     bool *seen = broker_alloc(req, (size_t)from->n_assignments, sizeof(*seen));
 
+    if (meta_is_cluster(req->backend->meta))
+        return "replicas are placed by the cluster, and can't be assigned";
     for (int32_t i = 0; seen != NULL && i < from->n_assignments; i++) {
         const struct wire_create_topics_request_assignment *a = &from->assignments[i];
 

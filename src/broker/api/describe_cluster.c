@@ -7,16 +7,16 @@
 static bool add_brokers(struct broker_request *req, struct wire_describe_cluster_response *m)
 {
     const struct meta_broker *b;
-    size_t n = 0;
 
-    list_foreach (&req->backend->meta->brokers, b, link)
-        n++;
-    m->brokers = broker_alloc(req, n, sizeof(*m->brokers));
+    m->brokers = broker_alloc(req, meta_n_brokers(req->backend->meta), sizeof(*m->brokers));
     if (m->brokers == NULL)
         return false;
     list_foreach (&req->backend->meta->brokers, b, link) {
-        struct wire_describe_cluster_response_broker *to = &m->brokers[m->n_brokers++];
+        struct wire_describe_cluster_response_broker *to;
 
+        if (!broker_is_registered(b))
+            continue;
+        to = &m->brokers[m->n_brokers++];
         wire_describe_cluster_response_broker_init(to);
         to->broker_id = b->id;
         to->rack = slice_str(b->rack);
@@ -36,7 +36,7 @@ void broker_handle_describe_cluster(struct broker_request *req, struct rd *body)
     wire_describe_cluster_response_init(&response);
     uuid_format(&req->backend->meta->cluster_id, cluster);
     response.cluster_id = slice_str(cluster);
-    response.controller_id = req->backend->broker_id;
+    response.controller_id = req->backend->controller_id;
     if (request.endpoint_type != ENDPOINT_BROKERS) {
         response.error_code =
             broker_count_error(req, request.endpoint_type == ENDPOINT_CONTROLLERS ? KAFKA_E_MISMATCHED_ENDPOINT_TYPE

@@ -79,6 +79,8 @@ static void start_partition(struct broker_request *req, const struct meta_topic 
 
     if (index < 0 || index >= t->n_partitions)
         return; /* Kafka leaves out what isn't there */
+    if (meta_is_cluster(req->backend->meta) && meta_replica_of(t, index, req->backend->broker_id) < 0)
+        return;
     p = &s->partitions[s->n_partitions++];
     p->index = index;
     p->topic = to;

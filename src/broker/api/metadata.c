@@ -16,16 +16,16 @@ static bool wants_all(const struct broker_request *req, const struct wire_metada
 static void add_brokers(struct broker_request *req, struct wire_metadata_response *m)
 {
     const struct meta_broker *b;
-    int32_t n = 0;
 
-    list_foreach (&req->backend->meta->brokers, b, link)
-        n++;
-    m->brokers = broker_alloc(req, (size_t)n, sizeof(*m->brokers));
+    m->brokers = broker_alloc(req, meta_n_brokers(req->backend->meta), sizeof(*m->brokers));
     if (m->brokers == NULL)
         return;
     list_foreach (&req->backend->meta->brokers, b, link) {
-        struct wire_metadata_response_broker *to = &m->brokers[m->n_brokers++];
+        struct wire_metadata_response_broker *to;
 
+        if (!broker_is_registered(b))
+            continue;
+        to = &m->brokers[m->n_brokers++];
         wire_metadata_response_broker_init(to);
         to->node_id = b->id;
         to->rack = slice_str(b->rack);
@@ -33,15 +33,30 @@ static void add_brokers(struct broker_request *req, struct wire_metadata_respons
     }
 }
 
+/* Who is in sync as far as this broker has heard from the leader; the answer is encoded before either changes. */
+static void add_replicas(struct broker_request *req, const struct meta_topic *t, int32_t p,
+                         struct wire_metadata_response_partition *mp)
+{
+    int32_t *replicas = (int32_t *)(uintptr_t)meta_replicas(t, p);
+    uint32_t all = UINT32_MAX >> (32 - t->n_replicas), in_sync = t->partitions[p].in_sync & all;
+
+    mp->replica_nodes = mp->isr_nodes = replicas;
+    mp->n_replica_nodes = mp->n_isr_nodes = t->n_replicas;
+    if (in_sync == all)
+        return;
+    mp->n_isr_nodes = 0;
+    mp->isr_nodes = broker_alloc(req, t->n_replicas, sizeof(*mp->isr_nodes));
+    for (uint16_t i = 0; mp->isr_nodes != NULL && i < t->n_replicas; i++)
+        if ((in_sync & UINT32_C(1) << i) != 0)
+            mp->isr_nodes[mp->n_isr_nodes++] = replicas[i];
+}
+
 static void add_partitions(struct broker_request *req, const struct meta_topic *t,
                            struct wire_metadata_response_topic *to)
 {
-    int32_t *self = broker_alloc(req, 1, sizeof(*self));
-
     to->partitions = broker_alloc(req, (size_t)t->n_partitions, sizeof(*to->partitions));
-    if (to->partitions == NULL || self == NULL)
+    if (to->partitions == NULL)
         return;
-    *self = req->backend->broker_id;
     to->n_partitions = t->n_partitions;
     for (int32_t p = 0; p < t->n_partitions; p++) {
         struct wire_metadata_response_partition *mp = &to->partitions[p];
@@ -50,8 +65,9 @@ static void add_partitions(struct broker_request *req, const struct meta_topic *
         mp->partition_index = p;
         mp->leader_id = t->partitions[p].leader;
         mp->leader_epoch = t->partitions[p].epoch;
-        mp->replica_nodes = mp->isr_nodes = self;
-        mp->n_replica_nodes = mp->n_isr_nodes = 1;
+        if (mp->leader_id < 0)
+            mp->error_code = broker_count_error(req, KAFKA_E_LEADER_NOT_AVAILABLE);
+        add_replicas(req, t, p, mp);
     }
 }
 
@@ -86,10 +102,12 @@ static const struct meta_topic *find_topic(const struct broker_request *req,
     return meta_topic_by_id(req->backend->meta, &from->topic_id);
 }
 
-static int16_t missing_error(const struct metadata_state *s, int32_t i)
+static int16_t missing_error(const struct broker_request *req, const struct metadata_state *s, int32_t i)
 {
     const struct wire_metadata_request_topic *from = &s->request.topics[i];
 
+    if (req->backend->broker_id < 0) /* it may be there once this node belongs to its cluster */
+        return KAFKA_E_LEADER_NOT_AVAILABLE;
     if (slice_is_null(from->name))
         return KAFKA_E_UNKNOWN_TOPIC_ID;
     if (s->errors[i] != 0)
@@ -121,7 +139,7 @@ static void add_named_topics(struct broker_request *req, const struct metadata_s
         if (slice_is_null(to->name) && req->header.api_version < 12)
             to->name = slice_make("", 0);
         to->topic_id = s->request.topics[i].topic_id;
-        to->error_code = broker_count_error(req, missing_error(s, i));
+        to->error_code = broker_count_error(req, missing_error(req, s, i));
     }
 }
 
@@ -136,7 +154,7 @@ static void answer(struct broker_request *req)
     wire_metadata_response_init(&m);
     uuid_format(&req->backend->meta->cluster_id, cluster);
     m.cluster_id = slice_str(cluster);
-    m.controller_id = req->backend->broker_id;
+    m.controller_id = req->backend->controller_id;
     add_brokers(req, &m);
     if (wants_all(req, &s->request))
         add_all_topics(req, &m);

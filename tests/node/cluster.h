@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Several nodes in one thread, each a rig of its own, with links that deliver in memory: with delays and losses,
+ * between those who are up and not cut off. Their clocks go on together. One cluster at a time. */
+
+#include "node/rig.h"
+
+#define CLUSTER_MAX 5
+
+struct cluster {
+    struct sim_prng prng;
+    int n;
+    struct rig *rigs[CLUSTER_MAX];
+    char names[CLUSTER_MAX][8], addresses[CLUSTER_MAX][16];
+    struct config_peer items[CLUSTER_MAX];
+    struct list letters;
+    bool cut[CLUSTER_MAX];
+    bool connected[CLUSTER_MAX][CLUSTER_MAX];
+    bool renews[CLUSTER_MAX];                           /* who it is has changed: connections begin anew */
+    bool knows[CLUSTER_MAX][CLUSTER_MAX];               /* wants to be connected */
+    struct uuid incarnations[CLUSTER_MAX][CLUSTER_MAX]; /* as it takes the other's to be; zero: any */
+    unsigned loss;                                      /* percent of letters */
+    uint64_t delay_ns;                                  /* at most */
+    unsigned n_words;
+};
+
+/* Nodes "n0" and on, which list each other, on blank disks. None is started. */
+struct cluster *cluster_new(uint64_t seed, int n, unsigned n_reactors);
+void cluster_free(struct cluster *c);
+
+void cluster_start(struct cluster *c, int i);
+void cluster_start_all(struct cluster *c);
+bool cluster_is_up(const struct cluster *c, int i);
+void cluster_crash(struct cluster *c, int i, enum sim_disk_crash how);
+/* Off the network, without a sign; and back. */
+void cluster_cut(struct cluster *c, int i);
+void cluster_heal(struct cluster *c, int i);
+
+bool cluster_step(struct cluster *c);
+void cluster_run(struct cluster *c, uint64_t ns);
+/* Until all that are up and not cut off are ready, which they must be in time. */
+void cluster_settle(struct cluster *c);
+
+/* What a client is told by node i. −1: nobody, or no answer. */
+int32_t cluster_ask_leader(struct cluster *c, int i, const char *topic, int32_t partition);
+int32_t cluster_ask_controller(struct cluster *c, int i);
+/* The node that says that it leads, and answers; it must be there in time. */
+int cluster_find_leader(struct cluster *c, const char *topic, int32_t partition);
+/* The broker id of a node. */
+int32_t cluster_id(const struct cluster *c, int i);

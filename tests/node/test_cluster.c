@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Several nodes as one: metadata and partitions with voters on several of them. */
+#include <stdio.h>
+
+#include "base/util.h"
+#include "node/cluster.h"
+#include "node/internal.h"
+#include "node/suites.h"
+#include "wire/error.h"
+
+static struct cluster *start(uint64_t seed, int n, unsigned n_reactors)
+{
+    struct cluster *c = cluster_new(seed, n, n_reactors);
+
+    cluster_start_all(c);
+    cluster_settle(c);
+    return c;
+}
+
+/* As clients do: goes on while the answer is one that may be tried again. */
+static void create(struct cluster *c, int i, const char *topic, int32_t n_partitions, int16_t n_replicas)
+{
+    int16_t error = KAFKA_E_NOT_CONTROLLER;
+
+    for (int k = 0; k < 100 && (error == KAFKA_E_NOT_CONTROLLER || error == KAFKA_E_REQUEST_TIMED_OUT); k++) {
+        error = ask_create_of(rig_connect(c->rigs[i], 0), topic, n_partitions, n_replicas);
+        if (error != 0)
+            cluster_run(c, 100 * MS);
+    }
+    ck_assert_msg(error == 0 || error == KAFKA_E_TOPIC_ALREADY_EXISTS, "creating %s on n%d: %d", topic, i, error);
+}
+
+static void produce(struct cluster *c, int i, const char *topic, int32_t partition, uint64_t id, int64_t expected)
+{
+    int64_t offset = -1;
+    int16_t error = ask_produce(rig_connect(c->rigs[i], 1), topic, partition, id, 1, &offset);
+
+    ck_assert_msg(error == 0, "produce on n%d: %d", i, error);
+    ck_assert_int_eq(offset, expected);
+}
+
+/* Batches first .. first + n − 1 are there, in order. */
+static void expect(struct cluster *c, int i, const char *topic, int32_t partition, uint64_t first, int n)
+{
+    uint64_t ids[64];
+    int64_t offsets[64], next = 0;
+    int got = ask_fetch(rig_connect(c->rigs[i], 2), topic, partition, 0, ids, offsets, 64, &next);
+
+    ck_assert_msg(got == n, "fetch on n%d: %d instead of %d", i, got, n);
+    for (int k = 0; k < n; k++) {
+        ck_assert_uint_eq(ids[k], first + (uint64_t)k);
+        ck_assert_int_eq(offsets[k], k);
+    }
+}
+
+static const struct meta_topic *topic_of(const struct cluster *c, int i, const char *name)
+{
+    return meta_topic_by_name(&c->rigs[i]->node->reactors[0].meta, slice_str(name));
+}
+
+static struct node_group *group_of(const struct cluster *c, int i, const char *name, int32_t partition)
+{
+    struct node *n = c->rigs[i]->node;
+    uint64_t group = topic_of(c, i, name)->partitions[partition].group;
+
+    return node_group_find(node_shard_of(n, group), group);
+}
+
+/* Each partition has a replica where metadata places one, and nowhere else. */
+static void check_placement(const struct cluster *c, const char *name)
+{
+    for (int i = 0; i < c->n; i++) {
+        const struct meta_topic *t = topic_of(c, i, name);
+
+        for (int32_t p = 0; p < t->n_partitions; p++) {
+            bool placed = meta_replica_of(t, p, cluster_id(c, i)) >= 0;
+
+            ck_assert(placed == (group_of(c, i, name, p) != NULL));
+        }
+    }
+}
+
+START_TEST(topics_are_placed)
+{
+    struct cluster *c = start(1 + (uint64_t)_i, _i == 0 ? 3 : 5, 2);
+
+    create(c, 0, "orders", 5, 3);
+    create(c, 1, "single", 4, 1);
+    cluster_run(c, 2000 * MS);
+    check_placement(c, "orders");
+    check_placement(c, "single");
+    for (int32_t p = 0; p < 5; p++) {
+        int leader = cluster_find_leader(c, "orders", p);
+
+        produce(c, leader, "orders", p, 10, 0);
+        expect(c, leader, "orders", p, 10, 1);
+        for (int i = 0; i < c->n; i++) {
+            if (group_of(c, i, "orders", p) != NULL)
+                ck_assert_int_eq(cluster_ask_leader(c, i, "orders", p), cluster_id(c, leader));
+        }
+    }
+    cluster_free(c);
+}
+END_TEST
+
+START_TEST(replicas_need_brokers)
+{
+    struct cluster *c = start(11, 3, 1);
+
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(ask_create_of(rig_connect(c->rigs[i], 0), "orders", 1, 4), KAFKA_E_INVALID_REPLICATION_FACTOR);
+    cluster_free(c);
+}
+END_TEST
+
+/* Whoever is asked: what isn't the metadata's leader hands the command on, and answers when it has it itself. */
+START_TEST(any_broker_takes_commands)
+{
+    struct cluster *c = start(21 + (uint64_t)_i, 5, 1 + (unsigned)_i);
+    char name[8];
+
+    for (int i = 0; i < 5; i++) {
+        snprintf(name, sizeof(name), "t%d", i);
+        create(c, i, name, 2, 3);
+        ck_assert_ptr_nonnull(topic_of(c, i, name));
+        ck_assert_int_eq(ask_create_of(rig_connect(c->rigs[i], 0), name, 2, 3), KAFKA_E_TOPIC_ALREADY_EXISTS);
+    }
+    ck_assert_uint_gt(c->n_words, 5);
+    cluster_run(c, 500 * MS);
+    for (int i = 0; i < 5; i++)
+        ck_assert_uint_eq(c->rigs[i]->node->reactors[0].meta.n_topics, 5);
+    ck_assert_int_eq(ask_delete(rig_connect(c->rigs[4], 0), "t0"), 0);
+    ck_assert_int_eq(ask_delete(rig_connect(c->rigs[0], 0), "t1"), 0);
+    cluster_run(c, 2000 * MS);
+    for (int i = 0; i < 5; i++)
+        ck_assert_ptr_null(topic_of(c, i, "t0"));
+    cluster_free(c);
+}
+END_TEST
+
+/* A broker that has no replica says so; one that has and doesn't lead, too. */
+START_TEST(others_send_clients_on)
+{
+    struct cluster *c = start(31, 5, 1);
+    int64_t offset;
+    int leader;
+
+    create(c, 0, "orders", 1, 3);
+    leader = cluster_find_leader(c, "orders", 0);
+    cluster_run(c, 200 * MS);
+    for (int i = 0; i < 5; i++)
+        if (i != leader)
+            ck_assert_int_eq(ask_produce(rig_connect(c->rigs[i], 1), "orders", 0, 1, 1, &offset),
+                             KAFKA_E_NOT_LEADER_OR_FOLLOWER);
+    cluster_free(c);
+}
+END_TEST
+
+START_TEST(what_was_acknowledged_outlives_its_leader)
+{
+    struct cluster *c = start(41 + (uint64_t)_i, _i % 2 == 0 ? 3 : 5, 1);
+    int leader, next;
+
+    c->loss = _i < 2 ? 0 : 3;
+    create(c, 0, "orders", 1, 3);
+    leader = cluster_find_leader(c, "orders", 0);
+    for (int k = 0; k < 10; k++)
+        produce(c, leader, "orders", 0, 100 + (uint64_t)k, k);
+    cluster_crash(c, leader, SIM_CRASH_NOTHING);
+    next = cluster_find_leader(c, "orders", 0);
+    ck_assert_int_ne(next, leader);
+    expect(c, next, "orders", 0, 100, 10);
+    produce(c, next, "orders", 0, 110, 10);
+    cluster_start(c, leader);
+    cluster_settle(c);
+    cluster_run(c, 1000 * MS);
+    ck_assert_int_eq(replica_high_watermark(group_of(c, leader, "orders", 0)->replica), 11);
+    cluster_free(c);
+}
+END_TEST
+
+/* Everybody at once, before anything was written but the journals: who made what isn't forgotten. */
+START_TEST(all_come_back)
+{
+    struct cluster *c = start(51 + (uint64_t)_i, 3, 1 + (unsigned)_i % 2);
+    int leader;
+
+    create(c, 0, "before", 3, 3);
+    cluster_run(c, 3000 * MS);
+    create(c, 1, "orders", 1, 3);
+    create(c, 1, "mine", 3, 1);
+    leader = cluster_find_leader(c, "orders", 0);
+    for (int k = 0; k < 5; k++)
+        produce(c, leader, "orders", 0, 100 + (uint64_t)k, k);
+    for (int32_t p = 0; p < 3; p++)
+        produce(c, cluster_find_leader(c, "mine", p), "mine", p, 7, 0);
+    for (int i = 0; i < 3; i++)
+        cluster_crash(c, i, _i < 3 ? SIM_CRASH_NOTHING : SIM_CRASH_DRAW);
+    cluster_start_all(c);
+    cluster_settle(c);
+    leader = cluster_find_leader(c, "orders", 0);
+    expect(c, leader, "orders", 0, 100, 5);
+    produce(c, leader, "orders", 0, 105, 5);
+    for (int32_t p = 0; p < 3; p++) {
+        expect(c, cluster_find_leader(c, "mine", p), "mine", p, 7, 1);
+        (void)cluster_find_leader(c, "before", p);
+    }
+    cluster_free(c);
+}
+END_TEST
+
+/* A leader that hears nobody isn't one for long, and what it took then was never acknowledged. */
+START_TEST(a_minority_does_not_answer)
+{
+    struct cluster *c = start(61 + (uint64_t)_i, 3, 1);
+    int64_t offset;
+    int leader, next;
+
+    create(c, 0, "orders", 1, 3);
+    leader = cluster_find_leader(c, "orders", 0);
+    produce(c, leader, "orders", 0, 100, 0);
+    cluster_cut(c, leader);
+    ck_assert_int_ne(ask_produce(rig_connect(c->rigs[leader], 1), "orders", 0, 999, 1, &offset), 0);
+    next = cluster_find_leader(c, "orders", 0);
+    ck_assert_int_ne(next, leader);
+    produce(c, next, "orders", 0, 101, 1);
+    ck_assert_int_ne(cluster_ask_leader(c, leader, "orders", 0), cluster_id(c, leader));
+    ck_assert_int_ne(ask_create_of(rig_connect(c->rigs[leader], 0), "cut", 1, 1), 0);
+    cluster_heal(c, leader);
+    cluster_run(c, 3000 * MS);
+    next = cluster_find_leader(c, "orders", 0);
+    expect(c, next, "orders", 0, 100, 2);
+    ck_assert_int_eq(replica_high_watermark(group_of(c, leader, "orders", 0)->replica), 2);
+    cluster_free(c);
+}
+END_TEST
+
+START_TEST(without_a_majority_commands_wait_and_end)
+{
+    struct cluster *c = start(71, 3, 1);
+    int16_t error;
+
+    cluster_crash(c, 1, SIM_CRASH_NOTHING);
+    cluster_crash(c, 2, SIM_CRASH_NOTHING);
+    error = ask_create_of(rig_connect(c->rigs[0], 0), "orders", 1, 1);
+    ck_assert(error == KAFKA_E_NOT_CONTROLLER || error == KAFKA_E_REQUEST_TIMED_OUT);
+    cluster_start(c, 1);
+    cluster_settle(c);
+    create(c, 0, "orders", 1, 1);
+    cluster_free(c);
+}
+END_TEST
+
+/* Who is told to stop hands over what it leads first, and ends in time. */
+START_TEST(a_stop_hands_over)
+{
+    struct cluster *c = start(81, 3, 1);
+    int leader, next;
+
+    create(c, 0, "orders", 1, 3);
+    leader = cluster_find_leader(c, "orders", 0);
+    produce(c, leader, "orders", 0, 100, 0);
+    node_stop(c->rigs[leader]->node, 0, 1000 * MS);
+    for (int i = 0; i < 1000 && !node_is_stopped(c->rigs[leader]->node, 0); i++)
+        cluster_run(c, 10 * MS);
+    ck_assert(node_is_stopped(c->rigs[leader]->node, 0));
+    ck_assert_uint_eq(sim_lane_pending(c->rigs[leader]->lane), 0);
+    cluster_crash(c, leader, SIM_CRASH_NOTHING);
+    next = cluster_find_leader(c, "orders", 0);
+    expect(c, next, "orders", 0, 100, 1);
+    cluster_start(c, leader);
+    cluster_settle(c);
+    cluster_free(c);
+}
+END_TEST
+
+/* The leader sees who is in sync, and its clients hear of it. */
+START_TEST(who_is_in_sync_is_told)
+{
+    struct cluster *c = start(91, 3, 2);
+    const struct meta_topic *t;
+    int leader, other;
+
+    create(c, 0, "orders", 1, 3);
+    leader = cluster_find_leader(c, "orders", 0);
+    cluster_run(c, 3000 * MS);
+    t = topic_of(c, leader, "orders");
+    ck_assert_uint_eq(t->partitions[0].in_sync & 7, 7);
+    other = (leader + 1) % 3;
+    cluster_crash(c, other, SIM_CRASH_NOTHING);
+    cluster_run(c, 3000 * MS);
+    for (unsigned r = 0; r < 2; r++) {
+        t = meta_topic_by_name(&c->rigs[leader]->node->reactors[r].meta, slice_str("orders"));
+        ck_assert_uint_eq(t->partitions[0].in_sync & 7, 7u & ~(1u << meta_replica_of(t, 0, other + 1)));
+    }
+    cluster_start(c, other);
+    cluster_settle(c);
+    produce(c, leader, "orders", 0, 1, 0);
+    cluster_run(c, 3000 * MS);
+    ck_assert_uint_eq(topic_of(c, leader, "orders")->partitions[0].in_sync & 7, 7);
+    cluster_free(c);
+}
+END_TEST
+
+static void add_loop(Suite *s, const char *name, const TTest *test, int from, int to)
+{
+    TCase *tc = tcase_create(name);
+
+    tcase_add_loop_test(tc, test, from, to);
+    suite_add_tcase(s, tc);
+}
+
+Suite *cluster_suite(void)
+{
+    Suite *s = suite_create("cluster");
+
+    add_loop(s, "topics_are_placed", topics_are_placed, 0, 2);
+    suite_add(s, replicas_need_brokers);
+    add_loop(s, "any_broker_takes_commands", any_broker_takes_commands, 0, 2);
+    suite_add(s, others_send_clients_on);
+    add_loop(s, "what_was_acknowledged_outlives_its_leader", what_was_acknowledged_outlives_its_leader, 0, 4);
+    add_loop(s, "all_come_back", all_come_back, 0, 6);
+    add_loop(s, "a_minority_does_not_answer", a_minority_does_not_answer, 0, 2);
+    suite_add(s, without_a_majority_commands_wait_and_end);
+    suite_add(s, a_stop_hands_over);
+    suite_add(s, who_is_in_sync_is_told);
+    return s;
+}
