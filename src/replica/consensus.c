@@ -139,9 +139,7 @@ static struct raft_limits limits_of(const struct replica_shard *shard)
 
     if (shard->heartbeat_ns > 0)
         l.heartbeat_interval = shard->heartbeat_ns;
-    if (shard->election_timeout_ns > 0)
-        l.election_timeout = shard->election_timeout_ns;
-    l.election_timeout = MAX(l.election_timeout, 4 * l.heartbeat_interval);
+    l.election_timeout = MAX(replica_election_ns(shard), 4 * l.heartbeat_interval);
     return l;
 }
 

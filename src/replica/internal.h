@@ -506,6 +506,10 @@ int32_t replica_epoch_of_offset(const struct replica *r, int64_t offset);
 
 /* Of a leader's silence, in raft/'s terms; at most twice as long. */
 #define REPLICA_ELECTION_NS 1000000000ull
+static inline uint64_t replica_election_ns(const struct replica_shard *shard)
+{
+    return shard->election_timeout_ns > 0 ? shard->election_timeout_ns : REPLICA_ELECTION_NS;
+}
 
 /* lead.c: gives the lead away when the journal stands still. Returns when it wants to be called again. */
 uint64_t replica_lead_poll(struct replica_shard *shard);

@@ -10,7 +10,7 @@ bool replica_shard_hand_over(struct replica_shard *shard)
     if (shard->n_cores == 0 || !fleet_can_hand_over(shard->fleet))
         return false;
     if (shard->now_ns >= shard->hand_over_ns) {
-        shard->hand_over_ns = shard->now_ns + REPLICA_ELECTION_NS;
+        shard->hand_over_ns = shard->now_ns + replica_election_ns(shard);
         fleet_hand_over(shard->fleet);
     }
     return true;
@@ -25,9 +25,9 @@ uint64_t replica_lead_poll(struct replica_shard *shard)
         shard->moved_ns = shard->now_ns;
         return UINT64_MAX;
     }
-    if (shard->now_ns < shard->moved_ns + REPLICA_ELECTION_NS)
-        return shard->moved_ns + REPLICA_ELECTION_NS;
+    if (shard->now_ns < shard->moved_ns + replica_election_ns(shard))
+        return shard->moved_ns + replica_election_ns(shard);
     replica_shard_hand_over(shard);
     shard->moved_ns = shard->now_ns; /* looks again as late */
-    return shard->now_ns + REPLICA_ELECTION_NS;
+    return shard->now_ns + replica_election_ns(shard);
 }

@@ -179,6 +179,25 @@ START_TEST(what_was_acknowledged_outlives_its_leader)
 }
 END_TEST
 
+/* All reactors' copies of node i say the same of who leads as the group that is there. */
+static void check_leads(const struct cluster *c, int i, const char *name)
+{
+    const struct node *n = c->rigs[i]->node;
+
+    for (unsigned r = 0; r < n->n_reactors; r++) {
+        const struct meta_topic *t = meta_topic_by_name(&n->reactors[r].meta, slice_str(name));
+
+        for (int32_t p = 0; p < t->n_partitions; p++) {
+            const struct node_group *g = group_of(c, i, name, p);
+
+            if (g == NULL)
+                continue;
+            ck_assert_int_eq(t->partitions[p].leader, replica_leader(g->replica));
+            ck_assert_int_eq(t->partitions[p].epoch, (int32_t)replica_term(g->replica));
+        }
+    }
+}
+
 /* Everybody at once, before anything was written but the journals: who made what isn't forgotten. */
 START_TEST(all_come_back)
 {
@@ -204,6 +223,12 @@ START_TEST(all_come_back)
     for (int32_t p = 0; p < 3; p++) {
         expect(c, cluster_find_leader(c, "mine", p), "mine", p, 7, 1);
         (void)cluster_find_leader(c, "before", p);
+    }
+    cluster_run(c, 500 * MS);
+    for (int i = 0; i < 3; i++) {
+        check_leads(c, i, "before");
+        check_leads(c, i, "orders");
+        check_leads(c, i, "mine");
     }
     cluster_free(c);
 }
@@ -261,6 +286,10 @@ START_TEST(a_stop_hands_over)
     leader = cluster_find_leader(c, "orders", 0);
     produce(c, leader, "orders", 0, 100, 0);
     node_stop(c->rigs[leader]->node, 0, 1000 * MS);
+    cluster_run(c, 200 * MS); /* less than who is left alone waits before it campaigns */
+    ck_assert_int_ne(cluster_find_leader(c, "orders", 0), leader);
+    ck_assert_int_ge(replica_leader(c->rigs[(leader + 1) % 3]->node->metadata), 1);
+    ck_assert_int_ne(replica_leader(c->rigs[(leader + 1) % 3]->node->metadata), leader + 1);
     for (int i = 0; i < 1000 && !node_is_stopped(c->rigs[leader]->node, 0); i++)
         cluster_run(c, 10 * MS);
     ck_assert(node_is_stopped(c->rigs[leader]->node, 0));
@@ -278,26 +307,29 @@ END_TEST
 START_TEST(who_is_in_sync_is_told)
 {
     struct cluster *c = start(91, 3, 2);
+    int32_t p = _i; /* of a group on either reactor */
     const struct meta_topic *t;
     int leader, other;
 
-    create(c, 0, "orders", 1, 3);
-    leader = cluster_find_leader(c, "orders", 0);
+    create(c, 0, "orders", 2, 3);
+    leader = cluster_find_leader(c, "orders", p);
     cluster_run(c, 3000 * MS);
     t = topic_of(c, leader, "orders");
-    ck_assert_uint_eq(t->partitions[0].in_sync & 7, 7);
+    ck_assert_uint_eq(t->partitions[p].in_sync & 7, 7);
     other = (leader + 1) % 3;
     cluster_crash(c, other, SIM_CRASH_NOTHING);
     cluster_run(c, 3000 * MS);
     for (unsigned r = 0; r < 2; r++) {
         t = meta_topic_by_name(&c->rigs[leader]->node->reactors[r].meta, slice_str("orders"));
-        ck_assert_uint_eq(t->partitions[0].in_sync & 7, 7u & ~(1u << meta_replica_of(t, 0, other + 1)));
+        ck_assert_uint_eq(t->partitions[p].in_sync & 7, 7u & ~(1u << meta_replica_of(t, p, other + 1)));
     }
+    check_leads(c, leader, "orders");
     cluster_start(c, other);
     cluster_settle(c);
-    produce(c, leader, "orders", 0, 1, 0);
+    produce(c, cluster_find_leader(c, "orders", p), "orders", p, 1, 0);
     cluster_run(c, 3000 * MS);
-    ck_assert_uint_eq(topic_of(c, leader, "orders")->partitions[0].in_sync & 7, 7);
+    leader = cluster_find_leader(c, "orders", p);
+    ck_assert_uint_eq(topic_of(c, leader, "orders")->partitions[p].in_sync & 7, 7);
     cluster_free(c);
 }
 END_TEST
@@ -323,6 +355,6 @@ Suite *cluster_suite(void)
     add_loop(s, "a_minority_does_not_answer", a_minority_does_not_answer, 0, 2);
     suite_add(s, without_a_majority_commands_wait_and_end);
     suite_add(s, a_stop_hands_over);
-    suite_add(s, who_is_in_sync_is_told);
+    add_loop(s, "who_is_in_sync_is_told", who_is_in_sync_is_told, 0, 2);
     return s;
 }
