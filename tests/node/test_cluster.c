@@ -260,6 +260,39 @@ START_TEST(a_minority_does_not_answer)
 }
 END_TEST
 
+/* A command that only its leader has isn't applied by a start, and when others have gone on without it, what they made
+ * in its place has the same group. */
+START_TEST(what_was_not_committed_never_was)
+{
+    struct cluster *c = start(65 + (uint64_t)_i, 3, 1 + (unsigned)_i);
+    int first = cluster_ask_controller(c, 0) - 1, other = (first + 1) % 3, leader;
+    uint64_t last;
+
+    cluster_cut(c, first);
+    ck_assert_int_ne(ask_create_of(rig_connect(c->rigs[first], 0), "ghost", 1, 3), 0);
+    last = replica_last_index(c->rigs[first]->node->metadata);
+    cluster_crash(c, first, SIM_CRASH_NOTHING);
+    create(c, other, "real", 1, 3);
+    leader = cluster_find_leader(c, "real", 0);
+    produce(c, leader, "real", 0, 100, 0);
+    cluster_start(c, first);
+    cluster_run(c, 3000 * MS);
+    ck_assert_uint_eq(replica_last_index(c->rigs[first]->node->metadata), last);
+    ck_assert_ptr_null(topic_of(c, first, "ghost"));
+    ck_assert_ptr_null(topic_of(c, first, "real"));
+    ck_assert(!rig_is_ready(c->rigs[first]));
+    cluster_heal(c, first);
+    cluster_settle(c);
+    cluster_run(c, 2000 * MS);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_ptr_null(topic_of(c, i, "ghost"));
+        ck_assert_int_eq(replica_high_watermark(group_of(c, i, "real", 0)->replica), 1);
+    }
+    expect(c, cluster_find_leader(c, "real", 0), "real", 0, 100, 1);
+    cluster_free(c);
+}
+END_TEST
+
 START_TEST(without_a_majority_commands_wait_and_end)
 {
     struct cluster *c = start(71, 3, 1);
@@ -353,6 +386,7 @@ Suite *cluster_suite(void)
     add_loop(s, "what_was_acknowledged_outlives_its_leader", what_was_acknowledged_outlives_its_leader, 0, 4);
     add_loop(s, "all_come_back", all_come_back, 0, 6);
     add_loop(s, "a_minority_does_not_answer", a_minority_does_not_answer, 0, 2);
+    add_loop(s, "what_was_not_committed_never_was", what_was_not_committed_never_was, 0, 2);
     suite_add(s, without_a_majority_commands_wait_and_end);
     suite_add(s, a_stop_hands_over);
     add_loop(s, "who_is_in_sync_is_told", who_is_in_sync_is_told, 0, 2);

@@ -13,6 +13,7 @@
 #define N_SEEDS 6
 #define N_STEPS 120
 #define MAX_TOPICS 8
+#define MAX_NAMES 100
 #define MAX_RECORDS 512
 
 struct record {
@@ -27,7 +28,7 @@ struct story {
     struct sim_prng prng;
     char names[MAX_TOPICS][8];
     int32_t n_partitions[MAX_TOPICS];
-    int n_topics;
+    int n_topics, n_names;
     struct record records[MAX_RECORDS];
     int n_records;
     uint64_t next_id;
@@ -68,9 +69,9 @@ static void create(struct story *s)
     int16_t n_replicas = (int16_t)(draw(s, 3) == 0 ? 1 : 3), error;
     char *name = s->names[s->n_topics];
 
-    if (s->n_topics == MAX_TOPICS)
+    if (s->n_topics == MAX_TOPICS || s->n_names == MAX_NAMES)
         return;
-    snprintf(name, sizeof(s->names[0]), "t%d", s->n_topics);
+    snprintf(name, sizeof(s->names[0]), "t%d", s->n_names++);
     error = ask_create_of(rig_connect(s->c->rigs[draw_well(s)], 0), name, n, n_replicas);
     ck_assert_msg(error == 0 || error == KAFKA_E_NOT_CONTROLLER || error == KAFKA_E_REQUEST_TIMED_OUT ||
                       error == KAFKA_E_TOPIC_ALREADY_EXISTS || error == NO_ANSWER,
@@ -97,6 +98,22 @@ static void produce(struct story *s)
         return;
     r.offset = offset;
     s->records[s->n_records++] = r;
+}
+
+/* Whatever the answer says, it may be gone: what was in it is nobody's business any more, and the name isn't used
+ * again. */
+static void delete (struct story *s)
+{
+    int last = s->n_topics - 1, n = 0;
+
+    if (last < 1 || s->n_names == MAX_NAMES)
+        return;
+    (void)ask_delete(rig_connect(s->c->rigs[draw_well(s)], 0), s->names[last]);
+    for (int i = 0; i < s->n_records; i++)
+        if (s->records[i].topic != last)
+            s->records[n++] = s->records[i];
+    s->n_records = n;
+    s->n_topics--;
 }
 
 static void hurt(struct story *s)
@@ -151,6 +168,8 @@ static void step(struct story *s)
     case 6:
         if (draw(s, 4) == 0)
             lose_all(s);
+        else if (draw(s, 3) == 0)
+            delete (s);
         break;
     default:
         produce(s);
