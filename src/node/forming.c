@@ -169,9 +169,8 @@ static void reactor_done(struct lane_mail *mail)
     node_know_brokers(n);
 }
 
-static void identity_arrived(struct lane_mail *mail)
+static void take_identity(struct identity_mail *m)
 {
-    struct identity_mail *m = container_of(mail, struct identity_mail, mail);
     struct node_reactor *r = m->to;
     struct node *n = r->node;
 
@@ -183,6 +182,12 @@ static void identity_arrived(struct lane_mail *mail)
     lane_post(r->env->lane, 0, &m->mail);
 }
 
+static void identity_arrived(struct lane_mail *mail)
+{
+    take_identity(container_of(mail, struct identity_mail, mail));
+}
+
+/* At once here, and on the others before the links' mail: whoever looks at the superblock finds the fleets made. */
 static void take_over(struct node *n)
 {
     n->forming.n_pending = n->n_reactors;
@@ -191,7 +196,10 @@ static void take_over(struct node *n)
 
         m->to = &n->reactors[i];
         m->mail.deliver = identity_arrived;
-        lane_post(n->reactors[0].env->lane, i, &m->mail);
+        if (i == 0)
+            take_identity(m);
+        else
+            lane_post(n->reactors[0].env->lane, i, &m->mail);
     }
 }
 

@@ -7,8 +7,9 @@
  * their own in place (node_options.links).
  *
  * Who this node is changes once, when its cluster is formed: superblock.cluster_id and broker_id, which a hello tells,
- * and the fleets, which aren't there before (replicas.fleet is NULL). know() is called for all others then, with their
- * broker ids: connections begin anew, with the new hello. */
+ * on reactor 0, and the fleets, which aren't there before (replicas.fleet is NULL). Whoever sees the one there finds
+ * the other, and on other reactors it is there before any mail that is posted later. Then know() is called for all
+ * others, with their broker ids: connections begin anew, with the new hello. */
 
 #include <stdbool.h>
 #include <stdint.h>

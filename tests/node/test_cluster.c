@@ -286,6 +286,7 @@ START_TEST(what_was_not_committed_never_was)
     cluster_run(c, 2000 * MS);
     for (int i = 0; i < 3; i++) {
         ck_assert_ptr_null(topic_of(c, i, "ghost"));
+        ck_assert(uuid_eq(&group_of(c, i, "real", 0)->topic, &topic_of(c, i, "real")->id));
         ck_assert_int_eq(replica_high_watermark(group_of(c, i, "real", 0)->replica), 1);
     }
     expect(c, cluster_find_leader(c, "real", 0), "real", 0, 100, 1);
