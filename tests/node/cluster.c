@@ -486,16 +486,34 @@ static bool ask(struct cluster *c, int i, const char *topic, struct wire_metadat
     return client_ask(client, WIRE_API_METADATA, METADATA_VERSION, &m, ret);
 }
 
-int32_t cluster_ask_leader(struct cluster *c, int i, const char *topic, int32_t partition)
+static const struct wire_metadata_response_partition *ask_partition(struct cluster *c, int i, const char *topic,
+                                                                    int32_t partition)
 {
     struct wire_metadata_response answer;
 
-    if (!ask(c, i, topic, &answer) || answer.topics[0].error_code != 0 || answer.topics[0].n_partitions <= partition)
-        return -1;
+    if (!ask(c, i, topic, &answer) || answer.topics[0].error_code != 0)
+        return NULL;
     for (int32_t p = 0; p < answer.topics[0].n_partitions; p++)
         if (answer.topics[0].partitions[p].partition_index == partition)
-            return answer.topics[0].partitions[p].leader_id;
-    return -1;
+            return &answer.topics[0].partitions[p];
+    return NULL;
+}
+
+int32_t cluster_ask_leader(struct cluster *c, int i, const char *topic, int32_t partition)
+{
+    const struct wire_metadata_response_partition *p = ask_partition(c, i, topic, partition);
+
+    return p != NULL ? p->leader_id : -1;
+}
+
+int cluster_ask_in_sync(struct cluster *c, int i, const char *topic, int32_t partition, int *ret_n_replicas)
+{
+    const struct wire_metadata_response_partition *p = ask_partition(c, i, topic, partition);
+
+    if (p == NULL)
+        return -1;
+    *ret_n_replicas = p->n_replica_nodes;
+    return p->n_isr_nodes;
 }
 
 int32_t cluster_ask_controller(struct cluster *c, int i)

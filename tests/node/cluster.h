@@ -45,6 +45,8 @@ void cluster_settle(struct cluster *c);
 /* What a client is told by node i. −1: nobody, or no answer. */
 int32_t cluster_ask_leader(struct cluster *c, int i, const char *topic, int32_t partition);
 int32_t cluster_ask_controller(struct cluster *c, int i);
+/* How many replicas are in sync; −1: no answer. */
+int cluster_ask_in_sync(struct cluster *c, int i, const char *topic, int32_t partition, int *ret_n_replicas);
 /* The node that says that it leads, and answers; it must be there in time. */
 int cluster_find_leader(struct cluster *c, const char *topic, int32_t partition);
 /* The broker id of a node. */

@@ -343,7 +343,7 @@ START_TEST(who_is_in_sync_is_told)
     struct cluster *c = start(91, 3, 2);
     int32_t p = _i; /* of a group on either reactor */
     const struct meta_topic *t;
-    int leader, other;
+    int leader, other, n_replicas;
 
     create(c, 0, "orders", 2, 3);
     leader = cluster_find_leader(c, "orders", p);
@@ -358,6 +358,8 @@ START_TEST(who_is_in_sync_is_told)
         ck_assert_uint_eq(t->partitions[p].in_sync & 7, 7u & ~(1u << meta_replica_of(t, p, other + 1)));
     }
     check_leads(c, leader, "orders");
+    ck_assert_int_eq(cluster_ask_in_sync(c, leader, "orders", p, &n_replicas), 2);
+    ck_assert_int_eq(n_replicas, 3);
     cluster_start(c, other);
     cluster_settle(c);
     produce(c, cluster_find_leader(c, "orders", p), "orders", p, 1, 0);
