@@ -352,7 +352,7 @@ START_TEST(who_is_in_sync_is_told)
     ck_assert_uint_eq(t->partitions[p].in_sync & 7, 7);
     other = (leader + 1) % 3;
     cluster_crash(c, other, SIM_CRASH_NOTHING);
-    cluster_run(c, 3000 * MS);
+    cluster_run(c, (uint64_t)c->rigs[leader]->config.replica_lag_time_ns + 3000 * MS);
     for (unsigned r = 0; r < 2; r++) {
         t = meta_topic_by_name(&c->rigs[leader]->node->reactors[r].meta, slice_str("orders"));
         ck_assert_uint_eq(t->partitions[p].in_sync & 7, 7u & ~(1u << meta_replica_of(t, p, other + 1)));

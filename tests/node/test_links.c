@@ -5,7 +5,8 @@
 #include "node/suites.h"
 #include "sim/mesh.h"
 
-/* Links as a part of whole nodes: their turns, what they cost, their end. What they carry is test-links' business. */
+/* Links as a part of whole nodes: their turns, what they cost, their end, and a cluster that stands on them. How they
+ * carry what is test-links' business. */
 
 static void got_report(struct node_report *report)
 {
@@ -51,68 +52,113 @@ START_TEST(with_nobody_to_talk_to_it_rests)
 }
 END_TEST
 
-struct pair {
+#define N 3
+
+/* Nodes that only the network joins. */
+struct trio {
     struct sim_prng prng;
     struct sim_mesh *mesh;
-    struct rig *rigs[2];
+    struct rig *rigs[N];
 };
 
-/* Before they belong to a cluster: they say hello, and words. */
-static void start(struct pair *p, unsigned i)
-{
-    static const char *const ids[] = { "n1", "n2" }, *const addresses[] = { "n1:7001", "n2:7001" };
-    struct rig *r = p->rigs[i];
+static char *const ids[N] = { "n1", "n2", "n3" }, *const addresses[N] = { "n1:7001", "n2:7001", "n3:7001" };
+static struct config_peer peers[N];
 
-    rig_start_ok(r);
-    r->node->superblock.broker_id = -1;
-    r->node->superblock.cluster_id = (struct uuid){ 0 };
-    sim_mesh_attach(p->mesh, i, addresses[i], r->net);
-    r->node->links->know(r->node, &(struct node_peer){ ids[1 - i], addresses[1 - i], -1, { { 0 } } });
+static void start(struct trio *t, unsigned i)
+{
+    int rc = rig_start(t->rigs[i]);
+
+    ck_assert_msg(rc == 0, "start: %d %s", rc, t->rigs[i]->err.text);
+    sim_mesh_attach(t->mesh, i, addresses[i], t->rigs[i]->net);
 }
 
-static void run(struct pair *p, unsigned ms)
+static void run(struct trio *t, unsigned ms)
 {
     for (unsigned i = 0; i < ms; i++) {
-        for (unsigned k = 0; k < 2; k++)
-            if (p->rigs[k]->node != NULL)
-                rig_run(p->rigs[k], MS);
-        sim_mesh_turn(p->mesh, p->rigs[0]->clock.mono_ns);
+        for (unsigned k = 0; k < N; k++)
+            if (t->rigs[k]->node != NULL)
+                rig_run(t->rigs[k], MS);
+        sim_mesh_turn(t->mesh, t->rigs[0]->clock.mono_ns);
     }
 }
 
-START_TEST(two_nodes_meet_and_part)
+static bool all_ready(const struct trio *t)
 {
-    struct pair p;
+    for (unsigned k = 0; k < N; k++)
+        if (!rig_is_ready(t->rigs[k]))
+            return false;
+    return true;
+}
 
-    sim_prng_init(&p.prng, 3);
-    p.mesh = sim_mesh_new(&p.prng);
-    for (unsigned i = 0; i < 2; i++) {
-        p.rigs[i] = rig_new(3 + i, 1 + i);
-        p.rigs[i]->links = &node_links;
+static bool is_stopped(const struct rig *r)
+{
+    for (unsigned i = 0; i < r->n_reactors; i++)
+        if (!node_is_stopped(r->node, i))
+            return false;
+    return true;
+}
+
+static unsigned n_brokers(const struct rig *r)
+{
+    const struct meta_broker *b;
+    unsigned n = 0;
+
+    list_foreach (&r->node->reactors[r->n_reactors - 1].meta.brokers, b, link)
+        n++;
+    return n;
+}
+
+static void check_together(struct trio *t)
+{
+    for (int i = 0; i < 20000 && !all_ready(t); i++)
+        run(t, 1);
+    ck_assert(all_ready(t));
+    run(t, 1000);
+    for (unsigned k = 0; k < N; k++) {
+        ck_assert_uint_eq(stats_of(t->rigs[k]).peers_connected, N - 1);
+        ck_assert_uint_eq(n_brokers(t->rigs[k]), N);
     }
-    free(p.rigs[1]->config.node_id);
-    p.rigs[1]->config.node_id = xstrdup("n2");
-    start(&p, 0);
-    start(&p, 1);
-    run(&p, 1000);
-    ck_assert_uint_eq(stats_of(p.rigs[0]).connections, 1);
-    ck_assert_uint_eq(stats_of(p.rigs[1]).connections, 1);
-    node_stop(p.rigs[1]->node, 0, 100 * MS);
-    for (int i = 0; i < 10000 && !(node_is_stopped(p.rigs[1]->node, 0) && node_is_stopped(p.rigs[1]->node, 1)); i++)
-        run(&p, 1);
-    ck_assert(node_is_stopped(p.rigs[1]->node, 1));
-    ck_assert_uint_eq(stats_of(p.rigs[0]).connections, 0);
-    ck_assert_uint_eq(sim_lane_pending(p.rigs[1]->lane), 0);
-    sim_mesh_detach(p.mesh, 1, false);
-    rig_kill(p.rigs[1]);
-    start(&p, 1);
-    run(&p, 3000);
-    ck_assert_uint_eq(stats_of(p.rigs[0]).connections, 1);
-    for (unsigned i = 0; i < 2; i++) {
-        sim_mesh_detach(p.mesh, i, false);
-        rig_free(p.rigs[i]);
+}
+
+static void trio_init(struct trio *t)
+{
+    sim_prng_init(&t->prng, 3);
+    t->mesh = sim_mesh_new(&t->prng);
+    for (unsigned i = 0; i < N; i++)
+        peers[i] = (struct config_peer){ .node_id = ids[i], .raft_addr = addresses[i] };
+    for (unsigned i = 0; i < N; i++) {
+        t->rigs[i] = rig_new(3 + i, 1 + i % 2);
+        t->rigs[i]->links = &node_links;
+        t->rigs[i]->peers = (struct config_peers){ peers, N };
+        free(t->rigs[i]->config.node_id);
+        t->rigs[i]->config.node_id = xstrdup(ids[i]);
+        start(t, i);
     }
-    sim_mesh_free(p.mesh);
+}
+
+/* They find each other, form a cluster, and have their metadata in common; one goes and comes back. */
+START_TEST(nodes_meet_and_part)
+{
+    struct trio t;
+
+    trio_init(&t);
+    check_together(&t);
+    node_stop(t.rigs[2]->node, 0, 100 * MS);
+    for (int i = 0; i < 10000 && !is_stopped(t.rigs[2]); i++)
+        run(&t, 1);
+    ck_assert(is_stopped(t.rigs[2]));
+    run(&t, 100);
+    ck_assert_uint_eq(stats_of(t.rigs[0]).peers_connected, N - 2);
+    ck_assert_uint_eq(sim_lane_pending(t.rigs[2]->lane), 0);
+    sim_mesh_detach(t.mesh, 2, false);
+    rig_kill(t.rigs[2]);
+    start(&t, 2);
+    check_together(&t);
+    for (unsigned i = 0; i < N; i++) {
+        sim_mesh_detach(t.mesh, i, false);
+        rig_free(t.rigs[i]);
+    }
+    sim_mesh_free(t.mesh);
 }
 END_TEST
 
@@ -122,6 +168,6 @@ Suite *links_suite(void)
 
     suite_add(s, a_node_alone_has_none);
     suite_add(s, with_nobody_to_talk_to_it_rests);
-    suite_add(s, two_nodes_meet_and_part);
+    suite_add(s, nodes_meet_and_part);
     return s;
 }
