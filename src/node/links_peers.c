@@ -111,7 +111,9 @@ static void tell_dead(struct links_peer *p)
 {
     struct node *n = p->links->node;
 
-    for (unsigned s = p->links->r->index; s < n->n_shards && p->broker_id != RAFT_NONE; s += n->n_reactors) {
+    if (p->broker_id == RAFT_NONE || p->links->broker_id == RAFT_NONE)
+        return; /* one of them is in no cluster yet */
+    for (unsigned s = p->links->r->index; s < n->n_shards; s += n->n_reactors) {
         const struct links_channel *ch;
         bool up = false;
 

@@ -37,6 +37,16 @@ static void fill_broker(struct broker_stats *s)
     histogram_add(&s->fetch_ns, 300000);
 }
 
+static void fill_links(struct node_links_stats *s)
+{
+    uint64_t n = 1;
+
+#define X(name, help) s->name = n++;
+    NODE_LINKS_COUNTERS(X)
+    NODE_LINKS_GAUGES(X)
+#undef X
+}
+
 void sample_report(struct node_report *r)
 {
     bool want_partitions = r->want_partitions;
@@ -72,6 +82,8 @@ void sample_report(struct node_report *r)
     r->topics = xcalloc(2, sizeof(*r->topics));
     add_topic(r, "orders", "AAAAAAAAAAAAAAAAAAAAAQ", 2);
     add_topic(r, "a.b-c", "AAAAAAAAAAAAAAAAAAAAAg", 1);
+    r->has_links = true;
+    fill_links(&r->links);
     fill_broker(&r->broker);
     r->partitions_capacity = 3;
     r->partitions = xcalloc(r->partitions_capacity, sizeof(*r->partitions));

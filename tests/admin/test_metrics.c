@@ -111,6 +111,7 @@ START_TEST(empty_node)
     s.figures.report = &empty;
     text = render(&s);
     ck_assert_ptr_null(strstr(text, "goqueue_partition_"));
+    ck_assert_ptr_null(strstr(text, "goqueue_links_"));
     ck_assert_ptr_nonnull(strstr(text, "\ngoqueue_ready 0\n"));
     free(text);
     sample_fini(&s);

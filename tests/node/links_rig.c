@@ -64,6 +64,8 @@ void node_word_heard(struct node *n, const char *node_id, enum node_word word, s
 
     p->n_words++;
     p->word_size = body.size;
+    if (slice_eq_str(body, "forget me"))
+        node_links.forget(n, node_id);
     snprintf(p->word, sizeof(p->word), "%s %d %.*s", node_id, (int)word, (int)MIN(body.size, (size_t)40), body.data);
 }
 

@@ -229,6 +229,20 @@ START_TEST(words_arrive)
 }
 END_TEST
 
+/* The connection that it came by may be gone when it was heard. */
+START_TEST(a_word_may_end_the_connection)
+{
+    struct bed *b = two(27, 2, 2, 2);
+
+    node_links.tell(&b->players[0].node, "b", NODE_WORD_FORWARD, slice_str("forget me"));
+    node_links.tell(&b->players[0].node, "b", NODE_WORD_FORWARD, slice_str("too late"));
+    bed_run(b, SEC);
+    ck_assert_str_eq(b->players[1].word, "a 2 forget me");
+    ck_assert(!b->players[1].fleets[0].of[0].up && !b->players[1].fleets[1].of[0].up);
+    bed_free(b);
+}
+END_TEST
+
 static void say_something(struct bed *b, uint64_t *tag)
 {
     struct player *p = &b->players[sim_prng_below(&b->prng, b->n)], *q = &b->players[sim_prng_below(&b->prng, b->n)];
@@ -356,6 +370,7 @@ Suite *links_carry_suite(void)
     suite_add(s, an_image_may_get_lost);
     suite_add(s, a_slow_peer_costs_a_bounded_memory);
     suite_add(s, words_arrive);
+    suite_add(s, a_word_may_end_the_connection);
     suite_add(s, through_everything);
     return s;
 }

@@ -112,23 +112,53 @@ START_TEST(one_side_is_enough_to_dial)
 }
 END_TEST
 
+/* Whoever is to dial first: a reset says enough. */
 START_TEST(who_ends_is_dead_and_comes_back)
 {
-    struct bed *b = bed_new(4, 2, 2, 2);
-    struct player *p = &b->players[0], *q = &b->players[1];
+    for (unsigned i = 0; i < 2; i++) {
+        struct bed *b = bed_new(4, 2, 2, 2);
+        struct player *p = &b->players[i], *q = &b->players[1 - i];
 
+        bed_start(b);
+        bed_run_until_up(b, SEC);
+        bed_run(b, 2 * SEC);
+        player_end(q, false);
+        bed_run(b, 10 * MS);
+        ck_assert(is_dead(p, q));
+        bed_run(b, 10 * SEC);
+        q->boot++;
+        player_start(q);
+        player_know(q, p);
+        bed_run_until_up(b, 3 * SEC);
+        ck_assert_uint_eq(p->n_refused, 0);
+        bed_free(b);
+    }
+}
+END_TEST
+
+/* The shard's fleet hears of it when that was the last one. */
+START_TEST(one_of_several_connections_may_end)
+{
+    struct bed *b = bed_new(19, 2, 1, 1);
+    struct player *p = &b->players[0], *q = &b->players[1];
+    struct links_channel *ch;
+    struct links_peer *of_p;
+
+    q->n_shards = 2;
     bed_start(b);
     bed_run_until_up(b, SEC);
     bed_run(b, 2 * SEC);
-    player_end(q, false);
+    of_p = links_peer_find(q->reactors[0].links, "a");
+    list_foreach (&of_p->channels, ch, link)
+        if (ch->shard->index == 1)
+            links_conn_ended(ch->conn, 0);
     bed_run(b, 10 * MS);
-    ck_assert(is_dead(p, q));
-    bed_run(b, 10 * SEC);
-    q->boot++;
-    player_start(q);
-    player_know(q, p);
-    bed_run_until_up(b, 3 * SEC);
-    ck_assert_uint_eq(p->n_refused, 0);
+    ck_assert_uint_eq(q->fleets[1].of[0].n_downs, 1);
+    ck_assert_uint_eq(q->fleets[0].of[0].n_downs, 0);
+    ck_assert_uint_eq(p->fleets[0].of[1].n_downs, 0);
+    bed_run(b, SEC);
+    ck_assert_uint_eq(sim_mesh_n_wires(b->mesh, 0, 1), 2);
+    ck_assert(bed_is_up(b));
     bed_free(b);
 }
 END_TEST
@@ -372,9 +402,11 @@ START_TEST(words_come_before_broker_ids)
     node_links.tell(&p->node, "b", NODE_WORD_FORM, slice_str("again"));
     bed_run(b, SEC);
     ck_assert_str_eq(q->word, "a 1 again");
+    player_know(q, p);
+    bed_run(b, SEC);
+    ck_assert(!is_up(p, q) && !is_up(q, p));
     q->node.superblock.broker_id = 2;
     q->node.superblock.cluster_id.bytes[0] = 99;
-    player_know(q, p);
     bed_run_until_up(b, 5 * SEC);
     ck_assert_uint_eq(sim_mesh_n_wires(b->mesh, 0, 1), 2);
     bed_free(b);
@@ -430,6 +462,11 @@ START_TEST(a_new_address_is_dialed)
     bed_run(b, 5 * SEC);
     ck_assert(!is_up(p, q));
     ck_assert_uint_gt(b->players[2].n_hellos, 0);
+    player_know(&b->players[2], p);
+    player_know(p, &b->players[2]);
+    bed_run(b, 5 * SEC);
+    ck_assert(!is_up(p, q));
+    ck_assert_str_eq(p->refused, "node 'c' answers in place of another node");
     player_know(p, q);
     player_know(q, p);
     bed_run(b, 5 * SEC);
@@ -447,6 +484,7 @@ Suite *links_meet_suite(void)
     suite_add(s, both_may_dial_at_once);
     suite_add(s, one_side_is_enough_to_dial);
     suite_add(s, who_ends_is_dead_and_comes_back);
+    suite_add(s, one_of_several_connections_may_end);
     suite_add(s, who_stops_is_dead_at_once);
     suite_add(s, a_lost_host_is_found_by_its_silence);
     suite_add(s, a_way_that_is_mute_ends_the_connection);
