@@ -77,11 +77,26 @@ static void spoil_link(struct cluster *c, int node)
     }
 }
 
+/* A leader asks the node to lead and is cut off, so that it doesn't know for a while that it leads no longer. */
+static void leave_in_the_dark(struct cluster *c, int node)
+{
+    struct replica *r = replica_of(c, node);
+    int32_t leader = raft_leader(r->raft);
+    struct replica_message go = {
+        .group = 1, .raft = { .kind = RAFT_TIMEOUT_NOW, .from = leader, .to = node + 1, .term = replica_term(r) }
+    };
+
+    if (leader == RAFT_NONE || replica_leads(r))
+        return;
+    c->cut[leader - 1] = true;
+    ck_quick(replica_receive(r, &go) == 0);
+}
+
 static void act(struct cluster *c)
 {
     int node = (int)sim_prng_below(&c->prng, CLUSTER_NODES);
 
-    switch (sim_prng_below(&c->prng, 19)) {
+    switch (sim_prng_below(&c->prng, 21)) {
     case 0:
         if (n_up(c) == CLUSTER_NODES)
             cluster_crash(c, node);
@@ -129,6 +144,10 @@ static void act(struct cluster *c)
     case 12:
         if (c->up[node])
             replica_shard_hand_over(&c->nodes[node]->shard);
+        break;
+    case 13:
+        if (c->up[node] && !c->cut[node])
+            leave_in_the_dark(c, node);
         break;
     default:
         ask_all(c);
