@@ -306,6 +306,8 @@ static void disconnect_all(struct cluster *c, int i, bool silent)
 
 static void look_at_connections(struct cluster *c)
 {
+    if (c->mesh != NULL)
+        return;
     for (int a = 0; a < c->n; a++) {
         if (c->renews[a])
             disconnect_all(c, a, false);
@@ -317,15 +319,25 @@ static void look_at_connections(struct cluster *c)
     }
 }
 
+static void hold(struct cluster *c, int i, bool held)
+{
+    for (unsigned k = 0; c->mesh != NULL && k < (unsigned)c->n; k++) {
+        sim_mesh_path(c->mesh, (unsigned)i, k)->held = held;
+        sim_mesh_path(c->mesh, k, (unsigned)i)->held = held;
+    }
+}
+
 void cluster_cut(struct cluster *c, int i)
 {
     c->cut[i] = true;
+    hold(c, i, true);
     disconnect_all(c, i, true);
 }
 
 void cluster_heal(struct cluster *c, int i)
 {
     c->cut[i] = false;
+    hold(c, i, false);
 }
 
 /* ---- Beginning and end ---- */
@@ -337,6 +349,8 @@ struct cluster *cluster_new(uint64_t seed, int n, unsigned n_reactors)
     sim_prng_init(&c->prng, seed);
     list_init(&c->letters);
     c->n = n;
+    if (seed % 2 == 1)
+        c->mesh = sim_mesh_new(&c->prng);
     c->delay_ns = MS / 2;
     for (int i = 0; i < n; i++) {
         snprintf(c->names[i], sizeof(c->names[i]), "n%d", i);
@@ -350,7 +364,7 @@ struct cluster *cluster_new(uint64_t seed, int n, unsigned n_reactors)
         r->config.node_id = xstrdup(c->names[i]);
         r->cluster = c;
         r->peers = (struct config_peers){ c->items, (size_t)n };
-        r->links = &links_ops;
+        r->links = c->mesh != NULL ? &node_links : &links_ops;
     }
     return c;
 }
@@ -361,6 +375,7 @@ void cluster_free(struct cluster *c)
 
     list_foreach_safe (&c->letters, l, tmp, link)
         letter_free(l);
+    sim_mesh_free(c->mesh);
     for (int i = 0; i < c->n; i++)
         rig_free(c->rigs[i]);
     the_cluster = NULL;
@@ -377,6 +392,8 @@ void cluster_start(struct cluster *c, int i)
     }
     rc = rig_start(c->rigs[i]);
     ck_assert_msg(rc == 0, "start of n%d: %d %s", i, rc, c->rigs[i]->err.text);
+    if (c->mesh != NULL)
+        sim_mesh_attach(c->mesh, (unsigned)i, c->addresses[i], c->rigs[i]->net);
 }
 
 void cluster_start_all(struct cluster *c)
@@ -397,6 +414,8 @@ void cluster_crash(struct cluster *c, int i, enum sim_disk_crash how)
             if (n != NULL && !c->cut[k])
                 tell_fleets(c, k, i, false, true);
         }
+    if (c->mesh != NULL && n != NULL)
+        sim_mesh_detach(c->mesh, (unsigned)i, false);
     rig_crash(c->rigs[i], how);
 }
 
@@ -408,15 +427,17 @@ bool cluster_step(struct cluster *c)
 
     look_at_connections(c);
     moved |= deliver(c);
+    moved |= c->mesh != NULL && sim_mesh_turn(c->mesh, now_of(c)) > 0;
     for (int i = 0; i < c->n; i++)
         if (cluster_is_up(c, i))
             moved |= rig_step(c->rigs[i]);
+    moved |= c->mesh != NULL && sim_mesh_turn(c->mesh, now_of(c)) > 0;
     return moved;
 }
 
 static uint64_t next_deadline(const struct cluster *c)
 {
-    uint64_t next_ns = UINT64_MAX;
+    uint64_t next_ns = c->mesh != NULL ? sim_mesh_next_ns(c->mesh) : UINT64_MAX;
     struct letter *l;
 
     for (int i = 0; i < c->n; i++)

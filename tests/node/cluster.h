@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Several nodes in one thread, each a rig of its own, with links that deliver in memory: with delays and losses,
- * between those who are up and not cut off. Their clocks go on together. One cluster at a time. */
+/* Several nodes in one thread, each a rig of its own. Where the seed is even their links are a stand-in that delivers
+ * in memory, with delays and losses, between those who are up and not cut off; where it is odd they are real ones over
+ * a simulated network. The clocks go on together. One cluster at a time. */
 
 #include "node/rig.h"
+#include "sim/mesh.h"
 
 #define CLUSTER_MAX 5
 
 struct cluster {
     struct sim_prng prng;
+    struct sim_mesh *mesh; /* of real links, else NULL */
     int n;
     struct rig *rigs[CLUSTER_MAX];
     char names[CLUSTER_MAX][8], addresses[CLUSTER_MAX][16];

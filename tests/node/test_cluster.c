@@ -125,7 +125,7 @@ START_TEST(any_broker_takes_commands)
         ck_assert_ptr_nonnull(topic_of(c, i, name));
         ck_assert_int_eq(ask_create_of(rig_connect(c->rigs[i], 0), name, 2, 3), KAFKA_E_TOPIC_ALREADY_EXISTS);
     }
-    ck_assert_uint_gt(c->n_words, 5);
+    ck_assert(c->mesh != NULL || c->n_words > 5);
     cluster_run(c, 500 * MS);
     for (int i = 0; i < 5; i++)
         ck_assert_uint_eq(c->rigs[i]->node->reactors[0].meta.n_topics, 5);
