@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,10 +19,10 @@
 
 /* How long a bug is looked for: rounds through all workloads, each with a seed of its own. */
 #define N_ROUNDS 12
-#define N_STORIES 10 /* of clusters, in each round */
-#define MAX_SECONDS 300
+#define N_STORIES 10    /* of clusters, in each round */
+#define MAX_SECONDS 300 /* of CPU */
 
-/* A sanitizer is ten times as slow: there every fourth bug is enough. */
+/* A sanitizer is ten times as slow: there every fourth bug is enough, if it is found soon. */
 #ifdef __SANITIZE_ADDRESS__
 #define STRIDE 4
 #else
@@ -37,6 +38,11 @@ static const struct {
 };
 
 static struct crash_progress *progress;
+
+static bool is_skipped(enum gq_bug bug)
+{
+    return bug % STRIDE != 0 || (STRIDE > 1 && bug == GQ_BUG_IMAGE_NAMED_EARLY);
+}
 
 START_TEST(rounds)
 {
@@ -65,7 +71,8 @@ static _Noreturn void hunt(enum gq_bug bug)
     TestResult **failures;
 
     gq_bug = bug;
-    alarm(MAX_SECONDS);
+    /* Not an alarm: that is Check's, which ends whoever runs the tests for it. */
+    (void)setitimer(ITIMER_PROF, &(struct itimerval){ .it_value.tv_sec = MAX_SECONDS }, NULL);
     tcase_add_test(tc, rounds);
     suite_add_tcase(s, tc);
     runner = srunner_create(s);
@@ -113,7 +120,7 @@ static bool is_found(enum gq_bug bug)
         read_last_line(said, progress->message, sizeof(progress->message));
     }
     fclose(said);
-    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF)
         return false;
     return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
 }
@@ -145,7 +152,7 @@ int main(int argc, char **argv)
         /* test-raft-bugs looks for those; by this one no log is wrong, and the simulator finds it. */
         if (argc == 1 && (strncmp(bugs[bug].text, "raft: ", 6) == 0 || bug == GQ_BUG_STABLE_NOT_COMMITTED))
             continue;
-        if (argc > 1 ? strcmp(argv[1], bugs[bug].name) != 0 : bug % STRIDE != 0)
+        if (argc > 1 ? strcmp(argv[1], bugs[bug].name) != 0 : is_skipped((enum gq_bug)bug))
             continue;
         if (try_bug(bug))
             n_passed++;
