@@ -40,7 +40,10 @@ void node_group_heard(struct node_shard *s, struct replica_message *m)
         check_bytes(slice_make(m->data, m->image->size), h.tag, 0);
         h.size = m->image->size;
     }
-    p->heard = xrealloc(p->heard, (p->n_heard + 1) * sizeof(*p->heard));
+    if (p->n_heard == p->heard_capacity) {
+        p->heard_capacity = MAX(p->heard_capacity * 2, (size_t)64);
+        p->heard = xrealloc(p->heard, p->heard_capacity * sizeof(*p->heard));
+    }
     p->heard[p->n_heard++] = h;
 }
 

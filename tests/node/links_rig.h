@@ -62,7 +62,7 @@ struct player {
     uint64_t next_beat_ns;
     /* What it was told, also in earlier lives. */
     struct heard *heard;
-    size_t n_heard;
+    size_t n_heard, heard_capacity;
     unsigned n_sessions, n_hellos, n_words, n_images_lost, n_refused;
     char word[64]; /* the last one's beginning */
     size_t word_size;
