@@ -66,7 +66,7 @@ stage_check-asan() {
 # Only sys/ has threads that share anything.
 stage_check-tsan() {
     make_tree tsan test-sys
-    TSAN_OPTIONS=halt_on_error=1 build-tsan/test-sys
+    TSAN_OPTIONS="halt_on_error=1 suppressions=tests/sys/tsan.suppressions" build-tsan/test-sys
 }
 
 # Those that once failed, and fresh ones.
