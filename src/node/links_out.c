@@ -70,13 +70,23 @@ static size_t unsent(const struct links_conn *c)
     return (size_t)(c->n_put - c->n_sent);
 }
 
-static struct links_channel *channel_to(struct node_shard *s, int32_t broker_id, uint32_t their_shard,
+static struct links *links_of(const struct node_shard *s)
+{
+    return s->node->reactors[s->index % s->node->n_reactors].links;
+}
+
+/* NULL: nothing goes to it. */
+static struct links_peer *peer_of(struct links *l, int32_t broker_id)
+{
+    struct links_peer *p = !l->stopped && broker_id != RAFT_NONE ? links_peer_of_broker(l, broker_id) : NULL;
+
+    return p != NULL && p->n_shards > 0 ? p : NULL;
+}
+
+static struct links_channel *channel_to(struct links_peer *p, struct node_shard *s, uint32_t their_shard,
                                         enum peer_lane lane)
 {
-    struct links *l = s->node->reactors[s->index % s->node->n_reactors].links;
-    struct links_peer *p = broker_id != RAFT_NONE ? links_peer_of_broker(l, broker_id) : NULL;
-
-    if (l->stopped || p == NULL || their_shard >= p->n_shards || !links_shares(l, p, s->index, their_shard))
+    if (their_shard >= p->n_shards || !links_shares(p->links, p, s->index, their_shard))
         return NULL;
     return links_channel(p, s, their_shard, lane);
 }
@@ -137,22 +147,17 @@ static void put_large(struct links_channel *ch, struct replica_message *m)
         links_look_soon(l);
 }
 
-static uint32_t their_shard(const struct node_shard *s, int32_t broker_id, uint64_t group)
-{
-    const struct links *l = s->node->reactors[s->index % s->node->n_reactors].links;
-    const struct links_peer *p = links_peer_of_broker(l, broker_id);
-
-    return p != NULL && p->n_shards > 0 ? (uint32_t)((group - 1) % p->n_shards) : 0;
-}
-
 void links_send(struct node_shard *s, struct replica_message *m)
 {
     bool is_image = m->raft.kind == RAFT_SNAPSHOT;
-    struct links_channel *ch =
-        channel_to(s, m->raft.to, their_shard(s, m->raft.to, m->group), is_image ? PEER_BULK : PEER_CONTROL);
+    struct links *l = links_of(s);
+    struct links_peer *p = peer_of(l, m->raft.to);
+    struct links_channel *ch = NULL;
 
+    if (p != NULL)
+        ch = channel_to(p, s, (uint32_t)((m->group - 1) % p->n_shards), is_image ? PEER_BULK : PEER_CONTROL);
     if (ch == NULL || (is_image ? ch->conn == NULL && !ch->peer->is_there : !takes(ch)))
-        drop(s->node->reactors[s->index % s->node->n_reactors].links, s, m);
+        drop(l, s, m);
     else if (is_image || m->raft.kind == RAFT_APPEND)
         put_large(ch, m);
     else
@@ -161,8 +166,9 @@ void links_send(struct node_shard *s, struct replica_message *m)
 
 void links_send_session(struct node_shard *s, const struct fleet_message *m)
 {
-    struct links_channel *ch = channel_to(s, m->to, m->to_shard, PEER_CONTROL);
-    struct links *l = s->node->reactors[s->index % s->node->n_reactors].links;
+    struct links *l = links_of(s);
+    struct links_peer *p = peer_of(l, m->to);
+    struct links_channel *ch = p != NULL ? channel_to(p, s, m->to_shard, PEER_CONTROL) : NULL;
     struct links_conn *c;
     size_t before;
 
