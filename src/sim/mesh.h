@@ -25,7 +25,7 @@ enum sim_reach {
 /* From one node to another; each pair has one each way. May be changed at any time. */
 struct sim_path {
     uint64_t delay_ns, jitter_ns; /* each piece takes the delay and up to that much more; none overtakes another */
-    bool held;                    /* nothing comes through for now, no answer to who connects either */
+    bool held;                    /* nothing comes through while it is, no answer to who connects either */
     enum sim_reach reach;         /* of new connections */
 };
 

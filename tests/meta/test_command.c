@@ -20,7 +20,7 @@ static void write_create(struct wr *w)
     meta_write_topic_create(w, &create);
 }
 
-static void write_broker(struct wr *w)
+static void write_broker_with(struct wr *w, const char *rack, const char *raft_addr)
 {
     struct meta_broker b = {
         .id = 1,
@@ -28,10 +28,16 @@ static void write_broker(struct wr *w)
         .incarnation = state_id(9),
         .host = (char *)"localhost",
         .port = 9092,
-        .rack = (char *)"r",
+        .rack = (char *)rack,
+        .raft_addr = (char *)raft_addr,
     };
 
     meta_write_broker(w, &b);
+}
+
+static void write_broker(struct wr *w)
+{
+    write_broker_with(w, "r", NULL);
 }
 
 static void write_form(struct wr *w)
@@ -78,16 +84,7 @@ static void write_formation(struct wr *w)
 
 static void write_cluster_broker(struct wr *w)
 {
-    struct meta_broker b = {
-        .id = 1,
-        .node_id = (char *)"b1",
-        .incarnation = state_id(9),
-        .host = (char *)"localhost",
-        .port = 9092,
-        .raft_addr = (char *)"localhost:9093",
-    };
-
-    meta_write_broker(w, &b);
+    write_broker_with(w, NULL, "localhost:9093");
 }
 
 static void (*const writers[])(struct wr *w) = {
