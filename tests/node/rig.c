@@ -162,7 +162,7 @@ void rig_start_ok(struct rig *r)
     ck_assert(rig_is_ready(r));
 }
 
-static bool is_stopped(const struct rig *r)
+bool rig_is_stopped(const struct rig *r)
 {
     for (unsigned i = 0; i < r->n_reactors; i++)
         if (!node_is_stopped(r->node, i))
@@ -175,9 +175,9 @@ bool rig_stop(struct rig *r, uint64_t drain_ns, uint64_t limit_ns)
     uint64_t end = r->clock.mono_ns + limit_ns;
 
     node_stop(r->node, (unsigned)sim_prng_below(&r->prng, r->n_reactors), drain_ns);
-    while (!is_stopped(r) && r->clock.mono_ns < end)
+    while (!rig_is_stopped(r) && r->clock.mono_ns < end)
         rig_run(r, 10 * MS);
-    if (!is_stopped(r))
+    if (!rig_is_stopped(r))
         return false;
     ck_assert_uint_eq(sim_lane_pending(r->lane), 0); /* nothing may be running when it is freed */
     node_free(TAKE_PTR(r->node));

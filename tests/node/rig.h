@@ -66,6 +66,7 @@ int rig_start(struct rig *r);
 /* Must succeed; until it is ready. */
 void rig_start_ok(struct rig *r);
 bool rig_is_ready(const struct rig *r);
+bool rig_is_stopped(const struct rig *r);
 /* Orderly; false when it didn't end within limit_ns of virtual time. The node is freed. */
 bool rig_stop(struct rig *r, uint64_t drain_ns, uint64_t limit_ns);
 /* The process ends. */

@@ -90,14 +90,6 @@ static bool all_ready(const struct trio *t)
     return true;
 }
 
-static bool is_stopped(const struct rig *r)
-{
-    for (unsigned i = 0; i < r->n_reactors; i++)
-        if (!node_is_stopped(r->node, i))
-            return false;
-    return true;
-}
-
 static unsigned n_brokers(const struct rig *r)
 {
     const struct meta_broker *b;
@@ -144,9 +136,9 @@ START_TEST(nodes_meet_and_part)
     trio_init(&t);
     check_together(&t);
     node_stop(t.rigs[2]->node, 0, 100 * MS);
-    for (int i = 0; i < 10000 && !is_stopped(t.rigs[2]); i++)
+    for (int i = 0; i < 10000 && !rig_is_stopped(t.rigs[2]); i++)
         run(&t, 1);
-    ck_assert(is_stopped(t.rigs[2]));
+    ck_assert(rig_is_stopped(t.rigs[2]));
     run(&t, 100);
     ck_assert_uint_eq(stats_of(t.rigs[0]).peers_connected, N - 2);
     ck_assert_uint_eq(sim_lane_pending(t.rigs[2]->lane), 0);
