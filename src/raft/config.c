@@ -97,6 +97,13 @@ int raft_config_check(const struct raft *raft, const struct raft_config *to)
     return new_voters_caught_up(raft, to) ? 0 : RAFT_E_CONFIG_UNCAUGHT_UP;
 }
 
+int raft_check_config(const struct raft *raft, const struct raft_config *config)
+{
+    if (raft->role != RAFT_LEADER)
+        return RAFT_E_NOT_LEADER;
+    return raft->transferee != RAFT_NONE ? RAFT_E_TRANSFER : raft_config_check(raft, config);
+}
+
 void raft_config_set(struct raft *raft, const struct raft_config *config, uint64_t index)
 {
     struct raft_member *members = xcalloc(MAX(config->n_members, 1), sizeof(*members));

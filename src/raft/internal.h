@@ -227,7 +227,6 @@ bool raft_config_is_joint(const struct raft *raft);
 /* Of the member, 0 when it is none. */
 uint8_t raft_roles(const struct raft *raft, int32_t id);
 uint8_t raft_roles_in(const struct raft_config *config, int32_t id);
-bool raft_config_is_well_formed(const struct raft_config *config);
 /* 0 or RAFT_E_CONFIG_*. */
 int raft_config_check(const struct raft *raft, const struct raft_config *to);
 /* Effective at once; what was before is kept until index is committed. */

@@ -18,9 +18,10 @@ void raft_log_init(struct raft_log *log, const struct raft_start *start)
         .start = start->start_index,
         .start_term = start->start_term,
         .last = start->last_index,
-        .flushed = start->last_index,
+        .flushed = start->last_index - start->n_unflushed,
     };
     gq_assert(start->last_index >= start->start_index);
+    gq_assert(start->n_unflushed <= start->last_index - start->start_index && (start->lead || start->n_unflushed == 0));
     gq_assert((start->n_runs == 0) == (start->last_index == start->start_index));
     gq_assert(start->n_runs == 0 || start->runs[0].first == start->start_index + 1);
     for (size_t i = 0; i < start->n_runs; i++) {

@@ -8,7 +8,9 @@ static_assert(sizeof(struct raft) + 3 * sizeof(struct raft_member) + 2 * sizeof(
 /* Nobody else is asked in an election, so nobody else can have led in the term. */
 static void lead_on(struct raft *raft)
 {
-    gq_assert(raft_is_alone(raft) && raft->vote == raft->id && !raft->no_lead && raft->commit == raft->log.last);
+    gq_assert(raft_is_alone(raft) && raft->vote == raft->id && !raft->no_lead && raft->commit == raft->log.flushed);
+    for (uint64_t i = raft->commit + 1; i <= raft->log.last; i++)
+        raft->uncommitted_bytes += raft_entry_size(raft, i);
     raft->role = RAFT_LEADER;
     raft->leader = raft->id;
     raft->deadline = raft->heartbeat_at = UINT64_MAX;
@@ -61,6 +63,12 @@ void raft_free(struct raft *raft)
     free(raft->members);
     free(raft->previous);
     free(raft);
+}
+
+void raft_set_no_vote(struct raft *raft, bool no_vote)
+{
+    gq_assert(!no_vote || raft->no_vote || raft->role == RAFT_FOLLOWER);
+    raft->no_vote = raft->no_lead = no_vote;
 }
 
 struct raft_member *raft_member(struct raft *raft, int32_t id)

@@ -231,8 +231,10 @@ struct raft_start {
      * campaign that makes no leader the wait is halved. It never changes a vote, so it can't keep a group from having a
      * leader. */
     uint8_t rank;
-    /* Leads in term, as it did before its caller put it away: the only voter, with a log that is committed whole. */
+    /* Leads in term, as it did before its caller put it away: the only voter, whose log is committed as far as it is
+     * flushed. The last n_unflushed entries aren't yet, and will be told of by LOG_FLUSHED with epoch 0. */
     bool lead;
+    uint64_t n_unflushed;
 };
 
 /* limits, ops and ctx must stay. Doesn't lead in start->term but with start->lead. */
@@ -241,6 +243,9 @@ struct raft *raft_new(const struct raft_limits *limits, const struct raft_ops *o
 void raft_free(struct raft *raft);
 
 void raft_step(struct raft *raft, const struct raft_event *event, struct raft_update *update);
+
+/* Between steps: probation (raft_start.no_vote) begins or ends. It begins on no candidate and no leader. */
+void raft_set_no_vote(struct raft *raft, bool no_vote);
 
 /* ---- What may be asked at any time ---- */
 
@@ -258,6 +263,10 @@ uint64_t raft_commit_index(const struct raft *raft);
 uint64_t raft_term_at(const struct raft *raft, uint64_t index);
 uint64_t raft_uncommitted_bytes(const struct raft *raft);
 void raft_config(const struct raft *raft, struct raft_config *ret_config, uint64_t *ret_index);
+/* Ids that can be, each once, roles that can be, and a voter. */
+bool raft_config_is_well_formed(const struct raft_config *config);
+/* What a proposal of the configuration would be refused for, or 0. */
+int raft_check_config(const struct raft *raft, const struct raft_config *config);
 uint64_t raft_next_tick(const struct raft *raft);
 /* Bytes of memory that the group has now. */
 size_t raft_memory(const struct raft *raft);

@@ -172,6 +172,47 @@ START_TEST(a_sole_voter_leads_on)
 }
 END_TEST
 
+/* Others may come to it while some of its entries are on their way: they are committed when they are flushed, and from
+ * the configuration on when more than this node says so. */
+START_TEST(a_sole_voter_leads_on_with_entries_on_their_way)
+{
+    static const struct raft_limits limits = { 100, 20, 10, 1000, 4, 1000, 1000 };
+    static const struct raft_ops ops = { .entry_size = entry_size };
+    const struct raft_config alone = { 1, { { 1, RAFT_VOTER } } },
+                             both = { 2, { { 1, RAFT_VOTER }, { 2, RAFT_LEARNER } } };
+    const struct raft_run runs[] = { { 8, 3 }, { 9, 4 } };
+    struct raft_entry e = { .size = 10, .config = &both };
+    struct raft *raft = raft_new(&limits, &ops, NULL,
+                                 &(struct raft_start){ .id = 1,
+                                                       .term = 4,
+                                                       .vote = 1,
+                                                       .start_index = 7,
+                                                       .start_term = 3,
+                                                       .last_index = 12,
+                                                       .runs = runs,
+                                                       .n_runs = 2,
+                                                       .commit = 9,
+                                                       .n_unflushed = 3,
+                                                       .config = &alone,
+                                                       .lead = true });
+
+    ck_assert_uint_eq(raft_flushed_index(raft), 9);
+    ck_assert_uint_gt(raft_uncommitted_bytes(raft), 0);
+    ck_assert_int_eq(raft_check_config(raft, &both), 0);
+    step(raft, (struct raft_event){ .kind = RAFT_PROPOSE, .entries = &e, .n_entries = 1 });
+    ck_assert_int_eq(update.error, 0);
+    ck_assert_uint_eq(update.append_first, 13);
+    ck_assert_int_eq(raft_check_config(raft, &both), RAFT_E_CONFIG_PENDING);
+    step(raft, (struct raft_event){ .kind = RAFT_LOG_FLUSHED, .index = 12, .term = 4 });
+    ck_assert_uint_eq(update.commit, 12);
+    step(raft, (struct raft_event){ .kind = RAFT_LOG_FLUSHED, .index = 13, .term = 4 });
+    ck_assert_uint_eq(update.commit, 13);
+    ck_assert_uint_eq(raft_uncommitted_bytes(raft), 0);
+    ck_assert_int_eq(raft_check_config(raft, &both), 0);
+    raft_free(raft);
+}
+END_TEST
+
 Suite *raft_log_suite(void)
 {
     Suite *s = suite_create("raft_log");
@@ -182,5 +223,6 @@ Suite *raft_log_suite(void)
     suite_add(s, compaction_keeps_the_term_at_the_start);
     suite_add(s, a_completion_of_an_earlier_epoch_is_dropped);
     suite_add(s, a_sole_voter_leads_on);
+    suite_add(s, a_sole_voter_leads_on_with_entries_on_their_way);
     return s;
 }

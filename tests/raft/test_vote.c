@@ -291,6 +291,13 @@ START_TEST(without_hard_state_no_vote_and_no_lead)
     lone_receive((struct raft_message){ .kind = RAFT_HEARTBEAT, .from = 2, .term = 4, .commit = 3 });
     ck_assert_int_eq(raft_leader(lone.raft), 2);
     ck_assert_uint_eq(raft_commit_index(lone.raft), 3);
+    /* Until it is readmitted. */
+    ck_assert_int_eq(raft_check_config(lone.raft, &lone.config), RAFT_E_NOT_LEADER);
+    raft_set_no_vote(lone.raft, false);
+    lone_tick(500);
+    ck_assert_int_eq(raft_role(lone.raft), RAFT_PRE_CANDIDATE);
+    ask(RAFT_PRE_VOTE, 5, 9, 4, false);
+    ck_assert(!lone_sent(RAFT_PRE_VOTE_REPLY, 3)->reject);
 }
 END_TEST
 
