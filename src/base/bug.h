@@ -33,6 +33,11 @@
     X(REPLAY_TAKEN_FOR_COMMITTED, "replica: with several voters all that a start finds counts as committed") \
     X(CUT_NOT_JOURNALLED, "replica: the journal isn't told of entries that a new leader overrode") \
     X(OVERLAY_NOT_CUT, "replica: batches that a new leader overrode still count as proposed") \
+    X(CONFIG_NOT_REVERTED, "replica: a truncation leaves the members that it cut in force") \
+    X(CONFIG_NOT_AWAITED, "replica: the next configuration doesn't wait until the one before is committed") \
+    X(CONFIG_NOT_REPLAYED, "replica: a start doesn't look for configurations that aren't applied yet") \
+    X(CONFIG_LOST_IN_SNAPSHOT, "replica: a partition snapshot doesn't say who the members are") \
+    X(PROBATION_FORGOTTEN, "replica: a node with an emptied disk votes") \
     X(END_TOLD_WITHOUT_ROUND, "replica: a leader tells the end of its log without asking the others") \
     X(ACKED_BY_LEADER_ALONE, "replica: acks=all is told at the leader's flush") \
     X(LAGGING_COUNTED_IN_SYNC, "replica: a member counts as in sync however long it hasn't been heard") \

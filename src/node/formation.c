@@ -126,12 +126,13 @@ void node_formation_adopt(const struct meta_formation *f, struct superblock *sb)
     sb->flags |= SUPERBLOCK_CLUSTER;
 }
 
-void node_formation_members(const struct meta_formation *f, struct raft_config *ret)
+void node_formation_members(const struct meta_formation *f, struct replica_members *ret)
 {
-    *ret = (struct raft_config){ .n_members = f->n_founders };
+    *ret = (struct replica_members){ .n_members = f->n_founders };
     for (uint32_t i = 0; i < f->n_founders; i++)
-        ret->members[i] = (struct raft_config_member){
+        ret->members[i] = (struct replica_member){
             .id = f->founders[i].id,
             .roles = f->founders[i].votes ? RAFT_VOTER : RAFT_LEARNER,
+            .incarnation = f->founders[i].incarnation,
         };
 }

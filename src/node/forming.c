@@ -135,7 +135,7 @@ struct identity_mail {
 
 void node_found_metadata(struct node *n)
 {
-    struct raft_config members;
+    struct replica_members members;
     struct replica_config config;
     struct wr first;
     int rc;

@@ -68,8 +68,17 @@ char *node_partition_dir(const struct meta_topic *t, int32_t partition)
     return xasprintf("topics/%s-%d", id, partition);
 }
 
+/* As the cluster was formed: what the metadata says may be newer than the group, whose first members are always these. */
+static struct uuid incarnation_of(const struct node *n, int32_t id)
+{
+    for (uint32_t i = 0; i < n->formation.n_founders; i++)
+        if (n->formation.founders[i].id == id)
+            return n->formation.founders[i].incarnation;
+    return (struct uuid){ { 0 } };
+}
+
 bool node_places_here(const struct node *n, const struct meta_topic *t, int32_t partition,
-                      struct raft_config *ret_members, struct replica_config *config)
+                      struct replica_members *ret_members, struct replica_config *config)
 {
     const int32_t *ids = meta_replicas(t, partition);
     int self = meta_replica_of(t, partition, n->superblock.broker_id);
@@ -81,9 +90,9 @@ bool node_places_here(const struct node *n, const struct meta_topic *t, int32_t 
         return false;
     if (t->n_replicas == 1)
         return true;
-    *ret_members = (struct raft_config){ .n_members = t->n_replicas };
+    *ret_members = (struct replica_members){ .n_members = t->n_replicas };
     for (uint16_t i = 0; i < t->n_replicas; i++)
-        ret_members->members[i] = (struct raft_config_member){ .id = ids[i], .roles = RAFT_VOTER };
+        ret_members->members[i] = (struct replica_member){ ids[i], RAFT_VOTER, incarnation_of(n, ids[i]) };
     config->members = ret_members;
     return true;
 }
@@ -111,7 +120,7 @@ static int create_group(struct node_reactor *r, struct node_shard *s, const stru
                         struct replica_config *config)
 {
     _cleanup_(freep) char *dir = node_partition_dir(t, p);
-    struct raft_config members;
+    struct replica_members members;
     struct replica *replica;
     int rc;
 

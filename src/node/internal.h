@@ -256,7 +256,7 @@ const struct meta_founder *node_founder(const struct meta_formation *f, const st
 /* Belongs to the cluster from then on. */
 void node_formation_adopt(const struct meta_formation *f, struct superblock *sb);
 /* The members of the metadata group. */
-void node_formation_members(const struct meta_formation *f, struct raft_config *ret);
+void node_formation_members(const struct meta_formation *f, struct replica_members *ret);
 
 /* forming.c: reactor 0 */
 void node_forming_init(struct node *n, const struct node_options *options);
@@ -323,7 +323,7 @@ struct replica *node_find_replica(void *ctx, uint64_t group);
 struct node_group *node_group_add(struct node_shard *s, uint64_t id, struct replica *replica);
 /* Whether the partition has a replica here. With others: *ret_members are its voters, and config says so. */
 bool node_places_here(const struct node *n, const struct meta_topic *t, int32_t partition,
-                      struct raft_config *ret_members, struct replica_config *config);
+                      struct replica_members *ret_members, struct replica_config *config);
 /* Its group belongs to a topic. */
 void node_group_name(struct node_group *g, const struct meta_topic *t, int32_t partition);
 void node_group_destroy(struct node_group *g);
@@ -354,7 +354,7 @@ bool node_image_is_idle(const struct node *n);
 bool node_image_is_blocked(const struct node *n);
 void node_metadata_propose(struct node *n, struct broker_command *c);
 /* How its replica is opened, or made. */
-void node_metadata_config(struct node *n, struct raft_config *members, struct replica_config *ret);
+void node_metadata_config(struct node *n, struct replica_members *members, struct replica_config *ret);
 /* Why a command can't be proposed here: 0 or a Kafka error code. */
 int16_t node_metadata_refusal(const struct node *n, struct slice command);
 /* The command goes home, behind the copy's mail, so the asker's reactor has applied it when the answer comes. */

@@ -89,7 +89,7 @@ void node_metadata_apply(void *ctx, uint64_t index, uint64_t term, uint32_t chec
     meta_event_fini(&e);
 }
 
-void node_metadata_config(struct node *n, struct raft_config *members, struct replica_config *ret)
+void node_metadata_config(struct node *n, struct replica_members *members, struct replica_config *ret)
 {
     *ret = (struct replica_config){
         .group = META_GROUP_ID_DEFAULT,

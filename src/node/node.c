@@ -59,6 +59,7 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed, const
         .log_cache = log_cache_new(files->idle_segments + files->dirty_segments, files->idle_segments / 2, &r->blocks),
         .max_dirty_segments = files->dirty_segments,
         .broker_id = n->superblock.broker_id,
+        .incarnation = n->superblock.incarnation,
         .hash_seed = hash_seed,
         .pool = &r->pool,
         .blocks = &r->blocks,

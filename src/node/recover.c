@@ -101,7 +101,7 @@ static int open_metadata(struct recovery *rec)
     struct node *n = rec->node;
     struct node_shard *s = node_shard_of(n, META_GROUP_ID_DEFAULT);
     struct group_lookup l = { .group = META_GROUP_ID_DEFAULT, .state = { .group = META_GROUP_ID_DEFAULT, .vote = -1 } };
-    struct raft_config members;
+    struct replica_members members;
     struct replica_config config;
     int rc;
 
@@ -280,7 +280,7 @@ static int open_partition(struct recovery *rec, const struct known_states *known
         .dir_absent = !node_dirs_has(rec->dirs, group),
         .limits = *limits,
     };
-    struct raft_config members;
+    struct replica_members members;
     struct replica *replica;
     int rc;
 

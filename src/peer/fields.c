@@ -12,6 +12,7 @@ static struct replica_message *message_new(const struct peer_reader *r, const st
     m->raft = *from;
     m->raft.from = r->link.them;
     m->raft.to = r->link.us;
+    m->incarnation = r->link.incarnation;
     return m;
 }
 
@@ -81,25 +82,6 @@ static int read_append(struct peer_reader *r, struct rd *fields, struct raft_mes
 
 /* ---- SNAPSHOT ---- */
 
-static int read_members(struct rd *fields, struct raft_config *ret, struct error_text *err)
-{
-    ret->n_members = rd_le32(fields);
-    if (ret->n_members == 0 || ret->n_members > RAFT_MAX_MEMBERS ||
-        ret->n_members * (size_t)PEER_MEMBER_SIZE != rd_left(fields))
-        return peer_refuse(err, "SNAPSHOT: %u members in %zu bytes", ret->n_members, rd_left(fields));
-    for (uint32_t i = 0; i < ret->n_members; i++) {
-        struct raft_config_member *m = &ret->members[i];
-
-        m->id = (int32_t)rd_le32(fields);
-        m->roles = rd_u8(fields);
-        if (m->id < 0)
-            return peer_refuse(err, "SNAPSHOT: member %u: id %d", i, m->id);
-        if (m->roles == 0 || (m->roles & ~(RAFT_VOTER | RAFT_OUTGOING | RAFT_LEARNER)) != 0)
-            return peer_refuse(err, "SNAPSHOT: member %u: roles 0x%x", i, m->roles);
-    }
-    return 0;
-}
-
 static int read_image(const struct peer_reader *r, struct rd *fields, struct replica_image *ret, struct error_text *err)
 {
     ret->next_offset = (int64_t)rd_le64(fields);
@@ -112,7 +94,7 @@ static int read_image(const struct peer_reader *r, struct rd *fields, struct rep
         return peer_refuse(err, "SNAPSHOT: log start %lld", (long long)ret->log_start);
     if (ret->size == 0 || ret->size > r->limits.max_image_bytes)
         return peer_refuse(err, "SNAPSHOT: size %zu", ret->size);
-    return read_members(fields, &ret->config, err);
+    return 0;
 }
 
 static int read_snapshot(struct peer_reader *r, struct rd *fields, const struct raft_message *raft,

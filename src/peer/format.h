@@ -90,8 +90,7 @@ enum peer_flags {
 };
 
 #define PEER_ENTRY_SIZE 12   /* of an APPEND: u32 term, u32 checksum, u32 size */
-#define PEER_IMAGE_SIZE 28   /* of a SNAPSHOT, behind the numbers and without members */
-#define PEER_MEMBER_SIZE 5   /* of a SNAPSHOT: i32 id, u8 roles */
+#define PEER_IMAGE_SIZE 24   /* of a SNAPSHOT, behind the numbers */
 #define PEER_SESSION_SIZE 56 /* without digests and groups */
 #define PEER_LISTED_SIZE 12  /* a group in a SESSION: u64 group, u32 term */
 #define PEER_WORD_SIZE 1     /* u8 kind of word */

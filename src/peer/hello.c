@@ -216,6 +216,7 @@ int peer_hello_agree(const struct peer_hello *ours, const struct peer_hello *the
         .them = theirs->broker_id,
         .our_shards = ours->n_shards,
         .their_shards = theirs->n_shards,
+        .incarnation = theirs->incarnation,
         .our_shard = ours->from_shard,
         .their_shard = theirs->from_shard,
     };

@@ -68,6 +68,7 @@ struct peer_link {
     int32_t us, them; /* broker ids */
     uint32_t our_shards, their_shards;
     uint32_t our_shard, their_shard; /* or PEER_ANY_SHARD, both */
+    struct uuid incarnation;         /* theirs: messages have it */
 };
 
 /* 0, PEER_E_VERSION, PEER_E_CLUSTER or PEER_E_STRANGER: then the connection is of no use, and err says why. Whether the

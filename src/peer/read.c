@@ -71,8 +71,7 @@ static bool is_fields_size(const struct peer_frame *f)
             least += sizeof(uint32_t);
             most += sizeof(uint32_t) + PEER_MAX_ENTRIES * (size_t)PEER_ENTRY_SIZE;
         } else if (kind->raft == RAFT_SNAPSHOT) {
-            least += PEER_IMAGE_SIZE;
-            most += PEER_IMAGE_SIZE + RAFT_MAX_MEMBERS * (size_t)PEER_MEMBER_SIZE;
+            least = most += PEER_IMAGE_SIZE;
         }
     }
     return f->fields_size >= least && f->fields_size <= most;

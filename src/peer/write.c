@@ -176,11 +176,6 @@ static void write_image(const struct replica_image *i, struct wr *wr)
     wr_le64(wr, (uint64_t)i->log_start);
     wr_le32(wr, i->checksum);
     wr_le32(wr, (uint32_t)i->size);
-    wr_le32(wr, i->config.n_members);
-    for (uint32_t k = 0; k < i->config.n_members; k++) {
-        wr_le32(wr, (uint32_t)i->config.members[k].id);
-        wr_u8(wr, i->config.members[k].roles);
-    }
 }
 
 static size_t fields_size(const struct peer_cut *cut, const struct peer_kind *kind)
@@ -190,8 +185,7 @@ static size_t fields_size(const struct peer_cut *cut, const struct peer_kind *ki
     if (kind->raft == RAFT_APPEND)
         return peer_numbers_size(kind) + sizeof(uint32_t) + cut->n_entries * (size_t)PEER_ENTRY_SIZE;
     if (kind->raft == RAFT_SNAPSHOT)
-        return peer_numbers_size(kind) + PEER_IMAGE_SIZE +
-               cut->message->image->config.n_members * (size_t)PEER_MEMBER_SIZE;
+        return peer_numbers_size(kind) + PEER_IMAGE_SIZE;
     return peer_numbers_size(kind);
 }
 

@@ -42,6 +42,16 @@ static int apply_command(struct replica *r, uint64_t index, uint64_t term, uint3
     }
 }
 
+static int apply_config(struct replica *r, uint64_t index, const struct entry *entry)
+{
+    struct replica_members members;
+
+    if (replica_entry_members(entry, &members) < 0)
+        return -EBADMSG;
+    replica_config_applied(r, index, &members);
+    return 0;
+}
+
 int replica_apply_state(struct replica *r, uint64_t index, uint64_t term, uint32_t checksum, const struct entry *entry,
                         int16_t *ret_result)
 {
@@ -56,6 +66,8 @@ int replica_apply_state(struct replica *r, uint64_t index, uint64_t term, uint32
         if (rc < 0)
             return rc;
     }
+    if (entry->header.type == ENTRY_CONFIG)
+        return apply_config(r, index, entry);
     while ((rc = entry_command_next(entry->commands, &pos, &command)) > 0) {
         rc = apply_command(r, index, term, checksum, &command, ret_result);
         if (rc < 0)

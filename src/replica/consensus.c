@@ -13,7 +13,10 @@
  *
  * With several voters the core is in the shard's fleet from the start, hears of each completion, and its messages go to
  * the others. Its entries wait in the tail for the end of the turn, and go to the journal when the fleet has proposed
- * them. A replica that ends takes its core out of the fleet, as if the node had gone. */
+ * them. A replica that ends takes its core out of the fleet, as if the node had gone.
+ *
+ * A sole voter that is to have others beside it gets into the fleet without a break: its core is made anew there, with
+ * what is on its way to the journal. It stays there when it is alone again. */
 
 #define MS 1000000ull
 
@@ -150,6 +153,7 @@ void replica_shard_make_fleet(struct replica_shard *shard, unsigned n_shards, ui
     list_init(&shard->acks);
     list_init(&shard->parking);
     shard->unapplied_budget = uncommitted->all_bytes > 0 ? uncommitted->all_bytes : UINT64_MAX;
+    list_init(&shard->changing);
     shard->fleet = fleet_new(&(struct fleet_config){
         .node = shard->broker_id,
         .shard = shard->shard,
@@ -203,20 +207,23 @@ static uint8_t rank_of(const struct raft_config *c, int32_t id)
     return rank;
 }
 
-void replica_core_start(struct replica *r)
+static void start_in_fleet(struct replica *r, bool lead)
 {
     struct raft_start start = {
         .seed = hash_u64(r->group, r->shard->hash_seed) ^ (uint64_t)r->shard->broker_id << 32,
         .term = r->term,
-        .vote = r->peers->vote,
+        .vote = r->vote,
         .start_index = log_first_index(r->log) - 1,
         .last_index = r->last_index,
         .commit = r->applied_index,
-        .config = &r->peers->config,
-        .rank = rank_of(&r->peers->config, r->shard->broker_id),
+        .lead = lead,
+        .n_unflushed = lead ? r->last_index - r->applied_index : 0,
     };
+    struct replica_configs configs;
     struct runs runs = { 0 };
 
+    replica_configs_find(r, &configs, &start);
+    start.rank = rank_of(start.config, r->shard->broker_id);
     if (start.start_index > 0)
         gq_assert(log_term_at(r->log, start.start_index, &start.start_term) == 0);
     list_runs(r, start.start_index + 1, &runs);
@@ -227,6 +234,22 @@ void replica_core_start(struct replica *r)
     r->raft = r->peers->member.raft;
     r->shard->n_cores++;
     free(runs.all);
+    replica_members_found(r);
+}
+
+void replica_core_start(struct replica *r)
+{
+    start_in_fleet(r, false);
+}
+
+void replica_core_join_fleet(struct replica *r)
+{
+    gq_assert(r->peers == NULL && r->open && r->applied_term == r->term);
+    raft_free(TAKE_PTR(r->raft));
+    replica_find_peers(r);
+    r->peers->leads = true;
+    r->vote = r->shard->broker_id;
+    start_in_fleet(r, true);
 }
 
 /* Up to min(commit, flushed): a majority may have what this node hasn't flushed yet. */
@@ -314,9 +337,11 @@ static void journal_entries(struct replica *r, const struct raft_update *u, cons
  * waits for the end of the turn, before others get these indexes. */
 static void act(struct replica *r, const struct raft_update *u, const struct replica_message *received)
 {
-    bool steps_down = r->peers->leads && u->role != RAFT_LEADER, led = u->role_changed || u->hard_state;
+    bool steps_down = r->peers->leads && u->role != RAFT_LEADER, reverts = u->truncate_from != 0;
+    bool led = u->role_changed || u->hard_state;
     struct list lost = LIST_INIT(lost);
 
+    r->peers->parts = steps_down && u->term == r->term;
     if (u->hard_state)
         journal_hard_state(r, u->term, u->vote);
     if (steps_down)
@@ -334,15 +359,22 @@ static void act(struct replica *r, const struct raft_update *u, const struct rep
     } else if (u->append_first != 0) {
         journal_entries(r, u, received);
     }
+    if (u->config_changed && !(reverts && GQ_BUG(CONFIG_NOT_REVERTED)))
+        replica_members_noted(r);
+    if (u->leave_joint)
+        replica_note_changing(r);
     replica_send(r, u);
     if (u->reads_done > 0)
         note_round(r, u);
-    if (steps_down)
+    apply(r); /* what is committed isn't refused, if this is what ends the lead */
+    if (steps_down) {
         step_down(r);
+        replica_change_lost(r);
+    }
     fail_commands(&lost);
+    r->peers->parts = false;
     if (led && r->shard->led != NULL)
         r->shard->led(r->shard->ctx, r);
-    apply(r);
     answer_reads(r);
     replica_acks_update(r);
 }
@@ -378,6 +410,7 @@ uint64_t replica_cores_end(struct replica_shard *shard)
     replica_cores_run(shard);
     if (shard->n_cores == 0 || shard->dead)
         return UINT64_MAX;
+    replica_changes_run(shard);
     while ((m = fleet_next_message(shard->fleet)) != NULL)
         shard->send_session(shard->ctx, m);
     return fleet_next_ns(shard->fleet);
@@ -388,34 +421,33 @@ static bool takes_part(const struct replica *r)
     return r->peers != NULL && replica_has_core(r);
 }
 
+static bool is_answer(enum raft_message_kind kind)
+{
+    return kind == RAFT_PRE_VOTE_REPLY || kind == RAFT_VOTE_REPLY || kind == RAFT_APPEND_REPLY ||
+           kind == RAFT_HEARTBEAT_REPLY;
+}
+
 int replica_receive(struct replica *r, const struct replica_message *m)
 {
-    struct raft_message message = m->raft;
-    struct raft_entry *entries = NULL;
+    struct replica_received got;
     const struct raft_update *u;
+    uint32_t n;
     int rc = replica_check_message(r, m);
 
     if (rc == 0 && m->raft.kind == RAFT_SNAPSHOT)
         return takes_part(r) ? replica_image_receive(r, m) : 0;
-    if (rc != 0 || !takes_part(r))
+    if (rc != 0 || !takes_part(r) || (is_answer(m->raft.kind) && replica_is_stranger(r, m)))
         return rc;
-    message.n_entries = replica_entries_that_fit(r, m);
-    if (message.n_entries == 0 && m->raft.n_entries > 0) /* as if it got lost: the leader tries again by and by */
+    n = replica_entries_that_fit(r, m);
+    if (n == 0 && m->raft.n_entries > 0) /* as if it got lost: the leader tries again by and by */
         return 0;
-    if (message.n_entries > 0) {
-        entries = mem_pool_alloc(r->shard->blocks, message.n_entries * sizeof(*entries));
-        for (uint32_t i = 0; i < message.n_entries; i++)
-            entries[i] = (struct raft_entry){
-                .term = m->entries[i].term,
-                .size = (uint32_t)(m->entries[i].head.size + m->entries[i].batches.size),
-            };
-    }
-    message.entries = entries;
-    message.config = NULL;
-    u = fleet_step(&r->peers->member, &(struct raft_event){ .kind = RAFT_RECEIVE, .message = &message });
+    replica_received_make(&got, r, m, n);
+    u = fleet_step(&r->peers->member, &(struct raft_event){ .kind = RAFT_RECEIVE, .message = &got.message });
     rc = u->refused ? -EBADMSG : 0;
     act(r, u, m);
-    mem_pool_free(r->shard->blocks, entries, message.n_entries * sizeof(*entries));
+    replica_received_free(&got, r);
+    if (rc == 0 && m->raft.kind == RAFT_PRE_VOTE)
+        replica_tell_removed(r, m->raft.from);
     return rc;
 }
 
@@ -527,6 +559,7 @@ void replica_core_leave(struct replica *r)
     replica_core_free(r);
     replica_cut_waiting(r, &lost);
     fail_commands(&lost);
+    replica_change_lost(r);
 }
 
 /* ---- Entries ---- */
@@ -540,6 +573,10 @@ static bool append_in_fleet(struct replica *r, struct replica_entry *e)
         e->epoch = r->peers->epoch;
         return true;
     }
+    if (e->header.type == ENTRY_CONFIG) {
+        e->waits = true;
+        return false;
+    }
     gq_assert(e->index == raft_last_index(r->raft) + fleet_n_proposed(g) + 1);
     gq_assert((e->header.type == ENTRY_DATA ? fleet_propose(g, size) : fleet_propose_own(g, size)) == 0);
     e->waits = true;
@@ -552,6 +589,17 @@ bool replica_core_append(struct replica *r, struct replica_entry *e)
         return append_in_fleet(r, e);
     append_alone(r, e);
     return true;
+}
+
+void replica_core_propose_config(struct replica *r, const struct replica_members *members)
+{
+    struct raft_config config;
+    struct raft_entry entry = { .config = &config };
+
+    replica_members_config(members, &config);
+    replica_put_config(r, members);
+    entry.size = replica_size_of(r, r->last_index);
+    gq_assert(step(r, &(struct raft_event){ .kind = RAFT_PROPOSE, .entries = &entry, .n_entries = 1 }) == 0);
 }
 
 void replica_core_flushed(struct replica *r, const struct replica_entry *e)

@@ -157,6 +157,7 @@ static void take_position(struct replica *r, struct replica_image_job *job)
     r->last_append_time = job->state.append_time;
     producer_state_free(r->producers);
     r->producers = TAKE_PTR(job->state.producers);
+    replica_config_replaced(r, job->state.members_index, &job->state.members);
     r->checkpoint_bytes = r->stored_bytes = r->proposed_bytes;
     r->checkpoint_wanted = 0;
     r->unstored_bytes = 0;
@@ -260,10 +261,10 @@ static void begin(struct replica *r, const struct replica_message *m, struct rep
 
     job->replica = r;
     job->message = m->raft;
-    job->config = m->image->config;
-    job->message.config = &job->config;
     job->state = *state;
     state->producers = NULL;
+    replica_members_config(&state->members, &job->config);
+    job->message.config = &job->config;
     job->log_start = m->image->log_start;
     job->file.at = (struct log_position){
         .index = m->raft.index,
@@ -285,13 +286,15 @@ static void begin(struct replica *r, const struct replica_message *m, struct rep
 int replica_image_receive(struct replica *r, const struct replica_message *m)
 {
     struct raft_message message = m->raft;
+    struct raft_config config;
     struct replica_state state;
     int rc = replica_check_image(r, m, &state);
 
     if (rc != 0)
         return rc;
     message.entries = NULL;
-    message.config = &m->image->config;
+    replica_members_config(&state.members, &config);
+    message.config = &config;
     if (!is_wanted(r, &message))
         rc = replica_core_image(r, &message);
     else if (r->peers->image == NULL)

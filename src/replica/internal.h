@@ -88,22 +88,32 @@ struct replica_lag {
     uint64_t mark, mark_ns; /* an end of the log, and when it was that */
 };
 
-/* What a group with several voters has. */
+/* A configuration as it is in the log. */
+struct replica_config_body {
+    uint64_t index; /* of its entry; 0: what the group was made with */
+    size_t size;
+    uint8_t bytes[]; /* of the command; a count of 0: none */
+};
+
+/* What a group has that has, or had, others than this node in it. */
 struct replica_peers {
     struct replica *replica;
-    struct fleet_group member; /* has the core */
-    uint32_t epoch;            /* of truncations, as of the core's last update */
-    struct raft_config config;
-    bool founded;                    /* entry 1 is committed */
-    int32_t vote;                    /* in the term, as recovery found it */
-    bool leads;                      /* as of the core's last update */
-    struct list loads;               /* messages for which a worker reads */
-    struct list sent;                /* images that are on their way to a follower */
-    struct replica_image_job *image; /* one that came, see image.c; NULL: none */
-    struct list imaging_link;        /* shard->imaging, while there is either */
-    struct list reads;               /* ops that wait for the others to say that this node leads */
-    struct log_beyond beyond;        /* at start: entries that are committed, since they were in a segment */
-    struct list voided;              /* entries that were cut, and that the journal still has: their kept_link */
+    struct fleet_group member;           /* has the core */
+    uint32_t epoch;                      /* of truncations, as of the core's last update */
+    struct replica_config_body *applied; /* the last one up to applied_index, or of a newer snapshot at start */
+    struct replica_config_body *last;    /* of the log; NULL: that is it */
+    bool founded;                        /* entry 1 is committed */
+    bool leads;                          /* as of the core's last update */
+    bool parts;                          /* it did before the update that is being acted on */
+    struct replica_change *change;       /* under way, or NULL */
+    struct list changing_link;           /* shard->changing */
+    struct list loads;                   /* messages for which a worker reads */
+    struct list sent;                    /* images that are on their way to a follower */
+    struct replica_image_job *image;     /* one that came, see image.c; NULL: none */
+    struct list imaging_link;            /* shard->imaging, while there is either */
+    struct list reads;                   /* ops that wait for the others to say that this node leads */
+    struct log_beyond beyond;            /* at start: entries that are committed, since they were in a segment */
+    struct list voided;                  /* entries that were cut, and that the journal still has: their kept_link */
     /* Of a leader, see acks.c. */
     struct replica_lag *lags; /* one for each member */
     uint32_t n_lags;
@@ -171,9 +181,10 @@ struct replica {
     bool known : 1;    /* the journal has records of the group, or will have: it has to forget it at the end */
     bool led : 1;      /* the core led in this term: that is in the journal, or on its way there */
     bool stirred : 1;  /* something was proposed since the core was last looked at */
+    int32_t vote;      /* in the term, as recovery found it */
 
     struct replica_machine *machine; /* NULL: a partition */
-    struct replica_peers *peers;     /* NULL: this node is the only voter */
+    struct replica_peers *peers;     /* NULL: this node is the only voter, and always was */
 };
 
 static inline size_t replica_entry_size(const struct replica_entry *e)
@@ -261,6 +272,8 @@ void replica_propose_noop(struct replica *r);
 /* The first entry, see replica_config. */
 void replica_found(struct replica *r, struct slice command, int64_t time_ms);
 void replica_propose_log_start(struct replica *r, int64_t offset);
+/* Only puts it to the tail, where it waits: its proposal follows. */
+void replica_put_config(struct replica *r, const struct replica_members *members);
 void replica_entry_free(struct replica_entry *e);
 /* Gives up the replica's reference, and counts what stays with readers. */
 void replica_entry_let_go(struct replica_entry *e);
@@ -312,6 +325,11 @@ static inline bool replica_takes_proposals(const struct replica *r)
 void replica_core_flushed(struct replica *r, const struct replica_entry *e);
 /* Several voters: after recovery. */
 void replica_core_start(struct replica *r);
+/* The only voter gets a core in the fleet, where it leads on, since it is going to have others beside it. An entry of
+ * its term is applied. */
+void replica_core_join_fleet(struct replica *r);
+/* A leader's configuration, which raft_check_config() agrees to; nothing waits for the end of the turn. */
+void replica_core_propose_config(struct replica *r, const struct replica_members *members);
 void replica_core_state_flushed(struct replica *r, const struct journal_group_state *state);
 /* A LIST_OFFSETS of the latest offset, a PRODUCE that has its verdict, or a READ beyond the end: answered when a
  * majority has said, after it came, that this node leads, and all that was committed then is applied. */
@@ -325,9 +343,41 @@ void replica_core_compact(struct replica *r);
 /* Now and then: puts the core away when it has had nothing to do since the last call. */
 void replica_core_rest(struct replica *r);
 
+/* change.c */
+/* An entry's members: 1; 0: it has none. -EBADMSG: they can't be. */
+int replica_entry_members(const struct entry *entry, struct replica_members *ret);
+/* members: that the group was made with; NULL: this node. */
+struct replica_peers *replica_peers_new(struct replica *r, const struct replica_members *members);
+/* There is more to the group than this node. */
+void replica_find_peers(struct replica *r);
+/* A configuration is applied, or a snapshot has it. */
+void replica_config_applied(struct replica *r, uint64_t index, const struct replica_members *members);
+/* An image has it. */
+void replica_config_replaced(struct replica *r, uint64_t index, const struct replica_members *members);
+/* For a core that starts: the last configuration of the log, and the one before where that one isn't applied yet. */
+struct replica_configs {
+    struct raft_config last, previous;
+};
+void replica_configs_find(const struct replica *r, struct replica_configs *to, struct raft_start *ret_start);
+/* The core has another configuration, by an entry, a truncation or an image; or it starts with one. */
+void replica_members_noted(struct replica *r);
+void replica_members_found(struct replica *r);
+/* The joint configuration is committed, or a change was asked for: goes on at the end of the turn. */
+void replica_note_changing(struct replica *r);
+/* Goes on with all that is under way; no proposal waits. */
+void replica_changes_run(struct replica_shard *shard);
+/* This node leads no longer. */
+void replica_change_lost(struct replica *r);
+/* The node isn't the one that the members have under its id: its disk is another one. */
+bool replica_is_stranger(const struct replica *r, const struct replica_message *m);
+/* A node asks for votes: if it isn't a member any more, the leader tells it so. */
+void replica_tell_removed(struct replica *r, int32_t id);
+
 /* send.c */
 /* Sends the update's messages. */
 void replica_send(struct replica *r, const struct raft_update *u);
+/* Sends an APPEND that the core knows nothing of. */
+void replica_send_append(struct replica *r, const struct raft_message *m);
 /* Bytes of an entry, roughly when it is only in a segment. */
 uint32_t replica_size_of(const struct replica *r, uint64_t index);
 
@@ -340,6 +390,17 @@ void replica_sent_forget(struct replica_peers *peers);
 int replica_check_message(const struct replica *r, const struct replica_message *m);
 /* The same for a SNAPSHOT: 0 with what it says. */
 int replica_check_image(const struct replica *r, const struct replica_message *m, struct replica_state *ret);
+
+/* A message, which was checked, as the core takes it. */
+struct replica_received {
+    struct raft_message message;
+    struct raft_entry *entries;
+    struct raft_config *configs;
+    uint32_t n_configs;
+};
+/* Of the message's first n entries. */
+void replica_received_make(struct replica_received *to, struct replica *r, const struct replica_message *m, uint32_t n);
+void replica_received_free(struct replica_received *got, struct replica *r);
 
 /* image.c */
 /* A SNAPSHOT came. 0 or -EBADMSG. */
@@ -403,11 +464,16 @@ struct replica_state {
     uint64_t index;
     int64_t next_offset, log_start, append_time;
     struct producer_state *producers;
+    bool has_members;
+    uint64_t members_index;
+    struct replica_members members;
 };
 /* Returns 0 or -EBADMSG, with nothing to free. */
 int replica_state_parse(const struct replica *r, const uint8_t *data, size_t size, struct replica_state *ret);
 /* As of which index it is. */
 uint64_t replica_snapshot_index(const uint8_t *data, size_t size);
+/* Puts the applied configuration into one that has none: *data is malloc'd, and may move. False: there is none. */
+bool replica_snapshot_add_members(const struct replica *r, uint8_t **data, size_t *size);
 /* At start. The same, and the replica has the state; *ret_index is what that includes. */
 int replica_snapshot_read(struct replica *r, const uint8_t *data, size_t size, uint64_t *ret_index);
 /* Made at first use. */
@@ -524,6 +590,8 @@ uint64_t replica_parked_poll(struct replica_shard *shard);
 /* replica.c */
 /* KIP-320: 0, or why the client's epoch doesn't fit. */
 int16_t replica_epoch_error(const struct replica *r, const struct replica_op *op);
+/* What the journal will not answer any more goes too. Takes NULL. */
+void replica_peers_free(struct replica_peers *p);
 int replica_alloc_open(struct replica_shard *shard, const struct replica_config *config,
                        const struct log_position *checkpoint, int64_t log_start, struct replica **ret,
                        struct error_text *err);

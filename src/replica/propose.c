@@ -281,6 +281,15 @@ void replica_propose_log_start(struct replica *r, int64_t offset)
     r->start_proposed = offset;
 }
 
+void replica_put_config(struct replica *r, const struct replica_members *members)
+{
+    uint8_t body[REPLICA_MEMBERS_MAX_SIZE];
+    struct slice slice = slice_make(body, replica_members_size(members));
+
+    replica_members_write(members, body);
+    gq_assert(propose_plain(r, ENTRY_CONFIG, COMMAND_GROUP_CONFIG, slice) != NULL);
+}
+
 void replica_propose_command(struct replica *r, struct replica_command *c, struct slice body)
 {
     struct replica_entry *e;

@@ -38,6 +38,7 @@ static int check_commands(const struct replica *r, struct slice commands)
 static int check_entry(const struct replica *r, const struct replica_message_entry *m, int64_t *offset)
 {
     uint32_t checksum = crc32c(crc32c(0, m->head.data, m->head.size), m->batches.data, m->batches.size);
+    struct replica_members members;
     struct entry e;
     int rc;
 
@@ -49,7 +50,9 @@ static int check_entry(const struct replica *r, const struct replica_message_ent
         return -EBADMSG;
     *offset = e.header.first_offset + (int64_t)e.header.offset_count;
     rc = check_batches(&e.header, e.batches);
-    return rc < 0 ? rc : check_commands(r, e.commands);
+    if (rc < 0 || e.header.type == ENTRY_CONFIG)
+        return rc < 0 ? rc : MIN(replica_entry_members(&e, &members), 0);
+    return check_commands(r, e.commands);
 }
 
 /* Next offset after the entry at index, if that is in the log and known; −1. */
@@ -117,8 +120,60 @@ int replica_check_image(const struct replica *r, const struct replica_message *m
     rc = replica_state_parse(r, m->data, i->size, ret);
     if (rc != 0)
         return rc;
-    if (ret->index == m->raft.index && ret->next_offset == i->next_offset)
+    if (ret->index == m->raft.index && ret->next_offset == i->next_offset && ret->has_members)
         return 0;
     producer_state_free(ret->producers);
     return -EBADMSG;
+}
+
+/* ---- For the core ---- */
+
+static bool is_config(const struct replica_message_entry *e)
+{
+    return e->head.data[ENTRY_AT_TYPE] == ENTRY_CONFIG;
+}
+
+/* Configurations are few, and have no batches. */
+static void add_configs(struct replica_received *to, struct replica *r, const struct replica_message *m)
+{
+    uint32_t at = 0;
+
+    to->configs = mem_pool_alloc(r->shard->blocks, to->n_configs * sizeof(*to->configs));
+    for (uint32_t i = 0; i < to->message.n_entries; i++) {
+        struct replica_members members;
+        struct entry entry;
+
+        if (!is_config(&m->entries[i]))
+            continue;
+        gq_assert(entry_parse(m->entries[i].head.data, m->entries[i].head.size, &entry) == 0);
+        gq_assert(replica_entry_members(&entry, &members) == 1);
+        replica_members_config(&members, &to->configs[at]);
+        to->entries[i].config = &to->configs[at++];
+    }
+}
+
+void replica_received_make(struct replica_received *to, struct replica *r, const struct replica_message *m, uint32_t n)
+{
+    *to = (struct replica_received){ .message = m->raft };
+    to->message.config = NULL;
+    to->message.n_entries = n;
+    if (n == 0)
+        return;
+    to->entries = mem_pool_alloc(r->shard->blocks, n * sizeof(*to->entries));
+    for (uint32_t i = 0; i < n; i++) {
+        to->entries[i] = (struct raft_entry){
+            .term = m->entries[i].term,
+            .size = (uint32_t)(m->entries[i].head.size + m->entries[i].batches.size),
+        };
+        to->n_configs += is_config(&m->entries[i]);
+    }
+    to->message.entries = to->entries;
+    if (to->n_configs > 0)
+        add_configs(to, r, m);
+}
+
+void replica_received_free(struct replica_received *got, struct replica *r)
+{
+    mem_pool_free(r->shard->blocks, got->entries, got->message.n_entries * sizeof(*got->entries));
+    mem_pool_free(r->shard->blocks, got->configs, got->n_configs * sizeof(*got->configs));
 }

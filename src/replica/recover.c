@@ -73,8 +73,7 @@ int replica_open(struct replica_shard *shard, const struct replica_config *confi
         return rc;
     r->term = state->term;
     r->known = state->term > 0;
-    if (r->peers != NULL)
-        r->peers->vote = state->vote;
+    r->vote = state->vote;
     r->replaying = true;
     rc = load_snapshot(r, &r->state_index, err);
     from = r->state_index;
@@ -154,6 +153,7 @@ static int replay_apply(struct replica *r, uint64_t index)
 
 int replica_replay(struct replica *r, const struct journal_replay_record *rec, struct error_text *err)
 {
+    struct replica_members members;
     struct replica_entry *e;
     struct entry parsed;
     int rc = 0;
@@ -161,13 +161,16 @@ int replica_replay(struct replica *r, const struct journal_replay_record *rec, s
     if (rec->index <= r->last_index)
         return 0;
     if (rec->index != r->last_index + 1 || rec->prev_checksum != r->last_checksum || rec->term > r->term ||
-        entry_parse(rec->data.data, rec->data.size, &parsed) < 0 || parsed.header.first_offset != r->proposed_offset) {
+        entry_parse(rec->data.data, rec->data.size, &parsed) < 0 || parsed.header.first_offset != r->proposed_offset ||
+        replica_entry_members(&parsed, &members) < 0) {
         error_setf(err, "%s: journal entry %llu doesn't follow entry %llu of the log", log_dir(r->log),
                    (unsigned long long)rec->index, (unsigned long long)r->last_index);
         return -EBADMSG;
     }
     if (replica_image_is_stale(r, rec->index, rec->term, rec->checksum))
         return REPLICA_E_STALE_IMAGE;
+    if (parsed.header.type == ENTRY_CONFIG) /* from here on others may have a say */
+        replica_find_peers(r);
     e = replica_entry_restore(r, rec);
     if (e == NULL)
         return -ENOMEM;

@@ -14,41 +14,23 @@ struct replica_destroy_job {
     int error;
 };
 
-static struct replica_peers *peers_new(struct replica *r, const struct replica_config *config)
-{
-    const struct raft_config *members = config->members;
-    struct replica_peers *p = xcalloc(1, sizeof(*p));
-
-    p->replica = r;
-    p->config = *members;
-    p->founded = config->founded;
-    p->vote = RAFT_NONE;
-    list_init(&p->loads);
-    list_init(&p->sent);
-    list_init(&p->imaging_link);
-    list_init(&p->reads);
-    list_init(&p->voided);
-    list_init(&p->acks);
-    list_init(&p->acks_link);
-    list_init(&p->parking_link);
-    return p;
-}
-
-/* What the journal will not answer any more. */
-static void peers_free(struct replica_peers *p)
+void replica_peers_free(struct replica_peers *p)
 {
     struct list *link;
 
-    while (p != NULL && (link = list_pop(&p->voided)) != NULL)
+    if (p == NULL)
+        return;
+    while ((link = list_pop(&p->voided)) != NULL)
         replica_entry_free(list_entry(link, struct replica_entry, kept_link));
-    if (p != NULL) {
-        list_remove(&p->imaging_link);
-        log_beyond_fini(&p->beyond);
-        replica_sent_forget(p);
-        replica_acks_free(p);
-        list_remove(&p->parking_link);
-        replica_image_free(p);
-    }
+    list_remove(&p->imaging_link);
+    list_remove(&p->changing_link);
+    log_beyond_fini(&p->beyond);
+    replica_sent_forget(p);
+    replica_acks_free(p);
+    list_remove(&p->parking_link);
+    replica_image_free(p);
+    free(p->applied);
+    free(p->last);
     free(p);
 }
 
@@ -70,7 +52,10 @@ static struct replica *replica_alloc(struct replica_shard *shard, const struct r
         };
     }
     if (config->members != NULL)
-        r->peers = peers_new(r, config);
+        r->peers = replica_peers_new(r, config->members);
+    if (r->peers != NULL)
+        r->peers->founded = config->founded;
+    r->vote = RAFT_NONE;
     wait_init(r);
     list_init(&r->dirty_link);
     list_init(&r->round_link);
@@ -138,7 +123,7 @@ void replica_free(struct replica *r)
     list_remove(&r->dirty_link);
     list_remove(&r->round_link);
     producer_state_free(r->producers);
-    peers_free(r->peers);
+    replica_peers_free(r->peers);
     log_free(r->log);
     if (r->destroyed) {
         free(r->destroy_job->dir);
@@ -148,10 +133,25 @@ void replica_free(struct replica *r)
     free(r);
 }
 
+static bool votes_alone(const struct replica *r)
+{
+    struct replica_members m;
+    uint64_t index;
+
+    replica_members(r, &m, &index);
+    for (uint32_t i = 0; i < m.n_members; i++)
+        if (m.members[i].id != r->shard->broker_id && (m.members[i].roles & (RAFT_VOTER | RAFT_OUTGOING)) != 0)
+            return false;
+    return m.n_members > 0;
+}
+
 void replica_lead(struct replica *r)
 {
-    if (r->peers != NULL)
+    if (r->peers != NULL) {
+        if (votes_alone(r))
+            replica_campaign(r);
         return;
+    }
     r->term++;
     if (r->last_index > 0) {
         replica_propose_noop(r);
@@ -400,6 +400,8 @@ void replica_destroy(struct replica *r, void (*done)(void *ctx), void *ctx)
     replica_round_leave(r);
     replica_fail_all(r, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION);
     replica_cut_waiting(r, &none);
+    if (r->peers != NULL)
+        replica_change_lost(r);
     replica_image_drop(r);
     journal_withdraw(r->shard->journal, r->group);
     replica_settle(r);

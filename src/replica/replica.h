@@ -20,6 +20,7 @@
 #include "log/log.h"
 #include "log/scrub.h"
 #include "raft/raft.h"
+#include "replica/members.h"
 #include "replica/op.h"
 
 struct replica;
@@ -38,13 +39,13 @@ struct replica_image {
     int64_t next_offset;
     int64_t log_start; /* the sender's */
     uint32_t checksum; /* of the entry at the index */
-    struct raft_config config;
-    size_t size; /* of the partition snapshot, which is the message's data */
+    size_t size;       /* of the partition snapshot, which is the message's data; the members are in it */
 };
 
 struct replica_message {
     uint64_t group;
     struct raft_message raft;    /* n_entries of the following; no pointers */
+    struct uuid incarnation;     /* of the sender's disk, as its connection's hello said; zero: not known */
     struct replica_image *image; /* of a SNAPSHOT */
     uint8_t *data;               /* its, or of entries that were read back */
     struct replica_message_entry entries[];
@@ -98,7 +99,11 @@ struct replica_shard {
     void (*led)(void *ctx, struct replica *r);
     /* The replica of a group, NULL when it is gone. */
     struct replica *(*find)(void *ctx, uint64_t group);
+    /* Another configuration holds, or is applied: replica_members() tells. Called in the midst of a step, so nothing
+     * may be asked of the replica that takes one; not for what a start finds. NULL: nobody wants to know. */
+    void (*members_changed)(void *ctx, struct replica *r);
     void *ctx;
+    struct uuid incarnation; /* of this data directory; zero: whatever a configuration says */
 
     /* The groups with several voters. What connections do and bring is told to it by the node: fleet_peer_up(),
      * fleet_peer_down(), fleet_receive(), fleet_hand_over(). */
@@ -115,6 +120,7 @@ struct replica_shard {
     uint64_t moved_ns;
     uint64_t hand_over_ns; /* not before */
     struct list parking;   /* replica_peers of those that have READs with a limit to how long they wait */
+    struct list changing; /* replicas whose members are being changed */
 
     struct list dirty;   /* replicas with committed entries that wait for their segment */
     struct list no_file; /* of these, who waits for descriptors */
@@ -216,8 +222,10 @@ struct replica_config {
     const char *dir; /* of its log, below the data directory */
     bool dir_absent; /* replica_open(): the directory is known not to be there */
     struct replica_limits limits;
-    /* In the order in which they are preferred as leaders. NULL: this node alone, which votes. */
-    const struct raft_config *members;
+    /* Who the group's members were when it was made, in the order in which they are preferred as leaders; NULL: this node alone, which votes. It has to be the same at each
+     * start, and counts until the log has another configuration. Without any, the replica is one that waits to be
+     * spoken to: it neither votes nor leads before an entry or an image makes it a member. */
+    const struct replica_members *members;
     /* Of replica_new() for a state group with members, or null: the body of the command that is its first entry. All
      * members make it alike, as entry 1 of term 1, so it counts as committed; append time in Unix ms. */
     struct slice first;
@@ -247,12 +255,40 @@ int replica_open(struct replica_shard *shard, const struct replica_config *confi
                  const struct journal_group_state *state, struct replica **ret, struct error_text *err);
 int replica_replay(struct replica *r, const struct journal_replay_record *rec, struct error_text *err);
 int replica_replay_end(struct replica *r, struct error_text *err);
-/* One voter, after journal_start(): takes the next term and leads; Produce opens when its own first entry is applied.
+/* After journal_start(). One voter: takes the next term and leads; Produce opens when its own first entry is applied.
  * An empty log opens at once and writes nothing; its term goes to the journal ahead of its first entry. Where the
- * journal has no file to write to, all open at once, for readers: Produce is refused meanwhile. */
+ * journal has no file to write to, all open at once, for readers: Produce is refused meanwhile. Who has to ask others
+ * waits for its time; where the log says that nobody else votes any more, this node campaigns at once. */
 void replica_lead(struct replica *r);
 
-/* --- groups with several voters: they don't lead by themselves, replica_lead() isn't for them --- */
+/* --- members --- */
+
+/* The members as they are by the last configuration in this node's log, with the index of its entry: 0 for those that
+ * the group was made with. Returns whether it is known to be committed. */
+bool replica_members(const struct replica *r, struct replica_members *ret, uint64_t *ret_index);
+
+/* The caller's, from the call until done(). */
+struct replica_change {
+    /* On the owner, in the call already or later: 0, as soon as the wanted members are, committed and not joint;
+     * REPLICA_E_SUPERSEDED: another change was asked for; RAFT_E_NOT_LEADER: somebody else leads now, and may or may
+     * not go on with it; or another RAFT_E_*. */
+    void (*done)(struct replica_change *c, int result);
+    struct replica_members wanted; /* the replica's */
+};
+
+/* Another change took its place. */
+#define REPLICA_E_SUPERSEDED (ERROR_BASE_REPLICA + 2)
+
+/* On the leader: makes the group's members these, voters and learners, in as many steps as it takes, each an entry of
+ * the log: who is new comes as a learner, catches up, and votes by a joint configuration, which is left when it is
+ * committed; who is named with another incarnation than before goes first and comes anew. Another change that is under
+ * way ends where it is, but a joint configuration is left in any case, by whoever leads. A sole voter becomes the
+ * leader of a group with others by this. It takes as long as the new members need, or for ever if they never answer. 0,
+ * or why nothing was begun (done() isn't called): RAFT_E_NOT_LEADER, RAFT_E_CONFIG_INVALID, or, of a sole voter whose
+ * first entry of the term isn't durable, RAFT_E_CONFIG_PENDING: ask again. */
+int replica_change_members(struct replica *r, struct replica_change *c, const struct replica_members *wanted);
+
+/* --- groups with several voters --- */
 
 /* A message of another member. It is looked at to its end before anything comes of it. -EBADMSG: it can't be one. */
 int replica_receive(struct replica *r, const struct replica_message *m);

@@ -132,7 +132,7 @@ static void load(struct replica *r, struct replica_message *m, uint64_t last)
 
 /* ---- From memory ---- */
 
-static void send_append(struct replica *r, const struct raft_message *from)
+void replica_send_append(struct replica *r, const struct raft_message *from)
 {
     struct replica_message *m = message_new(r, from);
     uint64_t first = from->index + 1, last = from->index + from->n_entries, at = last;
@@ -215,14 +215,13 @@ static void image_run(struct lane_work *work)
     log_image_read(&container_of(work, struct image_load, work)->image);
 }
 
-static void send_loaded(struct replica *r, struct replica_message *m, const struct log_image *image)
+static void send_loaded(struct replica *r, struct replica_message *m, const struct log_image *image, size_t size)
 {
     m->image = xcalloc(1, sizeof(*m->image));
     m->image->next_offset = image->at.next_offset;
     m->image->checksum = image->at.checksum;
     m->image->log_start = r->durable_start;
-    m->image->size = image->size;
-    raft_config(r->raft, &m->image->config, NULL);
+    m->image->size = size;
     note_sent(r, m);
     r->shard->send(r->shard->ctx, m);
 }
@@ -240,6 +239,7 @@ static void image_done(struct lane_work *work)
     struct replica_message *m = l->message;
     struct replica *r = l->replica;
     int32_t peer = m->raft.to;
+    size_t size = l->image.size;
     int err = l->image.error;
 
     list_remove(&l->link);
@@ -248,8 +248,8 @@ static void image_done(struct lane_work *work)
         replica_fatal(r, err, "reading an image for a follower");
     if (!replica_has_core(r) || r->shard->dead) {
         replica_message_free(m);
-    } else if (is_sound(r, m, &l->image)) {
-        send_loaded(r, m, &l->image);
+    } else if (is_sound(r, m, &l->image) && replica_snapshot_add_members(r, &m->data, &size)) {
+        send_loaded(r, m, &l->image, size);
     } else {
         replica_message_free(m);
         replica_image_lost(r, peer);
@@ -281,7 +281,7 @@ void replica_send(struct replica *r, const struct raft_update *u)
         const struct raft_message *m = &u->messages[i];
 
         if (m->kind == RAFT_APPEND)
-            send_append(r, m);
+            replica_send_append(r, m);
         else if (m->kind == RAFT_SNAPSHOT)
             send_image(r, m);
         else

@@ -7,16 +7,30 @@
 /* docs/format/partition-snapshot.md. The file around it (index, term, checksums) is log/'s. */
 #define SNAPSHOT_VERSION 1
 
+/* The section of the members, between the head and the producers: the index of their entry, and the body of its
+ * command.
+ */
+#define SECTION_AT REPLICA_SNAPSHOT_BLANK_SIZE
+#define SECTION_INDEX_SIZE 8
+
 /* While the journal is replayed the producer state may be ahead of the entry that is applied: it came from a snapshot
  * that was newer than the checkpoint. Then this one says so too. */
 void replica_snapshot_write(const struct replica *r, struct wr *w)
 {
+    const struct replica_config_body *members = r->peers != NULL ? r->peers->applied : NULL;
+
+    if (members != NULL && (members->index == 0 || GQ_BUG(CONFIG_LOST_IN_SNAPSHOT)))
+        members = NULL;
     wr_le32(w, SNAPSHOT_VERSION);
-    wr_le32(w, 0);
+    wr_le32(w, members != NULL ? (uint32_t)(SECTION_INDEX_SIZE + members->size) : 0);
     wr_le64(w, MAX(r->applied_index, r->state_index));
     wr_le64(w, (uint64_t)r->applied_offset);
     wr_le64(w, (uint64_t)r->log_start);
     wr_le64(w, (uint64_t)r->last_append_time);
+    if (members != NULL) {
+        wr_le64(w, members->index);
+        wr_bytes(w, members->bytes, members->size);
+    }
     if (r->producers != NULL)
         producer_write(r->producers, w);
 }
@@ -49,21 +63,62 @@ uint64_t replica_snapshot_index(const uint8_t *data, size_t size)
     return size >= REPLICA_SNAPSHOT_BLANK_SIZE ? load_le64(data + 8) : 0;
 }
 
+/* Where no entry has changed the members since the log began, the file says nothing of them. Those that hold now do for
+ * whoever begins there: it can't be elected before it has the entry that made them. */
+bool replica_snapshot_add_members(const struct replica *r, uint8_t **data, size_t *size)
+{
+    const struct replica_config_body *members = r->peers->applied;
+    size_t added = SECTION_INDEX_SIZE + members->size;
+
+    gq_assert(*size >= SECTION_AT);
+    if (load_le32(*data + 4) > 0)
+        return true;
+    if (members->bytes[0] == 0)
+        return false;
+    *data = xrealloc(*data, *size + added);
+    memmove(*data + SECTION_AT + added, *data + SECTION_AT, *size - SECTION_AT);
+    store_le32(*data + 4, (uint32_t)added);
+    store_le64(*data + SECTION_AT, 0);
+    memcpy(*data + SECTION_AT + SECTION_INDEX_SIZE, members->bytes, members->size);
+    *size += added;
+    return true;
+}
+
+static int parse_section(struct rd *in, uint32_t size, struct replica_state *ret)
+{
+    const uint8_t *body;
+
+    if (size == 0)
+        return 0;
+    ret->members_index = rd_le64(in);
+    body = rd_bytes(in, size < SECTION_INDEX_SIZE ? 0 : size - SECTION_INDEX_SIZE);
+    if (in->error != 0 || size < SECTION_INDEX_SIZE || ret->members_index > ret->index)
+        return -EBADMSG;
+    ret->has_members = true;
+    return replica_members_parse(slice_make(body, size - SECTION_INDEX_SIZE), &ret->members);
+}
+
 int replica_state_parse(const struct replica *r, const uint8_t *data, size_t size, struct replica_state *ret)
 {
+    uint32_t section;
     struct rd in;
-    int rc = 0;
+    int rc;
 
     rd_init(&in, data, size);
     if (rd_le32(&in) != SNAPSHOT_VERSION)
         return -EBADMSG;
-    rd_skip(&in, 4);
-    *ret = (struct replica_state){ .index = rd_le64(&in) };
+    section = rd_le32(&in);
+    ret->index = rd_le64(&in);
     ret->next_offset = (int64_t)rd_le64(&in);
     ret->log_start = (int64_t)rd_le64(&in);
     ret->append_time = (int64_t)rd_le64(&in);
+    ret->producers = NULL;
+    ret->has_members = false;
     if (in.error != 0)
         return in.error;
+    rc = parse_section(&in, section, ret);
+    if (rc != 0)
+        return rc;
     if (rd_left(&in) == 0 || GQ_BUG(PRODUCERS_NOT_RESTORED))
         return 0;
     ret->producers = producers_new(r);
@@ -83,6 +138,8 @@ int replica_snapshot_read(struct replica *r, const uint8_t *data, size_t size, u
     r->producers = state.producers;
     r->log_start = MAX(r->log_start, state.log_start);
     r->last_append_time = state.append_time;
+    if (state.has_members)
+        replica_config_applied(r, state.members_index, &state.members);
     *ret_index = state.index;
     return 0;
 }

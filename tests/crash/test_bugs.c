@@ -55,6 +55,8 @@ START_TEST(rounds)
         snprintf(progress->workload, sizeof(progress->workload), "cluster");
         for (unsigned i = 1; i <= N_STORIES; i++, progress->n_cases++)
             cluster_story(round * N_STORIES + i, &counts);
+        for (unsigned i = 1; i <= N_STORIES; i++, progress->n_cases++)
+            cluster_members_story(round * N_STORIES + i, &counts);
         for (unsigned i = 0; i < crash_n_workloads; i++)
             crash_explore(&crash_workloads[i], &choice, round < 4 ? CRASH_BRIEF : CRASH_USUAL, progress);
     }

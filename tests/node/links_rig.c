@@ -430,8 +430,6 @@ void say_image(struct player *p, const struct player *to, uint64_t group, uint64
         m->data[i] = byte_at(tag, i);
     m->image = xcalloc(1, sizeof(*m->image));
     m->image->size = size;
-    m->image->config.n_members = 1;
-    m->image->config.members[0] = (struct raft_config_member){ 1, RAFT_VOTER };
     node_links.send(shard_of(p, group), m);
 }
 

@@ -81,10 +81,6 @@ static void draw_image(struct replica_message *m, size_t size)
     m->image->log_start = m->image->next_offset + (int64_t)up_to((uint64_t)(INT64_MAX - m->image->next_offset));
     m->image->checksum = (uint32_t)rand_u64(&r);
     m->image->size = size;
-    m->image->config.n_members = (uint32_t)rand_range(&r, 1, RAFT_MAX_MEMBERS);
-    for (uint32_t i = 0; i < m->image->config.n_members; i++)
-        m->image->config.members[i] =
-            (struct raft_config_member){ (int32_t)up_to(INT32_MAX), (uint8_t)rand_range(&r, 1, 7) };
     m->data = draw_bytes(size);
 }
 

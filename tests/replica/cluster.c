@@ -26,31 +26,30 @@ struct cluster *cluster_new(uint64_t seed, uint64_t segment_bytes)
 
 struct cluster *cluster_new_of(uint64_t seed, uint64_t segment_bytes, unsigned n_groups)
 {
+    return cluster_new_with(seed, segment_bytes, n_groups, CLUSTER_NODES, CLUSTER_NODES);
+}
+
+struct cluster *cluster_new_with(uint64_t seed, uint64_t segment_bytes, unsigned n_groups, int n_nodes, int n_members)
+{
     struct cluster *c = xcalloc(1, sizeof(*c));
 
     sim_prng_init(&c->prng, seed);
-    c->members.n_members = CLUSTER_NODES;
-    for (int i = 0; i < CLUSTER_NODES; i++) {
-        struct rig *r = rig_new(seed * 10 + (uint64_t)i, n_groups);
-
-        c->members.members[i] = (struct raft_config_member){ i + 1, RAFT_VOTER };
-        r->broker_id = i + 1;
-        r->members = &c->members;
-        r->cluster = c;
-        r->next_id = (uint64_t)i * 1000000;
-        r->limits.segment_bytes = segment_bytes;
-        r->lag_ns = CLUSTER_LAG_NS;
-        c->nodes[i] = r;
+    c->n = n_nodes;
+    c->members.n_members = (uint32_t)n_members;
+    for (int i = 0; i < n_nodes; i++) {
+        c->nodes[i] = cluster_rig(c, i, seed * 10 + (uint64_t)i, n_groups, segment_bytes);
+        if (i < n_members)
+            c->members.members[i] = (struct replica_member){ i + 1, RAFT_VOTER, c->nodes[i]->incarnation };
     }
     cluster_net_init(c);
-    for (int i = 0; i < CLUSTER_NODES; i++)
+    for (int i = 0; i < n_nodes; i++)
         cluster_restart(c, i);
     return c;
 }
 
 void cluster_free(struct cluster *c)
 {
-    for (int i = 0; i < CLUSTER_NODES; i++)
+    for (int i = 0; i < c->n; i++)
         rig_free(c->nodes[i]);
     cluster_net_fini(c);
     free(c->batches);
@@ -59,7 +58,7 @@ void cluster_free(struct cluster *c)
 
 void cluster_set_min_insync(struct cluster *c, int16_t n)
 {
-    for (int i = 0; i < CLUSTER_NODES; i++) {
+    for (int i = 0; i < c->n; i++) {
         struct rig *r = c->nodes[i];
 
         r->limits.min_insync = n;
@@ -69,12 +68,22 @@ void cluster_set_min_insync(struct cluster *c, int16_t n)
     }
 }
 
-/* As many have it on the disk as there must be. Who isn't up may have it. */
+static bool all_vote(const struct cluster *c)
+{
+    for (size_t i = 0; i < c->n_configs; i++)
+        if (c->configs[i].members.n_members != c->members.n_members)
+            return false;
+    return c->n == CLUSTER_NODES && c->members.n_members == CLUSTER_NODES;
+}
+
+/* As many have it on the disk as there must be, if there was no change of members. Who isn't up may have it. */
 static void check_flushed(const struct cluster *c, const struct rig_batch *b)
 {
     int n = 0, least = MAX(CLUSTER_NODES / 2 + 1, c->nodes[0]->limits.min_insync);
 
-    for (int i = 0; i < CLUSTER_NODES; i++) {
+    if (!all_vote(c))
+        return;
+    for (int i = 0; i < c->n; i++) {
         const struct raft *raft = c->up[i] ? replica_of(c, i)->raft : NULL;
 
         n += raft == NULL || b->index <= raft_start_index(raft) ||
@@ -160,6 +169,8 @@ static void check_node(struct cluster *c, int node)
         c->checksums[r->applied_index] = r->applied_checksum;
     if (c->checksums[r->applied_index] != r->applied_checksum)
         ck_abort_msg("node %d applied another entry %llu", node + 1, (unsigned long long)r->applied_index);
+    if (r->peers != NULL)
+        cluster_note_members(c, node);
 }
 
 #define SLACK_MS 500
@@ -199,7 +210,7 @@ bool cluster_step(struct cluster *c)
 
     cluster_connect(c);
     moved = cluster_deliver(c);
-    for (int i = 0; i < CLUSTER_NODES; i++) {
+    for (int i = 0; i < c->n; i++) {
         if (!c->up[i])
             continue;
         moved = rig_step(c->nodes[i]) || moved;
@@ -219,7 +230,7 @@ void cluster_run(struct cluster *c, unsigned ms)
     for (unsigned t = 0; t < ms; t++) {
         for (int i = 0; i < MAX_QUEUE && cluster_step(c); i++)
             ;
-        for (int i = 0; i < CLUSTER_NODES; i++)
+        for (int i = 0; i < c->n; i++)
             sim_clock_advance(&c->nodes[i]->clock, MS);
         c->now_ms++;
     }
@@ -228,7 +239,7 @@ void cluster_run(struct cluster *c, unsigned ms)
 int cluster_leader(struct cluster *c)
 {
     for (int tries = 0; tries < 3000; tries++) {
-        for (int i = 0; i < CLUSTER_NODES; i++)
+        for (int i = 0; i < c->n; i++)
             if (c->up[i] && !c->cut[i] && replica_leads(replica_of(c, i)) && replica_is_open(replica_of(c, i)))
                 return i;
         cluster_run(c, 10);
@@ -283,6 +294,7 @@ static void leave(struct cluster *c, int node, bool silent)
         c->tried = NULL;
     if (c->reader.node == node)
         c->reader.op = NULL;
+    c->changes[node].busy = false;
     c->up[node] = false;
     cluster_disconnect(c, node, silent);
 }
@@ -399,7 +411,7 @@ static void all_equal(struct cluster *c)
 
     check_acked(c, log, size, start);
     check_counters(replica_of(c, 0));
-    for (int i = 1; i < CLUSTER_NODES; i++) {
+    for (int i = 1; i < c->n; i++) {
         _cleanup_(freep) uint8_t *other = read_log(c, i, &other_size);
 
         check_counters(replica_of(c, i));
@@ -412,8 +424,8 @@ static void all_equal(struct cluster *c)
 
 void cluster_heal(struct cluster *c)
 {
-    for (int a = 0; a < CLUSTER_NODES; a++) {
-        for (int b = 0; b < CLUSTER_NODES; b++) {
+    for (int a = 0; a < c->n; a++) {
+        for (int b = 0; b < c->n; b++) {
             c->links[a][b].mute = c->links[a][b].apart = false;
             c->links[a][b].delay_ms = 0;
         }
@@ -424,10 +436,24 @@ void cluster_heal(struct cluster *c)
     }
 }
 
+static void check_all_in_sync(struct cluster *c)
+{
+    const struct replica *r = replica_of(c, cluster_leader(c));
+    int32_t ids[RAFT_MAX_MEMBERS];
+    struct replica_members members;
+    uint64_t index;
+    uint32_t n = 0;
+
+    if (r->peers == NULL)
+        return;
+    replica_members(r, &members, &index);
+    for (uint32_t i = 0; i < members.n_members; i++)
+        n += (members.members[i].roles & RAFT_VOTER) != 0;
+    ck_quick(replica_in_sync(r, ids) == n);
+}
+
 void cluster_check(struct cluster *c)
 {
-    int32_t ids[RAFT_MAX_MEMBERS];
-
     c->loss = 0;
     c->crash_images = false;
     cluster_heal(c);
@@ -436,5 +462,6 @@ void cluster_check(struct cluster *c)
     cluster_leader(c);
     cluster_run(c, 500);
     all_equal(c);
-    ck_quick(replica_in_sync(replica_of(c, cluster_leader(c)), ids) == CLUSTER_NODES);
+    check_all_in_sync(c);
+    cluster_check_overlap(c);
 }

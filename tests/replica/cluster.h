@@ -7,7 +7,8 @@
 
 #include "replica/rig.h"
 
-#define CLUSTER_NODES 3
+#define CLUSTER_NODES 3 /* if a test says nothing else */
+#define CLUSTER_MAX 5
 #define CLUSTER_OWN 1 /* the group that each node has for itself */
 #define CLUSTER_LAG_NS 2000000000ull
 
@@ -41,6 +42,7 @@ struct cluster_reader {
 #define CLUSTER_QUESTIONS 16
 #define CLUSTER_TERMS 1024
 #define CLUSTER_INDEXES 8192
+#define CLUSTER_CONFIGS 1024
 
 /* What goes from one node to another. */
 struct cluster_link {
@@ -50,17 +52,36 @@ struct cluster_link {
     bool apart; /* there is no connection, and can't be one, either way */
 };
 
+/* What a leader made of the members. */
+struct cluster_config {
+    uint64_t index, term;
+    struct replica_members members;
+};
+
+/* A change that a node was asked for. */
+struct cluster_change {
+    struct replica_change change;
+    bool busy;
+    int result; /* once it was */
+    uint64_t n_done;
+};
+
 struct cluster {
     struct sim_prng prng;
-    struct raft_config members;
-    struct rig *nodes[CLUSTER_NODES]; /* broker ids 1, 2, 3 */
-    bool up[CLUSTER_NODES];
-    bool cut[CLUSTER_NODES]; /* hears nobody and isn't heard; its connections stay */
-    bool connected[CLUSTER_NODES][CLUSTER_NODES];
-    uint64_t there_ms[CLUSTER_NODES];                        /* when it was last up and not cut off */
-    uint64_t leads_ms[CLUSTER_NODES];                        /* since when it leads, while it does */
-    struct cluster_link links[CLUSTER_NODES][CLUSTER_NODES]; /* from, to */
-    unsigned next_link;                                      /* whose turn it is */
+    int n;
+    struct replica_members members; /* that the groups are made with; of one, that node is alone */
+    struct rig *nodes[CLUSTER_MAX]; /* broker ids 1, 2, 3, … */
+    bool up[CLUSTER_MAX];
+    bool cut[CLUSTER_MAX]; /* hears nobody and isn't heard; its connections stay */
+    bool connected[CLUSTER_MAX][CLUSTER_MAX];
+    uint64_t there_ms[CLUSTER_MAX]; /* when it was last up and not cut off */
+    uint64_t leads_ms[CLUSTER_MAX]; /* since when it leads, while it does */
+    struct cluster_link links[CLUSTER_MAX][CLUSTER_MAX]; /* from, to */
+    unsigned next_link;                                  /* whose turn it is */
+    struct cluster_change changes[CLUSTER_MAX];
+    struct cluster_config configs[CLUSTER_CONFIGS]; /* in the order in which they came up */
+    size_t n_configs;
+    bool wiped[CLUSTER_MAX]; /* and not readmitted yet */
     uint64_t now_ms;
     struct raft_message last; /* of a group, that was sent */
     unsigned loss;            /* of 100 messages so many get lost, and as many come twice */
@@ -92,6 +113,8 @@ extern struct replica_message *(*cluster_carry)(const struct replica_message *m)
 struct cluster *cluster_new(uint64_t seed, uint64_t segment_bytes);
 /* With so many groups, CLUSTER_OWN among them. */
 struct cluster *cluster_new_of(uint64_t seed, uint64_t segment_bytes, unsigned n_groups);
+/* With so many nodes, of which the first n_members are in the groups; the others wait to be spoken to. */
+struct cluster *cluster_new_with(uint64_t seed, uint64_t segment_bytes, unsigned n_groups, int n_nodes, int n_members);
 struct replica *cluster_replica(const struct cluster *c, int node, unsigned group);
 void cluster_free(struct cluster *c);
 /* A message, and a step of each node; false: nothing moved. */
@@ -132,8 +155,29 @@ void cluster_check(struct cluster *c);
  * something. */
 struct cluster_counts {
     uint64_t n_acked, n_read, n_messages, n_session_messages, n_loaded, n_images, n_terms, n_rests;
+    uint64_t n_changed, n_configs;
 };
 void cluster_story(uint64_t seed, struct cluster_counts *counts);
+/* The same with five nodes, whose membership changes all the time. */
+void cluster_members_story(uint64_t seed, struct cluster_counts *counts);
+/* One step of either. */
+void cluster_act(struct cluster *c);
+
+/* cluster_members.c */
+/* Members that are wanted: as voters, and as learners, by bits of nodes. */
+void cluster_wanted(const struct cluster *c, unsigned voters, unsigned learners, struct replica_members *ret);
+/* Asks the node to change the members, of group 0; the result if it refuses. */
+int cluster_change(struct cluster *c, int node, const struct replica_members *wanted);
+/* Asks whoever leads until all of it is done. */
+void cluster_change_to(struct cluster *c, unsigned voters, unsigned learners);
+/* The node's disk is empty, and it is another incarnation. */
+void cluster_wipe(struct cluster *c, int node);
+/* A new node as the cluster knows it; not started. */
+struct rig *cluster_rig(struct cluster *c, int node, uint64_t seed, unsigned n_groups, uint64_t segment_bytes);
+/* For cluster.c: looks at a node's members. */
+void cluster_note_members(struct cluster *c, int node);
+/* Any two configurations that follow each other in the log have no two majorities without a node in common. */
+void cluster_check_overlap(struct cluster *c);
 
 /* cluster_reader.c: for cluster.c. After each step. */
 void cluster_note_read(struct cluster *c);
@@ -141,6 +185,8 @@ void cluster_note_read(struct cluster *c);
 /* cluster_net.c: for cluster.c. When the nodes are made. */
 void cluster_net_init(struct cluster *c);
 void cluster_net_fini(struct cluster *c);
+/* A node that was made. */
+void cluster_net_join(struct cluster *c, int node);
 /* The next letter; false: there is none. */
 bool cluster_deliver(struct cluster *c);
 /* Who can reach each other finds each other. */

@@ -89,6 +89,7 @@ static size_t loaded_bytes(const struct replica_message *m)
 static void send_message(void *ctx, struct replica_message *m)
 {
     struct cluster *c = ((struct rig *)ctx)->cluster;
+    struct letter *l;
 
     c->last = m->raft;
     c->n_appends += m->raft.kind == RAFT_APPEND && m->raft.n_entries > 0;
@@ -96,7 +97,9 @@ static void send_message(void *ctx, struct replica_message *m)
     c->max_loaded = MAX(c->max_loaded, loaded_bytes(m));
     if (m->image != NULL)
         note_image(c, m->raft.to - 1);
-    letter_new(c, m->raft.from, m->raft.to)->message = cluster_carry(m);
+    l = letter_new(c, m->raft.from, m->raft.to);
+    l->message = cluster_carry(m);
+    l->message->incarnation = ((struct rig *)ctx)->incarnation;
     replica_message_free(m);
 }
 
@@ -125,7 +128,7 @@ static void arrive(struct cluster *c, const struct letter *l)
     }
     c->n_session_messages++;
     rc = fleet_receive(c->nodes[l->to]->shard.fleet, &l->session);
-    ck_quick(rc == 0 || rc == FLEET_E_STALE);
+    ck_quick(rc == 0 || rc == FLEET_E_STALE || !c->connected[l->from][l->to]); /* it may know the node no longer */
 }
 
 static bool gets_through(const struct cluster *c, const struct letter *l)
@@ -146,8 +149,6 @@ static void deliver(struct cluster *c, struct letter *l)
     letter_free(l);
 }
 
-#define N_LINKS (CLUSTER_NODES * CLUSTER_NODES)
-
 /* The first of a link; NULL: none has got there yet. */
 static struct letter *first_due(struct cluster *c, struct cluster_link *k)
 {
@@ -159,9 +160,11 @@ static struct letter *first_due(struct cluster *c, struct cluster_link *k)
 /* The links in turns. Now and then one overtakes others. */
 bool cluster_deliver(struct cluster *c)
 {
-    for (unsigned i = 0; i < N_LINKS; i++) {
-        unsigned at = (c->next_link + i) % N_LINKS;
-        struct cluster_link *k = &c->links[at / CLUSTER_NODES][at % CLUSTER_NODES];
+    unsigned n = (unsigned)c->n;
+
+    for (unsigned i = 0; i < n * n; i++) {
+        unsigned at = (c->next_link + i) % (n * n);
+        struct cluster_link *k = &c->links[at / n][at % n];
         struct letter *l = first_due(c, k);
 
         if (l == NULL)
@@ -199,7 +202,7 @@ static bool can_connect(const struct cluster *c, int a, int b)
 
 void cluster_connect(struct cluster *c)
 {
-    for (int a = 0; a < CLUSTER_NODES; a++)
+    for (int a = 0; a < c->n; a++)
         for (int b = 0; b < a; b++)
             if (!c->connected[a][b] && can_connect(c, a, b))
                 connect(c, a, b);
@@ -217,7 +220,7 @@ void cluster_part(struct cluster *c, int a, int b, bool dead)
 
 void cluster_disconnect(struct cluster *c, int node, bool silent)
 {
-    for (int i = 0; i < CLUSTER_NODES; i++) {
+    for (int i = 0; i < c->n; i++) {
         if (!c->connected[node][i])
             continue;
         c->connected[node][i] = c->connected[i][node] = false;
@@ -228,13 +231,18 @@ void cluster_disconnect(struct cluster *c, int node, bool silent)
 
 /* ---- Beginning and end ---- */
 
+void cluster_net_join(struct cluster *c, int node)
+{
+    c->nodes[node]->send = send_message;
+    c->nodes[node]->send_session = send_session;
+}
+
 void cluster_net_init(struct cluster *c)
 {
-    for (unsigned i = 0; i < N_LINKS; i++)
-        list_init(&c->links[i / CLUSTER_NODES][i % CLUSTER_NODES].letters);
-    for (int i = 0; i < CLUSTER_NODES; i++) {
-        c->nodes[i]->send = send_message;
-        c->nodes[i]->send_session = send_session;
+    for (int i = 0; i < c->n; i++) {
+        for (int k = 0; k < c->n; k++)
+            list_init(&c->links[i][k].letters);
+        cluster_net_join(c, i);
     }
 }
 
@@ -242,7 +250,8 @@ void cluster_net_fini(struct cluster *c)
 {
     struct list *link;
 
-    for (unsigned i = 0; i < N_LINKS; i++)
-        while ((link = list_pop(&c->links[i / CLUSTER_NODES][i % CLUSTER_NODES].letters)) != NULL)
-            letter_free(list_entry(link, struct letter, link));
+    for (int i = 0; i < c->n; i++)
+        for (int k = 0; k < c->n; k++)
+            while ((link = list_pop(&c->links[i][k].letters)) != NULL)
+                letter_free(list_entry(link, struct letter, link));
 }

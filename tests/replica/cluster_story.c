@@ -7,9 +7,12 @@ static struct replica *replica_of(const struct cluster *c, int node)
     return c->nodes[node]->groups[0].replica;
 }
 
-static unsigned n_up(const struct cluster *c)
+static bool all_up(const struct cluster *c)
 {
-    return c->up[0] + c->up[1] + c->up[2];
+    for (int i = 0; i < c->n; i++)
+        if (!c->up[i])
+            return false;
+    return true;
 }
 
 /* May get lost. */
@@ -23,7 +26,7 @@ static void produce_carelessly(struct cluster *c, int node)
 
 static void read_somewhere(struct cluster *c)
 {
-    int node = (int)sim_prng_below(&c->prng, CLUSTER_NODES);
+    int node = (int)sim_prng_below(&c->prng, (uint64_t)c->n);
 
     if (c->up[node])
         cluster_read(c, node, sim_prng_chance(&c->prng, 1, 2));
@@ -32,7 +35,7 @@ static void read_somewhere(struct cluster *c)
 /* To whoever is there: most of them send it away. */
 static void ask_all(struct cluster *c)
 {
-    for (int i = 0; i < CLUSTER_NODES; i++) {
+    for (int i = 0; i < c->n; i++) {
         if (!c->up[i])
             continue;
         cluster_produce(c, i, sim_prng_below(&c->prng, 600));
@@ -50,7 +53,7 @@ static void forget_records(struct cluster *c)
 {
     int64_t keep = (int64_t)sim_prng_below(&c->prng, 10);
 
-    for (int i = 0; i < CLUSTER_NODES; i++) {
+    for (int i = 0; i < c->n; i++) {
         int64_t end = c->up[i] ? replica_high_watermark(replica_of(c, i)) : 0;
 
         if (end > keep && replica_leads(replica_of(c, i)))
@@ -62,7 +65,7 @@ static void forget_records(struct cluster *c)
 /* A link of the node gets worse. */
 static void spoil_link(struct cluster *c, int node)
 {
-    int other = (node + 1 + (int)sim_prng_below(&c->prng, CLUSTER_NODES - 1)) % CLUSTER_NODES;
+    int other = (node + 1 + (int)sim_prng_below(&c->prng, (uint64_t)c->n - 1)) % c->n;
 
     switch (sim_prng_below(&c->prng, 3)) {
     case 0:
@@ -92,20 +95,20 @@ static void leave_in_the_dark(struct cluster *c, int node)
     ck_quick(replica_receive(r, &go) == 0);
 }
 
-static void act(struct cluster *c)
+void cluster_act(struct cluster *c)
 {
-    int node = (int)sim_prng_below(&c->prng, CLUSTER_NODES);
+    int node = (int)sim_prng_below(&c->prng, (uint64_t)c->n);
 
     switch (sim_prng_below(&c->prng, 21)) {
     case 0:
-        if (n_up(c) == CLUSTER_NODES)
+        if (all_up(c))
             cluster_crash(c, node);
         break;
     case 1:
         c->cut[node] = !c->cut[node];
         break;
     case 2:
-        if (c->up[node])
+        if (c->up[node] && replica_of(c, node)->peers != NULL)
             replica_campaign(replica_of(c, node));
         break;
     case 3:
@@ -117,7 +120,7 @@ static void act(struct cluster *c)
             sim_lane_hold(c->nodes[node]->lane, LANE_FLUSH, 0, sim_prng_chance(&c->prng, 1, 2));
         break;
     case 5: /* it is back before anybody misses it */
-        if (c->up[node] && n_up(c) == CLUSTER_NODES) {
+        if (c->up[node] && all_up(c)) {
             if (sim_prng_chance(&c->prng, 1, 2))
                 cluster_kill(c, node);
             else
@@ -127,7 +130,7 @@ static void act(struct cluster *c)
         break;
     case 6:
         if (c->up[node])
-            replica_transfer(replica_of(c, node), 1 + (int32_t)sim_prng_below(&c->prng, CLUSTER_NODES));
+            replica_transfer(replica_of(c, node), 1 + (int32_t)sim_prng_below(&c->prng, (uint64_t)c->n));
         break;
     case 7: /* the journal turns over */
         for (int i = 0; i < 10 && c->up[node]; i++)
@@ -157,7 +160,7 @@ static void act(struct cluster *c)
 
 static bool is_at_rest(const struct cluster *c)
 {
-    for (int i = 0; i < CLUSTER_NODES; i++)
+    for (int i = 0; i < c->n; i++)
         if (!c->up[i] || !fleet_is_at_rest(&replica_of(c, i)->peers->member))
             return false;
     return true;
@@ -170,10 +173,10 @@ void cluster_story(uint64_t seed, struct cluster_counts *counts)
     c->loss = 5;
     c->crash_images = true;
     cluster_set_min_insync(c, seed % 8 == 5 ? 3 : seed % 2 == 0 ? 2 : 1);
-    for (int i = 0; i < CLUSTER_NODES && seed % 3 == 0; i++)
+    for (int i = 0; i < c->n && seed % 3 == 0; i++)
         c->nodes[i]->max_dirty_segments = 1; /* from the next start on */
     for (int i = 0; i < 200; i++) {
-        act(c);
+        cluster_act(c);
         read_somewhere(c);
         cluster_run(c, (unsigned)sim_prng_below(&c->prng, sim_prng_chance(&c->prng, 1, 6) ? 2000 : 100));
         counts->n_rests += is_at_rest(c);

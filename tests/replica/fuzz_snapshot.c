@@ -11,7 +11,7 @@
  *
  *   input = flags u8 (1: put the producer state's checksum right) | bytes */
 
-#define HEAD_SIZE 40 /* of what comes before the producer state */
+#define HEAD_SIZE 40 /* of what comes before the members' section */
 
 static struct replica_shard shard = { .hash_seed = 1, .max_producer_ids = 100 };
 
@@ -48,12 +48,26 @@ static void ask_producers(const struct producer_state *s)
 static void put_right(uint8_t *data, size_t size)
 {
     const size_t at = offsetof(struct producer_format_header, crc);
-    uint8_t *p = data + HEAD_SIZE;
+    size_t before = size >= HEAD_SIZE ? HEAD_SIZE + (size_t)load_le32(data + 4) : size;
+    uint8_t *p = data + before;
 
-    if (size < HEAD_SIZE + sizeof(struct producer_format_header))
+    if (size < before + sizeof(struct producer_format_header))
         return;
-    size -= HEAD_SIZE;
+    size -= before;
     store_le32(p + at, crc32c(crc32c(0, p, at), p + at + 4, size - at - 4));
+}
+
+/* As it is sent: whoever gets it knows the members. */
+static void make_image(const struct replica *r, const uint8_t *data, size_t size)
+{
+    uint8_t *copy = memcpy(xmalloc(size), data, size);
+    struct replica_state state;
+
+    gq_assert(replica_snapshot_add_members(r, &copy, &size));
+    gq_assert(replica_state_parse(r, copy, size, &state) == 0 && state.has_members);
+    gq_assert(state.members.n_members == r->peers->applied->bytes[0]);
+    producer_state_free(state.producers);
+    free(copy);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -77,10 +91,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         gq_assert(second.last_append_time == first.last_append_time);
         b = write_again(&second, again, &b_size);
         gq_assert(a_size == b_size && memcmp(a, b, a_size) == 0);
+        if (first.peers != NULL)
+            make_image(&first, a, a_size);
     } else {
-        gq_assert(first.producers == NULL);
+        gq_assert(first.producers == NULL && first.peers == NULL);
     }
     producer_state_free(first.producers);
     producer_state_free(second.producers);
+    replica_peers_free(first.peers);
+    replica_peers_free(second.peers);
     return 0;
 }

@@ -163,6 +163,7 @@ static void shard_init(struct rig *r)
         .send = r->send,
         .send_session = r->send_session,
         .hash_seed = 7,
+        .incarnation = r->incarnation,
         .pool = &r->pool,
         .blocks = &r->blocks,
         .complete = complete,

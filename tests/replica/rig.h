@@ -77,7 +77,8 @@ struct rig {
     unsigned n_groups;
     int32_t broker_id;
     /* Of all groups but the second; NULL: this one alone, as of that. */
-    const struct raft_config *members;
+    const struct replica_members *members;
+    struct uuid incarnation;
     void (*send)(void *rig, struct replica_message *m);
     void (*send_session)(void *rig, const struct fleet_message *m);
     uint32_t boot; /* starts of the node */

@@ -6,12 +6,14 @@
 Suite *acks_suite(void);
 Suite *ask_suite(void);
 Suite *budget_suite(void);
+Suite *change_suite(void);
 Suite *consensus_suite(void);
 Suite *crash_suite(void);
 Suite *destroy_suite(void);
 Suite *frame_suite(void);
 Suite *image_suite(void);
 Suite *keep_suite(void);
+Suite *members_suite(void);
 Suite *files_suite(void);
 Suite *peers_suite(void);
 Suite *producers_suite(void);

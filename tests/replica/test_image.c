@@ -200,17 +200,20 @@ START_TEST(malformed_images_are_refused)
     int leader = cluster_leader(c), to = (leader + 1) % 3;
     struct replica *r = replica_of(c, to);
     struct replica_message m = { .group = 1, .raft = { .kind = RAFT_SNAPSHOT, .from = leader + 1, .to = to + 1 } };
-    struct replica_image image = { .next_offset = 20, .log_start = 25, .size = REPLICA_SNAPSHOT_BLANK_SIZE };
-    uint8_t data[REPLICA_SNAPSHOT_BLANK_SIZE];
+    struct replica_image image = { .next_offset = 20, .log_start = 25 };
+    uint8_t *data = xmalloc(REPLICA_SNAPSHOT_BLANK_SIZE);
 
     produce_many(c, leader, 3);
     m.raft.index = 1000;
     m.raft.term = m.raft.log_term = replica_term(replica_of(c, leader));
-    raft_config(r->raft, &image.config, NULL);
     replica_snapshot_blank(data, 1000, 20, 0);
     m.data = data;
     ck_assert_int_eq(replica_receive(r, &m), -EBADMSG);
     m.image = &image;
+    image.size = REPLICA_SNAPSHOT_BLANK_SIZE;
+    ck_assert_int_eq(replica_receive(r, &m), -EBADMSG); /* it doesn't tell the members */
+    ck_assert(replica_snapshot_add_members(r, &data, &image.size));
+    m.data = data;
     image.next_offset = 21;
     ck_assert_int_eq(replica_receive(r, &m), -EBADMSG);
     image.next_offset = 20;
@@ -226,6 +229,12 @@ START_TEST(malformed_images_are_refused)
     data[8] ^= 1;
     ck_assert_int_eq(replica_receive(r, &m), -EBADMSG);
     data[8] ^= 1;
+    data[53] ^= 8; /* roles */
+    ck_assert_int_eq(replica_receive(r, &m), -EBADMSG);
+    data[53] ^= 8;
+    data[4]++;
+    ck_assert_int_eq(replica_receive(r, &m), -EBADMSG);
+    data[4]--;
     m.raft.n_entries = 1;
     ck_assert_int_eq(replica_receive(r, &m), -EBADMSG);
     m.raft.n_entries = 0;
@@ -234,6 +243,7 @@ START_TEST(malformed_images_are_refused)
     cluster_run(c, 100);
     ck_assert(replica_is_idle(r));
     ck_assert_uint_lt(r->last_index, 10);
+    free(data);
     cluster_check(c);
     cluster_free(c);
 }

@@ -36,6 +36,11 @@ static const char *why_not(unsigned bug)
     case GQ_BUG_CUT_NOT_JOURNALLED:
     case GQ_BUG_OVERLAY_NOT_CUT:
     case GQ_BUG_END_TOLD_WITHOUT_ROUND:
+    case GQ_BUG_CONFIG_NOT_REVERTED:
+    case GQ_BUG_CONFIG_NOT_AWAITED:
+    case GQ_BUG_CONFIG_NOT_REPLAYED:
+    case GQ_BUG_CONFIG_LOST_IN_SNAPSHOT:
+    case GQ_BUG_PROBATION_FORGOTTEN:
     case GQ_BUG_IMAGE_NAMED_EARLY:
         return "a node's groups have one voter";
     case GQ_BUG_FILES_BEFORE_FORGET:
