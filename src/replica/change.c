@@ -295,9 +295,15 @@ void replica_change_lost(struct replica *r)
     end_change(r, reached ? 0 : RAFT_E_NOT_LEADER);
 }
 
-/* 1 with the next configuration, 0: there is none any more, or an error. */
-static int next_step(const struct replica *r, const struct replica_members *now, struct replica_members *ret)
+/* 1 with the next configuration, 0: there is none any more, or an error. What the group was made with goes into the log
+ * first: who starts later needn't be told of it any more, and can't be told otherwise. */
+static int next_step(const struct replica *r, const struct replica_members *now, uint64_t index,
+                     struct replica_members *ret)
 {
+    if (index == 0) {
+        *ret = *now;
+        return 1;
+    }
     if (replica_members_are_joint(now)) {
         replica_members_leave_joint(now, ret);
         return 1;
@@ -321,7 +327,7 @@ static void go_on(struct replica *r)
         rc = RAFT_E_NOT_LEADER;
     } else if (fleet_n_proposed(&r->peers->member) == 0 &&
                (replica_members(r, &now, &index) || GQ_BUG(CONFIG_NOT_AWAITED))) {
-        rc = next_step(r, &now, &next);
+        rc = next_step(r, &now, index, &next);
         if (rc == 1) {
             replica_members_config(&next, &config);
             rc = raft_check_config(r->raft, &config);

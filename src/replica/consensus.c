@@ -361,7 +361,7 @@ static void act(struct replica *r, const struct raft_update *u, const struct rep
     }
     if (u->config_changed && !(reverts && GQ_BUG(CONFIG_NOT_REVERTED)))
         replica_members_noted(r);
-    if (u->leave_joint)
+    if (u->leave_joint || u->noop)
         replica_note_changing(r);
     replica_send(r, u);
     if (u->reads_done > 0)

@@ -222,9 +222,10 @@ struct replica_config {
     const char *dir; /* of its log, below the data directory */
     bool dir_absent; /* replica_open(): the directory is known not to be there */
     struct replica_limits limits;
-    /* Who the group's members were when it was made, in the order in which they are preferred as leaders; NULL: this node alone, which votes. It has to be the same at each
-     * start, and counts until the log has another configuration. Without any, the replica is one that waits to be
-     * spoken to: it neither votes nor leads before an entry or an image makes it a member. */
+    /* Who the group's members were when it was made, in the order in which they are preferred as leaders; NULL: this
+     * node alone, which votes. It has to be the same at each start until the log has a configuration: of several
+     * members the first leader puts it there. Without any, the replica is one that waits to be spoken to: it neither
+     * votes nor leads before an entry or an image makes it a member. */
     const struct replica_members *members;
     /* Of replica_new() for a state group with members, or null: the body of the command that is its first entry. All
      * members make it alike, as entry 1 of term 1, so it counts as committed; append time in Unix ms. */
