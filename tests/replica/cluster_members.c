@@ -263,6 +263,42 @@ static bool may_wipe(const struct cluster *c, int node)
     return true;
 }
 
+/* A voter that says so, or -1. */
+static int find_leader(const struct cluster *c, struct replica_members *ret)
+{
+    uint64_t index;
+
+    for (int i = 0; i < c->n; i++)
+        if (c->up[i] && !c->cut[i] && replica_of(c, i)->peers != NULL && replica_is_open(replica_of(c, i)) &&
+            replica_members(replica_of(c, i), ret, &index))
+            return i;
+    return -1;
+}
+
+/* One of three is behind, another one has all there is and loses its disk, and the leader is away: as the two know it,
+ * what was acknowledged isn't there, so they must not lead. */
+static void lose_what_counts(struct cluster *c)
+{
+    struct replica_members m;
+    int leader = find_leader(c, &m), others[2], n = 0;
+
+    for (uint32_t i = 0; leader >= 0 && i < m.n_members; i++)
+        if (m.members[i].roles != RAFT_LEARNER && m.members[i].id != leader + 1 && n++ < 2)
+            others[n - 1] = m.members[i].id - 1;
+    if (n != 2 || !may_wipe(c, others[0]))
+        return;
+    c->cut[others[1]] = true;
+    for (int i = 0; i < 3; i++)
+        cluster_produce(c, leader, 200);
+    cluster_run(c, 200);
+    if (!may_wipe(c, others[0]))
+        return;
+    cluster_wipe(c, others[0]);
+    c->cut[leader] = true;
+    c->cut[others[1]] = false;
+    cluster_run(c, 4000);
+}
+
 static void act(struct cluster *c)
 {
     int node = (int)sim_prng_below(&c->prng, (uint64_t)c->n);
@@ -273,7 +309,9 @@ static void act(struct cluster *c)
         change_members(c);
         break;
     case 2:
-        if (may_wipe(c, node))
+        if (sim_prng_chance(&c->prng, 1, 3))
+            lose_what_counts(c);
+        else if (may_wipe(c, node))
             cluster_wipe(c, node);
         break;
     default:
