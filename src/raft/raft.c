@@ -8,7 +8,8 @@ static_assert(sizeof(struct raft) + 3 * sizeof(struct raft_member) + 2 * sizeof(
 /* Nobody else is asked in an election, so nobody else can have led in the term. */
 static void lead_on(struct raft *raft)
 {
-    gq_assert(raft_is_alone(raft) && raft->vote == raft->id && !raft->no_lead && raft->commit == raft->log.flushed);
+    gq_assert(raft_is_alone(raft) && raft->vote == raft->id && !raft->no_vote && !raft->no_lead);
+    gq_assert(raft->commit == raft->log.flushed);
     for (uint64_t i = raft->commit + 1; i <= raft->log.last; i++)
         raft->uncommitted_bytes += raft_entry_size(raft, i);
     raft->role = RAFT_LEADER;
@@ -34,7 +35,7 @@ struct raft *raft_new(const struct raft_limits *limits, const struct raft_ops *o
     raft->term = raft->durable_term = start->term;
     raft->vote = raft->durable_vote = start->vote;
     raft->no_vote = start->no_vote;
-    raft->no_lead = start->no_lead || start->no_vote;
+    raft->no_lead = start->no_lead;
     gq_assert(start->rank <= RAFT_MAX_RANK);
     raft->rank = start->rank;
     raft_log_init(&raft->log, start);
@@ -68,7 +69,7 @@ void raft_free(struct raft *raft)
 void raft_set_no_vote(struct raft *raft, bool no_vote)
 {
     gq_assert(!no_vote || raft->no_vote || raft->role == RAFT_FOLLOWER);
-    raft->no_vote = raft->no_lead = no_vote;
+    raft->no_vote = no_vote;
 }
 
 struct raft_member *raft_member(struct raft *raft, int32_t id)

@@ -25,7 +25,7 @@ static bool may_lead(const struct raft *raft)
 
     if (raft->previous != NULL && !GQ_BUG(RAFT_REMOVED_TOO_EARLY))
         roles |= raft_roles_in(&raft->previous->config, raft->id);
-    return !raft->no_lead && raft->term < RAFT_MAX_TERM && raft->log.n_runs < RAFT_MAX_RUNS &&
+    return !raft->no_vote && !raft->no_lead && raft->term < RAFT_MAX_TERM && raft->log.n_runs < RAFT_MAX_RUNS &&
            (roles & (RAFT_VOTER | RAFT_OUTGOING)) != 0;
 }
 

@@ -318,6 +318,11 @@ START_TEST(without_bodies_a_vote_and_no_lead)
     ck_assert_int_eq(raft_vote(lone.raft), 3);
     lone_flush();
     ck_assert(!lone_sent(RAFT_VOTE_REPLY, 3)->reject);
+    /* That it may vote again doesn't bring them back. */
+    raft_set_no_vote(lone.raft, true);
+    raft_set_no_vote(lone.raft, false);
+    lone_tick(500);
+    ck_assert_int_eq(raft_role(lone.raft), RAFT_FOLLOWER);
 }
 END_TEST
 
