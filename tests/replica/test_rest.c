@@ -205,7 +205,8 @@ START_TEST(a_drain_ends_when_others_lead)
         cluster_run(c, 10);
     }
     ck_assert(!leads_any(c, 0));
-    ck_assert(all_lead(c));
+    until(c, all_lead, 50); /* the journals are small, and make room every ten milliseconds */
+    ck_assert(!leads_any(c, 0));
     ck_assert(leads_any(c, 1));
     cluster_kill(c, 2);
     cluster_kill(c, 0);
