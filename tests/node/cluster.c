@@ -5,6 +5,7 @@
 
 #include "base/util.h"
 #include "node/internal.h"
+#include "replica/letter.h"
 
 #define STEP_NS 1000
 #define SETTLE_NS (30000 * MS)
@@ -72,37 +73,6 @@ static uint64_t now_of(const struct cluster *c)
 
 /* ---- Letters ---- */
 
-/* As a network does: nothing of the sender's memory stays in it. */
-static struct replica_message *copy(const struct replica_message *from)
-{
-    size_t size = sizeof(*from) + from->raft.n_entries * sizeof(from->entries[0]), bytes = 0, at = 0;
-    struct replica_message *m = xmalloc(size);
-
-    ck_assert_ptr_null(from->image);
-    memcpy(m, from, size);
-    for (uint32_t i = 0; i < from->raft.n_entries; i++)
-        bytes += from->entries[i].head.size + from->entries[i].batches.size;
-    m->data = xmalloc(bytes + 1);
-    for (uint32_t i = 0; i < from->raft.n_entries; i++) {
-        const struct replica_message_entry *e = &from->entries[i];
-
-        m->entries[i].buf = NULL;
-        m->entries[i].head = slice_make(m->data + at, e->head.size);
-        memcpy(m->data + at, e->head.data, e->head.size);
-        at += e->head.size;
-        m->entries[i].batches = slice_make(m->data + at, e->batches.size);
-        if (e->batches.size > 0)
-            memcpy(m->data + at, e->batches.data, e->batches.size);
-        at += e->batches.size;
-    }
-    return m;
-}
-
-static void *copy_of(const void *from, size_t size)
-{
-    return size > 0 ? memcpy(xmalloc(size), from, size) : NULL;
-}
-
 /* NULL: it is lost. */
 static struct letter *letter_new(enum letter_kind kind, int from, int to)
 {
@@ -123,8 +93,7 @@ static void letter_free(struct letter *l)
 {
     list_remove(&l->link);
     replica_message_free(l->message);
-    free((void *)(uintptr_t)l->session.digests);
-    free((void *)(uintptr_t)l->session.entries);
+    letter_session_free(&l->session);
     free(l->body);
     free(l);
 }
@@ -133,8 +102,10 @@ static void links_send(struct node_shard *s, struct replica_message *m)
 {
     struct letter *l = letter_new(LETTER_MESSAGE, index_of(s->node), index_of_id(the_cluster, m->raft.to));
 
-    if (l != NULL)
-        l->message = copy(m);
+    if (l != NULL) {
+        l->message = letter_of_message(m);
+        l->message->incarnation = s->node->superblock.incarnation; /* a connection's hello has it */
+    }
     replica_message_free(m);
 }
 
@@ -142,11 +113,8 @@ static void links_send_session(struct node_shard *s, const struct fleet_message 
 {
     struct letter *l = letter_new(LETTER_SESSION, index_of(s->node), index_of_id(the_cluster, m->to));
 
-    if (l == NULL)
-        return;
-    l->session = *m;
-    l->session.digests = copy_of(m->digests, m->n_digests * sizeof(*m->digests));
-    l->session.entries = copy_of(m->entries, m->n_entries * sizeof(*m->entries));
+    if (l != NULL)
+        letter_of_session(m, &l->session);
 }
 
 static void links_tell(struct node *n, const char *node_id, enum node_word word, struct slice body)
@@ -157,7 +125,7 @@ static void links_tell(struct node *n, const char *node_id, enum node_word word,
     if (l == NULL)
         return;
     l->word = word;
-    l->body = copy_of(body.data, body.size);
+    l->body = letter_of_bytes(body.data, body.size);
     l->size = body.size;
 }
 

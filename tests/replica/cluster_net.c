@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/util.h"
 #include "replica/cluster.h"
+#include "replica/letter.h"
 
 /* The network of a cluster: letters on the links of its nodes, and connections, which the fleets hear of. */
 
@@ -15,38 +16,7 @@ struct letter {
 
 /* ---- Messages ---- */
 
-/* As a network does: nothing of the sender's memory stays in it. */
-static struct replica_message *copy(const struct replica_message *from)
-{
-    size_t size = sizeof(*from) + from->raft.n_entries * sizeof(from->entries[0]), bytes = 0, at = 0;
-    struct replica_message *m = xmalloc(size);
-
-    memcpy(m, from, size);
-    for (uint32_t i = 0; i < from->raft.n_entries; i++)
-        bytes += from->entries[i].head.size + from->entries[i].batches.size;
-    bytes += from->image != NULL ? from->image->size : 0;
-    m->data = xmalloc(bytes + 1);
-    if (from->image != NULL) {
-        m->image = xmalloc(sizeof(*m->image));
-        *m->image = *from->image;
-        memcpy(m->data, from->data, m->image->size);
-    }
-    for (uint32_t i = 0; i < from->raft.n_entries; i++) {
-        const struct replica_message_entry *e = &from->entries[i];
-
-        m->entries[i].buf = NULL;
-        m->entries[i].head = slice_make(m->data + at, e->head.size);
-        memcpy(m->data + at, e->head.data, e->head.size);
-        at += e->head.size;
-        m->entries[i].batches = slice_make(m->data + at, e->batches.size);
-        if (e->batches.size > 0)
-            memcpy(m->data + at, e->batches.data, e->batches.size);
-        at += e->batches.size;
-    }
-    return m;
-}
-
-struct replica_message *(*cluster_carry)(const struct replica_message *m) = copy;
+struct replica_message *(*cluster_carry)(const struct replica_message *m) = letter_of_message;
 
 static void note_image(struct cluster *c, int to)
 {
@@ -71,8 +41,7 @@ static struct letter *letter_new(struct cluster *c, int32_t from, int32_t to)
 static void letter_free(struct letter *l)
 {
     replica_message_free(l->message);
-    free((void *)l->session.digests);
-    free((void *)l->session.entries);
+    letter_session_free(&l->session);
     free(l);
 }
 
@@ -103,18 +72,11 @@ static void send_message(void *ctx, struct replica_message *m)
     replica_message_free(m);
 }
 
-static void *copy_of(const void *from, size_t size)
-{
-    return size > 0 ? memcpy(xmalloc(size), from, size) : NULL;
-}
-
 static void send_session(void *ctx, const struct fleet_message *m)
 {
     struct letter *l = letter_new(((struct rig *)ctx)->cluster, m->from, m->to);
 
-    l->session = *m;
-    l->session.digests = copy_of(m->digests, m->n_digests * sizeof(*m->digests));
-    l->session.entries = copy_of(m->entries, m->n_entries * sizeof(*m->entries));
+    letter_of_session(m, &l->session);
 }
 
 static void arrive(struct cluster *c, const struct letter *l)
