@@ -316,7 +316,8 @@ static bool passes(int rc)
     return rc == RAFT_E_CONFIG_PENDING || rc == RAFT_E_CONFIG_UNCAUGHT_UP || rc == RAFT_E_TRANSFER;
 }
 
-static void go_on(struct replica *r)
+/* Returns whether there is more to come. */
+static bool go_on(struct replica *r)
 {
     struct replica_members now, next;
     struct raft_config config;
@@ -332,25 +333,26 @@ static void go_on(struct replica *r)
             replica_members_config(&next, &config);
             rc = raft_check_config(r->raft, &config);
             if (rc == 0) {
-                replica_note_changing(r);
                 replica_core_propose_config(r, &next);
-                return;
+                return true;
             }
         }
     }
     if (passes(rc))
-        replica_note_changing(r);
-    else
-        end_change(r, rc);
+        return true;
+    end_change(r, rc);
+    return false;
 }
 
+/* What is asked for when a change ends goes on in the same turn. */
 void replica_changes_run(struct replica_shard *shard)
 {
-    struct list all = LIST_INIT(all), *link;
+    struct list waiting = LIST_INIT(waiting), *link;
 
-    list_splice(&all, &shard->changing);
-    while ((link = list_pop(&all)) != NULL)
-        go_on(list_entry(link, struct replica_peers, changing_link)->replica);
+    while ((link = list_pop(&shard->changing)) != NULL)
+        if (go_on(list_entry(link, struct replica_peers, changing_link)->replica) && !list_is_linked(link))
+            list_append(&waiting, link);
+    list_splice(&shard->changing, &waiting);
 }
 
 /* Until an entry of the term is applied the term may not be durable, and nobody else may hear of it. */

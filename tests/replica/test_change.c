@@ -485,6 +485,39 @@ START_TEST(changes_that_are_refused_or_superseded)
 }
 END_TEST
 
+static struct {
+    struct replica_change change;
+    struct replica_members wanted;
+    struct replica *replica;
+    unsigned n_done;
+} twice;
+
+static void twice_done(struct replica_change *c, int result)
+{
+    ck_assert_int_eq(result, 0);
+    if (++twice.n_done == 1)
+        ck_assert_int_eq(replica_change_members(twice.replica, c, &twice.wanted), 0);
+}
+
+/* In the same turn: nobody may come by for long. */
+START_TEST(a_change_that_is_done_may_ask_for_the_next)
+{
+    struct cluster *c = cluster_new_with(17, 1 << 20, 2, 3, 3);
+    int leader = cluster_leader(c);
+
+    produce_many(c, leader, 3);
+    cluster_wanted(c, ALL(3), 0, &twice.wanted);
+    twice.change.done = twice_done;
+    twice.replica = replica_of(c, leader);
+    twice.n_done = 0;
+    ck_assert_int_eq(replica_change_members(twice.replica, &twice.change, &twice.wanted), 0);
+    cluster_step(c);
+    ck_assert_uint_eq(twice.n_done, 2);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
 /* Each step of a change, each step of the cluster, either side. */
 START_TEST(a_crash_in_a_change)
 {
@@ -556,6 +589,7 @@ Suite *change_suite(void)
     suite_add(s, who_asks_for_votes_is_told_of_its_removal);
     suite_add(s, a_node_with_an_emptied_disk_does_not_vote);
     suite_add(s, changes_that_are_refused_or_superseded);
+    suite_add(s, a_change_that_is_done_may_ask_for_the_next);
     suite_add(s, a_crash_in_a_change);
     suite_add(s, stories);
     return s;
