@@ -120,7 +120,7 @@ struct replica_shard {
     uint64_t moved_ns;
     uint64_t hand_over_ns; /* not before */
     struct list parking;   /* replica_peers of those that have READs with a limit to how long they wait */
-    struct list changing; /* replicas whose members are being changed */
+    struct list changing;  /* replicas whose members are being changed */
 
     struct list dirty;   /* replicas with committed entries that wait for their segment */
     struct list no_file; /* of these, who waits for descriptors */

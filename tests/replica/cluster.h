@@ -74,8 +74,8 @@ struct cluster {
     bool up[CLUSTER_MAX];
     bool cut[CLUSTER_MAX]; /* hears nobody and isn't heard; its connections stay */
     bool connected[CLUSTER_MAX][CLUSTER_MAX];
-    uint64_t there_ms[CLUSTER_MAX]; /* when it was last up and not cut off */
-    uint64_t leads_ms[CLUSTER_MAX]; /* since when it leads, while it does */
+    uint64_t there_ms[CLUSTER_MAX];                      /* when it was last up and not cut off */
+    uint64_t leads_ms[CLUSTER_MAX];                      /* since when it leads, while it does */
     struct cluster_link links[CLUSTER_MAX][CLUSTER_MAX]; /* from, to */
     unsigned next_link;                                  /* whose turn it is */
     struct cluster_change changes[CLUSTER_MAX];
