@@ -194,7 +194,7 @@ static void journal_entries(struct replica *r, const struct raft_update *u, cons
 static void act(struct replica *r, const struct raft_update *u, const struct replica_message *received)
 {
     bool steps_down = r->peers->leads && u->role != RAFT_LEADER, reverts = u->truncate_from != 0;
-    bool led = u->role_changed || u->hard_state;
+    bool led = u->role_changed || u->hard_state, ranks = u->config_changed;
     struct list lost = LIST_INIT(lost);
 
     r->peers->parts = steps_down && u->term == r->term;
@@ -233,6 +233,8 @@ static void act(struct replica *r, const struct raft_update *u, const struct rep
         r->shard->led(r->shard->ctx, r);
     answer_reads(r);
     replica_acks_update(r);
+    if (ranks && replica_has_core(r))
+        replica_core_rank(r);
 }
 
 /* Returns the update's error. */

@@ -140,3 +140,12 @@ void replica_core_join_fleet(struct replica *r)
     r->vote = r->shard->broker_id;
     start_in_fleet(r, true);
 }
+
+void replica_core_rank(struct replica *r)
+{
+    struct raft_config config;
+
+    raft_config(r->raft, &config, NULL);
+    fleet_step(&r->peers->member,
+               &(struct raft_event){ .kind = RAFT_RANK, .index = rank_of(&config, r->shard->broker_id) });
+}

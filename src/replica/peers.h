@@ -85,6 +85,8 @@ void replica_core_start(struct replica *r);
 /* The only voter gets a core in the fleet, where it leads on, since it is going to have others beside it. An entry of
  * its term is applied. */
 void replica_core_join_fleet(struct replica *r);
+/* The configuration is another one: so may be how early this node campaigns. */
+void replica_core_rank(struct replica *r);
 
 /* change.c */
 /* An entry's members: 1; 0: it has none. -EBADMSG: they can't be. */

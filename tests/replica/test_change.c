@@ -386,6 +386,65 @@ START_TEST(who_asks_for_votes_is_told_of_its_removal)
 }
 END_TEST
 
+/* By their order in the last configuration: the new one comes last. */
+START_TEST(who_is_preferred_as_leader_changes_with_the_members)
+{
+    struct cluster *c = cluster_new_with(15, 1 << 20, 2, 4, 3);
+    int leader;
+
+    produce_many(c, cluster_leader(c), 3);
+    cluster_change_to(c, ALL(4) & ~BIT(0), 0);
+    leader = cluster_leader(c);
+    if (leader != 1)
+        ck_assert_int_eq(replica_transfer(replica_of(c, leader), 2), 0);
+    cluster_run(c, 500);
+    ck_assert_int_eq(cluster_leader(c), 1);
+    cluster_kill(c, 1);
+    ck_assert_int_eq(cluster_leader(c), 2);
+    cluster_restart(c, 1);
+    cluster_run(c, 500);
+    cluster_kill(c, 2);
+    ck_assert_int_eq(cluster_leader(c), 1);
+    cluster_restart(c, 2);
+    cluster_change_to(c, ALL(4), 0);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
+static unsigned n_told;
+
+static void note_members(void *ctx, struct replica *r)
+{
+    struct replica_members m;
+    uint64_t index;
+
+    (void)ctx;
+    (void)replica_members(r, &m, &index);
+    ck_assert_uint_gt(index, 0);
+    n_told++;
+}
+
+/* When another configuration holds, and when it is applied. */
+START_TEST(the_node_is_told_of_other_members)
+{
+    struct cluster *c = cluster_new_with(16, 1 << 20, 2, 4, 3);
+    int leader = cluster_leader(c);
+
+    produce_many(c, leader, 1);
+    n_told = 0;
+    c->nodes[leader]->shard.members_changed = note_members;
+    cluster_change_to(c, ALL(3), BIT(3));
+    cluster_run(c, 100);
+    ck_assert_uint_eq(n_told, 2);
+    cluster_change_to(c, ALL(4), 0);
+    cluster_run(c, 100);
+    ck_assert_uint_eq(n_told, 6);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
 /* Nobody leads for so long. */
 static bool stays_without_leader(struct cluster *c, int a, int b)
 {
@@ -587,6 +646,8 @@ Suite *change_suite(void)
     suite_add(s, a_leader_that_is_removed);
     suite_add(s, a_follower_that_is_removed);
     suite_add(s, who_asks_for_votes_is_told_of_its_removal);
+    suite_add(s, who_is_preferred_as_leader_changes_with_the_members);
+    suite_add(s, the_node_is_told_of_other_members);
     suite_add(s, a_node_with_an_emptied_disk_does_not_vote);
     suite_add(s, changes_that_are_refused_or_superseded);
     suite_add(s, a_change_that_is_done_may_ask_for_the_next);
