@@ -68,7 +68,7 @@ char *node_partition_dir(const struct meta_topic *t, int32_t partition)
     return xasprintf("topics/%s-%d", id, partition);
 }
 
-/* As the cluster was formed: what the metadata says may be newer than the group, whose first members are always these. */
+/* As the cluster was formed: what the metadata says may be newer than the group, and its first members stay these. */
 static struct uuid incarnation_of(const struct node *n, int32_t id)
 {
     for (uint32_t i = 0; i < n->formation.n_founders; i++)
