@@ -84,7 +84,7 @@ static void spoil_link(struct cluster *c, int node)
 static void leave_in_the_dark(struct cluster *c, int node)
 {
     struct replica *r = replica_of(c, node);
-    int32_t leader = raft_leader(r->raft);
+    int32_t leader = replica_leader(r);
     struct replica_message go = {
         .group = 1, .raft = { .kind = RAFT_TIMEOUT_NOW, .from = leader, .to = node + 1, .term = replica_term(r) }
     };
