@@ -155,12 +155,27 @@ void cluster_ask_end(struct cluster *c, int node)
     }
 }
 
+/* Where its entries are. Between an image that the core took and its file, nothing of the log counts as flushed. */
+static void check_places(const struct replica *r)
+{
+    uint64_t stored = log_end(r->log).index;
+
+    ck_quick(stored <= r->applied_index && r->applied_index <= r->last_index);
+    ck_quick(tail_count(&r->tail) == r->last_index - stored);
+    if (r->peers == NULL || !replica_has_core(r))
+        return;
+    ck_quick(r->term == raft_term(r->raft) && r->last_index == raft_last_index(r->raft));
+    ck_quick(r->applied_index <= raft_commit_index(r->raft));
+    ck_quick(r->applied_index <= raft_flushed_index(r->raft) || replica_awaits_image(r));
+}
+
 /* What no two nodes may disagree about. */
 static void check_node(struct cluster *c, int node)
 {
     const struct replica *r = replica_of(c, node);
 
     ck_quick(r->term < CLUSTER_TERMS && r->applied_index < CLUSTER_INDEXES);
+    check_places(r);
     if (replica_leads(r) && c->leaders[r->term] == 0)
         c->leaders[r->term] = node + 1;
     if (replica_leads(r) && c->leaders[r->term] != node + 1)
