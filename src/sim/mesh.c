@@ -23,7 +23,8 @@ struct flow {
     struct list pieces;
     size_t size;
     uint64_t last_due_ns;
-    bool ended; /* nothing more is taken from its source */
+    bool ended;   /* nothing more is taken from its source */
+    bool blocked; /* the other end took nothing of what was due */
 };
 
 /* Side 0 has asked for it. flows[0] goes from there to side 1. */
@@ -285,13 +286,16 @@ static bool give(struct wire *w, int from, uint64_t now_ns, size_t *n_done)
     struct sim_conn *to = w->ends[1 - from];
     struct piece *p;
 
+    f->blocked = false;
     while ((p = list_first(&f->pieces, struct piece, link)) != NULL && p->due_ns <= now_ns) {
         ssize_t n = 0;
 
         if (p->end == 0) {
             n = sim_conn_send(to, p->data + p->at, p->size - p->at);
-            if (n == -EAGAIN)
+            if (n == -EAGAIN) {
+                f->blocked = true;
                 return true;
+            }
         }
         *n_done += 1;
         if (n < 0 || p->end < 0) { /* who has closed answers what still comes with a reset */
@@ -384,7 +388,7 @@ uint64_t sim_mesh_next_ns(const struct sim_mesh *m)
         for (int i = 0; w->address == NULL && i < 2; i++) {
             const struct piece *p = list_first(&w->flows[i].pieces, struct piece, link);
 
-            if (p != NULL && p->at == 0)
+            if (p != NULL && !w->flows[i].blocked)
                 next_ns = MIN(next_ns, p->due_ns);
         }
     }

@@ -21,6 +21,7 @@ struct sim_net {
     struct reactor *reactors;
     struct sim_prng *prng;
     size_t buffer_bytes;
+    uint64_t peer_moves;
     bool in_turn;       /* closed connections are freed when it ends */
     struct list closed; /* by both sides */
     struct list loose;  /* unplugged */
@@ -43,6 +44,13 @@ struct sim_conn {
     bool client_deaf;         /* the client never hears of that */
     bool client_reset;        /* so does the client, behind what has arrived */
 };
+
+static void note_move(struct sim_conn *c)
+{
+    const struct env_net *env = c->server.net;
+
+    c->reactor->net->peer_moves += c->server.handler == &env->peer_handler;
+}
 
 /* How many of n bytes this call moves. */
 static size_t draw_count(struct sim_net *net, size_t n)
@@ -112,8 +120,10 @@ static ssize_t server_read(struct net_conn *server, void *to, size_t size, bool 
         return c->in_ended ? 0 : -EAGAIN;
     n = draw_count(c->reactor->net, n);
     sim_pipe_peek(&c->in, to, n);
-    if (take)
+    if (take) {
         sim_pipe_drop(&c->in, n);
+        note_move(c);
+    }
     return (ssize_t)n;
 }
 
@@ -156,6 +166,8 @@ static ssize_t server_sendv(struct net_conn *server, const struct iovec *iov, in
     for (int i = 0; i < n_iov; i++)
         size += iov[i].iov_len;
     room = room_to_send(c, size);
+    if (room > 0)
+        note_move(c);
     if (room > 0 && c->client_closed) {
         send_to_nobody(c);
         return room;
@@ -198,6 +210,7 @@ static void server_close(struct net_conn *server)
     struct sim_conn *c = conn_of(server);
 
     gq_assert(!c->server_closed);
+    note_move(c);
     if (c->in.count > 0)
         c->client_reset = true; /* TCP: closing with unread bytes resets */
     c->server_closed = true;
@@ -238,6 +251,7 @@ static int server_connect(struct env_net *env, const char *address, void *conn_c
     c->accepted = true;
     c->address = xstrdup(address);
     c->outcome = NET_UNDER_WAY;
+    note_move(c);
     list_append(&r->net->dials, &c->dial_link);
     *ret = &c->server;
     return 0;
@@ -355,12 +369,13 @@ static bool accept_conn(struct reactor *r, struct sim_conn *c)
     return true;
 }
 
-static bool tell_ready(struct reactor *r, struct sim_conn *c)
+/* What its owner wants to hear; 0: nothing. */
+static unsigned events_of(const struct sim_conn *c)
 {
     unsigned events = 0;
 
     if (c->outcome == NET_UNDER_WAY)
-        return false;
+        return 0;
     if (c->outcome != 0)
         events |= NET_READ | NET_WRITE;
     if (c->in.count > 0 || c->in_ended)
@@ -370,6 +385,13 @@ static bool tell_ready(struct reactor *r, struct sim_conn *c)
     events &= c->wanted;
     if (c->server_reset)
         events |= NET_READ;
+    return events;
+}
+
+static bool tell_ready(struct sim_conn *c)
+{
+    unsigned events = events_of(c);
+
     if (events == 0)
         return false;
     c->server.handler->ready(c->server.ctx, events);
@@ -404,11 +426,26 @@ size_t sim_net_turn(struct sim_net *n, unsigned reactor)
     n->in_turn = true;
     for (size_t i = 0; i < n_conns; i++)
         if (!order[i]->server_closed && !order[i]->loose && order[i]->reactor == r)
-            n_calls += order[i]->accepted ? tell_ready(r, order[i]) : accept_conn(r, order[i]);
+            n_calls += order[i]->accepted ? tell_ready(order[i]) : accept_conn(r, order[i]);
     n->in_turn = false;
     reap(n);
     free(order);
     return n_calls;
+}
+
+bool sim_net_is_ready(const struct sim_net *n, unsigned reactor)
+{
+    const struct sim_conn *c;
+
+    list_foreach (&n->reactors[reactor].conns, c, link)
+        if (!c->server_closed && (!c->accepted || (c->wanted != 0 && events_of(c) != 0)))
+            return true;
+    return false;
+}
+
+uint64_t sim_net_peer_moves(const struct sim_net *n)
+{
+    return n->peer_moves;
 }
 
 size_t sim_net_run(struct sim_net *n, size_t max_rounds)

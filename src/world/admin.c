@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+
 #include "world/internal.h"
 
 /* The operator: makes topics, has records deleted, deletes topics and makes them again. Topics are deleted by their id,
@@ -13,6 +15,7 @@
 struct admin {
     struct client client; /* first */
     uint64_t pause_ns;
+    struct partition *trims; /* on its way to the leader, to have records deleted; or NULL */
 };
 
 static struct admin *admin_of(const struct client *c)
@@ -53,9 +56,15 @@ static void note_topic(struct client *c, struct call *call, const struct topic *
 
 /* ---- Requests ---- */
 
+static struct wire_create_topics_request_config config(const char *name, const char *value)
+{
+    return (struct wire_create_topics_request_config){ slice_str(name), slice_str(value) };
+}
+
 static void create(struct client *c, struct topic *t)
 {
-    static struct wire_create_topics_request_config configs[2];
+    struct wire_create_topics_request_config configs[3];
+    char min_insync[8];
     struct wire_create_topics_request m;
     struct wire_create_topics_request_topic topic;
 
@@ -65,11 +74,16 @@ static void create(struct client *c, struct topic *t)
     m.n_topics = 1;
     topic.name = slice_str(t->name);
     topic.num_partitions = t->n_partitions;
-    topic.replication_factor = 1;
-    configs[0] = (struct wire_create_topics_request_config){ slice_str("segment.bytes"), slice_str("16384") };
-    configs[1] = (struct wire_create_topics_request_config){ slice_str("retention.bytes"), slice_str("32768") };
+    topic.replication_factor = t->n_replicas;
     topic.configs = configs;
-    topic.n_configs = t->has_retention ? 2 : 0;
+    if (t->has_retention) {
+        configs[topic.n_configs++] = config("segment.bytes", "16384");
+        configs[topic.n_configs++] = config("retention.bytes", "32768");
+    }
+    if (t->min_insync > 1) {
+        snprintf(min_insync, sizeof(min_insync), "%d", t->min_insync);
+        configs[topic.n_configs++] = config("min.insync.replicas", min_insync);
+    }
     c->world->story->n_faults[WORLD_FAULT_RETENTION] += t->has_retention;
     note_topic(c, client_call(c, WIRE_API_CREATE_TOPICS, CREATE_VERSION, &m), t);
     t->state = TOPIC_CREATING;
@@ -106,12 +120,11 @@ static void delete_topic(struct client *c, struct topic *t)
     c->world->story->n_faults[WORLD_FAULT_DELETE_TOPICS]++;
 }
 
-static void delete_records(struct client *c, struct topic *t)
+static void delete_records(struct client *c, struct topic *t, struct partition *p)
 {
     struct wire_delete_records_request m;
     struct wire_delete_records_request_topic topic;
     struct wire_delete_records_request_partition part;
-    struct partition *p = t->partitions[sim_prng_below(&c->prng, (uint64_t)t->n_partitions)];
     int64_t offset = p->log_start + (int64_t)sim_prng_below(&c->prng, (uint64_t)(p->high_watermark - p->log_start) + 1);
     struct call *call;
 
@@ -129,17 +142,36 @@ static void delete_records(struct client *c, struct topic *t)
     c->world->story->n_faults[WORLD_FAULT_DELETE_RECORDS]++;
     call = client_call(c, WIRE_API_DELETE_RECORDS, DELETE_RECORDS_VERSION, &m);
     call->partition = p;
-    call->floor = model_floor(p);
+    call->floor = model_floor(c->world->model, p, c->life);
     call->offset = offset;
     p->start_asked = MAX(p->start_asked, offset);
     recorder_delete(c->world->recorder, c->index, p, offset);
 }
 
+/* False: there is nothing to go on with. */
+static bool go_on_trimming(struct client *c)
+{
+    struct admin *a = admin_of(c);
+    struct partition *p = a->trims;
+    struct topic *t = p != NULL ? &c->world->model->topics[p->topic] : NULL;
+
+    if (p == NULL || p->gone || t->state != TOPIC_LIVE || c->world->phase != WORLD_WORK)
+        return false;
+    if (!client_goes_to(c, p))
+        return true;
+    a->trims = NULL;
+    delete_records(c, t, p);
+    return true;
+}
+
 static void operate(struct client *c)
 {
     struct admin *a = admin_of(c);
-    struct topic *t = &c->world->model->topics[sim_prng_below(&c->prng, c->world->model->n_topics)];
+    struct topic *t;
 
+    if (go_on_trimming(c))
+        return;
+    t = &c->world->model->topics[sim_prng_below(&c->prng, c->world->model->n_topics)];
     client_again(c, a->pause_ns);
     if (c->world->phase != WORLD_WORK || t->state != TOPIC_LIVE)
         return;
@@ -147,7 +179,8 @@ static void operate(struct client *c)
         if (world_has_fault(c->world, WORLD_FAULT_DELETE_TOPICS))
             delete_topic(c, t);
     } else if (world_has_fault(c->world, WORLD_FAULT_DELETE_RECORDS)) {
-        delete_records(c, t);
+        admin_of(c)->trims = t->partitions[sim_prng_below(&c->prng, (uint64_t)t->n_partitions)];
+        go_on_trimming(c);
     }
 }
 
@@ -188,6 +221,7 @@ static void topic_made(struct client *c, struct topic *t, const struct uuid *id)
 static void told_no(struct client *c, struct topic *t, enum topic_state state)
 {
     t->state = state;
+    client_lose_way(c);
     client_back_off(c);
 }
 
@@ -211,16 +245,20 @@ static void take_delete(struct client *c, struct topic *t, const struct wire_del
 {
     int16_t code = m->responses[0].error_code;
 
-    if (code == 0 || code == KAFKA_E_UNKNOWN_TOPIC_ID)
+    if (code == 0 || code == KAFKA_E_UNKNOWN_TOPIC_ID) {
         t->state = TOPIC_ABSENT;
-    else
+        model_rename_topic(c->world->model, t);
+    } else {
         told_no(c, t, TOPIC_DELETING);
+    }
 }
 
 static void take_delete_records(struct client *c, const struct call *call, const struct wire_delete_records_response *m)
 {
     const struct wire_delete_records_response_partition *a = &m->topics[0].partitions[0];
 
+    if (a->error_code != 0)
+        client_lose_way(c);
     if (a->error_code != 0 || call->partition->gone)
         return;
     if (a->low_watermark < call->offset)

@@ -49,6 +49,8 @@ static void auditor_poll(struct client *c)
     if (a->topic == m->n_topics)
         return;
     p = model_partition(m, a->topic, a->partition);
+    if (!client_goes_to(c, p))
+        return;
     if (a->start < 0)
         client_list_offsets(c, p, -2);
     else if (a->end < 0)
@@ -75,7 +77,7 @@ static void end_partition(struct client *c)
 static bool is_passing(int16_t code)
 {
     return code == KAFKA_E_LEADER_NOT_AVAILABLE || code == KAFKA_E_NOT_LEADER_OR_FOLLOWER ||
-           code == KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION;
+           code == KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION || code == KAFKA_E_OFFSET_NOT_AVAILABLE;
 }
 
 static void take_offset(struct client *c, const struct call *call, const void *message)
@@ -87,10 +89,14 @@ static void take_offset(struct client *c, const struct call *call, const void *m
     if (code != 0) {
         if (!is_passing(code))
             world_fail(c->world, "answers are as they should be", "ListOffsets ended with %d", code);
+        client_lose_way(c);
     } else if (call->offset == -2) {
-        a->start = a->next = offset;
+        /* A new leader may take a moment until it tells what was durable at the one before. */
+        if (offset >= call->partition->log_start)
+            a->start = a->next = offset;
     } else {
         a->end = offset;
+        call->partition->leader_epoch = MAX(call->partition->leader_epoch, client_leader_epoch(message));
     }
 }
 
@@ -108,6 +114,8 @@ static void auditor_answer(struct client *c, const struct call *call, const void
             begin_partition(a); /* retention was faster */
         else if (code != 0 && !is_passing(code))
             world_fail(c->world, "answers are as they should be", "Fetch ended with %d", code);
+        else if (code != 0)
+            client_lose_way(c);
     }
     if (a->end >= 0 && a->next >= a->end)
         end_partition(c);

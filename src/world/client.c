@@ -33,8 +33,10 @@ static void lose(struct client *c)
     memcpy(calls, c->calls, sizeof(calls));
     c->n_calls = 0;
     world_step(c->world, WORLD_STEP_LOST, c->index, n, 0);
+    client_forget_way(c);
     for (unsigned i = 0; i < n; i++)
-        c->kind->lost(c, &calls[i]);
+        if (!calls[i].finds_way)
+            c->kind->lost(c, &calls[i]);
     world_at(c->world, &c->timer, world_soon(c->world, &c->prng, c->reconnect_ns));
 }
 
@@ -72,6 +74,17 @@ void client_deafen(struct client *c)
         return;
     sim_conn_deafen(c->conn);
     machine_wake(c->machine, c->reactor);
+}
+
+/* Nothing is under way on it. */
+void client_leave(struct client *c)
+{
+    gq_assert(c->n_calls == 0);
+    sim_conn_close(TAKE_PTR(c->conn));
+    machine_wake(c->machine, c->reactor);
+    c->machine = NULL;
+    drop_buffers(c);
+    world_at(c->world, &c->timer, world_soon(c->world, &c->prng, MS));
 }
 
 /* ---- Requests ---- */
@@ -169,7 +182,10 @@ static void take_answer(struct client *c, size_t size)
         return;
     }
     memmove(c->calls, c->calls + 1, --c->n_calls * sizeof(c->calls[0]));
-    c->kind->answer(c, &call, message);
+    if (call.finds_way)
+        client_take_way(c, message);
+    else
+        c->kind->answer(c, &call, message);
 }
 
 static void take_answers(struct client *c)
@@ -212,10 +228,10 @@ static void receive(struct client *c)
 
 static void poll(struct client *c)
 {
-    if (c->world->now_ns >= c->quiet_until_ns)
-        c->kind->poll(c);
-    else
+    if (c->world->now_ns < c->quiet_until_ns)
         world_by(c->world, &c->timer, c->quiet_until_ns);
+    else if (!client_wanders(c))
+        c->kind->poll(c);
 }
 
 static void on_receive(struct event *e)
@@ -244,10 +260,11 @@ void client_look(struct client *c)
 static void connect_somewhere(struct client *c)
 {
     struct world *w = c->world;
-    struct machine *m = w->machines[sim_prng_below(&c->prng, w->n_machines)];
+    struct machine *m = client_next_machine(c);
     char address[NET_ADDR_TEXT_SIZE];
 
     if (!machine_is_up(m) || m->stopping) {
+        client_forget_way(c);
         client_again(c, 50 * MS);
         return;
     }
@@ -293,6 +310,7 @@ struct client *client_new(struct world *w, unsigned index, const struct client_k
     c->reconnect_ns = MS << sim_prng_below(&c->prng, 8);
     wr_init_growing(&c->out, 256, MAX_OUT);
     arena_init(&c->arena, ARENA_LIMIT);
+    client_begin_way(c);
     event_init(&c->send, on_send);
     event_init(&c->receive, on_receive);
     event_init(&c->timer, on_timer);

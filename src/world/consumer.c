@@ -54,6 +54,8 @@ static void consumer_poll(struct client *c)
         choose(c);
     if (c->world->model->topics[k->partition->topic].state != TOPIC_LIVE)
         client_again(c, 20 * MS);
+    else if (!client_goes_to(c, k->partition))
+        return;
     else if (k->lost_place)
         client_list_offsets(c, k->partition, -2);
     else
@@ -82,6 +84,7 @@ static void take_fetch(struct client *c, const struct call *call, const void *me
     if (code == KAFKA_E_OFFSET_OUT_OF_RANGE)
         out_of_range(c, call);
     if (code != 0) {
+        client_lose_way(c);
         client_back_off(c);
         return;
     }
@@ -105,6 +108,8 @@ static void consumer_answer(struct client *c, const struct call *call, const voi
         if (client_take_list_offsets(c, call, message, &start) == 0 && k->partition == call->partition) {
             k->next = start;
             k->lost_place = false;
+        } else {
+            client_lose_way(c);
         }
     } else {
         take_fetch(c, call, message);

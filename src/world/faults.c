@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "world/internal.h"
 
-/* Those that come now and then. */
+/* Those that come now and then: on each node, and in clusters. */
 #define TIMED ((UINT32_C(1) << WORLD_FIRST_OPERATION) - 1)
+#define OF_CLUSTERS ((UINT32_C(1) << WORLD_N_FAULTS) - (UINT32_C(1) << WORLD_FIRST_OF_CLUSTERS))
 
 static const char *const names[] = {
 #define X(name, text) [WORLD_FAULT_##name] = #name,
@@ -53,6 +54,14 @@ static void cut_link(struct world *w, struct client *c, unsigned machine)
 
 /* ---- One fault ---- */
 
+static void black_out(struct world *w)
+{
+    w->story->n_faults[WORLD_FAULT_BLACKOUT]++;
+    for (unsigned i = 0; i < w->n_machines; i++)
+        if (machine_is_up(w->machines[i]))
+            machine_lose_power(w->machines[i], SIM_CRASH_DRAW);
+}
+
 static void inject(struct world *w, enum world_fault fault)
 {
     struct machine *m = w->machines[sim_prng_below(&w->fault_draw, w->n_machines)];
@@ -77,6 +86,15 @@ static void inject(struct world *w, enum world_fault fault)
         break;
     case WORLD_FAULT_LATE:
         break;
+    case WORLD_FAULT_PARTITION:
+    case WORLD_FAULT_ONE_WAY:
+    case WORLD_FAULT_BREAK:
+    case WORLD_FAULT_SLOW_PATH:
+        between_hit(w, fault);
+        break;
+    case WORLD_FAULT_BLACKOUT:
+        black_out(w);
+        break;
     default:
         fault_hit(w, fault, m);
     }
@@ -87,11 +105,11 @@ static void inject(struct world *w, enum world_fault fault)
 static void on_fault(struct event *e)
 {
     struct world *w = container_of(e, struct world, fault_event);
-    unsigned left = (unsigned)sim_prng_below(&w->fault_prng, (unsigned)__builtin_popcount(w->drawn_faults & TIMED));
+    unsigned left = (unsigned)sim_prng_below(&w->fault_prng, (unsigned)__builtin_popcount(w->timed_faults));
 
     sim_prng_fork(&w->fault_prng, &w->fault_draw);
-    for (unsigned f = 0; f < WORLD_FIRST_OPERATION; f++)
-        if ((w->drawn_faults >> f & 1) != 0 && left-- == 0) {
+    for (unsigned f = 0; f < WORLD_N_FAULTS; f++)
+        if ((w->timed_faults >> f & 1) != 0 && left-- == 0) {
             if (world_has_fault(w, (enum world_fault)f))
                 inject(w, (enum world_fault)f);
             break;
@@ -101,24 +119,41 @@ static void on_fault(struct event *e)
 
 /* ---- Which ones, how often ---- */
 
+static void begin(struct world *w)
+{
+    w->timed_faults = w->drawn_faults & (TIMED | OF_CLUSTERS);
+    w->story->faults = w->drawn_faults & ~w->options.no_faults;
+    if (w->timed_faults != 0)
+        world_at(w, &w->fault_event, world_soon(w, &w->fault_prng, 2 * w->fault_interval_ns));
+}
+
 void faults_draw(struct world *w)
 {
     event_init(&w->fault_event, on_fault);
     sim_prng_fork(&w->prng, &w->fault_prng);
     w->net_delay_ns = (5 * US) << sim_prng_below(&w->prng, 9);
     w->fault_interval_ns = MS << sim_prng_below(&w->prng, 12);
-    for (unsigned f = 0; f < WORLD_N_FAULTS; f++)
+    for (unsigned f = 0; f < WORLD_FIRST_OF_CLUSTERS; f++)
         if (sim_prng_chance(&w->prng, 1, 2))
             w->drawn_faults |= UINT32_C(1) << f;
-    w->story->faults = w->drawn_faults & ~w->options.no_faults;
-    if ((w->drawn_faults & TIMED) != 0)
-        world_at(w, &w->fault_event, world_soon(w, &w->fault_prng, 2 * w->fault_interval_ns));
+    begin(w);
+}
+
+/* A cluster takes seconds to form and to find leaders, and must have some time to get on between faults. */
+void faults_draw_of_cluster(struct world *w, struct sim_prng *prng)
+{
+    w->fault_interval_ns = (32 * MS) << sim_prng_below(prng, 10);
+    for (unsigned f = WORLD_FIRST_OF_CLUSTERS; f < WORLD_N_FAULTS; f++)
+        if (sim_prng_chance(prng, 1, 2))
+            w->drawn_faults |= UINT32_C(1) << f;
+    begin(w);
 }
 
 void faults_end(struct world *w)
 {
     world_cancel(w, &w->fault_event);
     memset(w->links, 0, sizeof(w->links));
+    between_heal(w);
     for (unsigned i = 0; i < w->n_machines; i++) {
         struct machine *m = w->machines[i];
 
@@ -128,6 +163,7 @@ void faults_end(struct world *w)
         sim_disk_fail_no_more(m->disk);
         world_cancel(w, &m->release);
         machine_release(m);
+        machine_go_on(m);
         machine_drop_orphans(m);
         for (unsigned k = 0; machine_is_up(m) && k < m->n_reactors; k++)
             machine_wake(m, k);

@@ -16,6 +16,7 @@
 #include "sim/clock.h"
 #include "sim/disk.h"
 #include "sim/lane.h"
+#include "sim/mesh.h"
 #include "sim/net.h"
 #include "sim/prng.h"
 #include "wire/wire_messages.h"
@@ -27,7 +28,6 @@
 
 #define WORLD_EPOCH_MS INT64_C(1700000000000)
 
-#define WORLD_MAX_NODES 5
 #define WORLD_MAX_REACTORS 2
 #define WORLD_MAX_CLIENTS 16
 #define WORLD_MAX_TOPICS 4
@@ -61,6 +61,7 @@ enum world_phase {
     X(POWER_LOSS, "power loss") \
     X(EXIT, "exit") \
     X(FAULT, "fault") \
+    X(CARRY, "carry") \
     X(CONNECT, "connect") \
     X(SEND, "send") \
     X(RECEIVE, "receive") \
@@ -94,6 +95,7 @@ struct world_story {
 };
 
 struct machine;
+struct between;
 struct client;
 struct model;
 struct recorder;
@@ -115,12 +117,14 @@ struct world {
     struct event fault_event;
     struct sim_prng fault_prng, fault_draw; /* when and which; of the one that is under way */
     uint32_t drawn_faults;                  /* those that the seed has, with those that are switched off */
+    uint32_t timed_faults;                  /* of these those that come now and then */
     uint64_t fault_interval_ns;
     uint64_t net_delay_ns;
     uint64_t max_batch_bytes; /* that producers send */
     bool small_journals;      /* which are recycled all the time */
     struct machine *machines[WORLD_MAX_NODES];
     unsigned n_machines;
+    struct between *between; /* NULL: there is one node */
     struct client *clients[WORLD_MAX_CLIENTS];
     unsigned n_clients;
     struct client *auditor;
@@ -166,6 +170,7 @@ struct reactor {
     unsigned index;
 };
 
+#define MACHINE_PORT 9092 /* of the first; the others' follow */
 #define MACHINE_MAX_ORPHANS 24
 #define MACHINE_MAX_CONNECTIONS (WORLD_MAX_CLIENTS + MACHINE_MAX_ORPHANS)
 
@@ -191,6 +196,8 @@ struct machine {
     uint64_t lane_delay_ns;
     uint64_t boot_crash_steps; /* the next start meets a power loss after so many disk operations; UINT64_MAX: none */
     uint32_t n_lives;
+    uint64_t paused_until;
+    bool is_attached; /* to the mesh */
     bool stopping;
     bool rots;               /* a bit flips before the next start */
     struct sim_disk *backup; /* what the disk was before that, during the start; else NULL */
@@ -214,6 +221,9 @@ void machine_kill(struct machine *m);
 void machine_lose_power(struct machine *m, enum sim_disk_crash how);
 /* The disk has room again, its lanes go on. */
 void machine_release(struct machine *m);
+/* It stands still until then; it does no longer. */
+void machine_pause(struct machine *m, uint64_t until_ns);
+void machine_go_on(struct machine *m);
 /* A connection whose client will never do anything. */
 void machine_adopt(struct machine *m, struct sim_conn *conn);
 /* The node finds their end in its next turns. */
@@ -221,9 +231,26 @@ void machine_drop_orphans(struct machine *m);
 /* Its reactor has something to look at. */
 void machine_wake(struct machine *m, unsigned reactor);
 
+/* --- between.c: the net between nodes --- */
+
+struct between *between_new(struct world *w, struct sim_prng *prng);
+void between_free(struct between *b);
+/* Whom each lists; NULL: nobody. */
+const struct config_peers *between_peers(const struct world *w);
+/* A process has begun; it is about to end. */
+void between_attach(struct machine *m);
+void between_detach(struct machine *m, bool power_lost);
+/* Its node did something: it may have sent. */
+void between_look(struct machine *m);
+/* A fault of the paths; none of these any more. */
+void between_hit(struct world *w, enum world_fault fault);
+void between_heal(struct world *w);
+
 /* --- faults.c --- */
 
 void faults_draw(struct world *w);
+/* Those that there are in clusters only. */
+void faults_draw_of_cluster(struct world *w, struct sim_prng *prng);
 void faults_end(struct world *w);
 /* A node is about to start: its disk may fail. */
 void faults_at_boot(struct machine *m);
@@ -238,6 +265,12 @@ uint64_t link_arrival(struct world *w, unsigned client, unsigned machine, unsign
 
 #define MODEL_EPOCHS 256
 
+/* What one life of a node told of a partition. */
+struct told {
+    uint32_t life;
+    int64_t high_watermark, log_start;
+};
+
 /* Of one life of its topic: one that is made again has new ones. */
 struct partition {
     struct list link; /* of the model */
@@ -249,6 +282,8 @@ struct partition {
     size_t n_log, log_capacity;
     uint64_t *read;                     /* by the audit that is under way: one bit for each offset */
     int64_t high_watermark, log_start;  /* the largest that anybody was told */
+    struct told told[WORLD_MAX_NODES];  /* where there are several replicas */
+    int32_t leader_epoch;               /* the largest that the audit was told */
     int64_t start_asked;                /* the largest that DeleteRecords asked for; INT64_MAX: retention is on */
     uint32_t epoch_lives[MODEL_EPOCHS]; /* which process wrote in that epoch; 0: not known */
 };
@@ -267,6 +302,7 @@ struct topic {
     struct uuid id;   /* while it is live */
     uint64_t live_ns; /* of TOPIC_MADE: when it is */
     int32_t n_partitions;
+    int16_t n_replicas, min_insync;
     unsigned n_lives; /* it was made so often */
     bool has_retention;
     struct partition *partitions[WORLD_MAX_PARTITIONS];
@@ -275,12 +311,14 @@ struct topic {
 /* A record is known by its id, its index here plus 1. */
 struct sent_record {
     struct partition *partition;
-    int64_t acked_offset; /* -1: not acknowledged */
+    int64_t acked_offset; /* -1: not acknowledged, or without it */
     uint32_t life;        /* of the process that acknowledged it */
     uint16_t tries;       /* sent so often without a certain no */
     uint16_t copies;      /* seen at so many offsets */
     bool once;            /* of an idempotent producer */
     bool acked;
+    bool acked_alone;    /* by a leader that didn't wait for the others */
+    int32_t alone_epoch; /* that was in this epoch or a later one */
     bool late;        /* in a topic that was made after it was sent */
     uint8_t producer; /* client */
 };
@@ -296,10 +334,16 @@ struct model {
 
 struct model *model_new(struct world *w);
 void model_free(struct model *m);
+/* In a cluster: how many replicas topics have. */
+void model_draw_replicas(struct model *m, struct sim_prng *prng);
+bool model_is_replicated(const struct model *m, const struct partition *p);
 struct partition *model_partition(struct model *m, unsigned topic, int32_t partition);
 /* The topic's deletion is asked for; it is there again, and empty. */
 void model_delete_topic(struct model *m, struct topic *t);
 void model_begin_topic(struct model *m, struct topic *t);
+/* It is to be made again: in a cluster by another name, since who hasn't heard yet that the one before is gone would
+ * take what is meant for the next. */
+void model_rename_topic(struct model *m, struct topic *t);
 /* A new record; returns its id. */
 uint64_t model_add(struct model *m, struct partition *p, unsigned producer, bool once);
 /* count records from id on are sent; a certain no takes that back. */
@@ -307,6 +351,9 @@ void model_sent(struct model *m, uint64_t id, int32_t count);
 void model_refused(struct model *m, uint64_t id, int32_t count);
 /* offset -1: it wasn't told. life: of the process that said so. */
 void model_acked(struct model *m, uint64_t id, int32_t count, int64_t offset, uint32_t life);
+/* By a leader that didn't wait for other replicas, in this epoch or a later one: as long as it leads the records are
+ * there. */
+void model_acked_alone(struct model *m, uint64_t id, int32_t count, int64_t offset, int32_t epoch);
 void model_saw(struct model *m, struct partition *p, int64_t offset, uint64_t id, bool in_audit);
 /* It was sent to the topic that had this name before. */
 bool model_is_late(const struct model *m, uint64_t id);
@@ -314,11 +361,15 @@ bool model_is_late(const struct model *m, uint64_t id);
 bool model_is_refused(const struct model *m, uint64_t id);
 /* The record at this offset lies in a batch of this leader epoch. */
 void model_saw_epoch(struct model *m, struct partition *p, int64_t offset, int32_t epoch);
-/* What was known when a question was asked; the answer may not fall behind. */
+/* What was known when a question was asked; the answer may not fall behind. Where there are several replicas, a leader
+ * that doesn't know that it leads no more, or a new one that doesn't know yet what is committed, may tell less than
+ * somebody else did: only the same life of a node may not. The end of the log, when it is asked for, is what all know. */
 struct floor {
     int64_t high_watermark, log_start;
+    uint32_t life; /* of the node that is asked */
 };
-struct floor model_floor(const struct partition *p);
+struct floor model_floor(const struct model *m, const struct partition *p, uint32_t life);
+struct floor model_floor_of_end(const struct model *m, const struct partition *p, uint32_t life);
 /* -1 for what the answer didn't tell. */
 void model_told(struct model *m, struct partition *p, const struct floor *floor, int64_t high_watermark,
                 int64_t log_start);
@@ -380,6 +431,7 @@ struct call {
     uint64_t number;     /* the kind's */
     int64_t offset;      /* likewise */
     uint64_t poll, list; /* operations of the recorder that end with it; 0: none */
+    bool finds_way;
 };
 
 struct client_kind {
@@ -417,6 +469,13 @@ struct client {
     uint64_t call_timeout_ns;
     uint64_t reconnect_ns;   /* at most so long after a connection's end */
     uint64_t quiet_until_ns; /* it was told no, and asks nothing before */
+    struct {
+        const struct partition *partition; /* NULL: it has looked for none yet */
+        int leader;                        /* machine; -1: not known */
+        int32_t epoch;                     /* as Metadata told, -1: not at all */
+        bool wanders;                      /* asks somebody else next */
+        uint64_t not_before_ns;
+    } way;
 };
 
 struct client *client_new(struct world *w, unsigned index, const struct client_kind *kind);
@@ -438,6 +497,22 @@ void client_reset(struct client *c);
 void client_abandon(struct client *c);
 void client_deafen(struct client *c);
 
+/* way.c. Whether the connection leads to the leader of this partition, as far as it is known; else it goes there, once
+ * nothing is under way, and poll() comes again. A node alone leads everything. */
+bool client_goes_to(struct client *c, struct partition *p);
+/* It doesn't know where to go. */
+bool client_is_lost(const struct client *c);
+/* It was told no, as who doesn't lead does: it looks for the leader again, maybe elsewhere. */
+void client_lose_way(struct client *c);
+/* These are for client.c. */
+void client_begin_way(struct client *c);
+void client_forget_way(struct client *c);
+void client_take_way(struct client *c, const void *message);
+/* It has left, to ask somebody else. */
+bool client_wanders(struct client *c);
+struct machine *client_next_machine(struct client *c);
+void client_leave(struct client *c);
+
 extern const struct client_kind producer_kind, consumer_kind, admin_kind, auditor_kind;
 /* Questions that several kinds ask. offset: where to read, or ListOffsets' timestamp. */
 void client_fetch(struct client *c, struct partition *p, int64_t offset, int32_t max_wait_ms, int32_t max_bytes);
@@ -445,6 +520,7 @@ void client_list_offsets(struct client *c, struct partition *p, int64_t timestam
 const char *client_topic_name(const struct client *c, const struct partition *p);
 /* Tells the model. Returns the answer's error code. */
 int16_t client_take_list_offsets(struct client *c, const struct call *call, const void *message, int64_t *ret_offset);
+int32_t client_leader_epoch(const void *list_offsets_answer);
 /* No answer came. */
 void client_lose_read(struct client *c, const struct call *call);
 /* Checks a Fetch answer and tells the model; gives the next offset to read. Returns its error code, or -1 after a

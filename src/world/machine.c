@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "node/links.h"
 #include "world/internal.h"
 
 #define N_SHARDS 2
 #define MAX_FILES 65536
 #define MORE_FILES 32  /* connections: all clients have one */
 #define FEWER_FILES 32 /* than a shard's journal may have: here it has few */
-#define PORT 9092
 #define DRAIN_NS (1 * SEC)
 #define END_ROUNDS 10
 #define CAPACITY (UINT64_C(1) << 40)
@@ -47,8 +47,9 @@ static void hold_no_lane(struct machine *m)
 }
 
 /* Whoever is on a lane finishes over a dead disk, so that the node can be freed. */
-static void free_node(struct machine *m)
+static void free_node(struct machine *m, bool power_lost)
 {
+    between_detach(m, power_lost);
     sim_disk_crash_after(m->disk, 0);
     if (m->node != NULL) {
         hold_no_lane(m);
@@ -81,7 +82,7 @@ void machine_drop_orphans(struct machine *m)
     m->n_orphans = 0;
 }
 
-static void end_process(struct machine *m)
+static void end_process(struct machine *m, bool power_lost)
 {
     struct world *w = m->world;
 
@@ -89,24 +90,31 @@ static void end_process(struct machine *m)
         if (w->clients[i]->machine == m)
             client_unplug(w->clients[i]);
     machine_drop_orphans(m);
-    free_node(m);
+    free_node(m, power_lost);
     world_cancel(w, &m->lane_event);
     for (unsigned i = 0; i < m->n_reactors; i++)
         world_cancel(w, &m->reactors[i].turn);
     m->stopping = false;
+    m->paused_until = 0;
     m->excused = m->sync_failed;
     m->fatal_error = 0;
 }
 
+/* With others that go on meanwhile some come back late. */
 static void boot_again(struct machine *m)
 {
-    if (m->world->phase != WORLD_STOP)
-        world_at(m->world, &m->boot, world_soon(m->world, &m->prng, 300 * MS));
+    struct world *w = m->world;
+    uint64_t within_ns = 300 * MS;
+
+    if (w->n_machines > 1 && w->phase == WORLD_WORK)
+        within_ns <<= sim_prng_below(&m->prng, 7);
+    if (w->phase != WORLD_STOP)
+        world_at(w, &m->boot, world_soon(w, &m->prng, within_ns));
 }
 
 void machine_kill(struct machine *m)
 {
-    end_process(m);
+    end_process(m, false);
     sim_disk_exit(m->disk);
     world_step(m->world, WORLD_STEP_EXIT, m->index, 0, 0);
     boot_again(m);
@@ -114,7 +122,7 @@ void machine_kill(struct machine *m)
 
 void machine_lose_power(struct machine *m, enum sim_disk_crash how)
 {
-    end_process(m);
+    end_process(m, true);
     world_step(m->world, WORLD_STEP_POWER_LOSS, m->index, how, (int64_t)sim_disk_units(m->disk));
     sim_disk_crash(m->disk, how, &m->disk_prng);
     m->excused = m->sync_failed = false;
@@ -190,6 +198,7 @@ static void follow(struct machine *m)
             return;
     }
     look_at_lanes(m);
+    between_look(m);
     for (unsigned i = 0; i < w->n_clients; i++)
         if (w->clients[i]->machine == m)
             client_look(w->clients[i]);
@@ -197,7 +206,25 @@ static void follow(struct machine *m)
 
 void machine_wake(struct machine *m, unsigned reactor)
 {
-    world_by(m->world, &m->reactors[reactor].turn, world_soon(m->world, &m->prng, 5 * US));
+    uint64_t at_ns = world_soon(m->world, &m->prng, 5 * US);
+
+    world_by(m->world, &m->reactors[reactor].turn, MAX(at_ns, m->paused_until));
+}
+
+/* Something came meanwhile, or it was told what the connection waits for: as epoll would say. On a node alone what was
+ * heard is reason enough for one more turn. */
+static bool has_more(const struct machine *m, unsigned reactor, size_t n_calls)
+{
+    return m->world->n_machines > 1 ? sim_net_is_ready(m->net, reactor) : n_calls > 0;
+}
+
+/* It stands still: later. */
+static bool is_paused(struct machine *m, struct event *e)
+{
+    if (m->paused_until <= m->world->now_ns)
+        return false;
+    world_at(m->world, e, m->paused_until);
+    return true;
 }
 
 static void on_turn(struct event *e)
@@ -208,12 +235,14 @@ static void on_turn(struct event *e)
     uint64_t deadline;
     size_t n_calls;
 
+    if (is_paused(m, e))
+        return;
     sim_clock_advance_to(&m->clock, w->now_ns);
     n_calls = sim_net_turn(m->net, r->index);
     deadline = node_turn(m->node, r->index, m->clock.mono_ns);
     world_step(w, WORLD_STEP_TURN, m->index, r->index, (int64_t)n_calls);
     check_memory(m, r->index);
-    if (n_calls > 0 || deadline <= w->now_ns)
+    if (has_more(m, r->index, n_calls) || deadline <= w->now_ns)
         machine_wake(m, r->index);
     else if (deadline != UINT64_MAX)
         world_at(w, &r->turn, deadline);
@@ -225,6 +254,8 @@ static void on_lane(struct event *e)
     struct machine *m = container_of(e, struct machine, lane_event);
     int reactor;
 
+    if (is_paused(m, e))
+        return;
     sim_clock_advance_to(&m->clock, m->world->now_ns);
     if (!sim_lane_step(m->lane, &m->lane_prng))
         return; /* all of it is held */
@@ -264,6 +295,8 @@ static int open_node(struct machine *m, struct error_text *err)
         .max_files = m->max_files,
         .journal_file_bytes =
             m->world->small_journals ? (uint64_t)m->config.max_message_size_bytes * 4 + (64 << 10) : 0,
+        .peers = between_peers(m->world),
+        .links = m->world->n_machines > 1 ? &node_links : NULL,
         .host = { .fatal = on_fatal, .http = on_http, .damaged = on_damaged, .ctx = m },
     };
     int rc;
@@ -272,9 +305,10 @@ static int open_node(struct machine *m, struct error_text *err)
     rc = node_open(&options, &m->node, err);
     if (rc != 0)
         return rc;
-    node_set_port(m->node, PORT);
+    node_set_port(m->node, (uint16_t)(MACHINE_PORT + m->index));
     for (unsigned i = 0; i < m->n_reactors; i++)
         node_start(m->node, i);
+    between_attach(m);
     return 0;
 }
 
@@ -351,6 +385,18 @@ void machine_release(struct machine *m)
     look_at_lanes(m);
 }
 
+void machine_pause(struct machine *m, uint64_t until_ns)
+{
+    m->paused_until = MAX(m->paused_until, until_ns);
+}
+
+void machine_go_on(struct machine *m)
+{
+    m->paused_until = 0;
+    if (event_is_due(&m->lane_event))
+        world_by(m->world, &m->lane_event, m->world->now_ns);
+}
+
 static void on_release(struct event *e)
 {
     machine_release(container_of(e, struct machine, release));
@@ -395,6 +441,12 @@ static void configure(struct machine *m)
     c->auto_create_topics = false;
 }
 
+/* Some come long after the others. */
+static uint64_t draw_first_boot(struct machine *m)
+{
+    return sim_prng_below(&m->prng, MS << sim_prng_below(&m->prng, 12));
+}
+
 struct machine *machine_new(struct world *w, unsigned index)
 {
     struct machine *m = xcalloc(1, sizeof(*m));
@@ -423,7 +475,7 @@ struct machine *machine_new(struct world *w, unsigned index)
     event_init(&m->lane_event, on_lane);
     event_init(&m->boot, on_boot);
     event_init(&m->release, on_release);
-    world_at(w, &m->boot, w->now_ns);
+    world_at(w, &m->boot, w->now_ns + (w->n_machines > 1 ? draw_first_boot(m) : 0));
     return m;
 }
 
@@ -432,7 +484,7 @@ void machine_free(struct machine *m)
     if (m == NULL)
         return;
     machine_drop_orphans(m);
-    free_node(m);
+    free_node(m, false);
     sim_disk_exit(m->disk);
     sim_disk_free(m->disk);
     config_fini(&m->config);

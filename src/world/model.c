@@ -23,7 +23,22 @@ static void fail_in(struct model *m, const struct partition *p, const char *fmt,
     world_fail(m->world, "history", "%s-%d: %s", m->topics[p->topic].name, p->index, text);
 }
 
+static unsigned machine_of_life(uint32_t life)
+{
+    return life >> 24;
+}
+
+static void fail_elsewhere(struct model *m, const struct partition *p, uint64_t id, int64_t offset)
+{
+    fail_in(m, p, "record %" PRIu64 " was acknowledged at offset %" PRId64 ", and is elsewhere", id, offset);
+}
+
 /* ---- What clients send ---- */
+
+bool model_is_replicated(const struct model *m, const struct partition *p)
+{
+    return m->topics[p->topic].n_replicas > 1;
+}
 
 struct partition *model_partition(struct model *m, unsigned topic, int32_t partition)
 {
@@ -116,6 +131,22 @@ void model_acked(struct model *m, uint64_t id, int32_t count, int64_t offset, ui
         p->high_watermark = MAX(p->high_watermark, offset + count);
 }
 
+void model_acked_alone(struct model *m, uint64_t id, int32_t count, int64_t offset, int32_t epoch)
+{
+    world_step(m->world, WORLD_STEP_ACKED, record_of(m, id)->producer, (int64_t)id, offset);
+    for (int32_t i = 0; i < count; i++) {
+        struct sent_record *r = record_of(m, id + (uint64_t)i);
+        const struct partition *p = r->partition;
+        int64_t at = offset + i;
+
+        r->acked_alone = true;
+        r->alone_epoch = epoch;
+        r->acked_offset = at;
+        if (r->tries == 1 && r->copies > 0 && (at >= (int64_t)p->n_log || p->log[at] != id + (uint64_t)i))
+            fail_elsewhere(m, p, id + (uint64_t)i, at);
+    }
+}
+
 /* ---- What they see ---- */
 
 static void grow_log(struct partition *p, size_t n)
@@ -133,6 +164,12 @@ static void grow_log(struct partition *p, size_t n)
     p->n_log = MAX(p->n_log, n);
 }
 
+/* It was sent once, so there is no second one. */
+static bool is_elsewhere(const struct sent_record *r, int64_t offset)
+{
+    return r->acked_alone && r->tries == 1 && r->acked_offset != offset;
+}
+
 static void note_copy(struct model *m, struct partition *p, int64_t offset, uint64_t id, struct sent_record *r)
 {
     p->log[offset] = id;
@@ -143,6 +180,8 @@ static void note_copy(struct model *m, struct partition *p, int64_t offset, uint
     else if (r->once && r->copies > 1)
         fail_in(m, p, "duplicate: record %" PRIu64 " of an idempotent producer is at offset %" PRId64 " too", id,
                 offset);
+    else if (is_elsewhere(r, offset))
+        fail_elsewhere(m, p, id, r->acked_offset);
 }
 
 /* A request that was on its way when its topic was deleted may reach the next topic of that name. */
@@ -203,9 +242,31 @@ void model_saw_epoch(struct model *m, struct partition *p, int64_t offset, int32
         fail_in(m, p, "two lives, %u and %u, wrote in epoch %d", *life, r->life, epoch);
 }
 
-struct floor model_floor(const struct partition *p)
+struct floor model_floor(const struct model *m, const struct partition *p, uint32_t life)
 {
-    return (struct floor){ p->high_watermark, p->log_start };
+    const struct told *t = &p->told[machine_of_life(life)];
+
+    if (!model_is_replicated(m, p))
+        return (struct floor){ p->high_watermark, p->log_start, life };
+    return t->life == life ? (struct floor){ t->high_watermark, t->log_start, life } : (struct floor){ 0, 0, life };
+}
+
+struct floor model_floor_of_end(const struct model *m, const struct partition *p, uint32_t life)
+{
+    struct floor floor = model_floor(m, p, life);
+
+    floor.high_watermark = p->high_watermark;
+    return floor;
+}
+
+static void note_told(struct partition *p, uint32_t life, int64_t high_watermark, int64_t log_start)
+{
+    struct told *t = &p->told[machine_of_life(life)];
+
+    if (t->life != life)
+        *t = (struct told){ .life = life };
+    t->high_watermark = MAX(t->high_watermark, high_watermark);
+    t->log_start = MAX(t->log_start, log_start);
 }
 
 void model_told(struct model *m, struct partition *p, const struct floor *floor, int64_t high_watermark,
@@ -222,6 +283,7 @@ void model_told(struct model *m, struct partition *p, const struct floor *floor,
         fail_in(m, p, "the log start is %" PRId64 ", nobody asked for more than %" PRId64, log_start, p->start_asked);
     p->high_watermark = MAX(p->high_watermark, high_watermark);
     p->log_start = MAX(p->log_start, log_start);
+    note_told(p, floor->life, high_watermark, log_start);
 }
 
 /* ---- Audit ---- */
@@ -264,6 +326,17 @@ static void check_acked(struct model *m, struct partition *p)
     }
 }
 
+/* Who leads still has what it acknowledged by itself. */
+static void check_acked_alone(struct model *m, struct partition *p)
+{
+    for (uint64_t id = 1; id <= m->n_records; id++) {
+        const struct sent_record *r = &m->records[id - 1];
+
+        if (r->partition == p && r->acked_alone && r->copies == 0 && p->leader_epoch <= r->alone_epoch)
+            fail_in(m, p, "lost write: record %" PRIu64 " was acknowledged by who leads still, and is nowhere", id);
+    }
+}
+
 void model_end_audit(struct model *m, struct partition *p, int64_t start, int64_t end)
 {
     for (int64_t o = start; o < (int64_t)p->n_log; o++) {
@@ -280,8 +353,10 @@ void model_end_audit(struct model *m, struct partition *p, int64_t start, int64_
         fail_in(m, p, "the log ends at %" PRId64 ", records end at %zu", end, p->n_log);
     else if (!world_has_failed(m->world))
         check_order(m, p, start, end);
-    if (p->start_asked == 0)
+    if (p->start_asked == 0) {
         check_acked(m, p);
+        check_acked_alone(m, p);
+    }
 }
 
 /* ---- Life ---- */
@@ -297,11 +372,32 @@ struct model *model_new(struct world *w)
         struct topic *topic = &m->topics[t];
 
         snprintf(topic->name, sizeof(topic->name), "t%u", t);
+        topic->n_replicas = topic->min_insync = 1;
         topic->n_partitions = 1 + (int32_t)sim_prng_below(&w->prng, WORLD_MAX_PARTITIONS);
         topic->has_retention = sim_prng_chance(&w->prng, 1, 2) && world_has_fault(w, WORLD_FAULT_RETENTION);
         new_partitions(m, topic);
     }
     return m;
+}
+
+void model_draw_replicas(struct model *m, struct sim_prng *prng)
+{
+    for (unsigned t = 0; t < m->n_topics; t++) {
+        struct topic *topic = &m->topics[t];
+
+        if (sim_prng_chance(prng, 1, 5))
+            continue;
+        topic->n_replicas = (int16_t)MIN(m->world->n_machines, 3u);
+        topic->min_insync = (int16_t)(1 + sim_prng_below(prng, 8));
+        if (topic->min_insync > topic->n_replicas)
+            topic->min_insync = 2;
+    }
+}
+
+void model_rename_topic(struct model *m, struct topic *t)
+{
+    if (m->world->n_machines > 1)
+        snprintf(t->name, sizeof(t->name), "t%u.%u", (unsigned)(t - m->topics), t->n_lives + 1);
 }
 
 void model_free(struct model *m)

@@ -34,6 +34,7 @@ struct track {
 struct producer {
     struct client client; /* first */
     bool idempotent, eager;
+    int16_t acks;
     int64_t producer_id; /* -1: not known yet */
     int16_t epoch;
     struct track tracks[MAX_TRACKS];
@@ -76,6 +77,12 @@ static void producer_init(struct client *c)
         if (i > 0 && p->tracks[i].partition == p->tracks[0].partition)
             p->n_tracks = 1;
     }
+    p->acks = -1;
+    if (c->world->n_machines == 1)
+        return;
+    p->n_tracks = 1; /* the leader of another may be elsewhere */
+    if (!p->idempotent && sim_prng_chance(&c->prng, 1, 2))
+        p->acks = 1;
 }
 
 static void producer_fini(struct client *c)
@@ -148,7 +155,7 @@ static void send_batch(struct client *c, struct track *t, struct batch *b)
     wire_produce_request_init(&m);
     wire_produce_request_topic_init(&topic);
     wire_produce_request_partition_init(&part);
-    m.acks = -1;
+    m.acks = producer_of(c)->acks;
     m.timeout_ms = 1 + (int32_t)sim_prng_below(&c->prng, producer_of(c)->max_wait_ms);
     m.topic_data = &topic;
     m.n_topic_data = 1;
@@ -160,7 +167,8 @@ static void send_batch(struct client *c, struct track *t, struct batch *b)
     call = client_call(c, WIRE_API_PRODUCE, PRODUCE_VERSION, &m);
     call->partition = t->partition;
     call->number = b->id;
-    call->floor = model_floor(t->partition);
+    call->offset = c->way.epoch;
+    call->floor = model_floor(c->world->model, t->partition, c->life);
     model_sent(c->world->model, b->id, b->count);
     record(c, t, b);
     b->sent = true;
@@ -200,6 +208,8 @@ static void poll_track(struct client *c, struct track *t)
 
     if (c->world->model->topics[t->partition->topic].state != TOPIC_LIVE || t->partition->gone)
         return;
+    if (!client_goes_to(c, t->partition))
+        return;
     if (t->n_batches < p->window && wants_more(c) && !p->wants_id)
         new_batch(c, t);
     while (first < t->n_batches && t->batches[first].sent)
@@ -222,7 +232,7 @@ static bool is_held_up(const struct client *c)
             c->world->now_ns < t->not_before_ns)
             return true;
     }
-    return p->wants_id;
+    return p->wants_id || client_is_lost(c);
 }
 
 /* Something to do that no answer will wake it for. */
@@ -333,6 +343,7 @@ static bool is_expected(const struct producer *p, int16_t code)
 {
     switch (code) {
     case KAFKA_E_NOT_ENOUGH_REPLICAS:
+    case KAFKA_E_NOT_ENOUGH_REPLICAS_AFTER_APPEND:
     case KAFKA_E_NOT_LEADER_OR_FOLLOWER:
     case KAFKA_E_LEADER_NOT_AVAILABLE:
     case KAFKA_E_REQUEST_TIMED_OUT:
@@ -343,6 +354,19 @@ static bool is_expected(const struct producer *p, int16_t code)
         return p->idempotent;
     default:
         return false;
+    }
+}
+
+static void take_ack(struct client *c, const struct call *call, const struct batch *b, int64_t offset)
+{
+    struct model *m = c->world->model;
+
+    if (producer_of(c)->acks == 1 && model_is_replicated(m, call->partition)) {
+        model_acked_alone(m, b->id, b->count, offset, (int32_t)call->offset);
+        recorder_end(c->world->recorder, b->op, HISTORY_INFO);
+    } else {
+        model_acked(m, b->id, b->count, offset, c->life);
+        recorder_sent(c->world->recorder, b->op, offset);
     }
 }
 
@@ -358,8 +382,7 @@ static void take_produce(struct client *c, const struct call *call, const struct
         return;
     if (a->error_code == 0 || (a->error_code == KAFKA_E_DUPLICATE_SEQUENCE_NUMBER && p->idempotent)) {
         model_told(model, t->partition, &call->floor, -1, a->error_code == 0 ? a->log_start_offset : -1);
-        model_acked(model, b->id, b->count, a->error_code == 0 ? a->base_offset : -1, c->life);
-        recorder_sent(c->world->recorder, b->op, a->error_code == 0 ? a->base_offset : -1);
+        take_ack(c, call, b, a->error_code == 0 ? a->base_offset : -1);
         t->n_sent--;
         forget(t, b);
         p->n_acked += c->world->phase == WORLD_HEAL;
@@ -373,6 +396,8 @@ static void take_produce(struct client *c, const struct call *call, const struct
         world_fail(c->world, "history", "the first batch of producer %u that isn't settled is out of order", c->index);
     if (is_certain_no(a->error_code))
         model_refused(model, b->id, b->count);
+    if (!is_certain_no(a->error_code))
+        client_lose_way(c);
     if (!p->eager || sim_prng_chance(&c->prng, 1, 4))
         t->not_before_ns = world_soon(c->world, &c->prng, 2 * BACKOFF_NS);
     put_back(c, t, b);
@@ -389,6 +414,7 @@ static void producer_answer(struct client *c, const struct call *call, const voi
             p->producer_id = m->producer_id;
             p->epoch = m->producer_epoch;
         } else {
+            client_lose_way(c);
             client_back_off(c);
         }
         return;

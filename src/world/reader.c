@@ -38,8 +38,9 @@ void client_fetch(struct client *c, struct partition *p, int64_t offset, int32_t
     call = client_call(c, WIRE_API_FETCH, FETCH_VERSION, &m);
     call->partition = p;
     call->offset = offset;
-    call->floor = model_floor(p);
-    call->list = recorder_list(c->world->recorder, c->index, p);
+    call->floor = model_floor(c->world->model, p, c->life);
+    if (!model_is_replicated(c->world->model, p))
+        call->list = recorder_list(c->world->recorder, c->index, p);
     call->poll = recorder_poll(c->world->recorder, c->index, p, offset);
 }
 
@@ -64,8 +65,15 @@ void client_list_offsets(struct client *c, struct partition *p, int64_t timestam
     call = client_call(c, WIRE_API_LIST_OFFSETS, LIST_OFFSETS_VERSION, &m);
     call->partition = p;
     call->offset = timestamp;
-    call->floor = model_floor(p);
+    call->floor = timestamp == -1 ? model_floor_of_end(c->world->model, p, c->life)
+                                  : model_floor(c->world->model, p, c->life);
     call->list = recorder_list(c->world->recorder, c->index, p);
+}
+
+/* What a leader tells that doesn't know that it leads no more. */
+static bool may_fall_behind(const struct client *c, const struct call *call)
+{
+    return model_is_replicated(c->world->model, call->partition);
 }
 
 int16_t client_take_list_offsets(struct client *c, const struct call *call, const void *message, int64_t *ret_offset)
@@ -77,11 +85,18 @@ int16_t client_take_list_offsets(struct client *c, const struct call *call, cons
     if (a->error_code != 0 || call->partition->gone) {
         recorder_end(c->world->recorder, call->list, HISTORY_INFO);
     } else {
-        recorder_listed(c->world->recorder, call->list, start, end, -1);
+        recorder_listed(c->world->recorder, call->list, may_fall_behind(c, call) ? -1 : start, end, -1);
         model_told(c->world->model, call->partition, &call->floor, end, start);
     }
     *ret_offset = a->offset;
     return a->error_code;
+}
+
+int32_t client_leader_epoch(const void *list_offsets_answer)
+{
+    const struct wire_list_offsets_response *m = list_offsets_answer;
+
+    return m->topics[0].partitions[0].leader_epoch;
 }
 
 void client_lose_read(struct client *c, const struct call *call)
@@ -157,7 +172,8 @@ static void record(struct client *c, const struct call *call, const struct wire_
         client_lose_read(c, call);
         return;
     }
-    recorder_listed(k, call->list, a->log_start_offset, a->high_watermark, a->last_stable_offset);
+    if (call->list != 0)
+        recorder_listed(k, call->list, a->log_start_offset, a->high_watermark, a->last_stable_offset);
     recorder_polled(k, call->poll, c->index, next, a->last_stable_offset);
 }
 

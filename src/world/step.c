@@ -35,6 +35,9 @@ static void step_text(const struct world_story *story, const struct world_step *
         snprintf(to + n, size - (size_t)n, "fault %s %u %" PRId64, world_fault_name((enum world_fault)s->a), s->who,
                  s->b);
         break;
+    case WORLD_STEP_CARRY:
+        snprintf(to + n, size - (size_t)n, "carry %" PRId64, s->a);
+        break;
     case WORLD_STEP_TURN:
     case WORLD_STEP_LANE:
     case WORLD_STEP_START:

@@ -4,7 +4,8 @@
 #include "state/state.h"
 
 #define START_NS (1000 * MS)
-#define USUAL_EVENTS 6000
+#define NODES_SALT UINT64_C(0x6e6f646573)
+#define CLUSTER_SALT UINT64_C(0x636c7573746572)
 
 /* Within these everybody must have got on when nothing fails any more. */
 #define PHASE_NS (600 * SEC)
@@ -211,6 +212,33 @@ static void draw_sizes(struct world *w)
         w->max_batch_bytes = UINT64_C(8192) << sim_prng_below(&w->prng, 3);
 }
 
+/* By a generator of its own, and so is all that there is in clusters only: how a node alone fares is the same whether its
+ * seed is one of those that have one or it is asked for. */
+static unsigned draw_n_nodes(uint64_t seed)
+{
+    struct sim_prng prng;
+    uint64_t at;
+
+    sim_prng_init(&prng, seed ^ NODES_SALT);
+    at = sim_prng_below(&prng, 12);
+    return at < 4 ? 1 : at < 10 ? 3 : 5;
+}
+
+static uint64_t usual_events(unsigned n_nodes)
+{
+    return n_nodes == 1 ? 6000 : n_nodes == 3 ? 12000 : 16000;
+}
+
+static void make_cluster(struct world *w)
+{
+    struct sim_prng prng;
+
+    sim_prng_init(&prng, w->options.seed ^ CLUSTER_SALT);
+    faults_draw_of_cluster(w, &prng);
+    model_draw_replicas(w->model, &prng);
+    w->between = between_new(w, &prng);
+}
+
 struct world *world_new(const struct world_options *options)
 {
     struct world *w = xcalloc(1, sizeof(*w));
@@ -219,16 +247,18 @@ struct world *world_new(const struct world_options *options)
     w->own_story = options->story == NULL ? xcalloc(1, sizeof(*w->story)) : NULL;
     w->story = options->story != NULL ? options->story : w->own_story;
     w->now_ns = START_NS;
-    w->max_events = options->max_events > 0 ? options->max_events : USUAL_EVENTS;
     heap_init(&w->heap);
     sim_prng_init(&w->prng, options->seed);
     state_seed((uint32_t)options->seed);
+    w->n_machines = options->n_nodes > 0 ? options->n_nodes : draw_n_nodes(options->seed);
+    gq_assert(w->n_machines <= WORLD_MAX_NODES);
+    w->max_events = options->max_events > 0 ? options->max_events : usual_events(w->n_machines);
     faults_draw(w);
     draw_sizes(w);
     w->recorder = recorder_new(w);
     w->model = model_new(w);
-    w->n_machines = options->n_nodes > 0 ? options->n_nodes : 1;
-    gq_assert(w->n_machines <= WORLD_MAX_NODES);
+    if (w->n_machines > 1)
+        make_cluster(w);
     for (unsigned i = 0; i < w->n_machines; i++)
         w->machines[i] = machine_new(w, i);
     make_clients(w);
@@ -242,6 +272,7 @@ void world_free(struct world *w)
         return;
     for (unsigned i = 0; i < w->n_clients; i++)
         client_free(w->clients[i]);
+    between_free(TAKE_PTR(w->between));
     for (unsigned i = 0; i < w->n_machines; i++)
         machine_free(w->machines[i]);
     model_free(w->model);
@@ -264,6 +295,11 @@ uint64_t world_events(const struct world *w)
 const char *world_failure(const struct world *w)
 {
     return world_story_failure(w->story);
+}
+
+unsigned world_n_nodes(const struct world *w)
+{
+    return w->n_machines;
 }
 
 const struct world_story *world_story(const struct world *w)

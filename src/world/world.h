@@ -18,8 +18,10 @@
 struct world;
 struct world_story;
 
+#define WORLD_MAX_NODES 5
+
 /* Kinds of faults, and of operations that aren't in every seed; each is switched on or off by the seed: X(NAME, text).
- * Those before DELETE_RECORDS come at drawn times. */
+ * Those before DELETE_RECORDS come at drawn times, and so do those from PARTITION on, which there are in clusters only. */
 #define WORLD_FAULTS(X) \
     X(CRASH, "power loss at a drawn disk operation") \
     X(CRASH_IN_RECOVERY, "power loss while a node starts") \
@@ -41,7 +43,13 @@ struct world_story;
     X(LATE, "some bytes take much longer than others") \
     X(DELETE_RECORDS, "records are deleted on request") \
     X(DELETE_TOPICS, "topics are deleted and made again") \
-    X(RETENTION, "topics keep so many bytes, and have small segments")
+    X(RETENTION, "topics keep so many bytes, and have small segments") \
+    X(PARTITION, "nothing passes between some nodes and the others for a while") \
+    X(ONE_WAY, "nothing passes from some nodes to others for a while, but the other way it does") \
+    X(BREAK, "connections between two nodes break, one of them may not be told, and maybe none can be made for a while") \
+    X(SLOW_PATH, "what goes from a node to another takes long for a while") \
+    X(PAUSE, "a process stands still for a while") \
+    X(BLACKOUT, "all nodes lose power at once")
 
 enum world_fault {
 #define X(name, text) WORLD_FAULT_##name,
@@ -49,6 +57,7 @@ enum world_fault {
 #undef X
         WORLD_N_FAULTS,
     WORLD_FIRST_OPERATION = WORLD_FAULT_DELETE_RECORDS,
+    WORLD_FIRST_OF_CLUSTERS = WORLD_FAULT_PARTITION,
 };
 
 struct world_options {
@@ -57,7 +66,7 @@ struct world_options {
     uint32_t no_faults;        /* 1 << WORLD_FAULT_*: those stay off, whatever the seed says */
     unsigned max_clients;      /* 0: as many as the seed says; at least 2, the operator and the auditor */
     bool large;                /* records of up to 64 KiB, which fill journals: what recycles them has much to do */
-    unsigned n_nodes;          /* 0: 1. Several form a cluster each, since nodes don't replicate */
+    unsigned n_nodes;          /* 0: as the seed says: 1, 3 or 5. Several are one cluster */
     struct world_story *story; /* zeroed memory to keep the story in, or NULL. It outlives the world */
     /* Told each step as a line without its end; may be NULL. */
     void (*trace)(void *ctx, const char *line);
@@ -80,6 +89,7 @@ uint64_t world_events(const struct world *w);
 /* Which invariant failed and how, or NULL. */
 const char *world_failure(const struct world *w);
 const struct world_story *world_story(const struct world *w);
+unsigned world_n_nodes(const struct world *w);
 
 /* What a report tells of a run. In memory that is shared with a parent process it also tells of one that a failed
  * assertion ended. */

@@ -364,6 +364,61 @@ START_TEST(connections_move_between_reactors)
 }
 END_TEST
 
+START_TEST(who_plays_the_network_sees_what_moved)
+{
+    struct server s, peer = { 0 };
+    struct sim_net *n = make(&s, NULL);
+    struct sim_conn *client = sim_net_connect(n, 0, "10.0.0.7", 1), *c;
+    uint64_t moves;
+    char bytes[10];
+
+    sim_net_env(n, 0)->peer_handler = (struct net_handler){ on_accepted, on_ready, &peer };
+    c = sim_net_connect_peer(n, 0, "10.0.0.8", 2);
+    sim_net_turn(n, 0);
+    net_want(s.conns[0], NET_READ);
+    ck_assert_int_eq(sim_conn_send(client, "x", 1), 1);
+    ck_assert_int_eq(net_recv(s.conns[0], bytes, 10), 1);
+    ck_assert_int_eq(server_send(&s, 0, "xy"), 2);
+    moves = sim_net_peer_moves(n);
+    ck_assert_uint_eq(moves, 0); /* clients' connections don't count */
+    ck_assert_int_eq(sim_conn_send(c, "x", 1), 1);
+    ck_assert_int_eq(net_recv(peer.conns[0], bytes, 10), 1);
+    ck_assert_uint_gt(sim_net_peer_moves(n), moves);
+    moves = sim_net_peer_moves(n);
+    ck_assert_int_eq(net_recv(peer.conns[0], bytes, 10), -EAGAIN);
+    ck_assert_uint_eq(sim_net_peer_moves(n), moves);
+    ck_assert_int_eq(server_send(&peer, 0, "xy"), 2);
+    ck_assert_uint_gt(sim_net_peer_moves(n), moves);
+    moves = sim_net_peer_moves(n);
+    net_close(peer.conns[0]);
+    ck_assert_uint_gt(sim_net_peer_moves(n), moves);
+    sim_net_free(n);
+}
+END_TEST
+
+START_TEST(a_net_knows_whether_a_turn_has_something_to_do)
+{
+    struct server s;
+    struct sim_net *n = make(&s, NULL);
+    struct sim_conn *c;
+    char bytes[10];
+
+    ck_assert(!sim_net_is_ready(n, 0));
+    c = sim_net_connect(n, 0, "10.0.0.7", 1);
+    ck_assert(sim_net_is_ready(n, 0));
+    sim_net_turn(n, 0);
+    ck_assert(!sim_net_is_ready(n, 0));
+    ck_assert_int_eq(sim_conn_send(c, "x", 1), 1);
+    ck_assert(!sim_net_is_ready(n, 0)); /* nothing is wanted */
+    net_want(s.conns[0], NET_READ);
+    ck_assert(sim_net_is_ready(n, 0));
+    ck_assert_int_eq(net_recv(s.conns[0], bytes, 10), 1);
+    ck_assert(!sim_net_is_ready(n, 0));
+    ck_assert_int_eq(s.n_ready, 0);
+    sim_net_free(n);
+}
+END_TEST
+
 START_TEST(a_dial_that_nobody_took_may_be_closed)
 {
     struct server s;
@@ -397,5 +452,7 @@ Suite *net_suite(void)
     suite_add(s, drawn_counts_lose_nothing);
     suite_add(s, connections_move_between_reactors);
     suite_add(s, a_dial_that_nobody_took_may_be_closed);
+    suite_add(s, who_plays_the_network_sees_what_moved);
+    suite_add(s, a_net_knows_whether_a_turn_has_something_to_do);
     return s;
 }

@@ -11,7 +11,7 @@ static struct partition *part;
 
 static void set_up(void)
 {
-    struct world_options o = { .seed = 1 };
+    struct world_options o = { .seed = 1, .n_nodes = 1 };
 
     world = world_new(&o);
     model = world->model;
@@ -191,7 +191,7 @@ START_TEST(a_high_watermark_that_goes_back)
     struct floor floor;
 
     model_told(model, part, &(struct floor){ 0 }, 5, 0);
-    floor = model_floor(part);
+    floor = model_floor(model, part, 1);
     model_told(model, part, &(struct floor){ 0 }, 4, 0); /* asked before the other answer came */
     expect_none();
     model_told(model, part, &floor, 4, 0);
@@ -205,7 +205,7 @@ START_TEST(a_log_start_that_goes_back)
 
     part->start_asked = 5;
     model_told(model, part, &(struct floor){ 0 }, 5, 5);
-    floor = model_floor(part);
+    floor = model_floor(model, part, 1);
     model_told(model, part, &floor, 5, 4);
     expect_failure("log start went back");
 }
@@ -264,7 +264,109 @@ START_TEST(a_topic_that_is_made_again)
 }
 END_TEST
 
+/* ---- Several replicas ---- */
+
+#define LIFE(node) ((uint32_t)(node) << 24 | 1)
+
+static void set_up_cluster(void)
+{
+    struct world_options o = { .seed = 1, .n_nodes = 3 };
+
+    world = world_new(&o);
+    model = world->model;
+    model->topics[0].n_replicas = 3;
+    part = model_partition(model, 0, 0);
+    part->start_asked = 0;
+}
+
+static void told(uint32_t life, int64_t high_watermark, int64_t log_start)
+{
+    struct floor floor = model_floor(model, part, life);
+
+    model_told(model, part, &floor, high_watermark, log_start);
+}
+
+START_TEST(another_node_may_know_less)
+{
+    part->start_asked = 3;
+    told(LIFE(0), 5, 3);
+    told(LIFE(1), 4, 2);
+    told(LIFE(0) + 1, 4, 2);
+    expect_none();
+    told(LIFE(1), 3, 2);
+    expect_failure("high watermark went back");
+}
+END_TEST
+
+START_TEST(the_end_is_what_all_know)
+{
+    struct floor floor;
+
+    told(LIFE(0), 5, 0);
+    floor = model_floor_of_end(model, part, LIFE(1));
+    model_told(model, part, &floor, 4, 0);
+    expect_failure("high watermark went back");
+}
+END_TEST
+
+/* The record at offset 0 that a leader took in that epoch, and the leader of the epoch at the end. */
+static void took_alone(int32_t epoch, int32_t last_epoch)
+{
+    model_acked_alone(model, sent(false), 1, 0, epoch);
+    part->leader_epoch = last_epoch;
+}
+
+START_TEST(what_a_leader_took_alone_may_be_lost_with_it)
+{
+    took_alone(3, 4);
+    model_saw(model, part, 0, sent(false), false); /* of the next leader */
+    audit(0, 1);
+    expect_none();
+}
+END_TEST
+
+START_TEST(what_a_leader_took_alone_and_lost)
+{
+    took_alone(3, 3);
+    audit(0, 0);
+    expect_failure("who leads still");
+}
+END_TEST
+
+START_TEST(what_a_leader_took_alone_is_elsewhere)
+{
+    took_alone(3, 4);
+    model_saw(model, part, 1, 1, false);
+    expect_failure("is elsewhere");
+}
+END_TEST
+
+START_TEST(what_was_elsewhere_before_it_was_told)
+{
+    uint64_t id = sent(false);
+
+    model_saw(model, part, 1, id, false);
+    model_acked_alone(model, id, 1, 0, 3);
+    expect_failure("is elsewhere");
+}
+END_TEST
+
+/* Who hasn't heard that it is gone must not take what is for the next one. */
+START_TEST(a_topic_is_made_again_by_another_name)
+{
+    struct topic *t = &model->topics[0];
+
+    ck_assert_str_eq(t->name, "t0");
+    model_delete_topic(model, t);
+    model_rename_topic(model, t);
+    ck_assert_str_eq(t->name, "t0.2");
+    model_begin_topic(model, t);
+    ck_assert_uint_eq(t->n_lives, 2);
+}
+END_TEST
+
 #define add(s, test) suite_add_with(s, test, set_up, tear_down)
+#define add_of_cluster(s, test) suite_add_with(s, test, set_up_cluster, tear_down)
 
 Suite *model_suite(void)
 {
@@ -289,5 +391,12 @@ Suite *model_suite(void)
     add(s, each_life_in_its_epochs);
     add(s, two_lives_in_one_epoch);
     add(s, a_topic_that_is_made_again);
+    add_of_cluster(s, another_node_may_know_less);
+    add_of_cluster(s, the_end_is_what_all_know);
+    add_of_cluster(s, what_a_leader_took_alone_may_be_lost_with_it);
+    add_of_cluster(s, what_a_leader_took_alone_and_lost);
+    add_of_cluster(s, what_a_leader_took_alone_is_elsewhere);
+    add_of_cluster(s, what_was_elsewhere_before_it_was_told);
+    add_of_cluster(s, a_topic_is_made_again_by_another_name);
     return s;
 }

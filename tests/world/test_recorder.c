@@ -21,7 +21,7 @@ static struct partition *part;
 
 static void set_up(void)
 {
-    struct world_options o = { .seed = 1, .no_faults = UINT32_C(1) << WORLD_FAULT_RETENTION, .history = keep_line };
+    struct world_options o = { .seed = 1, .n_nodes = 1, .no_faults = UINT32_C(1) << WORLD_FAULT_RETENTION, .history = keep_line };
 
     wr_init_growing(&lines, 4096, 64 << 20);
     world = world_new(&o);
@@ -200,7 +200,12 @@ END_TEST
 /* With operations of all kinds that the clients have. */
 START_TEST(a_run_writes_what_it_judges)
 {
-    struct world_options o = { .seed = (uint64_t)_i, .max_events = 3000, .history = keep_line };
+    struct world_options o = {
+        .seed = (uint64_t)_i,
+        .n_nodes = _i % 2 == 0 ? 3 : 1,
+        .max_events = _i % 2 == 0 ? 12000 : 3000,
+        .history = keep_line,
+    };
     static const char *const words[] = { " send ", " poll", " seek ", " list ", " drain ", " leader ", "\nok ", "=" };
     struct world *w;
     char text[400];

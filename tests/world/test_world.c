@@ -48,6 +48,23 @@ START_TEST(a_seed_is_a_run)
 }
 END_TEST
 
+START_TEST(a_seed_says_how_many_nodes)
+{
+    unsigned n[WORLD_MAX_NODES + 1] = { 0 };
+
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct world *w = world_new(&(struct world_options){ .seed = seed });
+
+        n[world_n_nodes(w)]++;
+        world_free(w);
+    }
+    ck_assert_uint_eq(n[1] + n[3] + n[5], 60);
+    ck_assert_uint_ge(n[1], 10);
+    ck_assert_uint_ge(n[3], 20);
+    ck_assert_uint_ge(n[5], 5);
+}
+END_TEST
+
 START_TEST(options_are_heard)
 {
     struct outcome some = run((struct world_options){ .seed = 1, .max_events = 2000 }),
@@ -70,9 +87,15 @@ START_TEST(faults_have_names)
 }
 END_TEST
 
-static uint64_t n_faults(uint64_t seed, uint32_t no_faults)
+static uint64_t n_faults(uint64_t seed, unsigned n_nodes, uint32_t no_faults)
 {
-    struct world_options o = { .seed = seed, .max_events = 2000, .max_clients = 4, .no_faults = no_faults };
+    struct world_options o = {
+        .seed = seed,
+        .n_nodes = n_nodes,
+        .max_events = 2000 * n_nodes,
+        .max_clients = 4,
+        .no_faults = no_faults,
+    };
     struct world *w = world_new(&o);
     uint64_t n = 0;
 
@@ -89,12 +112,15 @@ static uint64_t n_faults(uint64_t seed, uint32_t no_faults)
 
 START_TEST(faults_are_counted)
 {
-    uint64_t n = 0;
+    uint64_t n = 0, of_cluster = 0;
 
     for (uint64_t seed = 1; seed <= 8; seed++)
-        n += n_faults(seed, 0);
+        n += n_faults(seed, 1, 0);
     ck_assert_uint_gt(n, 20);
-    ck_assert_uint_eq(n_faults(1, (UINT32_C(1) << WORLD_N_FAULTS) - 1), 0);
+    for (uint64_t seed = 1; seed <= 4; seed++)
+        of_cluster += n_faults(seed, 3, (UINT32_C(1) << WORLD_FAULT_PARTITION) - 1);
+    ck_assert_uint_gt(of_cluster, 4);
+    ck_assert_uint_eq(n_faults(1, 1, (UINT32_C(1) << WORLD_N_FAULTS) - 1), 0);
 }
 END_TEST
 
@@ -127,6 +153,7 @@ Suite *world_suite(void)
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, a_seed_is_a_run, 1, 9);
     suite_add_tcase(s, tc);
+    suite_add(s, a_seed_says_how_many_nodes);
     suite_add(s, options_are_heard);
     suite_add(s, faults_have_names);
     suite_add(s, faults_are_counted);

@@ -10,8 +10,17 @@
 
 struct run {
     uint64_t seed, max_events;
+    unsigned n_nodes;
     bool large;
 };
+
+/* "nodes N"; returns how long that is. */
+static int read_nodes(const char *text, unsigned *ret)
+{
+    int end = 0;
+
+    return sscanf(text, " nodes %1u%n", ret, &end) == 1 && *ret >= 1 && *ret <= WORLD_MAX_NODES ? end : 0;
+}
 
 /* The whole list before the first run: children have no part in the file. Returns how many, or -1. */
 static ssize_t read_list(const char *path, struct run **ret)
@@ -31,6 +40,7 @@ static ssize_t read_list(const char *path, struct run **ret)
 
         if (line[0] == '#' || sscanf(line, "%" SCNu64 "%n %" SCNu64 "%n", &run.seed, &end, &run.max_events, &end) < 1)
             continue;
+        end += read_nodes(line + end, &run.n_nodes);
         end += (int)strspn(line + end, " ");
         run.large = strncmp(line + end, "large ", strlen("large ")) == 0;
         runs = xrealloc(runs, ((size_t)n + 1) * sizeof(*runs));
@@ -50,6 +60,7 @@ bool gqsim_run_list(const struct gqsim_options *options, const char *path)
     for (ssize_t i = 0; i < n; i++) {
         o.world.seed = runs[i].seed;
         o.world.max_events = runs[i].max_events;
+        o.world.n_nodes = runs[i].n_nodes;
         o.world.large = options->world.large || runs[i].large;
         n_failed += !gqsim_run_seed(&o);
     }

@@ -17,9 +17,9 @@
 #define HUNT_SEEDS 2000 /* within which a planted bug is to be found */
 
 static const char usage[] =
-    "usage: gqsim --seed N [--events M] [--clients K] [--without FAULT] [--bug NAME] [--history FILE]\n"
+    "usage: gqsim --seed N [--nodes K] [--events M] [--clients K] [--without FAULT] [--bug NAME] [--history FILE]\n"
     "             [--trace | --shrink]\n"
-    "       gqsim --seeds A-B [--events M] [--bug NAME] [--marks] [--jobs J]\n"
+    "       gqsim --seeds A-B [--nodes K] [--events M] [--bug NAME] [--marks] [--jobs J]\n"
     "       gqsim --list FILE\n"
     "       gqsim --bugs [--bug NAME] [--seeds A-B] [--jobs J]\n"
     "\n"
@@ -28,6 +28,7 @@ static const char usage[] =
     "  --list FILE  the runs of a file such as tests/seeds/seeds.txt\n"
     "  --bugs       plant one bug after the other, and look for it\n"
     "  --bug NAME   with this planted bug (src/base/bug.h)\n"
+    "  --nodes K    so many nodes; else the seed says how many: 1, 3 or 5\n"
     "  --events M   so many events under faults\n"
     "  --marks      fail when a coverage mark (src/base/mark.h) isn't hit\n"
     "  --clients K  with so many clients at most\n"
@@ -149,6 +150,9 @@ static bool read_argument(struct arguments *a, int option, const char *value)
     case 'e':
         a->o.world.max_events = whole_number(value);
         return true;
+    case 'n':
+        a->o.world.n_nodes = (unsigned)whole_number(value);
+        return a->o.world.n_nodes >= 1 && a->o.world.n_nodes <= WORLD_MAX_NODES;
     case 'c':
         a->o.world.max_clients = (unsigned)whole_number(value);
         return true;
@@ -204,6 +208,7 @@ int main(int argc, char **argv)
         { "marks", no_argument, NULL, 'm' },
         { "trace", no_argument, NULL, 't' },
         { "jobs", required_argument, NULL, 'j' },
+        { "nodes", required_argument, NULL, 'n' },
         { "clients", required_argument, NULL, 'c' },
         { "without", required_argument, NULL, 'w' },
         { "large", no_argument, NULL, 'L' },

@@ -60,6 +60,8 @@ void gqsim_report(const struct gqsim_options *o, const struct world_story *story
     fprintf(stderr, "\nFAILED seed %" PRIu64 " at event %" PRIu64 ": %s\n", o->world.seed, world_story_events(story),
             why(story, status));
     fprintf(stderr, "commit %s; again: gqsim --seed %" PRIu64, o->commit, o->world.seed);
+    if (o->world.n_nodes != 0)
+        fprintf(stderr, " --nodes %u", o->world.n_nodes);
     if (o->world.max_events != 0)
         fprintf(stderr, " --events %" PRIu64, o->world.max_events);
     if (o->world.large)
