@@ -292,13 +292,13 @@ static void take_in_order(struct journal *j)
 }
 
 /* No file can be made or none may be: what frees space and keeps votes alive goes ahead of what waits for space; copies
- * too, in their order, but not into the room that is kept for small records. Of one group only checkpoints, hard states
- * and copies may pass something else: copies are of entries that no truncation before them can void. Returns one that
- * could go but doesn't fit the file, a small one if there is one. */
+ * too, in their order, but not into the room of the file that is kept for small records. The file is there already, so
+ * the budget doesn't matter: starts may have used that up, each of which made a file. Of one group only checkpoints,
+ * hard states and copies may pass something else: copies are of entries that no truncation before them can void. Returns
+ * one that could go but doesn't fit the file, a small one if there is one. */
 static struct journal_request *take_small(struct journal *j)
 {
     struct journal_request *r, *tmp, *left = NULL;
-    uint64_t live = journal_live_bytes(j);
     bool copies_stay = false;
 
     j->n_rounds++;
@@ -307,7 +307,7 @@ static struct journal_request *take_small(struct journal *j)
         bool may_pass = is_copy || r->kind == JOURNAL_CHECKPOINT || r->kind == JOURNAL_HARD_STATE;
         bool may_go = (is_small(r) || (is_copy && !copies_stay)) && (may_pass || r->owner->passed_by != j->n_rounds);
 
-        if (may_go && has_budget(j, r, live) && fits(&j->flight, r)) {
+        if (may_go && fits(&j->flight, r)) {
             take(j, r);
             continue;
         }

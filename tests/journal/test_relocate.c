@@ -411,6 +411,30 @@ START_TEST(starts_of_a_full_journal_take_a_small_file_each)
 }
 END_TEST
 
+/* What holds the old files can't be checkpointed, and starts have used up the budget: its copies go into the file that
+ * the last one made. */
+START_TEST(copies_get_through_after_many_starts)
+{
+    rig_entry(r, 2, 100);
+    fill_journal(1);
+    for (uint64_t i = 0; i < 12; i++) {
+        kill_and_start();
+        rig_hard_state(r, 3, i + 1, 1);
+        run_alone();
+    }
+    rig_checkpoint(r, 1, rig_group(r, 1)->log.n_done);
+    rig_entry(r, 1, 8000);
+    run_alone();
+    ck_assert(journal_is_full(r->j));
+    rig_relocate(r, 2, 1);
+    run_alone();
+    ck_assert(!journal_is_full(r->j));
+    ck_assert(journal_is_idle(r->j));
+    rig_recover(r, SIM_CRASH_NOTHING);
+    ck_assert_uint_eq(rig_group(r, 2)->replayed_first, 1);
+}
+END_TEST
+
 /* What holds the files is a group that goes, and what waits of it mustn't hold up its end. */
 START_TEST(a_full_journal_is_rid_of_a_group_that_goes)
 {
@@ -696,6 +720,7 @@ Suite *relocate_suite(void)
     suite_add_with(s, what_passes_entries_is_recovered_without_them, setup, teardown);
     suite_add_with(s, truncations_get_through_a_full_journal, setup, teardown);
     suite_add_with(s, starts_of_a_full_journal_take_a_small_file_each, setup, teardown);
+    suite_add_with(s, copies_get_through_after_many_starts, setup, teardown);
     suite_add_with(s, a_full_journal_is_rid_of_a_group_that_goes, setup, teardown);
     suite_add_with(s, a_group_that_goes_while_it_is_flushed, setup, teardown);
     suite_add_with(s, a_full_journal_is_rid_of_what_was_cut, setup, teardown);
