@@ -277,6 +277,16 @@ static bool has_budget(const struct journal *j, const struct journal_request *r,
            live_bytes + kept_files(r) * j->config.file_size_bytes <= journal_live_budget(j);
 }
 
+/* A start's file comes in addition to the budget, and so does what its first half takes: what was committed before is
+ * known to be only when a further entry is, and can't be checkpointed before. The rest is for copies. */
+static bool has_room_of_start(const struct journal *j, const struct journal_request *r)
+{
+    const struct journal_flight *fl = &j->flight;
+
+    return j->of_start &&
+           fl->file->end + journal_disk_need(fl->record_bytes + request_bytes(r)) <= fl->file->header.file_size / 2;
+}
+
 static void take_in_order(struct journal *j)
 {
     struct journal_flight *fl = &j->flight;
@@ -285,7 +295,7 @@ static void take_in_order(struct journal *j)
 
     while ((r = list_first(&j->waiting, struct journal_request, link)) != NULL) {
         if ((fl->n_records > 0 && fl->record_bytes + request_bytes(r) > JOURNAL_FLIGHT_MAX) ||
-            !has_budget(j, r, live) || !fits(fl, r))
+            (!has_budget(j, r, live) && !has_room_of_start(j, r)) || !fits(fl, r))
             break;
         take(j, r);
     }
@@ -293,9 +303,9 @@ static void take_in_order(struct journal *j)
 
 /* No file can be made or none may be: what frees space and keeps votes alive goes ahead of what waits for space; copies
  * too, in their order, but not into the room of the file that is kept for small records. The file is there already, so
- * the budget doesn't matter: starts may have used that up, each of which made a file. Of one group only checkpoints,
- * hard states and copies may pass something else: copies are of entries that no truncation before them can void. Returns
- * one that could go but doesn't fit the file, a small one if there is one. */
+ * the budget doesn't matter: starts may have used that up, each of which made a file. Entries go into its first half.
+ * Of one group only checkpoints, hard states and copies may pass something else: copies are of entries that no
+ * truncation before them can void. Returns one that could go but doesn't fit the file, a small one if there is one. */
 static struct journal_request *take_small(struct journal *j)
 {
     struct journal_request *r, *tmp, *left = NULL;
@@ -305,7 +315,8 @@ static struct journal_request *take_small(struct journal *j)
     list_foreach_safe (&j->waiting, r, tmp, link) {
         bool is_copy = r->kind == JOURNAL_RELOCATED;
         bool may_pass = is_copy || r->kind == JOURNAL_CHECKPOINT || r->kind == JOURNAL_HARD_STATE;
-        bool may_go = (is_small(r) || (is_copy && !copies_stay)) && (may_pass || r->owner->passed_by != j->n_rounds);
+        bool has_room = is_small(r) || (is_copy && !copies_stay) || (!is_copy && has_room_of_start(j, r));
+        bool may_go = has_room && (may_pass || r->owner->passed_by != j->n_rounds);
 
         if (may_go && fits(&j->flight, r)) {
             take(j, r);
@@ -347,6 +358,7 @@ static void switch_file(struct journal *j)
     j->current = fl->file = TAKE_PTR(j->next);
     list_append(&j->files, &j->current->link);
     j->start_end = j->current->end;
+    j->of_start = false;
     j->need_bytes = 0;
 }
 

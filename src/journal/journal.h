@@ -195,8 +195,8 @@ bool journal_has_room(const struct journal *j, size_t size);
 
 /* Large records wait because the files would outgrow size_bytes. They go on when old files went out of use: the
  * owner acts on journal_pins(). Of the budget a small file is left to the next start, and two full-size files are left
- * to what lets old files go, one of them to small records alone, so CHECKPOINTs get through. A journal of one file is
- * never full. */
+ * to what lets old files go, one of them to small records alone, so CHECKPOINTs get through. Half of a start's own file
+ * is for entries all the same, the rest for copies. A journal of one file is never full. */
 bool journal_is_full(const struct journal *j);
 
 /* Groups whose entries keep the oldest files from being recycled while more than four full-size files (or half of

@@ -35,12 +35,12 @@ void sim_net_set_buffer(struct sim_net *n, size_t bytes);
  * what its owner wants, or has died. Returns how many calls it made. */
 size_t sim_net_turn(struct sim_net *n, unsigned reactor);
 
-/* Whether a turn of this reactor would make a call to somebody who waits for it: who wants nothing needn't hear yet that
- * the other end is gone. */
+/* Whether a turn of this reactor would make a call to somebody who waits for it: who wants nothing needn't hear yet
+ * that the other end is gone. */
 bool sim_net_is_ready(const struct sim_net *n, unsigned reactor);
 
-/* Grows with whatever the server does to connections with other nodes: asks for one, sends, takes what came, closes. Who
- * plays the network has something to look at then. */
+/* Grows with whatever the server does to connections with other nodes: asks for one, sends, takes what came, closes.
+ * Who plays the network has something to look at then. */
 uint64_t sim_net_peer_moves(const struct sim_net *n);
 
 /* Turns of all reactors until one round makes no call, at most max_rounds (an owner that wants NET_WRITE and doesn't

@@ -319,8 +319,8 @@ struct sent_record {
     bool acked;
     bool acked_alone;    /* by a leader that didn't wait for the others */
     int32_t alone_epoch; /* that was in this epoch or a later one */
-    bool late;        /* in a topic that was made after it was sent */
-    uint8_t producer; /* client */
+    bool late;           /* in a topic that was made after it was sent */
+    uint8_t producer;    /* client */
 };
 
 struct model {
@@ -363,7 +363,8 @@ bool model_is_refused(const struct model *m, uint64_t id);
 void model_saw_epoch(struct model *m, struct partition *p, int64_t offset, int32_t epoch);
 /* What was known when a question was asked; the answer may not fall behind. Where there are several replicas, a leader
  * that doesn't know that it leads no more, or a new one that doesn't know yet what is committed, may tell less than
- * somebody else did: only the same life of a node may not. The end of the log, when it is asked for, is what all know. */
+ * somebody else did: only the same life of a node may not. The end of the log, when it is asked for, is what all know.
+ */
 struct floor {
     int64_t high_watermark, log_start;
     uint32_t life; /* of the node that is asked */

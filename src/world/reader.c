@@ -65,8 +65,8 @@ void client_list_offsets(struct client *c, struct partition *p, int64_t timestam
     call = client_call(c, WIRE_API_LIST_OFFSETS, LIST_OFFSETS_VERSION, &m);
     call->partition = p;
     call->offset = timestamp;
-    call->floor = timestamp == -1 ? model_floor_of_end(c->world->model, p, c->life)
-                                  : model_floor(c->world->model, p, c->life);
+    call->floor =
+        timestamp == -1 ? model_floor_of_end(c->world->model, p, c->life) : model_floor(c->world->model, p, c->life);
     call->list = recorder_list(c->world->recorder, c->index, p);
 }
 

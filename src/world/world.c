@@ -212,8 +212,8 @@ static void draw_sizes(struct world *w)
         w->max_batch_bytes = UINT64_C(8192) << sim_prng_below(&w->prng, 3);
 }
 
-/* By a generator of its own, and so is all that there is in clusters only: how a node alone fares is the same whether its
- * seed is one of those that have one or it is asked for. */
+/* By a generator of its own, and so is all that there is in clusters only: how a node alone fares is the same whether
+ * its seed is one of those that have one or it is asked for. */
 static unsigned draw_n_nodes(uint64_t seed)
 {
     struct sim_prng prng;

@@ -21,7 +21,8 @@ struct world_story;
 #define WORLD_MAX_NODES 5
 
 /* Kinds of faults, and of operations that aren't in every seed; each is switched on or off by the seed: X(NAME, text).
- * Those before DELETE_RECORDS come at drawn times, and so do those from PARTITION on, which there are in clusters only. */
+ * Those before DELETE_RECORDS come at drawn times, and so do those from PARTITION on, which there are in clusters only.
+ */
 #define WORLD_FAULTS(X) \
     X(CRASH, "power loss at a drawn disk operation") \
     X(CRASH_IN_RECOVERY, "power loss while a node starts") \
@@ -46,7 +47,8 @@ struct world_story;
     X(RETENTION, "topics keep so many bytes, and have small segments") \
     X(PARTITION, "nothing passes between some nodes and the others for a while") \
     X(ONE_WAY, "nothing passes from some nodes to others for a while, but the other way it does") \
-    X(BREAK, "connections between two nodes break, one of them may not be told, and maybe none can be made for a while") \
+    X(BREAK, \
+      "connections between two nodes break, one of them may not be told, and maybe none can be made for a while") \
     X(SLOW_PATH, "what goes from a node to another takes long for a while") \
     X(PAUSE, "a process stands still for a while") \
     X(BLACKOUT, "all nodes lose power at once")

@@ -199,22 +199,14 @@ static bool run(struct arguments *a)
 int main(int argc, char **argv)
 {
     static const struct option longs[] = {
-        { "seed", required_argument, NULL, 's' },
-        { "seeds", required_argument, NULL, 'S' },
-        { "list", required_argument, NULL, 'l' },
-        { "bugs", no_argument, NULL, 'B' },
-        { "bug", required_argument, NULL, 'b' },
-        { "events", required_argument, NULL, 'e' },
-        { "marks", no_argument, NULL, 'm' },
-        { "trace", no_argument, NULL, 't' },
-        { "jobs", required_argument, NULL, 'j' },
-        { "nodes", required_argument, NULL, 'n' },
-        { "clients", required_argument, NULL, 'c' },
-        { "without", required_argument, NULL, 'w' },
-        { "large", no_argument, NULL, 'L' },
-        { "shrink", no_argument, NULL, 'k' },
-        { "history", required_argument, NULL, 'H' },
-        { NULL },
+        { "seed", required_argument, NULL, 's' },    { "seeds", required_argument, NULL, 'S' },
+        { "list", required_argument, NULL, 'l' },    { "bugs", no_argument, NULL, 'B' },
+        { "bug", required_argument, NULL, 'b' },     { "events", required_argument, NULL, 'e' },
+        { "marks", no_argument, NULL, 'm' },         { "trace", no_argument, NULL, 't' },
+        { "jobs", required_argument, NULL, 'j' },    { "nodes", required_argument, NULL, 'n' },
+        { "clients", required_argument, NULL, 'c' }, { "without", required_argument, NULL, 'w' },
+        { "large", no_argument, NULL, 'L' },         { "shrink", no_argument, NULL, 'k' },
+        { "history", required_argument, NULL, 'H' }, { NULL },
     };
     struct arguments a = { .o = { .n_jobs = 1, .first_seed = 1, .last_seed = HUNT_SEEDS } };
     int c;
