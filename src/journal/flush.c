@@ -9,6 +9,8 @@
 #include "base/util.h"
 #include "journal/internal.h"
 
+#define FRESH_ENTRY 512u /* bytes of a record */
+
 /* ---- Append ---- */
 
 /* A truncation and an image are small too: what they void may be what keeps the oldest file. */
@@ -277,14 +279,15 @@ static bool has_budget(const struct journal *j, const struct journal_request *r,
            live_bytes + kept_files(r) * j->config.file_size_bytes <= journal_live_budget(j);
 }
 
-/* A start's file comes in addition to the budget, and so does what its first half takes: what was committed before is
- * known to be only when a further entry is, and can't be checkpointed before. The rest is for copies. */
+/* A start's file comes in addition to the budget, and so does what entries take of it until some had room within the
+ * budget: what was committed before is known to be only when a further entry is, and can't be checkpointed before. Half
+ * of a file is left to copies, but not by the smallest entries, as those are with which a leader begins. */
 static bool has_room_of_start(const struct journal *j, const struct journal_request *r)
 {
     const struct journal_flight *fl = &j->flight;
+    uint64_t end = fl->file->end + journal_disk_need(fl->record_bytes + request_bytes(r));
 
-    return j->of_start &&
-           fl->file->end + journal_disk_need(fl->record_bytes + request_bytes(r)) <= fl->file->header.file_size / 2;
+    return j->fresh && (request_bytes(r) <= FRESH_ENTRY || end <= fl->file->header.file_size / 2);
 }
 
 static void take_in_order(struct journal *j)
@@ -294,6 +297,8 @@ static void take_in_order(struct journal *j)
     struct journal_request *r;
 
     while ((r = list_first(&j->waiting, struct journal_request, link)) != NULL) {
+        if (r->kind == JOURNAL_ENTRY && has_budget(j, r, live))
+            j->fresh = false;
         if ((fl->n_records > 0 && fl->record_bytes + request_bytes(r) > JOURNAL_FLIGHT_MAX) ||
             (!has_budget(j, r, live) && !has_room_of_start(j, r)) || !fits(fl, r))
             break;
@@ -358,7 +363,6 @@ static void switch_file(struct journal *j)
     j->current = fl->file = TAKE_PTR(j->next);
     list_append(&j->files, &j->current->link);
     j->start_end = j->current->end;
-    j->of_start = false;
     j->need_bytes = 0;
 }
 

@@ -117,7 +117,7 @@ struct journal {
     struct list voids;             /* after open: files that hold nothing that counts, oldest first */
     uint64_t next_generation;
     uint64_t start_end;  /* of current, when it was opened */
-    bool of_start;       /* a start has made it */
+    bool fresh;          /* entries had no room within the budget since the start */
     uint64_t need_bytes; /* a file of at least this size is waited for; 0: none is */
 
     struct list waiting;

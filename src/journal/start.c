@@ -203,7 +203,7 @@ void journal_first_done(struct journal *j)
     list_append(&j->files, &f->link);
     j->current = f;
     j->start_end = f->end;
-    j->of_start = true;
+    j->fresh = true;
     j->sealed = true; /* by its header */
 }
 
