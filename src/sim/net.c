@@ -52,12 +52,16 @@ static void note_move(struct sim_conn *c)
     c->reactor->net->peer_moves += c->server.handler == &env->peer_handler;
 }
 
-/* How many of n bytes this call moves. */
-static size_t draw_count(struct sim_net *net, size_t n)
+/* How many of n bytes this call moves. Between nodes it is seldom a part, since each part makes them take one more
+ * turn. */
+static size_t draw_count(const struct sim_conn *c, size_t n)
 {
-    if (net->prng == NULL || n <= 1 || sim_prng_chance(net->prng, 1, 2))
+    struct sim_prng *prng = c->reactor->net->prng;
+    bool is_peer = c->server.handler == &c->server.net->peer_handler;
+
+    if (prng == NULL || n <= 1 || sim_prng_chance(prng, is_peer ? 7 : 1, is_peer ? 8 : 2))
         return n;
-    return 1 + (size_t)sim_prng_below(net->prng, n);
+    return 1 + (size_t)sim_prng_below(prng, n);
 }
 
 static struct sim_conn *conn_of(struct net_conn *server)
@@ -118,11 +122,12 @@ static ssize_t server_read(struct net_conn *server, void *to, size_t size, bool 
         return 0;
     if (n == 0)
         return c->in_ended ? 0 : -EAGAIN;
-    n = draw_count(c->reactor->net, n);
+    n = draw_count(c, n);
     sim_pipe_peek(&c->in, to, n);
     if (take) {
+        if (sim_pipe_room(&c->in) == 0)
+            note_move(c);
         sim_pipe_drop(&c->in, n);
-        note_move(c);
     }
     return (ssize_t)n;
 }
@@ -149,7 +154,7 @@ static ssize_t room_to_send(struct sim_conn *c, size_t size)
         return (ssize_t)size; /* the kernel takes it; only the answer tells that nobody is there */
     if (size > 0 && room == 0)
         return -EAGAIN;
-    return (ssize_t)(size > 0 ? draw_count(c->reactor->net, room) : 0);
+    return (ssize_t)(size > 0 ? draw_count(c, room) : 0);
 }
 
 static void send_to_nobody(struct sim_conn *c)
@@ -537,7 +542,7 @@ ssize_t sim_conn_send(struct sim_conn *c, const void *data, size_t size)
         return -ECONNRESET;
     if (n == 0)
         return size > 0 ? -EAGAIN : 0;
-    n = draw_count(c->reactor->net, n);
+    n = draw_count(c, n);
     sim_pipe_put(&c->in, data, n);
     return (ssize_t)n;
 }
@@ -551,7 +556,7 @@ ssize_t sim_conn_recv(struct sim_conn *c, void *to, size_t size)
     if (c->client_deaf)
         return -EAGAIN;
     if (n > 0) {
-        n = draw_count(c->reactor->net, n);
+        n = draw_count(c, n);
         sim_pipe_peek(&c->out, to, n);
         sim_pipe_drop(&c->out, n);
         return (ssize_t)n;

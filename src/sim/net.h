@@ -39,8 +39,8 @@ size_t sim_net_turn(struct sim_net *n, unsigned reactor);
  * that the other end is gone. */
 bool sim_net_is_ready(const struct sim_net *n, unsigned reactor);
 
-/* Grows with whatever the server does to connections with other nodes: asks for one, sends, takes what came, closes.
- * Who plays the network has something to look at then. */
+/* Grows with whatever the server does to connections with other nodes: asks for one, sends, takes something of a
+ * full buffer, closes. Who plays the network has something to look at then. */
 uint64_t sim_net_peer_moves(const struct sim_net *n);
 
 /* Turns of all reactors until one round makes no call, at most max_rounds (an owner that wants NET_WRITE and doesn't

@@ -100,10 +100,10 @@ static void on_change(struct event *e)
     set_paths(container_of(e, struct between, change));
 }
 
-/* Up to a minute, mostly much less. */
+/* Up to some seconds, mostly much less. */
 static uint64_t draw_end(struct world *w)
 {
-    return w->now_ns + sim_prng_below(&w->fault_draw, (16 * MS) << sim_prng_below(&w->fault_draw, 13));
+    return w->now_ns + sim_prng_below(&w->fault_draw, (16 * MS) << sim_prng_below(&w->fault_draw, 10));
 }
 
 /* A set of nodes, neither none nor all. */

@@ -11,6 +11,7 @@
 #define CLIENT_PORT 40000
 #define CHUNK 16384
 #define BACKOFF_NS (50 * MS)
+#define CLUSTER_PAUSE 16
 
 /* ---- The end of a connection ---- */
 
@@ -277,6 +278,11 @@ static void connect_somewhere(struct client *c)
     machine_wake(m, c->reactor);
 }
 
+uint64_t client_pause_ns(const struct client *c, uint64_t ns)
+{
+    return c->world->n_machines > 1 ? CLUSTER_PAUSE * ns : ns;
+}
+
 void client_again(struct client *c, uint64_t ns)
 {
     world_by(c->world, &c->timer, world_soon(c->world, &c->prng, ns));
@@ -307,6 +313,8 @@ struct client *client_new(struct world *w, unsigned index, const struct client_k
     c->index = index;
     sim_prng_fork(&w->prng, &c->prng);
     c->call_timeout_ns = (5 + sim_prng_below(&c->prng, 60)) * SEC;
+    if (w->n_machines > 1) /* more happens there at the same time, and a leader's end has to be noticed */
+        c->call_timeout_ns /= 8;
     c->reconnect_ns = MS << sim_prng_below(&c->prng, 8);
     wr_init_growing(&c->out, 256, MAX_OUT);
     arena_init(&c->arena, ARENA_LIMIT);

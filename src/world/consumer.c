@@ -36,8 +36,9 @@ static void consumer_init(struct client *c)
 
     choose(c);
     k->max_wait_ms = (int32_t)sim_prng_below(&c->prng, UINT64_C(1) << sim_prng_below(&c->prng, 12));
+    k->max_wait_ms = MIN(k->max_wait_ms, (int32_t)(c->call_timeout_ns / 2 / MS));
     k->max_bytes = 1 << (6 + sim_prng_below(&c->prng, 15));
-    k->pause_ns = (50 * US) << sim_prng_below(&c->prng, 11);
+    k->pause_ns = client_pause_ns(c, (50 * US) << sim_prng_below(&c->prng, 11));
 }
 
 static void consumer_fini(struct client *c)

@@ -142,7 +142,7 @@ void faults_draw(struct world *w)
 /* A cluster takes seconds to form and to find leaders, and must have some time to get on between faults. */
 void faults_draw_of_cluster(struct world *w, struct sim_prng *prng)
 {
-    w->fault_interval_ns = (32 * MS) << sim_prng_below(prng, 10);
+    w->fault_interval_ns = (16 * MS) << sim_prng_below(prng, 8);
     for (unsigned f = WORLD_FIRST_OF_CLUSTERS; f < WORLD_N_FAULTS; f++)
         if (sim_prng_chance(prng, 1, 2))
             w->drawn_faults |= UINT32_C(1) << f;

@@ -215,7 +215,7 @@ static inline bool machine_is_up(const struct machine *m)
     return m->node != NULL;
 }
 bool machine_is_ready(const struct machine *m);
-/* Orderly; it is booted again but in the phase WORLD_STOP. */
+/* Orderly; it is booted again but in the phase WORLD_STOP, in which one that is down stays so. */
 void machine_stop(struct machine *m);
 void machine_kill(struct machine *m);
 void machine_lose_power(struct machine *m, enum sim_disk_crash how);
@@ -375,6 +375,8 @@ struct floor model_floor_of_end(const struct model *m, const struct partition *p
 void model_told(struct model *m, struct partition *p, const struct floor *floor, int64_t high_watermark,
                 int64_t log_start);
 void model_begin_audit(struct model *m);
+/* A record that whoever leads still has acknowledged by itself, and that nobody has seen yet; 0: there is none. */
+uint64_t model_find_unseen(const struct model *m, const struct partition *p);
 /* The partition was read from start to end in this audit. */
 void model_end_audit(struct model *m, struct partition *p, int64_t start, int64_t end);
 
@@ -485,6 +487,8 @@ void client_free(struct client *c);
 bool client_can_call(const struct client *c);
 /* Queues a request; the call holds until its answer or loss. */
 struct call *client_call(struct client *c, int16_t api, int16_t version, const void *message);
+/* A pause between requests, which are rarer in a cluster, where time has to pass. */
+uint64_t client_pause_ns(const struct client *c, uint64_t ns);
 /* poll() again in so long. */
 void client_again(struct client *c, uint64_t ns);
 /* It was told no: poll() comes a while later. */

@@ -107,7 +107,7 @@ static void boot_again(struct machine *m)
     uint64_t within_ns = 300 * MS;
 
     if (w->n_machines > 1 && w->phase == WORLD_WORK)
-        within_ns <<= sim_prng_below(&m->prng, 7);
+        within_ns <<= sim_prng_below(&m->prng, 5);
     if (w->phase != WORLD_STOP)
         world_at(w, &m->boot, world_soon(w, &m->prng, within_ns));
 }
@@ -414,6 +414,8 @@ bool machine_is_ready(const struct machine *m)
 
 void machine_stop(struct machine *m)
 {
+    if (m->world->phase == WORLD_STOP)
+        world_cancel(m->world, &m->boot);
     if (m->node == NULL || m->stopping)
         return;
     m->stopping = true;
@@ -444,7 +446,7 @@ static void configure(struct machine *m)
 /* Some come long after the others. */
 static uint64_t draw_first_boot(struct machine *m)
 {
-    return sim_prng_below(&m->prng, MS << sim_prng_below(&m->prng, 12));
+    return sim_prng_below(&m->prng, MS << sim_prng_below(&m->prng, 11));
 }
 
 struct machine *machine_new(struct world *w, unsigned index)

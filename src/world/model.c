@@ -326,15 +326,24 @@ static void check_acked(struct model *m, struct partition *p)
     }
 }
 
-/* Who leads still has what it acknowledged by itself. */
-static void check_acked_alone(struct model *m, struct partition *p)
+/* Who leads still has what it acknowledged by itself. Returns a record that it hasn't; 0: there is none. */
+uint64_t model_find_unseen(const struct model *m, const struct partition *p)
 {
-    for (uint64_t id = 1; id <= m->n_records; id++) {
+    for (uint64_t id = 1; p->start_asked == 0 && id <= m->n_records; id++) {
         const struct sent_record *r = &m->records[id - 1];
 
         if (r->partition == p && r->acked_alone && r->copies == 0 && p->leader_epoch <= r->alone_epoch)
-            fail_in(m, p, "lost write: record %" PRIu64 " was acknowledged by who leads still, and is nowhere", id);
+            return id;
     }
+    return 0;
+}
+
+static void check_acked_alone(struct model *m, struct partition *p)
+{
+    uint64_t id = model_find_unseen(m, p);
+
+    if (id != 0)
+        fail_in(m, p, "lost write: record %" PRIu64 " was acknowledged by who leads still, and is nowhere", id);
 }
 
 void model_end_audit(struct model *m, struct partition *p, int64_t start, int64_t end)
@@ -353,10 +362,9 @@ void model_end_audit(struct model *m, struct partition *p, int64_t start, int64_
         fail_in(m, p, "the log ends at %" PRId64 ", records end at %zu", end, p->n_log);
     else if (!world_has_failed(m->world))
         check_order(m, p, start, end);
-    if (p->start_asked == 0) {
+    if (p->start_asked == 0)
         check_acked(m, p);
-        check_acked_alone(m, p);
-    }
+    check_acked_alone(m, p);
 }
 
 /* ---- Life ---- */

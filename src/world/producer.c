@@ -64,7 +64,7 @@ static void producer_init(struct client *c)
     p->max_value = (size_t)64 << sim_prng_below(&c->prng, c->world->options.large ? 11 : 8);
     p->max_value = MIN(p->max_value, c->world->max_batch_bytes);
     p->max_count = 1 + (int32_t)sim_prng_below(&c->prng, MIN(4u, c->world->max_batch_bytes / p->max_value));
-    p->pause_ns = (10 * US) << sim_prng_below(&c->prng, 13);
+    p->pause_ns = client_pause_ns(c, (10 * US) << sim_prng_below(&c->prng, 13));
     p->eager = sim_prng_chance(&c->prng, 1, 2);
     p->max_wait_ms = c->call_timeout_ns / MS;
     if (p->idempotent) /* each other one would be stored again and again */

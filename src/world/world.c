@@ -9,7 +9,7 @@
 
 /* Within these everybody must have got on when nothing fails any more. */
 #define PHASE_NS (600 * SEC)
-#define PHASE_EVENTS 400000
+#define PHASE_EVENTS 400000 /* for each node */
 
 /* ---- Events ---- */
 
@@ -46,7 +46,7 @@ static void enter(struct world *w, enum world_phase phase)
 {
     w->phase = phase;
     w->phase_end_ns = w->now_ns + PHASE_NS;
-    w->phase_end_event = w->story->n_events + PHASE_EVENTS;
+    w->phase_end_event = w->story->n_events + (uint64_t)PHASE_EVENTS * w->n_machines;
     world_step(w, WORLD_STEP_PHASE, 0, phase, 0);
 }
 
@@ -60,6 +60,15 @@ static bool clients_are_done(const struct world *w)
 {
     for (unsigned i = 0; i < w->n_clients; i++)
         if (!w->clients[i]->kind->is_done(w->clients[i]))
+            return false;
+    return true;
+}
+
+/* A majority does without the others, but these must get on, too. */
+static bool nodes_are_ready(const struct world *w)
+{
+    for (unsigned i = 0; w->n_machines > 1 && i < w->n_machines; i++)
+        if (!machine_is_ready(w->machines[i]))
             return false;
     return true;
 }
@@ -92,7 +101,7 @@ static bool phase_is_over(const struct world *w)
     case WORLD_WORK:
         return w->story->n_events >= w->max_events;
     case WORLD_HEAL:
-        return clients_are_done(w);
+        return clients_are_done(w) && nodes_are_ready(w);
     case WORLD_AUDIT:
     case WORLD_REAUDIT:
         return w->auditor->kind->is_done(w->auditor);

@@ -368,10 +368,12 @@ START_TEST(who_plays_the_network_sees_what_moved)
 {
     struct server s, peer = { 0 };
     struct sim_net *n = make(&s, NULL);
-    struct sim_conn *client = sim_net_connect(n, 0, "10.0.0.7", 1), *c;
+    struct sim_conn *client, *c;
     uint64_t moves;
     char bytes[10];
 
+    sim_net_set_buffer(n, 4);
+    client = sim_net_connect(n, 0, "10.0.0.7", 1);
     sim_net_env(n, 0)->peer_handler = (struct net_handler){ on_accepted, on_ready, &peer };
     c = sim_net_connect_peer(n, 0, "10.0.0.8", 2);
     sim_net_turn(n, 0);
@@ -383,6 +385,9 @@ START_TEST(who_plays_the_network_sees_what_moved)
     ck_assert_uint_eq(moves, 0); /* clients' connections don't count */
     ck_assert_int_eq(sim_conn_send(c, "x", 1), 1);
     ck_assert_int_eq(net_recv(peer.conns[0], bytes, 10), 1);
+    ck_assert_uint_eq(sim_net_peer_moves(n), moves); /* there was room before */
+    ck_assert_int_eq(sim_conn_send(c, "abcd", 4), 4);
+    ck_assert_int_eq(net_recv(peer.conns[0], bytes, 10), 4);
     ck_assert_uint_gt(sim_net_peer_moves(n), moves);
     moves = sim_net_peer_moves(n);
     ck_assert_int_eq(net_recv(peer.conns[0], bytes, 10), -EAGAIN);
