@@ -5,7 +5,7 @@
  * have been applied here before, and what they made may be on the disk: groups in the journals, directories. So they
  * are tried on a copy of the metadata, which says whose these are; they are opened, and are there when the metadata
  * makes them again. What isn't on the disk isn't opened: another leader's entries may take the place of these, and
- * their groups the ids. What these entries would delete stays. */
+ * their groups the ids. What these entries would delete stays, but for what was being removed already. */
 
 struct node_foreseen {
     struct meta meta;
@@ -106,6 +106,18 @@ int node_each_foreseen(const struct node *n, int (*fn)(void *ctx, const struct m
         if (rc == 0)
             rc = fn(ctx, d->event.deleted);
     return rc;
+}
+
+bool node_foresees_end(const struct node *n, const struct uuid *topic)
+{
+    const struct deletion *d;
+
+    if (n->foreseen == NULL)
+        return false;
+    list_foreach (&n->foreseen->gone, d, link)
+        if (uuid_eq(&d->event.deleted->id, topic))
+            return true;
+    return false;
 }
 
 void node_foreseen_fini(struct node *n)

@@ -310,6 +310,8 @@ void node_foresee(struct node *n);
 bool node_foresees(const struct node *n, const struct uuid *topic, long partition, uint64_t *ret_group);
 /* Ends with the first result that isn't 0. */
 int node_each_foreseen(const struct node *n, int (*fn)(void *ctx, const struct meta_topic *t), void *ctx);
+/* Whether the topic is gone once these entries count. */
+bool node_foresees_end(const struct node *n, const struct uuid *topic);
 void node_foreseen_fini(struct node *n);
 
 /* recover.c */

@@ -267,6 +267,16 @@ static const struct journal_group_state *find_state(const struct known_states *k
     return bsearch(&group, known->states, known->count, sizeof(*known->states), compare_state);
 }
 
+/* The journal has forgotten the group since its topic was deleted, and so files may be missing. The metadata will say
+ * so again; until then the group is as if it had just been made. */
+static int remove_rest(struct recovery *rec, const struct meta_topic *t, struct replica_config *config)
+{
+    if (config->dir_absent || !node_foresees_end(rec->node, &t->id))
+        return 0;
+    config->dir_absent = true;
+    return log_destroy(rec->shard->replicas.env->disk, config->dir);
+}
+
 static int open_partition(struct recovery *rec, const struct known_states *known, const struct meta_topic *t, int32_t p,
                           const struct replica_limits *limits)
 {
@@ -282,11 +292,14 @@ static int open_partition(struct recovery *rec, const struct known_states *known
     };
     struct replica_members members;
     struct replica *replica;
-    int rc;
+    int rc = 0;
 
     if (!node_places_here(rec->node, t, p, &members, &config))
         return 0;
-    rc = replica_open(&rec->shard->replicas, &config, state != NULL ? state : &fresh, &replica, rec->err);
+    if (state == NULL)
+        rc = remove_rest(rec, t, &config);
+    if (rc == 0)
+        rc = replica_open(&rec->shard->replicas, &config, state != NULL ? state : &fresh, &replica, rec->err);
     if (rc == 0)
         node_group_name(node_group_add(rec->shard, group, replica), t, p);
     return rc;

@@ -103,6 +103,34 @@ START_TEST(topics_are_placed)
 }
 END_TEST
 
+/* Nobody says after a start that the topic's deletion is committed, and some of its files are gone. */
+START_TEST(a_crash_while_a_topic_goes)
+{
+    for (uint64_t k = 0; k < 40; k++) {
+        struct cluster *c = start(101 + 2 * k, 3, 1);
+
+        create(c, 0, "orders", 1, 3);
+        produce(c, cluster_find_leader(c, "orders", 0), "orders", 0, 10, 0);
+        cluster_run(c, 500 * MS);
+        replica_checkpoint(group_of(c, 0, "orders", 0)->replica, UINT64_MAX);
+        cluster_run(c, 1500 * MS);
+        sim_disk_crash_after(c->rigs[0]->disk, k);
+        (void)ask_delete(rig_connect(c->rigs[1], 0), "orders");
+        cluster_run(c, 100 * MS);
+        for (int i = 0; i < 3; i++)
+            cluster_crash(c, i, SIM_CRASH_ALL);
+        cluster_start(c, 0);
+        cluster_run(c, 300 * MS);
+        cluster_start_all(c);
+        cluster_settle(c);
+        cluster_run(c, 1500 * MS);
+        for (int i = 0; i < 3; i++)
+            ck_assert_ptr_null(topic_of(c, i, "orders"));
+        cluster_free(c);
+    }
+}
+END_TEST
+
 START_TEST(replicas_need_brokers)
 {
     struct cluster *c = start(11, 3, 1);
@@ -384,6 +412,7 @@ Suite *cluster_suite(void)
 
     add_loop(s, "topics_are_placed", topics_are_placed, 0, 2);
     suite_add(s, replicas_need_brokers);
+    suite_add(s, a_crash_while_a_topic_goes);
     add_loop(s, "any_broker_takes_commands", any_broker_takes_commands, 0, 2);
     suite_add(s, others_send_clients_on);
     add_loop(s, "what_was_acknowledged_outlives_its_leader", what_was_acknowledged_outlives_its_leader, 0, 4);
