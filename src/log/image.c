@@ -102,7 +102,7 @@ void log_reset(struct log *l, const struct log_position *at, int64_t start)
     }
     l->n_segments = l->n_runs = 0;
     l->end = *at;
-    l->synced_index = at->index;
+    l->synced_index = l->checkpoint = at->index;
     l->start = start;
     term_add(l, at->term, at->index, at->next_offset);
     plan_init(l);

@@ -18,6 +18,9 @@
 /* A table never gets larger than this, or than segment_bytes where that is more. */
 #define LOG_TABLE_BYTES (UINT64_C(64) << 20)
 
+/* The most that segment_bytes may be. */
+#define LOG_SEGMENT_MAX_BYTES (UINT64_C(2047) << 20)
+
 /* What a segment holds up to some entry. */
 struct segment_end {
     uint64_t n_entries;
@@ -83,7 +86,7 @@ struct log {
     int64_t segment_ms;
 
     struct log_position end;
-    uint64_t synced_index;
+    uint64_t synced_index, checkpoint; /* the segment with that entry stays */
     int64_t start;
     struct log_segment **segments; /* oldest first; the last one is appended to */
     uint32_t n_segments, segments_capacity;
@@ -98,6 +101,7 @@ struct log {
     bool syncing, cutting;
     bool own_cache;
     bool dir_made;    /* the append side's while a job is in flight */
+    bool no_room;     /* the checkpoint keeps no segment */
     bool names_dirty; /* names in the directory changed since it was synced */
     bool path_dirty;  /* the directory itself may be new */
     char dir[];

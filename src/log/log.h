@@ -117,8 +117,9 @@ unsigned log_segment_count(const struct log *l);
  * once for each entry, in index order, before the entry is applied and long before it comes in an append job; true:
  * the entry starts a new segment (size, or age by append time), so the owner serialises the snapshot now and passes
  * it with the entry. The first entry of a log starts a segment without a snapshot. At start, log_open() plans from
- * the checkpoint on. */
-bool log_plan(struct log *l, size_t batches_size, int64_t append_time_ms);
+ * the checkpoint on. Where the owner doesn't have that state (has_snapshot is false) the segment goes on for now,
+ * unless it would get larger than any may. */
+bool log_plan(struct log *l, size_t batches_size, int64_t append_time_ms, bool has_snapshot);
 
 /* One committed entry to append. */
 struct log_append_entry {
@@ -311,9 +312,15 @@ struct log_cut {
     int error; /* after run: 0, or an errno: what is left is tried again by the next job */
     void *result;
 };
-/* A segment goes when it ends at or below offset; the last one stays until another one follows, which is planned for
- * the next entry when it is wholly below. */
+/* A segment goes when it ends at or below offset and before the entry of log_set_checkpoint(); the last one stays until
+ * another one follows, which is planned for the next entry when it is wholly below. */
 void log_set_start(struct log *l, int64_t offset);
+/* The checkpoint of this index is in the journal; at first it is log_open()'s. A start makes the state there from the
+ * snapshot of its segment, so that one stays. But where there is no room for a checkpoint all may go that lie below the
+ * log start: then the next start may have no snapshot to begin an image with. */
+void log_set_checkpoint(struct log *l, uint64_t index);
+void log_set_no_room(struct log *l, bool no_room);
+bool log_awaits_checkpoint(const struct log *l);          /* a later one lets segments go */
 bool log_cut_prepare(struct log *l, struct log_cut *job); /* false: nothing to remove now */
 void log_cut_run(struct log_cut *job);                    /* blocking */
 void log_cut_done(struct log_cut *job);

@@ -270,7 +270,7 @@ static struct log *log_alloc(const struct log_config *config, const struct log_p
     l->segment_bytes = config->segment_bytes;
     l->segment_ms = config->segment_ms;
     l->end = *checkpoint;
-    l->synced_index = checkpoint->index;
+    l->synced_index = l->checkpoint = checkpoint->index;
     l->start = start;
     list_init(&l->dead);
     return l;

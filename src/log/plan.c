@@ -29,10 +29,11 @@ static bool plan_is_full(const struct log *l, size_t batches_size)
            p->n_entries >= MAX(l->segment_bytes, LOG_TABLE_BYTES) / TABLE_RECORD_SIZE;
 }
 
-bool log_plan(struct log *l, size_t batches_size, int64_t append_time_ms)
+bool log_plan(struct log *l, size_t batches_size, int64_t append_time_ms, bool has_snapshot)
 {
     struct log_plan *p = &l->plan;
-    bool roll = !p->active || p->roll || plan_is_old(l, append_time_ms) || plan_is_full(l, batches_size);
+    bool roll = !p->active || p->bytes + batches_size > LOG_SEGMENT_MAX_BYTES ||
+                (has_snapshot && (p->roll || plan_is_old(l, append_time_ms) || plan_is_full(l, batches_size)));
 
     if (roll) {
         *p = (struct log_plan){

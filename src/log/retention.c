@@ -7,11 +7,22 @@ bool segment_is_below(const struct log_segment *s, int64_t start)
     return start > 0 && s->end.next_offset <= start;
 }
 
+static bool may_drop_first(const struct log *l, uint32_t n)
+{
+    return n + 1 < l->n_segments && segment_is_below(l->segments[n], l->start);
+}
+
+/* The one behind it begins at or before the checkpoint's entry. */
+static bool is_before_checkpoint(const struct log *l, uint32_t n)
+{
+    return l->no_room || l->segments[n + 1]->base_index <= l->checkpoint;
+}
+
 void log_drop_below_start(struct log *l)
 {
     uint32_t n = 0;
 
-    while (n + 1 < l->n_segments && segment_is_below(l->segments[n], l->start)) {
+    while (may_drop_first(l, n) && is_before_checkpoint(l, n)) {
         struct log_segment *s = l->segments[n++];
 
         s->dead = true;
@@ -31,6 +42,23 @@ void log_set_start(struct log *l, int64_t offset)
 {
     l->start = MAX(l->start, offset);
     log_drop_below_start(l);
+}
+
+void log_set_checkpoint(struct log *l, uint64_t index)
+{
+    l->checkpoint = MAX(l->checkpoint, index);
+    log_drop_below_start(l);
+}
+
+void log_set_no_room(struct log *l, bool no_room)
+{
+    l->no_room = no_room;
+    log_drop_below_start(l);
+}
+
+bool log_awaits_checkpoint(const struct log *l)
+{
+    return may_drop_first(l, 0) && !is_before_checkpoint(l, 0);
 }
 
 static bool segment_is_expired(const struct log_segment *s, int64_t now_ms, int64_t retention_ms)

@@ -226,7 +226,8 @@ static void send_loaded(struct replica *r, struct replica_message *m, const stru
     r->shard->send(r->shard->ctx, m);
 }
 
-/* What isn't as of the very index (a restart wrote it, with newer producers) can't be where a log begins. */
+/* What isn't as of the very index can't be where a log begins: a start writes such one, with newer producers, where the
+ * disk was full and the segment of the checkpoint had to go (log_set_no_room()). */
 static bool is_sound(const struct replica *r, const struct replica_message *m, const struct log_image *image)
 {
     return image->error == 0 && image->at.term == m->raft.log_term &&

@@ -58,6 +58,21 @@ static void job_run(struct lane_work *work)
     }
 }
 
+/* Segments below the log start wait for it. */
+static void want_checkpoint(struct replica *r)
+{
+    if (log_awaits_checkpoint(r->log) && !r->destroyed)
+        replica_checkpoint(r, r->applied_index);
+}
+
+static void checkpoint_durable(struct replica *r, uint64_t index)
+{
+    log_set_checkpoint(r->log, index);
+    want_checkpoint(r);
+    replica_core_compact(r);
+    replica_store_kick(r);
+}
+
 static void state_request_done(struct journal_request *request)
 {
     struct state_request *s = container_of(request, struct state_request, request);
@@ -69,6 +84,8 @@ static void state_request_done(struct journal_request *request)
         replica_start_durable(r, request->state.log_start);
     } else if (request->kind == JOURNAL_HARD_STATE) {
         replica_core_state_flushed(r, &request->state);
+    } else if (request->kind == JOURNAL_CHECKPOINT) {
+        checkpoint_durable(r, request->state.checkpoint_index);
     }
     mem_pool_free(r->shard->blocks, s, sizeof(*s));
     wait_over(r);
@@ -130,6 +147,7 @@ void replica_start_durable(struct replica *r, int64_t offset)
 
     r->durable_start = MAX(r->durable_start, offset);
     log_set_start(r->log, r->durable_start);
+    want_checkpoint(r);
     replica_kept_drop_below(r, r->durable_start);
     replica_core_compact(r);
     list_foreach_safe (&r->waiters->deletes, op, tmp, link) {
@@ -162,6 +180,7 @@ void replica_set_blocked(struct replica *r, bool blocked)
         GQ_MARK(REPLICA_BLOCKED);
     r->blocked = blocked;
     r->shard->n_blocked += blocked ? 1 : -1u;
+    log_set_no_room(r->log, blocked);
 }
 
 /* Tried again by the poll. A look-up that waits for the segment isn't kept for as long as that takes. */
@@ -194,8 +213,10 @@ static void job_done(struct lane_work *work)
     case JOB_APPEND:
         err = job->append.error;
         log_append_done(&job->append);
-        if (err == 0)
+        if (err == 0) {
             appended(r, job);
+            want_checkpoint(r);
+        }
         replica_core_compact(r); /* a new segment lets one go that lies below the log start */
         break;
     case JOB_CUT:

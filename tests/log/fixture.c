@@ -130,7 +130,7 @@ void fx_append_prepare(struct fx *fx, struct log_append *job, size_t n)
         struct fx_entry *e = &fx->entries[next - 1 + i];
 
         if (!e->planned) {
-            e->roll = log_plan(fx->log, e->parsed.batches.size, e->parsed.header.append_time_ms);
+            e->roll = log_plan(fx->log, e->parsed.batches.size, e->parsed.header.append_time_ms, true);
             e->planned = true;
             snapshot_text(e->snapshot, e->index - 1);
         }
@@ -184,6 +184,7 @@ int fx_sync(struct fx *fx, size_t ahead)
     if (job.error == 0) {
         fx->checkpoint_before = fx->checkpoint;
         fx->checkpoint = job.position;
+        log_set_checkpoint(fx->log, fx->checkpoint.index);
     }
     return job.error;
 }

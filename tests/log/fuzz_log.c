@@ -202,7 +202,7 @@ static void check_use(struct log *l)
         return;
     entry_header_write(&h, data);
     entry.checksum = crc32c(0, data, sizeof(data));
-    entry.roll = log_plan(l, 0, 0);
+    entry.roll = log_plan(l, 0, 0, true);
     log_append_prepare(l, &append);
     log_append_run(&append);
     gq_assert(append.error == 0);

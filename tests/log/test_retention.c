@@ -6,10 +6,11 @@
 
 static struct fx fx;
 
-/* Five segments of two entries of two records each, appended at 1000, 2000, … */
+/* Five segments of two entries of two records each, appended at 1000, 2000, …; no checkpoint keeps any. */
 static void setup(void)
 {
     fx_init(&fx, NULL);
+    log_set_no_room(fx.log, true);
     log_set_limits(fx.log, 1u << 20, 0);
     for (unsigned i = 0; i < 10; i++) {
         if (i % 2 == 0)
@@ -142,6 +143,55 @@ START_TEST(a_failed_cut_is_tried_again)
 }
 END_TEST
 
+/* From its snapshot a start makes the state at the checkpoint. */
+START_TEST(the_segment_of_the_checkpoint_stays)
+{
+    log_set_no_room(fx.log, false);
+    fx_set_start(&fx, 20);
+    ck_assert_uint_eq(log_segment_count(fx.log), 5);
+    ck_assert(log_awaits_checkpoint(fx.log));
+    log_set_checkpoint(fx.log, 4);
+    ck_assert_uint_eq(log_segment_count(fx.log), 4);
+    ck_assert_int_eq(log_first_offset(fx.log), 4);
+    ck_assert(log_awaits_checkpoint(fx.log));
+    log_set_checkpoint(fx.log, 9);
+    ck_assert_uint_eq(log_segment_count(fx.log), 1);
+    ck_assert(!log_awaits_checkpoint(fx.log));
+    fx_add(&fx, .n_records = 1);
+    ck_assert_int_eq(fx_append(&fx, 0), 0);
+    ck_assert_uint_eq(log_segment_count(fx.log), 2);
+    ck_assert_int_eq(fx_sync(&fx, 0), 0);
+    ck_assert_uint_eq(log_segment_count(fx.log), 1);
+    ck_assert_int_eq(fx_cut(&fx), 0);
+    fx_reopen(&fx);
+    ck_assert_uint_eq(log_segment_count(fx.log), 1);
+    fx_check(&fx);
+}
+END_TEST
+
+START_TEST(without_room_for_a_checkpoint_segments_go)
+{
+    log_set_no_room(fx.log, false);
+    fx_set_start(&fx, 9);
+    ck_assert_uint_eq(log_segment_count(fx.log), 5);
+    log_set_no_room(fx.log, true);
+    ck_assert_uint_eq(log_segment_count(fx.log), 3);
+    ck_assert(!log_awaits_checkpoint(fx.log));
+}
+END_TEST
+
+/* A segment without the state before it is none that an image may begin with. */
+START_TEST(without_a_snapshot_a_segment_goes_on)
+{
+    log_roll(fx.log);
+    ck_assert(!log_plan(fx.log, 100, 1, false));
+    ck_assert(log_needs_roll(fx.log, 0));
+    ck_assert(log_plan(fx.log, INT32_MAX, 1, false));
+    log_roll(fx.log);
+    ck_assert(log_plan(fx.log, 100, 1, true));
+}
+END_TEST
+
 START_TEST(a_group_without_offsets_loses_nothing_by_offset)
 {
     struct fx g;
@@ -176,6 +226,9 @@ Suite *retention_suite(void)
     suite_add_with(s, a_reader_keeps_the_files_that_it_reads, setup, teardown);
     suite_add_with(s, the_last_segment_stays_until_another_follows, setup, teardown);
     suite_add_with(s, a_failed_cut_is_tried_again, setup, teardown);
+    suite_add_with(s, the_segment_of_the_checkpoint_stays, setup, teardown);
+    suite_add_with(s, without_room_for_a_checkpoint_segments_go, setup, teardown);
+    suite_add_with(s, without_a_snapshot_a_segment_goes_on, setup, teardown);
     suite_add(s, a_group_without_offsets_loses_nothing_by_offset);
     return s;
 }

@@ -242,6 +242,7 @@ START_TEST(segments_stay_while_a_search_is_in_flight)
 
     add_rising();
     log_time_prepare(fx.log, &job);
+    log_set_no_room(fx.log, true);
     fx_set_start(&fx, 30);
     ck_assert_int_eq(fx_cut(&fx), 0);
     log_time_run(&job);

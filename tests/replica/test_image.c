@@ -97,6 +97,41 @@ START_TEST(a_crash_while_an_image_is_installed)
 }
 END_TEST
 
+/* Who sends it may have crashed at any moment, with a later state on its disk than its segments': it has the state that
+ * goes with its first segment all the same, though nobody writes any more. */
+START_TEST(an_image_of_who_has_started_anew)
+{
+    struct cluster *c = cluster_new(26, 2048);
+
+    for (unsigned steps = 0; steps < 40; steps++) {
+        int leader = cluster_leader(c), away = (leader + 1) % 3, other = (leader + 2) % 3;
+
+        cluster_crash(c, away);
+        for (int i = 0; i < 25; i++)
+            ck_assert_int_eq(cluster_wait(c, cluster_produce(c, leader, 300)), 0);
+        delete_records(c, leader, replica_high_watermark(replica_of(c, leader)) - 3);
+        for (int i = 0; i < 8; i++)
+            cluster_wait(c, cluster_produce(c, leader, 300));
+        for (unsigned i = 0; i < steps * 3; i++)
+            cluster_step(c);
+        cluster_crash(c, leader);
+        cluster_crash(c, other);
+        for (int i = 0; i < 3; i++)
+            cluster_restart(c, i);
+        cluster_run(c, 5000);
+        leader = cluster_leader(c);
+        for (int i = 0; i < 3; i++)
+            ck_assert_msg(replica_of(c, i)->applied_index == replica_of(c, leader)->applied_index,
+                          "round %u: node %d has %llu of %llu entries", steps, i,
+                          (unsigned long long)replica_of(c, i)->applied_index,
+                          (unsigned long long)replica_of(c, leader)->applied_index);
+    }
+    ck_assert_uint_gt(c->n_images, 3);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
 static void hold(struct cluster *c, int node, enum lane_kind kind, bool held)
 {
     sim_lane_hold(c->nodes[node]->lane, kind, 0, held);
@@ -283,6 +318,7 @@ Suite *image_suite(void)
 
     suite_add(s, who_is_below_the_log_start_gets_an_image);
     suite_add(s, a_crash_while_an_image_is_installed);
+    suite_add(s, an_image_of_who_has_started_anew);
     suite_add(s, an_image_that_finds_no_room);
     suite_add(s, a_stop_waits_for_no_image);
     suite_add(s, a_group_that_goes_takes_its_image_along);
