@@ -222,6 +222,7 @@ static void current_arrived(struct lane_mail *mail)
     struct current_mail *m = container_of(mail, struct current_mail, mail);
 
     m->to->current = true;
+    node_make_missing(m->to);
     free(m);
 }
 

@@ -5,7 +5,8 @@
  * have been applied here before, and what they made may be on the disk: groups in the journals, directories. So they
  * are tried on a copy of the metadata, which says whose these are; they are opened, and are there when the metadata
  * makes them again. What isn't on the disk isn't opened: another leader's entries may take the place of these, and
- * their groups the ids. What these entries would delete stays, but for what was being removed already. */
+ * their groups the ids. What these entries would delete stays, but for what was being removed
+ * already. */
 
 struct node_foreseen {
     struct meta meta;

@@ -156,6 +156,25 @@ static void create_groups(struct node_reactor *r, struct meta_topic *t, int32_t 
         n->host.fatal(n->host.ctx, rc, "creating a partition");
 }
 
+void node_make_missing(struct node_reactor *r)
+{
+    struct replica_config config = { 0 };
+    const struct meta_topic *t;
+    int rc = 0;
+
+    list_foreach (&r->meta.topics, t, link) {
+        node_topic_limits(r->backend.config, t, &config.limits);
+        for (int32_t p = 0; rc == 0 && p < t->n_partitions; p++) {
+            struct node_shard *s = node_shard_of(r->node, t->partitions[p].group);
+
+            if (node_owns(r, s) && node_group_find(s, t->partitions[p].group) == NULL)
+                rc = create_group(r, s, t, p, &config);
+        }
+    }
+    if (rc != 0)
+        r->node->host.fatal(r->node->host.ctx, rc, "creating a partition");
+}
+
 static void group_destroyed(void *ctx)
 {
     struct node_group *g = ctx;

@@ -328,6 +328,8 @@ bool node_places_here(const struct node *n, const struct meta_topic *t, int32_t 
                       struct replica_members *ret_members, struct replica_config *config);
 /* Its group belongs to a topic. */
 void node_group_name(struct node_group *g, const struct meta_topic *t, int32_t partition);
+/* The metadata is up to date: groups that the start left out for a deletion that didn't come. */
+void node_make_missing(struct node_reactor *r);
 void node_group_destroy(struct node_group *g);
 void node_group_free(struct node_group *g);
 /* What a topic's partitions run with, from its own configs and the node's defaults. */

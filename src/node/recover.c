@@ -267,14 +267,12 @@ static const struct journal_group_state *find_state(const struct known_states *k
     return bsearch(&group, known->states, known->count, sizeof(*known->states), compare_state);
 }
 
-/* The journal has forgotten the group since its topic was deleted, and so files may be missing. The metadata will say
- * so again; until then the group is as if it had just been made. */
-static int remove_rest(struct recovery *rec, const struct meta_topic *t, struct replica_config *config)
+/* The journal has forgotten the group, since its topic's deletion was applied, or never heard of it. What is forgotten
+ * must not come back, and some of its files may be gone: it isn't opened. The metadata will say again that the topic is
+ * gone, or else the group is made then. */
+static int leave_out(struct recovery *rec, const struct replica_config *config)
 {
-    if (config->dir_absent || !node_foresees_end(rec->node, &t->id))
-        return 0;
-    config->dir_absent = true;
-    return log_destroy(rec->shard->replicas.env->disk, config->dir);
+    return config->dir_absent ? 0 : log_destroy(rec->shard->replicas.env->disk, config->dir);
 }
 
 static int open_partition(struct recovery *rec, const struct known_states *known, const struct meta_topic *t, int32_t p,
@@ -292,14 +290,13 @@ static int open_partition(struct recovery *rec, const struct known_states *known
     };
     struct replica_members members;
     struct replica *replica;
-    int rc = 0;
+    int rc;
 
     if (!node_places_here(rec->node, t, p, &members, &config))
         return 0;
-    if (state == NULL)
-        rc = remove_rest(rec, t, &config);
-    if (rc == 0)
-        rc = replica_open(&rec->shard->replicas, &config, state != NULL ? state : &fresh, &replica, rec->err);
+    if (state == NULL && node_foresees_end(rec->node, &t->id))
+        return leave_out(rec, &config);
+    rc = replica_open(&rec->shard->replicas, &config, state != NULL ? state : &fresh, &replica, rec->err);
     if (rc == 0)
         node_group_name(node_group_add(rec->shard, group, replica), t, p);
     return rc;

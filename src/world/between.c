@@ -21,6 +21,7 @@ struct between {
     struct event turn, change;
     struct passage passages[WORLD_MAX_NODES][WORLD_MAX_NODES];
     uint64_t delay_ns;
+    int64_t rtt_ns;
     uint64_t moves[WORLD_MAX_NODES]; /* of each net, as of the last turn */
     char names[WORLD_MAX_NODES][8], addresses[WORLD_MAX_NODES][16];
     struct config_peer items[WORLD_MAX_NODES];
@@ -212,6 +213,11 @@ const struct config_peers *between_peers(const struct world *w)
     return w->between != NULL ? &w->between->peers : NULL;
 }
 
+int64_t between_rtt_ns(const struct world *w)
+{
+    return w->between->rtt_ns;
+}
+
 void between_attach(struct machine *m)
 {
     struct between *b = m->world->between;
@@ -243,6 +249,7 @@ struct between *between_new(struct world *w, struct sim_prng *prng)
     sim_prng_fork(prng, &b->mesh_prng);
     b->mesh = sim_mesh_new(&b->mesh_prng);
     b->delay_ns = (5 * US) << sim_prng_below(prng, 10);
+    b->rtt_ns = (int64_t)((10 * MS) << sim_prng_below(prng, 3));
     event_init(&b->turn, on_turn);
     event_init(&b->change, on_change);
     for (unsigned i = 0; i < w->n_machines; i++) {

@@ -100,6 +100,23 @@ static void inject(struct world *w, enum world_fault fault)
     }
 }
 
+/* On a node alone by time; in a cluster by what happens, which is much in little time or little in much. */
+static void next_fault(struct world *w)
+{
+    if (w->fault_interval_events > 0)
+        w->fault_at_event = w->story->n_events + 1 + sim_prng_below(&w->fault_prng, 2 * w->fault_interval_events);
+    else
+        world_at(w, &w->fault_event, world_soon(w, &w->fault_prng, 2 * w->fault_interval_ns));
+}
+
+void faults_come(struct world *w)
+{
+    if (w->fault_at_event == 0 || w->story->n_events < w->fault_at_event)
+        return;
+    w->fault_at_event = 0;
+    world_at(w, &w->fault_event, w->now_ns);
+}
+
 /* Of those that the seed has one is drawn, also where it is switched off, and each draws from a generator of its own:
  * so without one of them the others are what they were. */
 static void on_fault(struct event *e)
@@ -114,7 +131,7 @@ static void on_fault(struct event *e)
                 inject(w, (enum world_fault)f);
             break;
         }
-    world_at(w, &w->fault_event, world_soon(w, &w->fault_prng, 2 * w->fault_interval_ns));
+    next_fault(w);
 }
 
 /* ---- Which ones, how often ---- */
@@ -124,7 +141,7 @@ static void begin(struct world *w)
     w->timed_faults = w->drawn_faults & (TIMED | OF_CLUSTERS);
     w->story->faults = w->drawn_faults & ~w->options.no_faults;
     if (w->timed_faults != 0)
-        world_at(w, &w->fault_event, world_soon(w, &w->fault_prng, 2 * w->fault_interval_ns));
+        next_fault(w);
 }
 
 void faults_draw(struct world *w)
@@ -139,10 +156,10 @@ void faults_draw(struct world *w)
     begin(w);
 }
 
-/* A cluster takes seconds to form and to find leaders, and must have some time to get on between faults. */
 void faults_draw_of_cluster(struct world *w, struct sim_prng *prng)
 {
-    w->fault_interval_ns = (16 * MS) << sim_prng_below(prng, 8);
+    world_cancel(w, &w->fault_event);
+    w->fault_interval_events = UINT64_C(64) << sim_prng_below(prng, 6);
     for (unsigned f = WORLD_FIRST_OF_CLUSTERS; f < WORLD_N_FAULTS; f++)
         if (sim_prng_chance(prng, 1, 2))
             w->drawn_faults |= UINT32_C(1) << f;
@@ -152,6 +169,7 @@ void faults_draw_of_cluster(struct world *w, struct sim_prng *prng)
 void faults_end(struct world *w)
 {
     world_cancel(w, &w->fault_event);
+    w->fault_at_event = 0;
     memset(w->links, 0, sizeof(w->links));
     between_heal(w);
     for (unsigned i = 0; i < w->n_machines; i++) {

@@ -119,6 +119,7 @@ struct world {
     uint32_t drawn_faults;                  /* those that the seed has, with those that are switched off */
     uint32_t timed_faults;                  /* of these those that come now and then */
     uint64_t fault_interval_ns;
+    uint64_t fault_interval_events, fault_at_event; /* in clusters; 0: not so */
     uint64_t net_delay_ns;
     uint64_t max_batch_bytes; /* that producers send */
     bool small_journals;      /* which are recycled all the time */
@@ -237,6 +238,8 @@ struct between *between_new(struct world *w, struct sim_prng *prng);
 void between_free(struct between *b);
 /* Whom each lists; NULL: nobody. */
 const struct config_peers *between_peers(const struct world *w);
+/* As nodes are configured, by which they send heartbeats and hold elections. */
+int64_t between_rtt_ns(const struct world *w);
 /* A process has begun; it is about to end. */
 void between_attach(struct machine *m);
 void between_detach(struct machine *m, bool power_lost);
@@ -251,6 +254,8 @@ void between_heal(struct world *w);
 void faults_draw(struct world *w);
 /* Those that there are in clusters only. */
 void faults_draw_of_cluster(struct world *w, struct sim_prng *prng);
+/* Behind each event: one may be due. */
+void faults_come(struct world *w);
 void faults_end(struct world *w);
 /* A node is about to start: its disk may fail. */
 void faults_at_boot(struct machine *m);

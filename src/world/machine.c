@@ -441,6 +441,8 @@ static void configure(struct machine *m)
     c->segment_size_bytes = 16 << (10 + sim_prng_below(&m->prng, 6));
     c->retention_ns = CONFIG_NONE;
     c->auto_create_topics = false;
+    if (m->world->between != NULL)
+        c->raft.rtt_ns = between_rtt_ns(m->world);
 }
 
 /* Some come long after the others. */

@@ -180,6 +180,7 @@ bool world_run(struct world *w)
         w->now_ns = n->key;
         w->story->n_events++;
         e->fire(e);
+        faults_come(w);
         check_phase(w);
     }
     return !world_has_failed(w);
