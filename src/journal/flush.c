@@ -281,7 +281,8 @@ static bool has_budget(const struct journal *j, const struct journal_request *r,
 
 /* A start's file comes in addition to the budget, and so does what entries take of it until some had room within the
  * budget: what was committed before is known to be only when a further entry is, and can't be checkpointed before. Half
- * of a file is left to copies, but not by the smallest entries, as those are with which a leader begins. */
+ * of a file is left to copies, but not by the smallest entries, as those are with which a leader begins. On a full disk
+ * no file comes in addition, and this one has to be free again at the next start. */
 static bool has_room_of_start(const struct journal *j, const struct journal_request *r)
 {
     const struct journal_flight *fl = &j->flight;

@@ -95,6 +95,7 @@ struct journal_keeper {
     struct journal_blank blank;  /* what becomes the next file; generation 0: there is none */
     uint64_t fill_to;            /* FILL; 0: the blank is too small and goes */
     struct journal_bytes head;   /* FIRST */
+    bool has_room;               /* FIRST: the disk has room for a further file */
     int error;
     const char *what; /* was being done when it failed */
 };

@@ -186,8 +186,10 @@ void journal_first_prepare(struct journal *j)
 void journal_first_run(struct journal *j)
 {
     struct journal_keeper *k = &j->keeper;
+    struct disk_space space;
 
     k->error = journal_file_make(&j->dir, &k->make, &k->what);
+    k->has_room = disk_space(j->dir.disk, &space) == 0 && space.free_bytes >= j->config.file_size_bytes;
 }
 
 void journal_first_done(struct journal *j)
@@ -203,7 +205,7 @@ void journal_first_done(struct journal *j)
     list_append(&j->files, &f->link);
     j->current = f;
     j->start_end = f->end;
-    j->fresh = true;
+    j->fresh = k->has_room;
     j->sealed = true; /* by its header */
 }
 
