@@ -67,6 +67,7 @@ static bool same_members(const struct raft *raft, uint8_t role, const struct raf
     return true;
 }
 
+/* What is committed may be on its way still, as far as the window goes: under load a slow disk never has all of it. */
 static bool new_voters_caught_up(const struct raft *raft, const struct raft_config *to)
 {
     for (uint32_t i = 0; i < to->n_members; i++) {
@@ -74,7 +75,7 @@ static bool new_voters_caught_up(const struct raft *raft, const struct raft_conf
 
         if ((to->members[i].roles & RAFT_VOTER) == 0 || (m != NULL && (m->roles & RAFT_VOTER) != 0))
             continue;
-        if (m == NULL || m->state != RAFT_REPLICATE || m->match < raft->commit)
+        if (m == NULL || m->state != RAFT_REPLICATE || m->next <= raft->commit)
             return false;
     }
     return true;

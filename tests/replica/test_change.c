@@ -489,6 +489,29 @@ START_TEST(a_node_with_an_emptied_disk_does_not_vote)
 }
 END_TEST
 
+/* It is always behind what the others have committed meanwhile; enough that it gets all of that. */
+START_TEST(a_slow_learner_becomes_a_voter_under_load)
+{
+    struct cluster *c = cluster_new_with(18, 1 << 20, 2, 4, 3);
+    int leader = cluster_leader(c);
+    struct replica_members wanted;
+
+    produce_many(c, leader, 3);
+    c->links[leader][3].delay_ms = c->links[3][leader].delay_ms = 30;
+    cluster_wanted(c, ALL(4), 0, &wanted);
+    ck_assert_int_eq(cluster_change(c, leader, &wanted), 0);
+    for (int i = 0; i < 1000 && c->changes[leader].busy; i++) {
+        cluster_produce(c, leader, 100);
+        cluster_run(c, 1);
+    }
+    ck_assert(!c->changes[leader].busy);
+    ck_assert_int_eq(c->changes[leader].result, 0);
+    cluster_heal(c);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
 static int later_result;
 
 static void later_done(struct replica_change *c, int result)
@@ -649,6 +672,7 @@ Suite *change_suite(void)
     suite_add(s, who_is_preferred_as_leader_changes_with_the_members);
     suite_add(s, the_node_is_told_of_other_members);
     suite_add(s, a_node_with_an_emptied_disk_does_not_vote);
+    suite_add(s, a_slow_learner_becomes_a_voter_under_load);
     suite_add(s, changes_that_are_refused_or_superseded);
     suite_add(s, a_change_that_is_done_may_ask_for_the_next);
     suite_add(s, a_crash_in_a_change);
