@@ -9,6 +9,7 @@ struct consumer {
     int64_t next;
     int32_t max_wait_ms, max_bytes;
     uint64_t pause_ns;
+    bool ranges;     /* asks any node, whoever leads */
     bool lost_place; /* asks where the log starts */
     bool got_on;     /* has read to the end since the faults ended */
 };
@@ -16,6 +17,13 @@ struct consumer {
 static struct consumer *consumer_of(const struct client *c)
 {
     return container_of(c, struct consumer, client);
+}
+
+/* Where a leader may be asked that has been deposed: consumers ask for the end, and for what comes behind all that
+ * anybody was told of. */
+static bool is_in_cluster(const struct client *c)
+{
+    return c->world->n_machines > 1;
 }
 
 static void choose(struct client *c)
@@ -37,12 +45,27 @@ static void consumer_init(struct client *c)
     choose(c);
     k->max_wait_ms = (int32_t)sim_prng_below(&c->prng, UINT64_C(1) << sim_prng_below(&c->prng, 12));
     k->max_wait_ms = MIN(k->max_wait_ms, (int32_t)(c->call_timeout_ns / 2 / MS));
+    k->ranges = is_in_cluster(c) && sim_prng_chance(&c->prng, 1, 3);
     k->max_bytes = 1 << (6 + sim_prng_below(&c->prng, 15));
     k->pause_ns = client_pause_ns(c, (50 * US) << sim_prng_below(&c->prng, 11));
 }
 
 static void consumer_fini(struct client *c)
 {
+}
+
+static bool does_range(const struct client *c)
+{
+    return consumer_of(c)->ranges && c->world->phase == WORLD_WORK;
+}
+
+static bool finds_somebody(struct client *c)
+{
+    if (!does_range(c))
+        return client_goes_to(c, consumer_of(c)->partition);
+    if (sim_prng_chance(&c->prng, 1, 3))
+        client_go_elsewhere(c);
+    return true;
 }
 
 static void consumer_poll(struct client *c)
@@ -55,10 +78,12 @@ static void consumer_poll(struct client *c)
         choose(c);
     if (c->world->model->topics[k->partition->topic].state != TOPIC_LIVE)
         client_again(c, 20 * MS);
-    else if (!client_goes_to(c, k->partition))
+    else if (!finds_somebody(c))
         return;
     else if (k->lost_place)
         client_list_offsets(c, k->partition, -2);
+    else if (is_in_cluster(c) && sim_prng_chance(&c->prng, 1, 6))
+        client_list_offsets(c, k->partition, -1);
     else
         client_fetch(c, k->partition, k->next, k->max_wait_ms, k->max_bytes);
 }
@@ -86,7 +111,8 @@ static void take_fetch(struct client *c, const struct call *call, const void *me
         out_of_range(c, call);
     if (code != 0) {
         client_lose_way(c);
-        client_back_off(c);
+        if (!does_range(c))
+            client_back_off(c);
         return;
     }
     if (k->next == high_watermark && c->world->phase == WORLD_HEAL)
@@ -97,6 +123,8 @@ static void take_fetch(struct client *c, const struct call *call, const void *me
         k->next =
             k->partition->log_start +
             (int64_t)sim_prng_below(&c->prng, (uint64_t)(k->partition->high_watermark - k->partition->log_start) + 1);
+    else if (is_in_cluster(c) && sim_prng_chance(&c->prng, 1, 4))
+        k->next = k->partition->high_watermark;
 }
 
 static void consumer_answer(struct client *c, const struct call *call, const void *message)

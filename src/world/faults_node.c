@@ -129,7 +129,7 @@ void fault_hit(struct world *w, enum world_fault fault, struct machine *m)
         set_clock(w, m);
         break;
     case WORLD_FAULT_PAUSE:
-        machine_pause(m, w->now_ns + sim_prng_below(&w->fault_draw, (4 * MS) << sim_prng_below(&w->fault_draw, 11)));
+        machine_pause(m, w->now_ns + sim_prng_below(&w->fault_draw, (4 * MS) << sim_prng_below(&w->fault_draw, 13)));
         break;
     case WORLD_FAULT_HOSTILE:
         hostile_visit(w, m);

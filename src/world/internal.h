@@ -514,6 +514,8 @@ bool client_goes_to(struct client *c, struct partition *p);
 bool client_is_lost(const struct client *c);
 /* It was told no, as who doesn't lead does: it looks for the leader again, maybe elsewhere. */
 void client_lose_way(struct client *c);
+/* Once nothing is under way it goes to any node. */
+void client_go_elsewhere(struct client *c);
 /* These are for client.c. */
 void client_begin_way(struct client *c);
 void client_forget_way(struct client *c);

@@ -43,6 +43,12 @@ bool client_wanders(struct client *c)
     return true;
 }
 
+void client_go_elsewhere(struct client *c)
+{
+    forget(c);
+    c->way.wanders = true;
+}
+
 static void ask(struct client *c)
 {
     struct wire_metadata_request m;
