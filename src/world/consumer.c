@@ -47,7 +47,9 @@ static void consumer_init(struct client *c)
     k->max_wait_ms = MIN(k->max_wait_ms, (int32_t)(c->call_timeout_ns / 2 / MS));
     k->ranges = is_in_cluster(c) && sim_prng_chance(&c->prng, 1, 3);
     k->max_bytes = 1 << (6 + sim_prng_below(&c->prng, 15));
-    k->pause_ns = client_pause_ns(c, (50 * US) << sim_prng_below(&c->prng, 11));
+    k->pause_ns = (50 * US) << sim_prng_below(&c->prng, 11);
+    if (!k->ranges)
+        k->pause_ns = client_pause_ns(c, k->pause_ns);
 }
 
 static void consumer_fini(struct client *c)
@@ -82,7 +84,7 @@ static void consumer_poll(struct client *c)
         return;
     else if (k->lost_place)
         client_list_offsets(c, k->partition, -2);
-    else if (is_in_cluster(c) && sim_prng_chance(&c->prng, 1, 6))
+    else if (is_in_cluster(c) && sim_prng_chance(&c->prng, k->ranges ? 3 : 1, 6))
         client_list_offsets(c, k->partition, -1);
     else
         client_fetch(c, k->partition, k->next, k->max_wait_ms, k->max_bytes);

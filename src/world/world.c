@@ -236,7 +236,7 @@ static unsigned draw_n_nodes(uint64_t seed)
 
 static uint64_t usual_events(unsigned n_nodes)
 {
-    return n_nodes == 1 ? 6000 : n_nodes == 3 ? 12000 : 16000;
+    return n_nodes == 1 ? 6000 : n_nodes == 3 ? 16000 : 24000;
 }
 
 static void make_cluster(struct world *w)
