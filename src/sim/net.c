@@ -45,21 +45,23 @@ struct sim_conn {
     bool client_reset;        /* so does the client, behind what has arrived */
 };
 
-static void note_move(struct sim_conn *c)
+static bool is_of_peer(const struct sim_conn *c)
 {
-    const struct env_net *env = c->server.net;
-
-    c->reactor->net->peer_moves += c->server.handler == &env->peer_handler;
+    return c->server.handler == &c->server.net->peer_handler;
 }
 
-/* How many of n bytes this call moves. Between nodes it is seldom a part, since each part makes them take one more
- * turn. */
+static void note_move(struct sim_conn *c)
+{
+    c->reactor->net->peer_moves += is_of_peer(c);
+}
+
+/* How many of n bytes this call moves. Between nodes seldom a part: each makes them take one more turn. */
 static size_t draw_count(const struct sim_conn *c, size_t n)
 {
     struct sim_prng *prng = c->reactor->net->prng;
-    bool is_peer = c->server.handler == &c->server.net->peer_handler;
+    unsigned of = is_of_peer(c) ? 8 : 2;
 
-    if (prng == NULL || n <= 1 || sim_prng_chance(prng, is_peer ? 7 : 1, is_peer ? 8 : 2))
+    if (prng == NULL || n <= 1 || sim_prng_chance(prng, of - 1, of))
         return n;
     return 1 + (size_t)sim_prng_below(prng, n);
 }
@@ -124,11 +126,10 @@ static ssize_t server_read(struct net_conn *server, void *to, size_t size, bool 
         return c->in_ended ? 0 : -EAGAIN;
     n = draw_count(c, n);
     sim_pipe_peek(&c->in, to, n);
-    if (take) {
-        if (sim_pipe_room(&c->in) == 0)
-            note_move(c);
+    if (take && sim_pipe_room(&c->in) == 0)
+        note_move(c);
+    if (take)
         sim_pipe_drop(&c->in, n);
-    }
     return (ssize_t)n;
 }
 
@@ -157,11 +158,6 @@ static ssize_t room_to_send(struct sim_conn *c, size_t size)
     return (ssize_t)(size > 0 ? draw_count(c, room) : 0);
 }
 
-static void send_to_nobody(struct sim_conn *c)
-{
-    c->server_reset = true;
-}
-
 static ssize_t server_sendv(struct net_conn *server, const struct iovec *iov, int n_iov, bool more)
 {
     struct sim_conn *c = conn_of(server);
@@ -174,7 +170,7 @@ static ssize_t server_sendv(struct net_conn *server, const struct iovec *iov, in
     if (room > 0)
         note_move(c);
     if (room > 0 && c->client_closed) {
-        send_to_nobody(c);
+        c->server_reset = true;
         return room;
     }
     left = room > 0 ? (size_t)room : 0;
@@ -198,7 +194,7 @@ static ssize_t server_sendfile(struct net_conn *server, struct disk_file *f, uin
     bytes = xmalloc((size_t)n);
     n = disk_pread(f, bytes, (size_t)n, offset);
     if (n > 0 && c->client_closed)
-        send_to_nobody(c);
+        c->server_reset = true;
     else if (n > 0)
         sim_pipe_put(&c->out, bytes, (size_t)n);
     free(bytes);
@@ -283,7 +279,7 @@ static void server_plug(struct env_net *env, struct net_conn *server, void *conn
 {
     struct reactor *r = container_of(env, struct reactor, env);
     struct sim_conn *c = conn_of(server);
-    bool is_peer = server->handler == &server->net->peer_handler;
+    bool is_peer = is_of_peer(c);
 
     gq_assert(c->loose && r->net == c->reactor->net);
     c->loose = false;
@@ -397,10 +393,9 @@ static bool tell_ready(struct sim_conn *c)
 {
     unsigned events = events_of(c);
 
-    if (events == 0)
-        return false;
-    c->server.handler->ready(c->server.ctx, events);
-    return true;
+    if (events != 0)
+        c->server.handler->ready(c->server.ctx, events);
+    return events != 0;
 }
 
 /* The connections as they are now, in the order of this turn; the handler may close any of them meanwhile. */

@@ -67,14 +67,16 @@ END_TEST
 
 START_TEST(options_are_heard)
 {
-    struct outcome some = run((struct world_options){ .seed = 1, .max_events = 2000 }),
-                   more = run((struct world_options){ .seed = 1, .max_events = 4000 }), calm;
+    struct outcome some = run((struct world_options){ .seed = 1, .n_nodes = 1, .max_events = 2000 }),
+                   more = run((struct world_options){ .seed = 1, .n_nodes = 1, .max_events = 4000 }), calm, several;
     uint32_t all = (UINT32_C(1) << WORLD_N_FAULTS) - 1;
 
     ck_assert_uint_ge(some.events, 2000);
     ck_assert_uint_gt(more.events, some.events);
-    calm = run((struct world_options){ .seed = 1, .max_events = 4000, .no_faults = all });
+    calm = run((struct world_options){ .seed = 1, .n_nodes = 1, .max_events = 4000, .no_faults = all });
     ck_assert_uint_ne(calm.hash, more.hash);
+    several = run((struct world_options){ .seed = 1, .n_nodes = 3, .max_events = 4000 });
+    ck_assert_uint_ne(several.hash, more.hash);
 }
 END_TEST
 
