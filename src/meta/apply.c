@@ -71,8 +71,40 @@ static void apply_broker(struct meta *m, struct meta_command *c, struct meta_eve
     if (known != NULL && b->raft_addr == NULL && known->raft_addr != NULL)
         b->raft_addr = xstrdup(known->raft_addr);
     b->votes = known != NULL && known->votes;
+    if (known != NULL)
+        meta_copy_formers(b, known);
     meta_link_broker(m, b);
     e->kind = META_BROKER_CHANGED;
+    meta_note_broker(b, &e->records);
+}
+
+/* A data directory is one broker's, once. */
+static bool was_ever(const struct meta *m, const struct uuid *incarnation)
+{
+    const struct meta_broker *b;
+
+    list_foreach (&m->brokers, b, link)
+        if (uuid_eq(&b->incarnation, incarnation) || meta_broker_was(b, incarnation))
+            return true;
+    return false;
+}
+
+/* What the broker had is gone for good. Several may ask for the same, and whoever was late doesn't get in the way of
+ * who came after: so the command says what it takes the place of. */
+static void apply_readmit(struct meta *m, const struct meta_command *c, struct meta_event *e)
+{
+    struct meta_broker *b = meta_find_broker(m, c->broker_id);
+
+    if (b == NULL || b->raft_addr == NULL || !uuid_eq(&b->incarnation, &c->before))
+        e->error = META_DUPLICATE_BROKER;
+    else if (was_ever(m, &c->incarnation) || b->n_formers == META_FORMERS_MAX)
+        e->error = META_INVALID_REQUEST;
+    if (e->error != 0)
+        return;
+    meta_add_former(b, &b->incarnation, m->next_group);
+    b->incarnation = c->incarnation;
+    e->kind = META_BROKER_READMITTED;
+    e->broker_id = b->id;
     meta_note_broker(b, &e->records);
 }
 
@@ -226,6 +258,9 @@ static void apply_op(struct meta *m, uint64_t index, struct meta_command *c, str
     case META_OP_BROKER:
     case META_OP_CLUSTER_BROKER:
         apply_broker(m, c, e);
+        break;
+    case META_OP_READMIT:
+        apply_readmit(m, c, e);
         break;
     case META_OP_TOPIC_CREATE:
         apply_topic_create(m, index, c, e);

@@ -89,6 +89,14 @@ void meta_write_broker(struct wr *w, const struct meta_broker *b)
         meta_put_string(w, b->raft_addr);
 }
 
+void meta_write_readmission(struct wr *w, int32_t id, const struct uuid *before, const struct uuid *incarnation)
+{
+    wr_u8(w, META_OP_READMIT);
+    wr_le32(w, (uint32_t)id);
+    meta_put_uuid(w, before);
+    meta_put_uuid(w, incarnation);
+}
+
 void meta_write_topic_create(struct wr *w, const struct meta_topic_create *c)
 {
     wr_u8(w, META_OP_TOPIC_CREATE);
@@ -270,6 +278,15 @@ static void read_cluster_broker(struct meta_command *c, struct rd *r)
         rd_fail(r, -EBADMSG);
 }
 
+static void read_readmission(struct meta_command *c, struct rd *r)
+{
+    c->broker_id = (int32_t)rd_le32(r);
+    meta_get_uuid(r, &c->before);
+    meta_get_uuid(r, &c->incarnation);
+    if (uuid_is_zero(&c->incarnation))
+        rd_fail(r, -EBADMSG);
+}
+
 static void read_op(struct meta_command *c, struct rd *r)
 {
     switch (c->op) {
@@ -298,6 +315,9 @@ static void read_op(struct meta_command *c, struct rd *r)
         break;
     case META_OP_CLUSTER_BROKER:
         read_cluster_broker(c, r);
+        break;
+    case META_OP_READMIT:
+        read_readmission(c, r);
         break;
     default:
         rd_fail(r, -EBADMSG);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "meta/internal.h"
 
-/* Version 2 says more, of brokers that form a cluster together and of topics with several replicas. */
+/* Version 2 says more, of brokers that form a cluster together and of topics with several replicas; version 3 of
+ * brokers that had other data directories. */
 #define VERSION_PLAIN 1
 #define VERSION_CLUSTER 2
+#define VERSION_CHANGED 3
 #define RECORD_MAX (16u << 20)
 
 /* One allocation holds the record, its key and its value. */
@@ -45,6 +47,22 @@ void meta_note_cluster(const struct meta *m, struct list *records)
     wr_fini(&w);
 }
 
+static uint8_t broker_version(const struct meta_broker *b)
+{
+    if (b->raft_addr == NULL)
+        return VERSION_PLAIN;
+    return b->n_formers > 0 ? VERSION_CHANGED : VERSION_CLUSTER;
+}
+
+static void put_formers(struct wr *w, const struct meta_broker *b)
+{
+    wr_le16(w, (uint16_t)b->n_formers);
+    for (uint32_t i = 0; i < b->n_formers; i++) {
+        meta_put_uuid(w, &b->formers[i].incarnation);
+        wr_le64(w, b->formers[i].end_group);
+    }
+}
+
 void meta_note_broker(const struct meta_broker *b, struct list *records)
 {
     uint8_t key[4];
@@ -52,12 +70,14 @@ void meta_note_broker(const struct meta_broker *b, struct list *records)
 
     store_le32(key, (uint32_t)b->id);
     wr_init_growing(&w, 128, RECORD_MAX);
-    wr_u8(&w, b->raft_addr != NULL ? VERSION_CLUSTER : VERSION_PLAIN);
+    wr_u8(&w, broker_version(b));
     meta_put_broker(&w, b);
     if (b->raft_addr != NULL) {
         meta_put_string(&w, b->raft_addr);
         wr_u8(&w, b->votes);
     }
+    if (b->n_formers > 0)
+        put_formers(&w, b);
     record_add(records, META_RECORD_BROKER, slice_make(key, sizeof(key)), &w);
     wr_fini(&w);
 }
@@ -151,14 +171,39 @@ static void load_raft_addr(struct meta_broker *b, struct rd *r)
         rd_fail(r, -EBADMSG);
 }
 
+/* One at least, and none without groups before the next one's. */
+static void load_formers(struct meta_broker *b, struct rd *r)
+{
+    uint16_t n = rd_le16(r);
+    uint64_t last = META_GROUP_ID_DEFAULT;
+
+    if (n == 0 || n > META_FORMERS_MAX)
+        rd_fail(r, -EBADMSG);
+    while (b->n_formers < n && r->error == 0) {
+        struct uuid incarnation = { { 0 } };
+        uint64_t end_group;
+
+        meta_get_uuid(r, &incarnation);
+        end_group = rd_le64(r);
+        if (uuid_is_zero(&incarnation) || end_group < last || uuid_eq(&incarnation, &b->incarnation) ||
+            meta_broker_was(b, &incarnation))
+            rd_fail(r, -EBADMSG);
+        else
+            meta_add_former(b, &incarnation, end_group);
+        last = end_group;
+    }
+}
+
 static void load_broker(struct meta *m, uint8_t version, struct slice key, struct rd *r)
 {
     struct meta_broker *b = meta_get_broker(r);
 
     if (b == NULL)
         return;
-    if (version == VERSION_CLUSTER)
+    if (version >= VERSION_CLUSTER)
         load_raft_addr(b, r);
+    if (version == VERSION_CHANGED)
+        load_formers(b, r);
     if (r->error != 0 || rd_left(r) > 0 || key.size != 4 || (int32_t)load_le32(key.data) != b->id ||
         meta_broker_by_id(m, b->id) != NULL) {
         rd_fail(r, -EBADMSG);
@@ -246,6 +291,13 @@ static void load_topic(struct meta *m, uint8_t version, struct slice key, struct
     meta_topic_free(t);
 }
 
+static uint8_t newest_version(uint16_t kind)
+{
+    if (kind == META_RECORD_CLUSTER)
+        return VERSION_PLAIN;
+    return kind == META_RECORD_BROKER ? VERSION_CHANGED : VERSION_CLUSTER;
+}
+
 int meta_load(struct meta *m, uint16_t kind, struct slice key, struct slice value)
 {
     uint8_t version;
@@ -253,7 +305,7 @@ int meta_load(struct meta *m, uint16_t kind, struct slice key, struct slice valu
 
     rd_init(&r, value.data, value.size);
     version = rd_u8(&r);
-    if (version != VERSION_PLAIN && (version != VERSION_CLUSTER || kind == META_RECORD_CLUSTER))
+    if (version < VERSION_PLAIN || version > newest_version(kind))
         return -EBADMSG;
     switch (kind) {
     case META_RECORD_CLUSTER:
@@ -323,6 +375,16 @@ static bool are_groups_sound(const struct meta *m)
     return n == 0 || (groups[0] > META_GROUP_ID_DEFAULT && groups[n - 1] < m->next_group);
 }
 
+static bool are_formers_sound(const struct meta *m)
+{
+    const struct meta_broker *b;
+
+    list_foreach (&m->brokers, b, link)
+        if (b->n_formers > 0 && b->formers[b->n_formers - 1].end_group > m->next_group)
+            return false;
+    return true;
+}
+
 int meta_load_finish(struct meta *m, uint64_t applied_index)
 {
     const struct meta_topic *t;
@@ -331,7 +393,7 @@ int meta_load_finish(struct meta *m, uint64_t applied_index)
         if (t->created_index > applied_index)
             return -EBADMSG;
     }
-    if (m->n_partitions > META_ALL_PARTITIONS_MAX || !are_groups_sound(m) || !sort_topics(m))
+    if (m->n_partitions > META_ALL_PARTITIONS_MAX || !are_groups_sound(m) || !are_formers_sound(m) || !sort_topics(m))
         return -EBADMSG;
     m->applied_index = applied_index;
     return 0;

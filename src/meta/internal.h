@@ -15,6 +15,7 @@ enum meta_op {
     META_OP_PRODUCER_IDS = 7,
     META_OP_FORM_CLUSTER = 8,
     META_OP_CLUSTER_BROKER = 9,
+    META_OP_READMIT = 10,
 };
 
 enum meta_record_kind {
@@ -41,6 +42,8 @@ struct meta_command {
     struct meta_broker *broker; /* TAKE_PTR by who keeps it */
     struct meta_topic *topic;   /* the same; without partitions */
     struct meta_formation *formation;
+    int32_t broker_id;
+    struct uuid before, incarnation;
     int32_t count; /* partitions or producer ids */
     int32_t leader;
     bool replace;
@@ -63,6 +66,9 @@ void meta_get_uuid(struct rd *r, struct uuid *ret);
 struct meta_topic *meta_topic_new(void);
 void meta_topic_free(struct meta_topic *t);
 void meta_broker_free(struct meta_broker *b);
+struct meta_broker *meta_find_broker(const struct meta *m, int32_t id);
+void meta_add_former(struct meta_broker *b, const struct uuid *incarnation, uint64_t end_group);
+void meta_copy_formers(struct meta_broker *to, const struct meta_broker *from);
 /* Into and out of the tables and counts. */
 void meta_link_topic(struct meta *m, struct meta_topic *t);
 void meta_unlink_topic(struct meta *m, struct meta_topic *t);

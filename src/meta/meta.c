@@ -63,7 +63,20 @@ void meta_broker_free(struct meta_broker *b)
     free(b->host);
     free(b->rack);
     free(b->raft_addr);
+    free(b->formers);
     free(b);
+}
+
+void meta_add_former(struct meta_broker *b, const struct uuid *incarnation, uint64_t end_group)
+{
+    b->formers = xrealloc(b->formers, (b->n_formers + 1) * sizeof(*b->formers));
+    b->formers[b->n_formers++] = (struct meta_former){ *incarnation, end_group };
+}
+
+void meta_copy_formers(struct meta_broker *to, const struct meta_broker *from)
+{
+    for (uint32_t i = 0; i < from->n_formers; i++)
+        meta_add_former(to, &from->formers[i].incarnation, from->formers[i].end_group);
 }
 
 void meta_link_topic(struct meta *m, struct meta_topic *t)
@@ -115,7 +128,7 @@ const struct meta_topic *meta_topic_by_id(const struct meta *m, const struct uui
     return meta_find_topic(m, id);
 }
 
-const struct meta_broker *meta_broker_by_id(const struct meta *m, int32_t id)
+struct meta_broker *meta_find_broker(const struct meta *m, int32_t id)
 {
     struct meta_broker *b;
 
@@ -124,6 +137,37 @@ const struct meta_broker *meta_broker_by_id(const struct meta *m, int32_t id)
             return b;
     }
     return NULL;
+}
+
+const struct meta_broker *meta_broker_by_id(const struct meta *m, int32_t id)
+{
+    return meta_find_broker(m, id);
+}
+
+const struct meta_broker *meta_broker_by_node(const struct meta *m, const char *node_id)
+{
+    const struct meta_broker *b;
+
+    list_foreach (&m->brokers, b, link)
+        if (strcmp(b->node_id, node_id) == 0)
+            return b;
+    return NULL;
+}
+
+const struct uuid *meta_broker_at(const struct meta_broker *b, uint64_t group)
+{
+    for (uint32_t i = 0; i < b->n_formers; i++)
+        if (group < b->formers[i].end_group)
+            return &b->formers[i].incarnation;
+    return &b->incarnation;
+}
+
+bool meta_broker_was(const struct meta_broker *b, const struct uuid *incarnation)
+{
+    for (uint32_t i = 0; i < b->n_formers; i++)
+        if (uuid_eq(&b->formers[i].incarnation, incarnation))
+            return true;
+    return false;
 }
 
 /* In order of the ids, so that equal states list them alike, whatever happened before. */

@@ -30,6 +30,7 @@
 #define META_BROKER_TEXT_MAX 255        /* bytes of a broker's node id, host, rack or raft address */
 #define META_REPLICAS_MAX 32            /* of a partition */
 #define META_FOUNDERS_MAX 32            /* brokers that form a cluster */
+#define META_FORMERS_MAX 1000           /* data directories that a broker had before */
 
 struct meta_config_entry {
     char *name;
@@ -59,16 +60,24 @@ struct meta_topic {
     size_t n_configs;
 };
 
+/* A data directory that a broker had before. Groups below end_group were made while it was the broker's. */
+struct meta_former {
+    struct uuid incarnation;
+    uint64_t end_group;
+};
+
 struct meta_broker {
     struct list link; /* all brokers, in order of their ids */
     int32_t id;
     char *node_id;
     struct uuid incarnation;
-    char *host;      /* advertised; empty: the address that the connection came in on */
-    uint16_t port;   /* 0: it belongs to the cluster, and hasn't told yet where clients find it */
-    char *rack;      /* NULL none */
-    char *raft_addr; /* HOST:PORT for other brokers; NULL: it forms a cluster alone */
-    bool votes;      /* in the metadata group since the cluster was formed */
+    char *host;                  /* advertised; empty: the address that the connection came in on */
+    uint16_t port;               /* 0: it belongs to the cluster, and hasn't told yet where clients find it */
+    char *rack;                  /* NULL none */
+    char *raft_addr;             /* HOST:PORT for other brokers; NULL: it forms a cluster alone */
+    bool votes;                  /* in the metadata group */
+    struct meta_former *formers; /* oldest first */
+    uint32_t n_formers;
 };
 
 struct meta {
@@ -89,6 +98,11 @@ void meta_fini(struct meta *m);
 const struct meta_topic *meta_topic_by_name(const struct meta *m, struct slice name);
 const struct meta_topic *meta_topic_by_id(const struct meta *m, const struct uuid *id);
 const struct meta_broker *meta_broker_by_id(const struct meta *m, int32_t id);
+const struct meta_broker *meta_broker_by_node(const struct meta *m, const char *node_id);
+/* The broker's data directory when the group was made. */
+const struct uuid *meta_broker_at(const struct meta_broker *b, uint64_t group);
+/* It was a data directory of the broker's, and isn't any more: never again will it be. */
+bool meta_broker_was(const struct meta_broker *b, const struct uuid *incarnation);
 /* Formed by several brokers, who find each other by their raft addresses: apply places partitions on all of them. */
 bool meta_is_cluster(const struct meta *m);
 size_t meta_n_brokers(const struct meta *m);
@@ -149,6 +163,8 @@ int meta_formation_read(struct slice command, struct meta_formation *ret);
 void meta_formation_fini(struct meta_formation *f);
 /* Register or change, also the raft address where there is one. */
 void meta_write_broker(struct wr *w, const struct meta_broker *b);
+/* A broker has another data directory than before, a blank one. */
+void meta_write_readmission(struct wr *w, int32_t id, const struct uuid *before, const struct uuid *incarnation);
 void meta_write_topic_create(struct wr *w, const struct meta_topic_create *c);
 void meta_write_topic_delete(struct wr *w, const struct uuid *id);
 void meta_write_partitions_add(struct wr *w, const struct uuid *id, int32_t total);
@@ -167,6 +183,7 @@ enum meta_event_kind {
     META_NOTHING, /* refused, or nothing that others must act on */
     META_FORMED,
     META_BROKER_CHANGED,
+    META_BROKER_READMITTED, /* event.broker_id */
     META_TOPIC_CREATED,
     META_TOPIC_DELETED,    /* event.deleted holds the topic until meta_event_fini() */
     META_PARTITIONS_ADDED, /* from event.first_partition on */
@@ -186,6 +203,7 @@ struct meta_event {
     int16_t error; /* Kafka error code of a refused command, 0 */
     struct meta_topic *topic;
     struct meta_topic *deleted;
+    int32_t broker_id;
     int32_t first_partition;
     int64_t producer_id_first;
     int32_t producer_id_count;

@@ -129,6 +129,10 @@ static void print_broker(FILE *f, const struct meta_broker *b)
     fprintf(f, "broker %d %s %s at %s:%u rack %s raft %s%s\n", b->id, b->node_id, incarnation, b->host, b->port,
             b->rack != NULL ? b->rack : "(none)", b->raft_addr != NULL ? b->raft_addr : "(none)",
             b->votes ? " votes" : "");
+    for (uint32_t i = 0; i < b->n_formers; i++) {
+        uuid_format(&b->formers[i].incarnation, incarnation);
+        fprintf(f, "  was %s below group %" PRIu64 "\n", incarnation, b->formers[i].end_group);
+    }
 }
 
 char *meta_text(const struct meta *m)

@@ -5,6 +5,7 @@
 
 Suite *meta_command_suite(void);
 Suite *meta_apply_suite(void);
+Suite *meta_change_suite(void);
 Suite *meta_image_suite(void);
 Suite *meta_model_suite(void);
 Suite *meta_place_suite(void);

@@ -87,9 +87,16 @@ static void write_cluster_broker(struct wr *w)
     write_broker_with(w, NULL, "localhost:9093");
 }
 
+static void write_readmission(struct wr *w)
+{
+    struct uuid before = state_id(100), now = state_id(200);
+
+    meta_write_readmission(w, 1, &before, &now);
+}
+
 static void (*const writers[])(struct wr *w) = {
     write_form,    write_broker,       write_create,    write_delete,         write_add,
-    write_configs, write_producer_ids, write_formation, write_cluster_broker,
+    write_configs, write_producer_ids, write_formation, write_cluster_broker, write_readmission,
 };
 
 static int check(const uint8_t *data, size_t size)
