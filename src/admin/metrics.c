@@ -28,6 +28,9 @@
     X(ready, "1 when the node serves clients") \
     X(disk_free_bytes, "Bytes that are free on the disk of the data directory") \
     X(disk_reserve_bytes, "Bytes that are held back for what was acknowledged before the disk got full") \
+    X(groups_changing, "Partitions led here whose replicas are being changed") \
+    X(groups_to_change, "Partitions led here that wait for a change of their replicas") \
+    X(groups_lost, "Partitions here of which too many replicas have lost their disks for one ever to lead") \
     X(disk_full, "1 when nothing can be stored until the disk has space")
 
 /* X(member of struct node_partition_report, metric, help) */

@@ -137,6 +137,8 @@ void fleet_peer_up(struct fleet *f, int32_t node, uint32_t n_shards);
  * Groups rest without who isn't connected, as long as the others are enough to lead. */
 void fleet_peer_down(struct fleet *f, int32_t node, bool dead);
 
+bool fleet_peer_is_up(const struct fleet *f, int32_t node);
+
 /* The groups that this node leads are to be led by others, each by the member that has most of those that are heard:
  * for a drain, a stop, or a disk that hangs. By fleet_next(), as TRANSFER; a group without such a member is left as it
  * is. Who didn't make it within an election timeout leads on, until it is asked for again. */

@@ -141,6 +141,13 @@ void fleet_peer_down(struct fleet *f, int32_t node, bool dead)
     fleet_peer_settle(p);
 }
 
+bool fleet_peer_is_up(const struct fleet *f, int32_t node)
+{
+    const struct fleet_peer *p = fleet_peer((struct fleet *)f, node);
+
+    return p != NULL && p->up;
+}
+
 /* Only leaders look after who is there again. */
 static bool step_news(struct fleet_seat *seat, struct fleet_work *ret_work)
 {

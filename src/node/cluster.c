@@ -55,12 +55,20 @@ void node_word_heard(struct node *n, const char *node_id, enum node_word word, s
     case NODE_WORD_FORWARD_REPLY:
         node_ask_replied(n, body);
         break;
+    case NODE_WORD_READMIT:
+        node_readmit_asked(n, node_id, body);
+        break;
+    case NODE_WORD_WELCOME:
+        node_readmit_welcomed(n, body);
+        break;
     }
 }
 
-/* What the metadata says of where a founder is counts more than where it was. */
+/* What the metadata says of where a founder is counts more than where it was. Who was readmitted knows the others by
+ * the formation at first, when some of them may have been, too. */
 void node_know_brokers(struct node *n)
 {
+    bool founded = node_has_founded(&n->formation, &n->superblock);
     const struct meta *meta = &n->reactors[0].meta;
     const struct meta_broker *b;
 
@@ -70,7 +78,8 @@ void node_know_brokers(struct node *n)
         const struct meta_founder *f = &n->formation.founders[i];
 
         if (f->id != n->superblock.broker_id && meta_broker_by_id(meta, f->id) == NULL)
-            n->links->know(n, &(struct node_peer){ f->node_id, f->raft_addr, f->id, f->incarnation });
+            n->links->know(n, &(struct node_peer){ f->node_id, f->raft_addr, f->id,
+                                                   founded ? f->incarnation : (struct uuid){ { 0 } } });
     }
     list_foreach (&meta->brokers, b, link)
         if (b->id != n->superblock.broker_id && b->raft_addr != NULL)
@@ -114,6 +123,7 @@ void node_group_led(void *ctx, struct replica *r)
         return;
     g->in_sync = UINT32_MAX;
     node_note_lead(g);
+    node_group_look(g);
 }
 
 /* Bit i: the topic's replica i is. */
@@ -223,14 +233,25 @@ static void current_arrived(struct lane_mail *mail)
 
     m->to->current = true;
     node_make_missing(m->to);
+    for (unsigned s = m->to->index; s < m->to->node->n_shards; s += m->to->node->n_reactors)
+        node_shard_look(&m->to->node->shards[s]);
     free(m);
+}
+
+/* Of a metadata that doesn't have it again yet, if this node was readmitted. */
+static bool is_known(const struct node *n)
+{
+    const struct meta_broker *b = meta_broker_by_id(&n->reactors[0].meta, n->superblock.broker_id);
+
+    return b != NULL && uuid_eq(&b->incarnation, &n->superblock.incarnation);
 }
 
 /* What was applied here before the start is again, if a leader is there and all of the log is applied: it was
  * committed, so whoever leads has it. The mail comes behind that of the copies. */
 static void look_whether_current(struct node *n)
 {
-    if (n->told_current || replica_leader(n->metadata) == RAFT_NONE || !replica_is_caught_up(n->metadata))
+    if (n->told_current || replica_leader(n->metadata) == RAFT_NONE || !replica_is_caught_up(n->metadata) ||
+        !is_known(n))
         return;
     n->told_current = true;
     for (unsigned i = 0; i < n->n_reactors; i++) {

@@ -121,6 +121,11 @@ bool node_foresees_end(const struct node *n, const struct uuid *topic)
     return false;
 }
 
+const struct meta *node_foreseen_meta(const struct node *n)
+{
+    return n->foreseen != NULL ? &n->foreseen->meta : NULL;
+}
+
 void node_foreseen_fini(struct node *n)
 {
     struct list *link;

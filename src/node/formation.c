@@ -111,9 +111,16 @@ int node_formation_store(struct env_disk *disk, const struct meta_formation *f)
 const struct meta_founder *node_founder(const struct meta_formation *f, const struct superblock *sb)
 {
     for (uint32_t i = 0; i < f->n_founders; i++)
-        if (strcmp(f->founders[i].node_id, sb->node_id) == 0 && uuid_eq(&f->founders[i].incarnation, &sb->incarnation))
+        if (strcmp(f->founders[i].node_id, sb->node_id) == 0)
             return &f->founders[i];
     return NULL;
+}
+
+bool node_has_founded(const struct meta_formation *f, const struct superblock *sb)
+{
+    const struct meta_founder *founder = node_founder(f, sb);
+
+    return founder != NULL && uuid_eq(&founder->incarnation, &sb->incarnation);
 }
 
 void node_formation_adopt(const struct meta_formation *f, struct superblock *sb)

@@ -116,6 +116,7 @@ void node_forming_fini(struct node *n)
     meta_formation_fini(&n->formation);
     if (n->registering.busy)
         wr_fini(&n->registering.body);
+    node_readmit_fini(n);
 }
 
 /* ---- Taking over what was formed ---- */
@@ -144,8 +145,10 @@ void node_found_metadata(struct node *n)
     wr_init_growing(&first, 512, NODE_WORD_MAX);
     meta_write_formation(&first, &n->formation);
     gq_assert(first.error == 0);
-    config.first = slice_make(first.start, wr_size(&first));
-    config.first_ms = n->formation.formed_ms;
+    if (node_has_founded(&n->formation, &n->superblock)) {
+        config.first = slice_make(first.start, wr_size(&first));
+        config.first_ms = n->formation.formed_ms;
+    }
     rc = replica_new(&node_shard_of(n, META_GROUP_ID_DEFAULT)->replicas, &config, &n->metadata);
     wr_fini(&first);
     if (rc != 0) {
@@ -247,7 +250,7 @@ static void join(struct node *n, const struct meta_formation *f)
     lane_submit(n->reactors[0].env->lane, LANE_POOL, 0, &job->work);
 }
 
-static bool may_join(const struct node *n)
+bool node_may_join(const struct node *n)
 {
     return !node_is_formed(n) && n->forming.job == NULL && n->superblock_job == NULL &&
            n->reactors[0].phase == NODE_RUNNING;
@@ -257,12 +260,31 @@ void node_forming_told(struct node *n, struct slice command)
 {
     struct meta_formation f;
 
-    if (!may_join(n) || n->forming.n_listed == 0 || meta_formation_read(command, &f) != 0)
+    if (!node_may_join(n) || n->forming.n_listed == 0 || meta_formation_read(command, &f) != 0)
         return;
-    if (node_founder(&f, &n->superblock) != NULL)
+    if (node_has_founded(&f, &n->superblock))
         join(n, &f);
     else
         meta_formation_fini(&f);
+}
+
+void node_forming_welcomed(struct node *n, struct slice command)
+{
+    const struct meta_founder *founder;
+    struct meta_formation f;
+
+    if (!node_may_join(n) || n->forming.n_listed == 0 || meta_formation_read(command, &f) != 0)
+        return;
+    founder = node_founder(&f, &n->superblock);
+    if (founder == NULL) {
+        meta_formation_fini(&f);
+        return;
+    }
+    if (!node_has_founded(&f, &n->superblock))
+        node_notice(n, false,
+                    "readmitted to the cluster as broker %d: what this node has to have comes from the others",
+                    founder->id);
+    join(n, &f);
 }
 
 /* ---- Forming one ---- */
@@ -334,6 +356,7 @@ void node_forming_heard(struct node *n, const struct peer_hello *hello)
         l->heard = true;
         l->incarnation = hello->incarnation;
         l->cluster_id = hello->cluster_id;
+        node_readmit_look(n);
     }
     note_founder(n, hello);
 }
@@ -367,7 +390,7 @@ uint64_t node_forming_poll(struct node *n)
         return UINT64_MAX;
     if (n->formation.n_founders > 0)
         return tell_founders(n, now_ns);
-    if (n->forming.n_listed == 0 || !may_join(n) || !is_smallest_voter(n) || !all_are_heard(n))
+    if (n->forming.n_listed == 0 || !node_may_join(n) || !is_smallest_voter(n) || !all_are_heard(n))
         return UINT64_MAX;
     if (now_ns < n->forming.next_tell_ns)
         return n->forming.next_tell_ns;

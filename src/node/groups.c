@@ -29,6 +29,7 @@ struct node_group *node_group_add(struct node_shard *s, uint64_t id, struct repl
     g->id = id;
     g->replica = replica;
     g->shard = s;
+    list_init(&g->look_link);
     hash_insert(&s->by_id, &g->by_id, hash_u64(id, s->replicas.hash_seed));
     list_append(&s->groups, &g->link);
     return g;
@@ -37,6 +38,7 @@ struct node_group *node_group_add(struct node_shard *s, uint64_t id, struct repl
 void node_group_free(struct node_group *g)
 {
     node_scrub_forget(g);
+    node_reconcile_forget(g);
     hash_remove(&g->shard->by_id, &g->by_id);
     list_remove(&g->link);
     free(g);
@@ -68,19 +70,25 @@ char *node_partition_dir(const struct meta_topic *t, int32_t partition)
     return xasprintf("topics/%s-%d", id, partition);
 }
 
-/* As the cluster was formed: what the metadata says may be newer than the group, and its first members stay these. */
-static struct uuid incarnation_of(const struct node *n, int32_t id)
-{
-    for (uint32_t i = 0; i < n->formation.n_founders; i++)
-        if (n->formation.founders[i].id == id)
-            return n->formation.founders[i].incarnation;
-    return (struct uuid){ { 0 } };
-}
-
-bool node_places_here(const struct node *n, const struct meta_topic *t, int32_t partition,
-                      struct replica_members *ret_members, struct replica_config *config)
+/* Where a broker lost its disk the metadata is newer than the group, whose first members are always these. */
+void node_first_members(const struct meta *meta, const struct meta_topic *t, int32_t partition,
+                        struct replica_members *ret)
 {
     const int32_t *ids = meta_replicas(t, partition);
+
+    *ret = (struct replica_members){ .n_members = t->n_replicas };
+    for (uint16_t i = 0; i < t->n_replicas; i++) {
+        const struct meta_broker *b = meta_broker_by_id(meta, ids[i]);
+
+        ret->members[i] = (struct replica_member){ .id = ids[i], .roles = RAFT_VOTER };
+        if (b != NULL)
+            ret->members[i].incarnation = *meta_broker_at(b, t->partitions[partition].group);
+    }
+}
+
+bool node_places_here(const struct node *n, const struct meta *meta, const struct meta_topic *t, int32_t partition,
+                      struct replica_members *ret_members, struct replica_config *config)
+{
     int self = meta_replica_of(t, partition, n->superblock.broker_id);
 
     config->members = NULL;
@@ -88,11 +96,11 @@ bool node_places_here(const struct node *n, const struct meta_topic *t, int32_t 
         return true;
     if (self < 0)
         return false;
-    if (t->n_replicas == 1)
+    node_first_members(meta, t, partition, ret_members);
+    if (!uuid_eq(&ret_members->members[self].incarnation, &n->superblock.incarnation))
+        ret_members->n_members = 0; /* waits to be spoken to */
+    else if (t->n_replicas == 1)
         return true;
-    *ret_members = (struct replica_members){ .n_members = t->n_replicas };
-    for (uint16_t i = 0; i < t->n_replicas; i++)
-        ret_members->members[i] = (struct replica_member){ ids[i], RAFT_VOTER, incarnation_of(n, ids[i]) };
     config->members = ret_members;
     return true;
 }
@@ -113,6 +121,7 @@ static bool is_there(struct node_shard *s, uint64_t group, const struct replica_
         return false;
     replica_set_limits(g->replica, limits);
     node_note_lead(g); /* what it said before was of a topic that nobody knew */
+    node_group_look(g);
     return true;
 }
 
@@ -126,7 +135,7 @@ static int create_group(struct node_reactor *r, struct node_shard *s, const stru
 
     config->group = t->partitions[p].group;
     config->dir = dir;
-    if (!node_places_here(r->node, t, p, &members, config) || is_there(s, config->group, &config->limits))
+    if (!node_places_here(r->node, &r->meta, t, p, &members, config) || is_there(s, config->group, &config->limits))
         return 0;
     rc = replica_new(&s->replicas, config, &replica);
     if (rc != 0)
@@ -215,6 +224,12 @@ static void limit_groups(struct node_reactor *r, const struct meta_topic *t)
     }
 }
 
+static void look_at_all(struct node_reactor *r)
+{
+    for (unsigned s = r->index; s < r->node->n_shards; s += r->node->n_reactors)
+        node_shard_look(&r->node->shards[s]);
+}
+
 void node_follow(struct node_reactor *r, const struct meta_event *e)
 {
     switch (e->kind) {
@@ -233,6 +248,11 @@ void node_follow(struct node_reactor *r, const struct meta_event *e)
     case META_BROKER_CHANGED:
         if (r->index == 0 && r->in_cluster)
             node_know_brokers(r->node);
+        break;
+    case META_BROKER_READMITTED:
+        if (r->index == 0)
+            node_know_brokers(r->node);
+        look_at_all(r);
         break;
     case META_NOTHING:
     case META_FORMED:

@@ -5,6 +5,7 @@
 #define TICK_INTERVAL_NS (1000ull * 1000 * 1000)
 #define TRIM_INTERVAL_NS (10ull * 1000 * 1000)
 #define PINS_INTERVAL_NS (100ull * 1000 * 1000)
+#define LOSSES_INTERVAL_NS (60000ull * 1000 * 1000)
 
 /* Only a journal that was written since the last look can have come under pressure, or one that lacks space. */
 static bool wants_pins(const struct node_shard *s)
@@ -64,6 +65,7 @@ uint64_t node_housekeep(struct node_reactor *r)
     struct node *n = r->node;
     bool retention = is_due(&r->next_housekeep_ns, r->now_ns, RETENTION_INTERVAL_NS);
     bool tick = is_due(&r->next_tick_ns, r->now_ns, TICK_INTERVAL_NS);
+    bool losses = r->in_cluster && is_due(&r->next_losses_ns, r->now_ns, LOSSES_INTERVAL_NS);
     bool pins = is_due(&r->next_pins_ns, r->now_ns, PINS_INTERVAL_NS);
     uint64_t deadline = r->next_housekeep_ns;
 
@@ -77,6 +79,8 @@ uint64_t node_housekeep(struct node_reactor *r)
             journal_tick(s->journal);
         if (tick && r->in_cluster)
             node_look_for_in_sync(s);
+        if (losses)
+            node_look_for_losses(s);
         if (pins && wants_pins(s))
             look_for_pins(s);
         if (journal_needs_tick(s->journal))

@@ -79,6 +79,31 @@ static int refuse(struct error_text *err, int code, const char *why)
     return code;
 }
 
+static int refuse_without_list(struct error_text *err)
+{
+    return refuse(err, NODE_E_PEERS,
+                  "this data directory belongs to no cluster yet: discovery.peers has to name the others");
+}
+
+/* One that was readmitted has the formation of those who formed the cluster, with its node's name, and as long as its
+ * superblock doesn't say that it belongs there it waits to be told again. */
+static int match_formation(struct node *n, bool formed, struct error_text *err)
+{
+    struct superblock *sb = &n->superblock;
+    const struct meta_founder *f = node_founder(&n->formation, sb);
+
+    if (f == NULL || (formed && (!uuid_eq(&n->formation.cluster_id, &sb->cluster_id) || f->id != sb->broker_id)))
+        return refuse(err, NODE_E_DATA, NODE_FORMATION_PATH ": it is of another node or cluster");
+    if (formed)
+        return 0;
+    if (node_has_founded(&n->formation, sb)) {
+        node_formation_adopt(&n->formation, sb);
+        return 0;
+    }
+    meta_formation_fini(&n->formation);
+    return n->forming.n_listed > 0 ? 0 : refuse_without_list(err);
+}
+
 /* Whose cluster a known data directory belongs to. One that waits for its cluster takes what was durable before a crash
  * kept the superblock from saying so. */
 static int find_formation(struct node *n, struct env_disk *disk, struct error_text *err)
@@ -95,16 +120,12 @@ static int find_formation(struct node *n, struct env_disk *disk, struct error_te
                       NODE_FORMATION_PATH
                       ": it is missing: without it this node doesn't know who belongs to its cluster");
     if (rc == -ENOENT && n->forming.n_listed == 0)
-        return refuse(err, NODE_E_PEERS,
-                      "this data directory waits for its cluster to be formed: discovery.peers has to name the others");
+        return refuse_without_list(err);
     if (rc == -ENOENT)
         return 0;
     if (rc != 0)
         return rc;
-    if (node_founder(&n->formation, sb) == NULL || (formed && !uuid_eq(&n->formation.cluster_id, &sb->cluster_id)))
-        return refuse(err, NODE_E_DATA, NODE_FORMATION_PATH ": it is of another node or cluster");
-    node_formation_adopt(&n->formation, sb);
-    return 0;
+    return match_formation(n, formed, err);
 }
 
 int node_identify(struct node *n, const struct node_options *options, struct error_text *err)

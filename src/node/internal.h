@@ -28,6 +28,10 @@ struct node_group {
     unsigned n_damaged, n_found; /* segments that the scrubber found damaged: in the last pass, in this one */
     uint32_t in_sync;            /* as it was told last */
     bool gone;                   /* its topic was deleted: only what must end is still routed to it */
+    bool waits;                  /* without a disk and a leader for some time */
+    bool lost;                   /* too many of its voters have lost their disks for it ever to be led again */
+    struct list look_link;       /* shard->looks: see reconcile.c */
+    struct node_change *change;  /* its members are being changed */
 };
 
 /* Who leads a group and who is in sync, for all reactors' copies of the metadata. */
@@ -64,8 +68,11 @@ struct node_shard {
     uint64_t checked_flushes; /* journal's count at the last look for pins */
     unsigned n_destroying;
     struct node_scrub scrub;
-    struct list forgets; /* requests about groups that no topic has any more */
-    uint64_t n_refused;  /* messages of other nodes that couldn't be */
+    struct list looks; /* groups whose members may not be as the metadata wants them */
+    uint64_t next_look_ns;
+    unsigned n_changing, n_lost; /* groups */
+    struct list forgets;         /* requests about groups that no topic has any more */
+    uint64_t n_refused;          /* messages of other nodes that couldn't be */
 };
 
 enum node_phase {
@@ -94,7 +101,7 @@ struct node_reactor {
     struct buf_pool pool;
     struct mem_pool blocks;
     uint64_t now_ns;
-    uint64_t next_housekeep_ns, next_pins_ns, next_tick_ns, next_trim_ns;
+    uint64_t next_housekeep_ns, next_pins_ns, next_tick_ns, next_trim_ns, next_losses_ns;
     enum node_phase phase;
     uint64_t phase_deadline_ns; /* then what isn't done is left */
     uint64_t hand_over_end_ns;  /* draining: until then others are asked to lead */
@@ -165,6 +172,16 @@ struct node_registering {
     uint64_t next_ns;
 };
 
+/* Reactor 0: nodes that come with a blank data directory, and this one if it has. */
+struct node_readmitting {
+    struct broker_command command;
+    struct wr body;
+    bool busy;
+    uint64_t next_ns, since_ns, told_ns;
+    struct uuid told; /* who people were told of last */
+    char node_id[SUPERBLOCK_NODE_ID_MAX + 1];
+};
+
 /* Reactor 0: commands on their way to the metadata's leader. */
 struct node_asks {
     struct list all, served; /* this node's, those of others that this node has proposed */
@@ -187,6 +204,7 @@ struct node {
     struct meta_formation formation; /* of several brokers; no founders: this node's is its own */
     struct node_forming forming;
     struct node_registering registering;
+    struct node_readmitting readmitting;
     struct node_asks asks;
     struct node_foreseen *foreseen; /* see foresee.c; NULL: nothing is */
     bool told_current;              /* the reactors */
@@ -251,8 +269,10 @@ void node_make_fleet(struct node_shard *s);
 int node_formation_load(struct env_disk *disk, struct meta_formation *ret, struct error_text *err);
 /* Blocking: durable when it returns 0. */
 int node_formation_store(struct env_disk *disk, const struct meta_formation *f);
-/* Which founder this data directory is; NULL: none. */
+/* Which founder this node is; NULL: none. */
 const struct meta_founder *node_founder(const struct meta_formation *f, const struct superblock *sb);
+/* With this data directory. Else it was readmitted, with a blank one, or is about to be. */
+bool node_has_founded(const struct meta_formation *f, const struct superblock *sb);
 /* Belongs to the cluster from then on. */
 void node_formation_adopt(const struct meta_formation *f, struct superblock *sb);
 /* The members of the metadata group. */
@@ -270,9 +290,35 @@ uint64_t node_forming_poll(struct node *n);
 void node_forming_heard(struct node *n, const struct peer_hello *hello);
 /* Another node has formed the cluster. */
 void node_forming_told(struct node *n, struct slice command);
+/* The cluster has taken this node again, with its blank data directory; it is of this formation. */
+void node_forming_welcomed(struct node *n, struct slice command);
+/* Nothing is on its way that decides which cluster the node belongs to, and it may still come to belong to one. */
+bool node_may_join(const struct node *n);
 bool node_forming_is_idle(const struct node *n);
 /* Makes the metadata group, whose log is empty. */
 void node_found_metadata(struct node *n);
+
+/* readmit.c: reactor 0 */
+void node_readmit_fini(struct node *n);
+/* A listed node said hello. */
+void node_readmit_look(struct node *n);
+/* Each turn: asks to be taken again, where the others have a cluster and this node has a blank data directory. */
+uint64_t node_readmit_poll(struct node *n);
+/* Another one asks. */
+void node_readmit_asked(struct node *n, const char *node_id, struct slice body);
+/* The answer. */
+void node_readmit_welcomed(struct node *n, struct slice body);
+/* For people. */
+void node_notice(struct node *n, bool is_bad, const char *format, ...) _printf_(3, 4);
+
+/* reconcile.c: that a group's members become who the metadata says; the shard's reactor */
+void node_group_look(struct node_group *g);
+void node_shard_look(struct node_shard *s);
+/* Each turn. Returns when it wants to be called again. */
+uint64_t node_reconcile_poll(struct node_shard *s);
+void node_reconcile_forget(struct node_group *g);
+/* Once a minute: groups that nobody can lead any more are told of. */
+void node_look_for_losses(struct node_shard *s);
 
 /* forward.c: reactor 0 */
 void node_asks_fini(struct node *n);
@@ -312,6 +358,8 @@ bool node_foresees(const struct node *n, const struct uuid *topic, long partitio
 int node_each_foreseen(const struct node *n, int (*fn)(void *ctx, const struct meta_topic *t), void *ctx);
 /* Whether the topic is gone once these entries count. */
 bool node_foresees_end(const struct node *n, const struct uuid *topic);
+/* The metadata as it would be; NULL: nothing is foreseen. */
+const struct meta *node_foreseen_meta(const struct node *n);
 void node_foreseen_fini(struct node *n);
 
 /* recover.c */
@@ -323,9 +371,13 @@ struct node_group *node_group_find(const struct node_shard *s, uint64_t id);
 /* For replica_shard.find. */
 struct replica *node_find_replica(void *ctx, uint64_t group);
 struct node_group *node_group_add(struct node_shard *s, uint64_t id, struct replica *replica);
-/* Whether the partition has a replica here. With others: *ret_members are its voters, and config says so. */
-bool node_places_here(const struct node *n, const struct meta_topic *t, int32_t partition,
+/* Whether the partition has a replica here, as this metadata says. With others: *ret_members are its voters, and config
+ * says so; none where this node has lost what the group was made with. */
+bool node_places_here(const struct node *n, const struct meta *meta, const struct meta_topic *t, int32_t partition,
                       struct replica_members *ret_members, struct replica_config *config);
+/* Who the partition's voters were when it was made. */
+void node_first_members(const struct meta *meta, const struct meta_topic *t, int32_t partition,
+                        struct replica_members *ret);
 /* Its group belongs to a topic. */
 void node_group_name(struct node_group *g, const struct meta_topic *t, int32_t partition);
 /* The metadata is up to date: groups that the start left out for a deletion that didn't come. */

@@ -21,6 +21,7 @@
 #include "replica/replica.h"
 
 struct node;
+struct node_reactor;
 struct node_shard;
 
 /* Another node, as far as it is known: from discovery's list, from the formation, or from the metadata. */
@@ -28,7 +29,7 @@ struct node_peer {
     const char *node_id;
     const char *raft_addr;   /* HOST:PORT */
     int32_t broker_id;       /* −1: the cluster gave none yet */
-    struct uuid incarnation; /* zero: not known; else another one is refused */
+    struct uuid incarnation; /* zero: not known */
 };
 
 /* What nodes tell each other beside their groups' messages: peer frames of kind WORD. */
@@ -36,6 +37,9 @@ enum node_word {
     NODE_WORD_FORM = 1,      /* who forms the cluster to those that he names: the first metadata command */
     NODE_WORD_FORWARD,       /* to the metadata's leader: a command of one who isn't */
     NODE_WORD_FORWARD_REPLY, /* back */
+    NODE_WORD_READMIT,       /* to nodes with a cluster: the incarnation of a blank data directory */
+    NODE_WORD_WELCOME,       /* back: it is of the cluster again, and who formed that */
+    NODE_WORD_LAST = NODE_WORD_WELCOME,
 };
 #define NODE_WORD_MAX PEER_WORD_MAX /* bytes of one, at least 1 */
 
@@ -63,6 +67,10 @@ extern const struct node_links_ops node_links;
 void node_group_heard(struct node_shard *s, struct replica_message *m);
 /* An image for that node got lost, or wasn't asked for in time. The shard's reactor, at the start of a turn. */
 void node_image_lost(struct node_shard *s, uint64_t group, int32_t to);
+/* Any reactor, with what its copy of the metadata says: the node had this data directory, and the cluster knows it by
+ * another one since. A data directory that the cluster doesn't know by that name is newer than what is known here, if
+ * it belongs to the cluster. */
+bool node_peer_was_replaced(const struct node_reactor *r, const char *node_id, const struct uuid *incarnation);
 /* Reactor 0: the other side of a connection, which may not have a broker id yet. It was held against what is known of
  * it. Of a node that isn't known only what it says of itself is: unless node_links_ops.know() is called for it here,
  * the connection ends. */

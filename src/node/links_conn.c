@@ -136,7 +136,7 @@ static void hear_word(struct links_conn *c, const struct peer_word *w)
     struct peer_word word = *w;
 
     l->stats.messages_received++;
-    if (!links_is_main(c->channel) || word.kind < NODE_WORD_FORM || word.kind > NODE_WORD_FORWARD_REPLY)
+    if (!links_is_main(c->channel) || word.kind < NODE_WORD_FORM || word.kind > NODE_WORD_LAST)
         l->stats.frames_refused++;
     else
         node_word_heard(l->node, node_id, (enum node_word)word.kind, word.body);

@@ -12,6 +12,13 @@ void node_image_lost(struct node_shard *s, uint64_t group, int32_t to)
         replica_image_lost(g->replica, to);
 }
 
+bool node_peer_was_replaced(const struct node_reactor *r, const char *node_id, const struct uuid *incarnation)
+{
+    const struct meta_broker *b = meta_broker_by_node(&r->meta, node_id);
+
+    return b != NULL && meta_broker_was(b, incarnation);
+}
+
 void node_peer_refused(struct node *n, const char *text)
 {
     if (n->host.peer_refused != NULL)

@@ -65,6 +65,13 @@ static struct links_peer *peer_new(struct links *l, const char *node_id)
     return p;
 }
 
+/* Who was met isn't whom the cluster knows it by since now. Where nothing is new, who was met is newer than that. */
+static bool is_another(const struct links_peer *p, const struct uuid *incarnation)
+{
+    return !uuid_is_zero(incarnation) && !uuid_eq(incarnation, &p->incarnation) && !uuid_is_zero(&p->seen) &&
+           !uuid_eq(incarnation, &p->seen);
+}
+
 /* Who was met as somebody else is met again. */
 static void apply_know(struct links *l, const struct news *news)
 {
@@ -73,8 +80,8 @@ static void apply_know(struct links *l, const struct news *news)
 
     if (is_new)
         p = peer_new(l, news->node_id);
-    if (!is_new && (p->broker_id != news->broker_id || strcmp(p->address, news->address) != 0 ||
-                    (!uuid_is_zero(&news->id) && !uuid_is_zero(&p->seen) && !uuid_eq(&p->seen, &news->id))))
+    if (!is_new &&
+        (p->broker_id != news->broker_id || strcmp(p->address, news->address) != 0 || is_another(p, &news->id)))
         links_peer_cut(p, false);
     free(p->address);
     p->address = xstrdup(news->address);
@@ -260,8 +267,10 @@ void links_tell_main(struct links_peer *p, bool up, bool dead)
 static int goes_back(const struct links_peer *p, const char *what, uint64_t now, uint64_t before,
                      struct error_text *err)
 {
-    error_setf(err, "node '%s' runs on an old disk image: its %s went back from %llu to %llu", p->node_id, what,
-               (unsigned long long)before, (unsigned long long)now);
+    error_setf(err,
+               "node '%s' runs on an old disk image: its %s went back from %llu to %llu; it can come back with a blank "
+               "data directory",
+               p->node_id, what, (unsigned long long)before, (unsigned long long)now);
     return -EPERM;
 }
 
@@ -279,11 +288,32 @@ static void begin_anew(struct links_peer *p, const struct peer_hello *h)
     p->lsns = xcalloc(h->n_shards, sizeof(*p->lsns));
 }
 
+/* A blank one is there in place of who is known, or the cluster has taken one already, of which is to be heard here. */
+static int check_another(const struct links_peer *p, const struct peer_hello *h, struct error_text *err)
+{
+    if (uuid_is_zero(&h->cluster_id)) {
+        if (!p->is_there || !uuid_eq(&p->seen, &p->incarnation))
+            return 0;
+        error_setf(err, "a second node calls itself '%s', with a blank data directory", p->node_id);
+        return -EPERM;
+    }
+    if (!node_peer_was_replaced(p->links->r, p->node_id, &h->incarnation))
+        return 0;
+    error_setf(
+        err,
+        "node '%s' has a data directory that it lost, as far as the cluster knows: it was readmitted with another "
+        "one",
+        p->node_id);
+    return -EPERM;
+}
+
 int links_remember(struct links_peer *p, const struct peer_hello *h, struct error_text *err)
 {
     if (!uuid_is_zero(&p->incarnation) && !uuid_eq(&p->incarnation, &h->incarnation)) {
-        error_setf(err, "node '%s' has another data directory than the cluster knows it by", p->node_id);
-        return -EPERM;
+        int rc = check_another(p, h, err);
+
+        if (rc != 0)
+            return rc;
     }
     if (p->broker_id != RAFT_NONE && h->broker_id != RAFT_NONE && p->broker_id != h->broker_id) {
         error_setf(err, "node '%s' calls itself broker %d, the cluster calls it %d", p->node_id, h->broker_id,

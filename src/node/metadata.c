@@ -109,6 +109,8 @@ void node_metadata_config(struct node *n, struct replica_members *members, struc
     if (n->formation.n_founders == 0)
         return;
     node_formation_members(&n->formation, members);
+    if (!node_has_founded(&n->formation, &n->superblock))
+        members->n_members = 0; /* waits to be spoken to */
     ret->members = members;
 }
 

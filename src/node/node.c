@@ -52,6 +52,7 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed, const
     *s = (struct node_shard){ .node = n, .index = index };
     hash_table_init(&s->by_id);
     list_init(&s->groups);
+    list_init(&s->looks);
     list_init(&s->forgets);
     s->replicas = (struct replica_shard){
         .env = r->env,
@@ -272,9 +273,10 @@ static uint64_t turn_shards(struct node_reactor *r)
     uint64_t deadline = UINT64_MAX;
 
     for (unsigned s = r->index; s < n->n_shards; s += n->n_reactors) {
-        uint64_t due = replica_shard_poll(&n->shards[s].replicas);
+        uint64_t looks = node_reconcile_poll(&n->shards[s]), due = replica_shard_poll(&n->shards[s].replicas);
 
         due = MIN(due, journal_poll(n->shards[s].journal, r->now_ns));
+        due = MIN(due, looks);
         deadline = MIN(deadline, due);
     }
     return deadline;
@@ -305,6 +307,7 @@ static uint64_t poll_cluster(struct node *n)
 {
     uint64_t deadline = node_forming_poll(n);
 
+    deadline = MIN(deadline, node_readmit_poll(n));
     deadline = MIN(deadline, node_cluster_poll(n));
     return MIN(deadline, node_asks_poll(n));
 }

@@ -42,6 +42,9 @@ struct node_host {
     void (*damaged)(void *ctx, const char *topic, int32_t partition, const char *text);
     /* Another node, or who claims to be one, was refused; some are left out. Any reactor's thread. May be NULL. */
     void (*peer_refused)(void *ctx, const char *text);
+    /* What an operator should know of who belongs to the cluster: a node that lost its disk is taken again, or can't
+     * be (is_bad), and what to do then. Any reactor's thread. May be NULL. */
+    void (*notice)(void *ctx, bool is_bad, const char *text);
     void *ctx;
 };
 
@@ -192,6 +195,8 @@ struct node_report {
     uint64_t pending_bytes, read_cache_bytes;
     uint64_t scrub_bytes, scrub_segments, scrub_damaged;
     uint64_t disk_free_bytes, disk_reserve_bytes;
+    uint64_t groups_changing, groups_to_change,
+        groups_lost; /* led here: under way, not begun; here, without a majority */
     bool disk_full;
     unsigned next_reactor; /* the node's */
     struct node *node;     /* the node's */

@@ -106,7 +106,7 @@ static int open_metadata(struct recovery *rec)
     int rc;
 
     node_metadata_config(n, &members, &config);
-    config.founded = config.members != NULL;
+    config.founded = config.members != NULL && node_has_founded(&n->formation, &n->superblock);
     journal_groups(s->journal, match_group, &l);
     rc = replica_open(&s->replicas, &config, &l.state, &n->metadata, rec->err);
     if (rc == 0)
@@ -230,7 +230,7 @@ static void settle_metadata(struct node *n)
 {
     if (n->formation.n_founders == 0)
         return;
-    if (replica_last_index(n->metadata) == 0)
+    if (replica_last_index(n->metadata) == 0 && node_has_founded(&n->formation, &n->superblock))
         free_metadata(n); /* the file that says who formed the cluster was durable, and nothing else yet */
     node_foresee(n);
 }
@@ -275,13 +275,21 @@ static int leave_out(struct recovery *rec, const struct replica_config *config)
     return config->dir_absent ? 0 : log_destroy(rec->shard->replicas.env->disk, config->dir);
 }
 
-static int open_partition(struct recovery *rec, const struct known_states *known, const struct meta_topic *t, int32_t p,
+struct opening {
+    struct recovery *rec;
+    const struct known_states *known;
+    const struct meta *meta;
+    bool foreseen;
+};
+
+static int open_partition(const struct opening *o, const struct meta_topic *t, int32_t p,
                           const struct replica_limits *limits)
 {
+    struct recovery *rec = o->rec;
     uint64_t group = t->partitions[p].group;
     _cleanup_(freep) char *dir = node_partition_dir(t, p);
     struct journal_group_state fresh = { .group = group, .vote = -1 };
-    const struct journal_group_state *state = find_state(known, group);
+    const struct journal_group_state *state = find_state(o->known, group);
     struct replica_config config = {
         .group = group,
         .dir = dir,
@@ -292,7 +300,7 @@ static int open_partition(struct recovery *rec, const struct known_states *known
     struct replica *replica;
     int rc;
 
-    if (!node_places_here(rec->node, t, p, &members, &config))
+    if (!node_places_here(rec->node, o->meta, t, p, &members, &config))
         return 0;
     if (state == NULL && node_foresees_end(rec->node, &t->id))
         return leave_out(rec, &config);
@@ -301,12 +309,6 @@ static int open_partition(struct recovery *rec, const struct known_states *known
         node_group_name(node_group_add(rec->shard, group, replica), t, p);
     return rc;
 }
-
-struct opening {
-    struct recovery *rec;
-    const struct known_states *known;
-    bool foreseen;
-};
 
 /* Made before the start, though the metadata doesn't say so yet. */
 static bool is_to_come(const struct opening *o, const struct node_shard *s, uint64_t group)
@@ -327,7 +329,7 @@ static int open_topic(void *ctx, const struct meta_topic *t)
         uint64_t group = t->partitions[p].group;
 
         if (node_shard_of(o->rec->node, group) == s && (!o->foreseen || is_to_come(o, s, group)))
-            rc = open_partition(o->rec, o->known, t, p, &limits);
+            rc = open_partition(o, t, p, &limits);
     }
     return rc;
 }
@@ -335,7 +337,7 @@ static int open_topic(void *ctx, const struct meta_topic *t)
 static int open_partitions(struct recovery *rec, struct node_shard *s)
 {
     struct known_states known = { 0 };
-    struct opening opening = { .rec = rec, .known = &known };
+    struct opening opening = { .rec = rec, .known = &known, .meta = &rec->node->reactors[0].meta };
     const struct meta_topic *t;
     int rc = journal_groups(s->journal, note_state, &known);
 
@@ -344,6 +346,7 @@ static int open_partitions(struct recovery *rec, struct node_shard *s)
         if (rc == 0)
             rc = open_topic(&opening, t);
     opening.foreseen = true;
+    opening.meta = node_foreseen_meta(rec->node);
     if (rc == 0)
         rc = node_each_foreseen(rec->node, open_topic, &opening);
     free(known.states);

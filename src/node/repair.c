@@ -356,6 +356,17 @@ static int lock(const struct node_repair_options *o, struct error_text *err)
     return rc;
 }
 
+/* What isn't committed, and who else has what, a directory alone doesn't tell; the others do. */
+static int refuse_of_cluster(const struct repair *r)
+{
+    if (!repair_exists(r->o->disk, NODE_FORMATION_PATH))
+        return 0;
+    error_setf(r->err,
+               "the data directory belongs to a cluster of several nodes, which have copies of what is in it: put "
+               "it aside and start the node with a blank one, and it is readmitted and gets its part again");
+    return NODE_E_DATA;
+}
+
 static int finish_earlier(struct repair *r)
 {
     if (r->o->mode == NODE_REPAIR_LOOK && repair_exists(r->o->disk, "repair.commit")) {
@@ -393,6 +404,8 @@ static int run(struct repair *r, enum node_repair_verdict *ret)
         repair_say(r, "To finish it: %s", r->o->command);
         return 0;
     }
+    if (rc == 0)
+        rc = refuse_of_cluster(r);
     if (rc == 0)
         rc = identify(r);
     if (rc == -ENOENT) {

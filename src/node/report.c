@@ -60,6 +60,7 @@ static void add_partitions(const struct node_reactor *r, struct node_report *rep
 static void add_shard(const struct node_shard *s, struct node_report *report)
 {
     const struct replica_shard *rs = &s->replicas;
+    const struct node_group *g;
     struct journal_stats js;
 
     journal_stats(s->journal, &js);
@@ -79,6 +80,10 @@ static void add_shard(const struct node_shard *s, struct node_report *report)
     report->scrub_damaged += s->scrub.n_damaged;
     report->pending_bytes += rs->pending_bytes;
     report->read_cache_bytes += rs->kept_bytes;
+    report->groups_changing += s->n_changing;
+    list_foreach (&s->looks, g, look_link)
+        report->groups_to_change++;
+    report->groups_lost += s->n_lost;
     report->disk_full = report->disk_full || replica_shard_shortage(rs) != 0;
 }
 

@@ -78,6 +78,9 @@ void sample_report(struct node_report *r)
         .read_cache_bytes = 65,
         .disk_free_bytes = 1000000,
         .disk_reserve_bytes = 4096,
+        .groups_changing = 3,
+        .groups_to_change = 5,
+        .groups_lost = 1,
     };
     r->topics = xcalloc(2, sizeof(*r->topics));
     add_topic(r, "orders", "AAAAAAAAAAAAAAAAAAAAAQ", 2);

@@ -174,9 +174,10 @@ static void links_know(struct node *n, const struct node_peer *p)
     ck_assert(from >= 0 && to >= 0 && from != to);
     ck_assert_str_eq(p->raft_addr, the_cluster->addresses[to]);
     the_cluster->knows[from][to] = true;
-    if (!uuid_eq(&the_cluster->incarnations[from][to], &p->incarnation))
+    if (!uuid_eq(&the_cluster->incarnations[from][to], &p->incarnation) || the_cluster->ids[from][to] != p->broker_id)
         the_cluster->renews[from] = true;
     the_cluster->incarnations[from][to] = p->incarnation;
+    the_cluster->ids[from][to] = p->broker_id;
 }
 
 static void links_forget(struct node *n, const char *node_id)
@@ -233,11 +234,13 @@ static void tell_fleets(struct cluster *c, int at, int peer, bool up, bool dead)
     }
 }
 
+/* Node a takes b for another one than the cluster knows, unless it has a blank disk, or is newer than what a knows. */
 static bool mean_each_other(const struct cluster *c, int a, int b)
 {
     const struct superblock *x = &c->rigs[a]->node->superblock, *y = &c->rigs[b]->node->superblock;
 
-    if (!uuid_is_zero(&c->incarnations[a][b]) && !uuid_eq(&c->incarnations[a][b], &y->incarnation))
+    if (!uuid_is_zero(&y->cluster_id) &&
+        node_peer_was_replaced(&c->rigs[a]->node->reactors[0], c->names[b], &y->incarnation))
         return false;
     return uuid_is_zero(&x->cluster_id) || uuid_is_zero(&y->cluster_id) || uuid_eq(&x->cluster_id, &y->cluster_id);
 }
@@ -357,6 +360,7 @@ void cluster_start(struct cluster *c, int i)
     for (int k = 0; k < c->n; k++) {
         c->knows[i][k] = false;
         c->incarnations[i][k] = (struct uuid){ 0 };
+        c->ids[i][k] = -1;
     }
     rc = rig_start(c->rigs[i]);
     ck_assert_msg(rc == 0, "start of n%d: %d %s", i, rc, c->rigs[i]->err.text);
@@ -385,6 +389,15 @@ void cluster_crash(struct cluster *c, int i, enum sim_disk_crash how)
     if (c->mesh != NULL && n != NULL)
         sim_mesh_detach(c->mesh, (unsigned)i, false);
     rig_crash(c->rigs[i], how);
+}
+
+void cluster_wipe(struct cluster *c, int i)
+{
+    struct rig *r = c->rigs[i];
+
+    cluster_crash(c, i, SIM_CRASH_NOTHING);
+    sim_disk_free(r->disk);
+    r->disk = sim_disk_new(&r->prng);
 }
 
 /* ---- Time ---- */
@@ -453,7 +466,9 @@ void cluster_settle(struct cluster *c)
 
     while (!are_ready(c) && now_of(c) < end)
         cluster_run(c, 5 * MS);
-    ck_assert_msg(are_ready(c), "not all nodes are ready");
+    for (int i = 0; i < c->n; i++)
+        ck_assert_msg(!cluster_is_up(c, i) || c->cut[i] || rig_is_ready(c->rigs[i]), "n%d isn't ready, it said: %s", i,
+                      c->rigs[i]->notices);
 }
 
 /* ---- Clients ---- */

@@ -23,6 +23,7 @@ struct cluster {
     bool renews[CLUSTER_MAX];                           /* who it is has changed: connections begin anew */
     bool knows[CLUSTER_MAX][CLUSTER_MAX];               /* wants to be connected */
     struct uuid incarnations[CLUSTER_MAX][CLUSTER_MAX]; /* as it takes the other's to be; zero: any */
+    int32_t ids[CLUSTER_MAX][CLUSTER_MAX];              /* likewise; −1: none */
     unsigned loss;                                      /* percent of letters */
     uint64_t delay_ns;                                  /* at most */
     unsigned n_words;
@@ -36,6 +37,8 @@ void cluster_start(struct cluster *c, int i);
 void cluster_start_all(struct cluster *c);
 bool cluster_is_up(const struct cluster *c, int i);
 void cluster_crash(struct cluster *c, int i, enum sim_disk_crash how);
+/* It crashes, and its disk is blank. */
+void cluster_wipe(struct cluster *c, int i);
 /* Off the network, without a sign; and back. */
 void cluster_cut(struct cluster *c, int i);
 void cluster_heal(struct cluster *c, int i);

@@ -52,6 +52,13 @@ void node_image_lost(struct node_shard *s, uint64_t group, int32_t to)
     player_of(s->node)->n_images_lost++;
 }
 
+bool node_peer_was_replaced(const struct node_reactor *r, const char *node_id, const struct uuid *incarnation)
+{
+    const struct player *p = player_of(r->node);
+
+    return !uuid_is_zero(&p->replaced) && uuid_eq(&p->replaced, incarnation);
+}
+
 void node_hello_heard(struct node *n, const struct peer_hello *hello)
 {
     struct player *p = player_of(n);

@@ -67,6 +67,7 @@ struct player {
     char word[64]; /* the last one's beginning */
     size_t word_size;
     char refused[ERROR_TEXT_SIZE];
+    struct uuid replaced; /* a data directory that a node had */
     const char *welcomes; /* node id that it gets to know when it says hello */
 };
 

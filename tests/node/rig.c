@@ -28,6 +28,19 @@ static void damaged(void *ctx, const char *topic, int32_t partition, const char 
     snprintf(r->damage, sizeof(r->damage), "%s-%d: %s", topic != NULL ? topic : "?", partition, text);
 }
 
+static void notice(void *ctx, bool is_bad, const char *text)
+{
+    struct rig *r = ctx;
+    size_t at = strlen(r->notices);
+
+    snprintf(r->notices + at, sizeof(r->notices) - at, "%s%s\n", is_bad ? "!" : "", text);
+}
+
+static void peer_refused(void *ctx, const char *text)
+{
+    notice(ctx, false, text);
+}
+
 struct rig *rig_new(uint64_t seed, unsigned n_reactors)
 {
     struct rig *r = xcalloc(1, sizeof(*r));
@@ -114,12 +127,18 @@ int rig_start(struct rig *r)
         .n_shards = r->n_shards,
         .max_files = 65536,
         .links = r->links,
-        .host = { .fatal = fatal, .http = http, .damaged = damaged, .ctx = r },
+        .host = { .fatal = fatal,
+                  .http = http,
+                  .damaged = damaged,
+                  .notice = notice,
+                  .peer_refused = peer_refused,
+                  .ctx = r },
         .peers = &r->peers,
     };
     int rc;
 
     r->fatal_error = 0;
+    r->notices[0] = '\0';
     r->lane = sim_lane_new(r->n_reactors, r->n_shards);
     r->net = sim_net_new(r->n_reactors, &r->prng);
     for (unsigned i = 0; i < r->n_reactors; i++) {

@@ -56,6 +56,7 @@ struct rig {
     int fatal_error;
     unsigned n_damaged; /* segments that the node told of */
     char damage[512];   /* the last text */
+    char notices[4096]; /* what it told people, a line each: "!" before what is bad */
     uint64_t next_id;
 };
 

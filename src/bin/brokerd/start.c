@@ -57,6 +57,14 @@ static void peer_refused(void *ctx, const char *text)
     log_warn("refused: %s", text);
 }
 
+static void notice(void *ctx, bool is_bad, const char *text)
+{
+    if (is_bad)
+        log_warn("%s", text);
+    else
+        log_info("%s", text);
+}
+
 static void damaged(void *ctx, const char *topic, int32_t partition, const char *text)
 {
     log_event_on(DAMAGED, topic, partition, "%s", text);
@@ -226,7 +234,12 @@ static int open_node(struct brokerd *d, unsigned n_shards)
         .envs = d->envs,
         .n_shards = n_shards,
         .max_files = d->max_files,
-        .host = { .fatal = fatal, .http = brokerd_http, .damaged = damaged, .peer_refused = peer_refused, .ctx = d },
+        .host = { .fatal = fatal,
+                  .http = brokerd_http,
+                  .damaged = damaged,
+                  .peer_refused = peer_refused,
+                  .notice = notice,
+                  .ctx = d },
         .links = is_clustered(d) ? &node_links : NULL,
         .progress = progress,
     };
