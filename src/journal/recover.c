@@ -14,6 +14,7 @@
 void journal_recovery_init(struct journal_recovery *rc, struct journal *j, struct error_text *err)
 {
     *rc = (struct journal_recovery){ .j = j, .err = err };
+    hash_table_init(&rc->forgets);
     journal_block_reader_init(&rc->blocks);
 }
 
@@ -21,6 +22,7 @@ void journal_recovery_fini(struct journal_recovery *rc)
 {
     journal_block_reader_fini(&rc->blocks);
     journal_record_reader_fini(&rc->records);
+    journal_forgets_fini(rc);
 }
 
 int journal_recovery_open(struct journal_recovery *rc, struct journal_file *file, struct journal_file *prev)

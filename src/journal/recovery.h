@@ -6,12 +6,19 @@
 #include "journal/block_reader.h"
 #include "journal/internal.h"
 
+/* Its records up to this one are of a group that was destroyed. */
+struct journal_forgotten {
+    struct hash_node node;
+    uint64_t group, ordinal;
+};
+
 struct journal_recovery {
     struct journal *j;
     struct error_text *err;
     struct journal_block_reader blocks;
     struct journal_record_reader records;
-    uint64_t frontier; /* largest flushed LSN seen */
+    uint64_t frontier;         /* largest flushed LSN seen */
+    struct hash_table forgets; /* struct journal_forgotten: groups that were forgotten, and may be there again */
 
     /* The file that is being read. */
     struct journal_file *file;
@@ -46,6 +53,7 @@ int journal_recovery_block(struct journal_recovery *rc, const struct journal_blo
 int journal_scan_record(void *ctx, uint64_t lsn, const struct journal_record *record);
 int journal_replay_record(void *ctx, uint64_t lsn, const struct journal_record *record);
 
+void journal_forgets_fini(struct journal_recovery *rc);
 /* All entries between checkpoint and end of every group were seen, or err says which not. */
 int journal_scan_check_chains(struct journal_recovery *rc);
 /* Forgets the runs; or all of the chains. */

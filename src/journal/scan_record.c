@@ -17,13 +17,62 @@ static int malformed(struct journal_recovery *rc, const struct journal_record *r
                                                                           : "unknown");
 }
 
+static struct journal_forgotten *find_forgotten(const struct journal_recovery *rc, uint64_t group)
+{
+    struct hash_node *h = hash_first(&rc->forgets, hash_u64(group, 0));
+
+    for (; h != NULL; h = hash_next(h)) {
+        struct journal_forgotten *f = container_of(h, struct journal_forgotten, node);
+
+        if (f->group == group)
+            return f;
+    }
+    return NULL;
+}
+
+static void note_forgotten(struct journal_recovery *rc, uint64_t group)
+{
+    struct journal_forgotten *f = find_forgotten(rc, group);
+
+    if (f == NULL) {
+        f = xcalloc(1, sizeof(*f));
+        f->group = group;
+        hash_insert(&rc->forgets, &f->node, hash_u64(group, 0));
+    }
+    f->ordinal = rc->ordinal;
+}
+
+void journal_forgets_fini(struct journal_recovery *rc)
+{
+    struct hash_node *h = hash_walk(&rc->forgets, NULL);
+
+    while (h != NULL) {
+        struct journal_forgotten *f = container_of(h, struct journal_forgotten, node);
+
+        h = hash_walk(&rc->forgets, h);
+        free(f);
+    }
+    hash_table_fini(&rc->forgets);
+}
+
+/* Of one that is there again nothing counts that was before. */
+static struct journal_chain *chain_new(const struct journal_recovery *rc, uint64_t group)
+{
+    struct journal_chain *c = xcalloc(1, sizeof(*c));
+    const struct journal_forgotten *f = find_forgotten(rc, group);
+
+    if (f != NULL)
+        journal_chain_cut(c, f->ordinal, 1, 0);
+    return c;
+}
+
 static struct journal_group *group_get(struct journal_recovery *rc, uint64_t id)
 {
     struct journal_group *g = journal_group_get(&rc->j->groups, id);
 
     journal_group_list(&rc->j->groups, g);
     if (g->chain == NULL)
-        g->chain = xcalloc(1, sizeof(*g->chain));
+        g->chain = chain_new(rc, id);
     return g;
 }
 
@@ -231,6 +280,7 @@ static int scan_forget(struct journal_recovery *rc, const struct journal_record 
     journal_effect_forget(rc->file, g);
     journal_group_remove(&rc->j->groups, g);
     journal_group_free(g);
+    note_forgotten(rc, f.group);
     return 0;
 }
 

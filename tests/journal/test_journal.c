@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "base/crc32c.h"
 #include "base/util.h"
 #include "journal/format.h"
 #include "journal/rig.h"
@@ -409,6 +410,63 @@ START_TEST(forgotten_while_its_entries_are_still_there)
 }
 END_TEST
 
+static void again_done(struct journal_request *q)
+{
+}
+
+struct again {
+    uint64_t last;
+    uint32_t checksum;
+};
+
+static int again_record(void *ctx, const struct journal_replay_record *rec)
+{
+    struct again *a = ctx;
+
+    if (rec->group != 2)
+        return 0;
+    ck_assert_uint_eq(rec->index, a->last + 1);
+    ck_assert_uint_eq(rec->prev_checksum, a->checksum);
+    ck_assert_uint_eq(rec->data.size, 7);
+    a->last = rec->index;
+    a->checksum = rec->checksum;
+    return 0;
+}
+
+/* A group's replica may come back to a node that gave it away: nothing of the one before is its. */
+START_TEST(a_forgotten_group_may_come_again)
+{
+    static uint8_t data[2][7] = { "first", "second" };
+    struct journal_request q[2];
+    struct again again = { 0 };
+    uint32_t checksum = 0;
+
+    for (int i = 0; i < 4; i++)
+        rig_entry(r, 2, 100);
+    rig_settle(r);
+    rig_forget(r, 2);
+    rig_settle(r);
+    for (uint64_t i = 0; i < 2; i++) {
+        q[i] = (struct journal_request){ .kind = JOURNAL_ENTRY, .group = 2, .index = i + 1, .term = 3 };
+        q[i].prev_checksum = checksum;
+        checksum = q[i].checksum = crc32c(0, data[i], 7);
+        q[i].data[0] = slice_make(data[i], 7);
+        q[i].done = again_done;
+        journal_append(r->j, &q[i]);
+        if (_i == 1)
+            rig_settle(r);
+    }
+    rig_settle(r);
+    rig_crash(r, SIM_CRASH_NOTHING);
+    ck_assert_int_eq(journal_open(&r->config, &r->j, &r->err), 0);
+    ck_assert_int_eq(journal_replay(r->j, again_record, &again, &r->err), 0);
+    ck_assert_uint_eq(again.last, 2);
+    ck_assert_uint_eq(again.checksum, checksum);
+    journal_free(TAKE_PTR(r->j));
+    r->lane = NULL;
+}
+END_TEST
+
 /* One seal after the last flush, and silence from then on. */
 START_TEST(idle_tail_is_sealed_once)
 {
@@ -592,6 +650,7 @@ END_TEST
 Suite *journal_suite(void)
 {
     Suite *s = suite_create("journal");
+    TCase *again = tcase_create("a_forgotten_group_may_come_again");
 
     suite_add_with(s, nothing_then_nothing, setup, teardown);
     suite_add_with(s, one_of_each_comes_back, setup, teardown);
@@ -612,6 +671,9 @@ Suite *journal_suite(void)
     suite_add_with(s, image_replaces_the_log, setup, teardown);
     suite_add_with(s, forgotten_groups_pin_nothing_and_stay_forgotten, setup, teardown);
     suite_add_with(s, forgotten_while_its_entries_are_still_there, setup, teardown);
+    tcase_add_checked_fixture(again, setup, teardown);
+    tcase_add_loop_test(again, a_forgotten_group_may_come_again, 0, 2);
+    suite_add_tcase(s, again);
     suite_add_with(s, idle_tail_is_sealed_once, setup, teardown);
     suite_add_with(s, flush_waits_for_a_file_that_is_large_enough, setup, teardown);
     suite_add_with(s, flush_time_is_told, setup, teardown);
