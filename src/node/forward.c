@@ -158,9 +158,9 @@ void node_ask_replied(struct node *n, struct slice body)
         a->asker->ret_producer_id_first = (int64_t)rd_le64(&r);
         a->asker->ret_producer_id_count = (int32_t)rd_le32(&r);
         a->index = rd_le64(&r);
-        /* Who doesn't lead hasn't proposed it. */
+        /* Who doesn't lead hasn't proposed it: it is asked again after a while, or another one. */
         a->state = a->error == KAFKA_E_NOT_CONTROLLER ? ASK_WAITS : ASK_ANSWERED;
-        n->asks.look = true;
+        n->asks.look = n->asks.look || a->state == ASK_ANSWERED;
         return;
     }
 }
