@@ -262,6 +262,12 @@ static void apply_op(struct meta *m, uint64_t index, struct meta_command *c, str
     case META_OP_READMIT:
         apply_readmit(m, c, e);
         break;
+    case META_OP_REPLICAS:
+        meta_apply_replicas(m, index, c, e);
+        break;
+    case META_OP_SETTLED:
+        meta_apply_settled(m, c, e);
+        break;
     case META_OP_TOPIC_CREATE:
         apply_topic_create(m, index, c, e);
         break;

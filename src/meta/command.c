@@ -2,6 +2,7 @@
 #include "meta/internal.h"
 
 #define NULL_STRING UINT32_MAX
+#define CANCEL UINT16_MAX
 
 void meta_put_slice(struct wr *w, struct slice s)
 {
@@ -136,6 +137,24 @@ void meta_write_topic_configs(struct wr *w, const struct uuid *id, bool replace,
         meta_put_string(w, ops[i].name);
         meta_put_string(w, ops[i].value);
     }
+}
+
+void meta_write_replicas(struct wr *w, const struct uuid *topic, int32_t partition, const struct meta_ids *wanted)
+{
+    wr_u8(w, META_OP_REPLICAS);
+    meta_put_uuid(w, topic);
+    wr_le32(w, (uint32_t)partition);
+    wr_le16(w, wanted != NULL ? wanted->n : CANCEL);
+    for (uint16_t i = 0; wanted != NULL && i < wanted->n; i++)
+        wr_le32(w, (uint32_t)wanted->ids[i]);
+}
+
+void meta_write_settled(struct wr *w, const struct uuid *topic, int32_t partition, uint64_t since)
+{
+    wr_u8(w, META_OP_SETTLED);
+    meta_put_uuid(w, topic);
+    wr_le32(w, (uint32_t)partition);
+    wr_le64(w, since);
 }
 
 void meta_write_producer_ids(struct wr *w, int32_t count)
@@ -287,6 +306,27 @@ static void read_readmission(struct meta_command *c, struct rd *r)
         rd_fail(r, -EBADMSG);
 }
 
+static void read_replicas(struct meta_command *c, struct rd *r)
+{
+    meta_get_uuid(r, &c->id);
+    c->partition = (int32_t)rd_le32(r);
+    c->n_ids = rd_le16(r);
+    c->cancel = c->n_ids == CANCEL;
+    if (c->cancel)
+        c->n_ids = 0;
+    if (c->n_ids > META_REPLICAS_MAX)
+        rd_fail(r, -EBADMSG);
+    for (uint16_t i = 0; i < c->n_ids && r->error == 0; i++)
+        c->ids[i] = (int32_t)rd_le32(r);
+}
+
+static void read_settled(struct meta_command *c, struct rd *r)
+{
+    meta_get_uuid(r, &c->id);
+    c->partition = (int32_t)rd_le32(r);
+    c->since = rd_le64(r);
+}
+
 static void read_op(struct meta_command *c, struct rd *r)
 {
     switch (c->op) {
@@ -318,6 +358,12 @@ static void read_op(struct meta_command *c, struct rd *r)
         break;
     case META_OP_READMIT:
         read_readmission(c, r);
+        break;
+    case META_OP_REPLICAS:
+        read_replicas(c, r);
+        break;
+    case META_OP_SETTLED:
+        read_settled(c, r);
         break;
     default:
         rd_fail(r, -EBADMSG);

@@ -2,7 +2,7 @@
 #include "meta/internal.h"
 
 /* Version 2 says more, of brokers that form a cluster together and of topics with several replicas; version 3 of
- * brokers that had other data directories. */
+ * brokers that had other data directories, and of topics with partitions that aren't where they were placed. */
 #define VERSION_PLAIN 1
 #define VERSION_CLUSTER 2
 #define VERSION_CHANGED 3
@@ -93,9 +93,39 @@ static void put_partitions(struct wr *w, const struct meta_topic *t)
     }
 }
 
+static uint32_t n_moves(const struct meta_topic *t)
+{
+    uint32_t n = 0;
+
+    for (int32_t p = 0; p < t->n_partitions; p++)
+        n += t->partitions[p].move != NULL;
+    return n;
+}
+
+static void put_moves(struct wr *w, const struct meta_topic *t, uint32_t n)
+{
+    wr_le32(w, n);
+    for (int32_t p = 0; p < t->n_partitions; p++) {
+        const struct meta_move *m = t->partitions[p].move;
+
+        if (m == NULL)
+            continue;
+        wr_le32(w, (uint32_t)p);
+        wr_le64(w, m->since);
+        wr_le32(w, m->kept);
+        wr_le16(w, m->n_target);
+        wr_le16(w, m->n_all);
+        wr_le16(w, m->n_before);
+        for (uint32_t i = 0; i < (uint32_t)m->n_all + m->n_before; i++)
+            wr_le32(w, (uint32_t)m->ids[i]);
+    }
+}
+
 void meta_note_topic(const struct meta_topic *t, bool gone, struct list *records)
 {
     struct slice key = slice_make(t->id.bytes, sizeof(t->id.bytes));
+    uint32_t moves = n_moves(t);
+    uint8_t version = moves > 0 ? VERSION_CHANGED : t->n_replicas != 1 ? VERSION_CLUSTER : VERSION_PLAIN;
     struct wr w;
 
     if (gone) {
@@ -103,11 +133,11 @@ void meta_note_topic(const struct meta_topic *t, bool gone, struct list *records
         return;
     }
     wr_init_growing(&w, 256, RECORD_MAX);
-    wr_u8(&w, t->n_replicas != 1 ? VERSION_CLUSTER : VERSION_PLAIN);
+    wr_u8(&w, version);
     meta_put_string(&w, t->name);
     wr_le64(&w, t->created_index);
     wr_le16(&w, (uint16_t)t->replication_factor);
-    if (t->n_replicas != 1)
+    if (version >= VERSION_CLUSTER)
         wr_le16(&w, t->n_replicas);
     wr_le32(&w, (uint32_t)t->n_partitions);
     put_partitions(&w, t);
@@ -116,6 +146,8 @@ void meta_note_topic(const struct meta_topic *t, bool gone, struct list *records
         meta_put_string(&w, t->configs[i].name);
         meta_put_string(&w, t->configs[i].value);
     }
+    if (moves > 0)
+        put_moves(&w, t, moves);
     record_add(records, META_RECORD_TOPIC, key, &w);
     wr_fini(&w);
 }
@@ -230,7 +262,7 @@ static void load_partitions(struct meta_topic *t, uint8_t version, struct rd *r)
 {
     uint32_t n;
 
-    t->n_replicas = version == VERSION_CLUSTER ? rd_le16(r) : 1;
+    t->n_replicas = version >= VERSION_CLUSTER ? rd_le16(r) : 1;
     n = rd_le32(r);
     if (t->n_replicas == 0 || t->n_replicas > META_REPLICAS_MAX || n == 0 || n > META_PARTITIONS_MAX ||
         rd_left(r) / (8 + 4 * (size_t)t->n_replicas) < n) {
@@ -260,6 +292,64 @@ static void load_configs(struct meta_topic *t, struct rd *r)
     }
 }
 
+/* Each once; n of them. */
+static void load_ids(int32_t *to, uint32_t n, struct rd *r)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        to[i] = (int32_t)rd_le32(r);
+        for (uint32_t k = 0; k < i; k++)
+            if (to[k] == to[i])
+                rd_fail(r, -EBADMSG);
+    }
+}
+
+static struct meta_move *load_move(struct rd *r)
+{
+    uint64_t since = rd_le64(r);
+    uint32_t kept = rd_le32(r);
+    uint16_t n_target = rd_le16(r), n_all = rd_le16(r), n_before = rd_le16(r);
+    int32_t ids[META_REPLICAS_MAX], before[META_REPLICAS_MAX];
+    struct meta_move *m;
+
+    if (n_target == 0 || n_all < n_target || n_all > META_REPLICAS_MAX || n_before > META_REPLICAS_MAX) {
+        rd_fail(r, -EBADMSG);
+        return NULL;
+    }
+    load_ids(ids, n_all, r);
+    load_ids(before, n_before, r);
+    m = meta_move_new((struct meta_ids){ ids, n_target }, (struct meta_ids){ ids + n_target, n_all - n_target },
+                      (struct meta_ids){ before, n_before });
+    m->since = since;
+    m->kept = kept;
+    return m;
+}
+
+/* In order of partitions, one at least. */
+static void load_moves(struct meta_topic *t, struct rd *r)
+{
+    uint32_t n = rd_le32(r);
+    int32_t next = 0;
+
+    if (n == 0)
+        rd_fail(r, -EBADMSG);
+    for (uint32_t i = 0; i < n && r->error == 0; i++) {
+        int32_t p = (int32_t)rd_le32(r);
+
+        if (r->error != 0 || p < next || p >= t->n_partitions) {
+            rd_fail(r, -EBADMSG);
+            return;
+        }
+        t->partitions[p].move = load_move(r);
+        if (r->error != 0 || !meta_move_is_sound(t, p)) {
+            rd_fail(r, -EBADMSG);
+            return;
+        }
+        next = p + 1;
+    }
+    if (r->error == 0)
+        meta_settle_partitions(t, 0);
+}
+
 static bool is_new_topic(const struct meta *m, const struct meta_topic *t)
 {
     struct slice name = slice_str(t->name);
@@ -283,6 +373,8 @@ static void load_topic(struct meta *m, uint8_t version, struct slice key, struct
     t->replication_factor = (int16_t)rd_le16(r);
     load_partitions(t, version, r);
     load_configs(t, r);
+    if (version == VERSION_CHANGED && r->error == 0)
+        load_moves(t, r);
     if (r->error == 0 && rd_left(r) == 0 && is_new_topic(m, t)) {
         meta_link_topic(m, t);
         return;
@@ -293,9 +385,7 @@ static void load_topic(struct meta *m, uint8_t version, struct slice key, struct
 
 static uint8_t newest_version(uint16_t kind)
 {
-    if (kind == META_RECORD_CLUSTER)
-        return VERSION_PLAIN;
-    return kind == META_RECORD_BROKER ? VERSION_CHANGED : VERSION_CLUSTER;
+    return kind == META_RECORD_CLUSTER ? VERSION_PLAIN : VERSION_CHANGED;
 }
 
 int meta_load(struct meta *m, uint16_t kind, struct slice key, struct slice value)
@@ -375,6 +465,14 @@ static bool are_groups_sound(const struct meta *m)
     return n == 0 || (groups[0] > META_GROUP_ID_DEFAULT && groups[n - 1] < m->next_group);
 }
 
+static bool are_moves_past(const struct meta_topic *t, uint64_t applied_index)
+{
+    for (int32_t p = 0; p < t->n_partitions; p++)
+        if (t->partitions[p].move != NULL && t->partitions[p].move->since > applied_index)
+            return false;
+    return true;
+}
+
 static bool are_formers_sound(const struct meta *m)
 {
     const struct meta_broker *b;
@@ -390,7 +488,7 @@ int meta_load_finish(struct meta *m, uint64_t applied_index)
     const struct meta_topic *t;
 
     list_foreach (&m->topics, t, link) {
-        if (t->created_index > applied_index)
+        if (t->created_index > applied_index || !are_moves_past(t, applied_index))
             return -EBADMSG;
     }
     if (m->n_partitions > META_ALL_PARTITIONS_MAX || !are_groups_sound(m) || !are_formers_sound(m) || !sort_topics(m))

@@ -16,6 +16,8 @@ enum meta_op {
     META_OP_FORM_CLUSTER = 8,
     META_OP_CLUSTER_BROKER = 9,
     META_OP_READMIT = 10,
+    META_OP_REPLICAS = 11,
+    META_OP_SETTLED = 12,
 };
 
 enum meta_record_kind {
@@ -26,11 +28,14 @@ enum meta_record_kind {
 
 /* Kafka error codes that apply gives. */
 enum {
+    META_UNKNOWN_TOPIC_OR_PARTITION = 3,
     META_INVALID_TOPIC = 17,
     META_TOPIC_EXISTS = 36,
     META_INVALID_PARTITIONS = 37,
     META_INVALID_REPLICATION_FACTOR = 38,
+    META_INVALID_REPLICA_ASSIGNMENT = 39,
     META_INVALID_REQUEST = 42,
+    META_NO_REASSIGNMENT = 85,
     META_UNKNOWN_TOPIC_ID = 100,
     META_DUPLICATE_BROKER = 101,
 };
@@ -42,8 +47,12 @@ struct meta_command {
     struct meta_broker *broker; /* TAKE_PTR by who keeps it */
     struct meta_topic *topic;   /* the same; without partitions */
     struct meta_formation *formation;
-    int32_t broker_id;
+    int32_t broker_id, partition;
     struct uuid before, incarnation;
+    uint64_t since;
+    bool cancel;
+    uint16_t n_ids;
+    int32_t ids[META_REPLICAS_MAX];
     int32_t count; /* partitions or producer ids */
     int32_t leader;
     bool replace;
@@ -84,6 +93,15 @@ static inline int32_t *meta_replica_places(struct meta_topic *t, int32_t partiti
 }
 /* The partitions from `from` on have their replicas: leaders and who is in sync follow from them. */
 void meta_settle_partitions(struct meta_topic *t, int32_t from);
+
+/* move.c */
+void meta_apply_replicas(struct meta *m, uint64_t index, const struct meta_command *c, struct meta_event *e);
+void meta_apply_settled(struct meta *m, const struct meta_command *c, struct meta_event *e);
+/* Whoever was there before, or always, may have a replica, and who isn't to have one has it only on the way. */
+bool meta_move_is_sound(const struct meta_topic *t, int32_t partition);
+/* since and kept are the caller's to set. */
+struct meta_move *meta_move_new(struct meta_ids target, struct meta_ids others, struct meta_ids before);
+void meta_settle_in_sync(struct meta_topic *t, int32_t partition);
 
 /* place.c: chooses brokers for the topic's partitions from `from` on; there are as many as a partition needs. */
 void meta_place(const struct meta *m, struct meta_topic *t, int32_t from);

@@ -49,6 +49,8 @@ void meta_topic_free(struct meta_topic *t)
     if (t == NULL)
         return;
     meta_clear_configs(t);
+    for (int32_t p = 0; p < t->n_partitions; p++)
+        free(t->partitions[p].move);
     free(t->partitions);
     free(t->replicas);
     free(t->name);
@@ -238,19 +240,9 @@ void meta_add_partitions(struct meta_topic *t, int32_t total, uint64_t first_gro
 void meta_settle_partitions(struct meta_topic *t, int32_t from)
 {
     for (int32_t p = from; p < t->n_partitions; p++) {
-        t->partitions[p].leader = meta_replicas(t, p)[0];
-        t->partitions[p].in_sync = UINT32_MAX;
+        t->partitions[p].leader = meta_target(t, p).ids[0];
+        meta_settle_in_sync(t, p);
     }
-}
-
-int meta_replica_of(const struct meta_topic *t, int32_t partition, int32_t broker_id)
-{
-    const int32_t *replicas = meta_replicas(t, partition);
-
-    for (int i = 0; i < t->n_replicas; i++)
-        if (replicas[i] == broker_id)
-            return i;
-    return -1;
 }
 
 bool meta_is_cluster(const struct meta *m)

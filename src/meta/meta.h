@@ -37,12 +37,28 @@ struct meta_config_entry {
     char *value;
 };
 
+struct meta_ids {
+    const int32_t *ids;
+    uint16_t n;
+};
+
+/* Of a partition whose brokers aren't those any more that it was placed on, or won't be. */
+struct meta_move {
+    uint64_t since;    /* the index of the command that said where it is to be */
+    uint32_t kept;     /* bit i: the broker that it was placed on as i has had its replica ever since */
+    uint16_t n_target; /* brokers that it is to be on */
+    uint16_t n_all;    /* that may have a replica */
+    uint16_t n_before; /* that it was on; 0: it is where it is to be */
+    int32_t ids[];     /* all, the target ahead; behind them those before */
+};
+
 /* What is no part of the image is as this copy's owner last heard of it. */
 struct meta_partition {
-    uint64_t group;   /* never reused */
-    int32_t leader;   /* broker id, −1 none; not of the image: at first the one that is to lead */
-    int32_t epoch;    /* of the leader; not of the image: a new group's first is 1 */
-    uint32_t in_sync; /* bit i: replica i is; not of the image: at first all are */
+    uint64_t group;         /* never reused */
+    int32_t leader;         /* broker id, −1 none; not of the image: at first the one that is to lead */
+    int32_t epoch;          /* of the leader; not of the image: a new group's first is 1 */
+    uint32_t in_sync;       /* bit i: replica i of all is; not of the image: at first all are, or those from before */
+    struct meta_move *move; /* NULL: it is where it was placed */
 };
 
 struct meta_topic {
@@ -52,10 +68,10 @@ struct meta_topic {
     struct uuid id;
     uint64_t created_index;
     int16_t replication_factor;
-    uint16_t n_replicas; /* of each partition */
+    uint16_t n_replicas; /* that each partition is placed on */
     int32_t n_partitions;
     struct meta_partition *partitions;
-    int32_t *replicas;                 /* broker ids, n_replicas for each partition; intent */
+    int32_t *replicas;                 /* broker ids, n_replicas for each partition, as they were placed */
     struct meta_config_entry *configs; /* only what was set explicitly, sorted by name */
     size_t n_configs;
 };
@@ -90,6 +106,7 @@ struct meta {
     struct hash_table topics_by_name, topics_by_id;
     struct list topics, brokers;
     size_t n_topics, n_partitions;
+    bool keeps_replicas; /* a copy that looks ahead: whoever may have had a replica of a partition stays listed */
 };
 
 void meta_init(struct meta *m, uint64_t hash_seed);
@@ -106,12 +123,29 @@ bool meta_broker_was(const struct meta_broker *b, const struct uuid *incarnation
 /* Formed by several brokers, who find each other by their raft addresses: apply places partitions on all of them. */
 bool meta_is_cluster(const struct meta *m);
 size_t meta_n_brokers(const struct meta *m);
-/* The brokers of a partition, n_replicas of them: the first is to lead. */
+/* The brokers that a partition was placed on, n_replicas of them: the first was to lead. */
 static inline const int32_t *meta_replicas(const struct meta_topic *t, int32_t partition)
 {
     return &t->replicas[(size_t)partition * t->n_replicas];
 }
-/* Which of them the broker is; −1: none. */
+/* The same. */
+struct meta_ids meta_placed(const struct meta_topic *t, int32_t partition);
+/* Where it is to be: intent. */
+struct meta_ids meta_target(const struct meta_topic *t, int32_t partition);
+/* All that may have a replica, the target ahead. */
+struct meta_ids meta_replicas_all(const struct meta_topic *t, int32_t partition);
+/* What clients are told. */
+struct meta_ids meta_replicas_shown(const struct meta_topic *t, int32_t partition);
+/* Where it was before; none: it is where it is to be. */
+struct meta_ids meta_before(const struct meta_topic *t, int32_t partition);
+/* It isn't known to be there yet; false also for no partition. */
+bool meta_is_unsettled(const struct meta_topic *t, int32_t partition);
+/* It is on its way to elsewhere. */
+bool meta_is_moving(const struct meta_topic *t, int32_t partition);
+bool meta_ids_have(struct meta_ids ids, int32_t id);
+/* The broker has had its replica since the partition was placed. */
+bool meta_has_kept(const struct meta_topic *t, int32_t partition, int32_t broker_id);
+/* Which of all the broker is; −1: none. */
 int meta_replica_of(const struct meta_topic *t, int32_t partition, int32_t broker_id);
 /* The broker as meta_write_broker()'s command makes it, in this copy and ahead of the log. */
 void meta_set_broker(struct meta *m, const struct meta_broker *b);
@@ -171,6 +205,10 @@ void meta_write_partitions_add(struct wr *w, const struct uuid *id, int32_t tota
 /* replace: configs not named go back to their defaults (AlterConfigs); else only what is named changes. */
 void meta_write_topic_configs(struct wr *w, const struct uuid *id, bool replace, const struct meta_config_op *ops,
                               size_t n_ops);
+/* wanted NULL: back to where it was. */
+void meta_write_replicas(struct wr *w, const struct uuid *topic, int32_t partition, const struct meta_ids *wanted);
+/* It is where it is to be since this index. */
+void meta_write_settled(struct wr *w, const struct uuid *topic, int32_t partition, uint64_t since);
 void meta_write_producer_ids(struct wr *w, int32_t count);
 
 /* Whether the bytes are a command at all. A proposer must know before it puts one into the log, which no copy could
@@ -188,7 +226,9 @@ enum meta_event_kind {
     META_TOPIC_DELETED,    /* event.deleted holds the topic until meta_event_fini() */
     META_PARTITIONS_ADDED, /* from event.first_partition on */
     META_TOPIC_CONFIGURED,
-    META_PRODUCER_IDS, /* event.producer_id_first, _count */
+    META_REPLICAS_CHANGED, /* of event.first_partition: where it is to be */
+    META_REPLICAS_SETTLED, /* it is there */
+    META_PRODUCER_IDS,     /* event.producer_id_first, _count */
 };
 
 /* One record of the image: value.data == NULL means that it is gone. */

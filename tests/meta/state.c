@@ -104,6 +104,18 @@ int16_t state_register(struct state *s, int32_t id, const char *rack)
 
 /* --- text --- */
 
+static void print_move(FILE *f, const struct meta_move *m)
+{
+    if (m == NULL)
+        return;
+    fprintf(f, " moves since %" PRIu64 " kept %x to %d of", m->since, m->kept, m->n_target);
+    for (int i = 0; i < m->n_all; i++)
+        fprintf(f, " %d", m->ids[i]);
+    fprintf(f, " from");
+    for (int i = 0; i < m->n_before; i++)
+        fprintf(f, " %d", m->ids[m->n_all + i]);
+}
+
 static void print_topic(FILE *f, const struct meta_topic *t)
 {
     char id[UUID_TEXT_SIZE];
@@ -112,9 +124,11 @@ static void print_topic(FILE *f, const struct meta_topic *t)
     fprintf(f, "topic %s %s created %" PRIu64 " factor %d\n", t->name, id, t->created_index, t->replication_factor);
     for (int32_t p = 0; p < t->n_partitions; p++) {
         fprintf(f, "  %d: group %" PRIu64 " leader %d epoch %d in sync %x replicas", p, t->partitions[p].group,
-                t->partitions[p].leader, t->partitions[p].epoch, t->partitions[p].in_sync);
+                t->partitions[p].move == NULL ? t->partitions[p].leader : 0, t->partitions[p].epoch,
+                t->partitions[p].in_sync);
         for (uint16_t i = 0; i < t->n_replicas; i++)
             fprintf(f, " %d", meta_replicas(t, p)[i]);
+        print_move(f, t->partitions[p].move);
         fprintf(f, "\n");
     }
     for (size_t i = 0; i < t->n_configs; i++)

@@ -94,9 +94,32 @@ static void write_readmission(struct wr *w)
     meta_write_readmission(w, 1, &before, &now);
 }
 
+static void write_replicas(struct wr *w)
+{
+    static const int32_t ids[] = { 1, 2 };
+    struct uuid id = state_id(7);
+
+    meta_write_replicas(w, &id, 1, &(struct meta_ids){ ids, 2 });
+}
+
+static void write_cancel(struct wr *w)
+{
+    struct uuid id = state_id(7);
+
+    meta_write_replicas(w, &id, 1, NULL);
+}
+
+static void write_settled(struct wr *w)
+{
+    struct uuid id = state_id(7);
+
+    meta_write_settled(w, &id, 1, 5);
+}
+
 static void (*const writers[])(struct wr *w) = {
-    write_form,    write_broker,       write_create,    write_delete,         write_add,
-    write_configs, write_producer_ids, write_formation, write_cluster_broker, write_readmission,
+    write_form,     write_broker,       write_create,    write_delete,         write_add,
+    write_configs,  write_producer_ids, write_formation, write_cluster_broker, write_readmission,
+    write_replicas, write_cancel,       write_settled,
 };
 
 static int check(const uint8_t *data, size_t size)
