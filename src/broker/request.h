@@ -156,6 +156,8 @@ typedef void (*broker_handler_fn)(struct broker_request *req, struct rd *body);
     X(DESCRIBE_LOG_DIRS, describe_log_dirs) \
     X(CREATE_PARTITIONS, create_partitions) \
     X(INCREMENTAL_ALTER_CONFIGS, incremental_alter_configs) \
+    X(ALTER_PARTITION_REASSIGNMENTS, alter_partition_reassignments) \
+    X(LIST_PARTITION_REASSIGNMENTS, list_partition_reassignments) \
     X(DESCRIBE_CLUSTER, describe_cluster) \
     X(DESCRIBE_PRODUCERS, describe_producers)
 

@@ -8,4 +8,5 @@ Suite *admin_create_suite(void);
 Suite *admin_delete_suite(void);
 Suite *admin_configs_suite(void);
 Suite *admin_describe_suite(void);
+Suite *admin_reassign_suite(void);
 Suite *opening_suite(void);

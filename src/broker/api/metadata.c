@@ -37,16 +37,17 @@ static void add_brokers(struct broker_request *req, struct wire_metadata_respons
 static void add_replicas(struct broker_request *req, const struct meta_topic *t, int32_t p,
                          struct wire_metadata_response_partition *mp)
 {
-    int32_t *replicas = (int32_t *)(uintptr_t)meta_replicas(t, p);
-    uint32_t all = UINT32_MAX >> (32 - t->n_replicas), in_sync = t->partitions[p].in_sync & all;
+    struct meta_ids shown = meta_replicas_shown(t, p);
+    int32_t *replicas = (int32_t *)(uintptr_t)shown.ids;
+    uint32_t all = UINT32_MAX >> (32 - shown.n), in_sync = t->partitions[p].in_sync & all;
 
     mp->replica_nodes = mp->isr_nodes = replicas;
-    mp->n_replica_nodes = mp->n_isr_nodes = t->n_replicas;
+    mp->n_replica_nodes = mp->n_isr_nodes = shown.n;
     if (in_sync == all)
         return;
     mp->n_isr_nodes = 0;
-    mp->isr_nodes = broker_alloc(req, t->n_replicas, sizeof(*mp->isr_nodes));
-    for (uint16_t i = 0; mp->isr_nodes != NULL && i < t->n_replicas; i++)
+    mp->isr_nodes = broker_alloc(req, shown.n, sizeof(*mp->isr_nodes));
+    for (uint16_t i = 0; mp->isr_nodes != NULL && i < shown.n; i++)
         if ((in_sync & UINT32_C(1) << i) != 0)
             mp->isr_nodes[mp->n_isr_nodes++] = replicas[i];
 }

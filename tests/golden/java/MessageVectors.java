@@ -36,6 +36,8 @@ final class MessageVectors {
         { 35, 1, 4 },  // DescribeLogDirs
         { 37, 0, 3 },  // CreatePartitions
         { 44, 0, 1 },  // IncrementalAlterConfigs
+        { 45, 0, 1 },  // AlterPartitionReassignments
+        { 46, 0, 0 },  // ListPartitionReassignments
         { 60, 0, 2 },  // DescribeCluster
         { 61, 0, 0 },  // DescribeProducers
     };
