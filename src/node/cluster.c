@@ -41,6 +41,8 @@ void node_group_heard(struct node_shard *s, struct replica_message *m)
 void node_hello_heard(struct node *n, const struct peer_hello *hello)
 {
     node_forming_heard(n, hello);
+    if (!uuid_is_zero(&hello->cluster_id))
+        node_tell_applied(n);
 }
 
 void node_word_heard(struct node *n, const char *node_id, enum node_word word, struct slice body)
@@ -60,6 +62,9 @@ void node_word_heard(struct node *n, const char *node_id, enum node_word word, s
         break;
     case NODE_WORD_WELCOME:
         node_readmit_welcomed(n, body);
+        break;
+    case NODE_WORD_APPLIED:
+        node_applied_heard(n, node_id, body);
         break;
     }
 }
@@ -129,14 +134,15 @@ void node_group_led(void *ctx, struct replica *r)
 /* Bit i: the topic's replica i is. */
 static uint32_t in_sync_of(const struct node_group *g, const struct meta_topic *t)
 {
-    const int32_t *replicas = meta_replicas(t, g->partition);
     int32_t ids[RAFT_MAX_MEMBERS];
     uint32_t n = replica_in_sync(g->replica, ids), bits = 0;
 
-    for (uint32_t k = 0; k < n; k++)
-        for (uint16_t i = 0; i < t->n_replicas; i++)
-            if (replicas[i] == ids[k])
-                bits |= UINT32_C(1) << i;
+    for (uint32_t k = 0; k < n; k++) {
+        int i = meta_replica_of(t, g->partition, ids[k]);
+
+        if (i >= 0)
+            bits |= UINT32_C(1) << i;
+    }
     return bits;
 }
 
@@ -155,8 +161,9 @@ void node_look_for_in_sync(struct node_shard *s)
         if (t == NULL || g->partition >= t->n_partitions)
             continue;
         in_sync = in_sync_of(g, t);
-        if (in_sync == g->in_sync)
+        if (in_sync == g->in_sync && g->n_retells == 0)
             continue;
+        g->n_retells -= g->n_retells > 0;
         g->in_sync = in_sync;
         node_note_lead(g);
     }
@@ -166,7 +173,7 @@ void node_look_for_in_sync(struct node_shard *s)
 void node_init_leads(struct node_reactor *r, struct meta_topic *t, int32_t from)
 {
     for (int32_t p = from; r->in_cluster && p < t->n_partitions; p++)
-        if (t->n_replicas > 1 || meta_replicas(t, p)[0] != r->backend.broker_id)
+        if (t->n_replicas > 1 || t->partitions[p].move != NULL || meta_replicas(t, p)[0] != r->backend.broker_id)
             t->partitions[p].epoch = -1;
 }
 
@@ -232,7 +239,9 @@ static void current_arrived(struct lane_mail *mail)
     struct current_mail *m = container_of(mail, struct current_mail, mail);
 
     m->to->current = true;
-    node_make_missing(m->to);
+    node_groups_settle(m->to);
+    if (m->to->index == 0)
+        node_tell_applied(m->to->node);
     for (unsigned s = m->to->index; s < m->to->node->n_shards; s += m->to->node->n_reactors)
         node_shard_look(&m->to->node->shards[s]);
     free(m);

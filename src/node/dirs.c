@@ -3,8 +3,8 @@
 #include "node/internal.h"
 
 /* The directories of partitions, seen with one listing: most partitions have none before their first record, and are
- * not looked for one by one. Those of topics that were deleted just before the end are removed; the metadata, which is
- * whole by then, doesn't know them. */
+ * not looked for one by one. Those of topics that were deleted just before the end are removed, and those of partitions
+ * that went to other brokers; the metadata, which is whole by then, doesn't know them, or not here. */
 
 struct scan {
     struct node *node;
@@ -47,7 +47,7 @@ static int note_dir(void *ctx, const struct disk_dirent *ent)
     if (!ent->is_dir || !parse_name(ent->name, &topic, &partition))
         return 0;
     t = meta_topic_by_id(&s->node->reactors[0].meta, &topic);
-    if (t != NULL && partition >= 0 && partition < t->n_partitions) {
+    if (t != NULL && partition >= 0 && partition < t->n_partitions && node_has_place(s->node, t, (int32_t)partition)) {
         note_group(s->dirs, t->partitions[partition].group);
         return 0;
     }

@@ -5,8 +5,8 @@
  * have been applied here before, and what they made may be on the disk: groups in the journals, directories. So they
  * are tried on a copy of the metadata, which says whose these are; they are opened, and are there when the metadata
  * makes them again. What isn't on the disk isn't opened: another leader's entries may take the place of these, and
- * their groups the ids. What these entries would delete stays, but for what was being removed
- * already. */
+ * their groups the ids. What these entries would delete stays, but for what was being removed already, and so do
+ * replicas of partitions that went elsewhere. */
 
 struct node_foreseen {
     struct meta meta;
@@ -42,6 +42,7 @@ static struct node_foreseen *foreseen_new(const struct node *n)
 
     meta_init(&f->meta, known->hash_seed);
     gq_assert(copy_records(known, &f->meta) == 0);
+    f->meta.keeps_replicas = true;
     list_init(&f->gone);
     return f;
 }
@@ -70,6 +71,7 @@ void node_foresee(struct node *n)
 }
 
 struct search {
+    const struct node *node;
     const struct uuid *topic;
     long partition;
     uint64_t *ret_group;
@@ -79,7 +81,8 @@ static int match(void *ctx, const struct meta_topic *t)
 {
     const struct search *s = ctx;
 
-    if (!uuid_eq(&t->id, s->topic) || s->partition >= t->n_partitions)
+    if (!uuid_eq(&t->id, s->topic) || s->partition >= t->n_partitions ||
+        !node_has_place(s->node, t, (int32_t)s->partition))
         return 0;
     *s->ret_group = t->partitions[s->partition].group;
     return 1;
@@ -87,7 +90,7 @@ static int match(void *ctx, const struct meta_topic *t)
 
 bool node_foresees(const struct node *n, const struct uuid *topic, long partition, uint64_t *ret_group)
 {
-    struct search search = { topic, partition, ret_group };
+    struct search search = { n, topic, partition, ret_group };
 
     return partition >= 0 && node_each_foreseen(n, match, &search) == 1;
 }

@@ -7,14 +7,30 @@
 struct forget {
     struct journal_request request;
     struct list link; /* of the shard */
+    struct node_shard *shard;
 };
 
+/* Some may have a place here again meanwhile, and waited. */
 static void forgotten(struct journal_request *request)
 {
     struct forget *f = container_of(request, struct forget, request);
+    struct node_shard *s = f->shard;
+    struct node_reactor *r = &s->node->reactors[s->index % s->node->n_reactors];
 
     list_remove(&f->link);
     free(f);
+    if (list_is_empty(&s->forgets) && r->current)
+        node_groups_settle(r);
+}
+
+bool node_forgets(const struct node_shard *s, uint64_t group)
+{
+    const struct forget *f;
+
+    list_foreach (&s->forgets, f, link)
+        if (f->request.group == group)
+            return true;
+    return false;
 }
 
 static int note_orphan(void *ctx, const struct journal_group_state *st)
@@ -25,6 +41,7 @@ static int note_orphan(void *ctx, const struct journal_group_state *st)
     if (node_group_find(s, st->group) != NULL)
         return 0;
     f = xcalloc(1, sizeof(*f));
+    f->shard = s;
     f->request.kind = JOURNAL_FORGET;
     f->request.group = st->group;
     f->request.done = forgotten;

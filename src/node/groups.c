@@ -2,6 +2,10 @@
 #include "config/topic.h"
 #include "node/internal.h"
 
+/* After a change of a partition's brokers: what one copy of the metadata hears ahead of that, and another one behind
+ * it, is told again. */
+#define RETELLS 3
+
 struct node_group *node_group_find(const struct node_shard *s, uint64_t id)
 {
     struct hash_node *h = hash_first(&s->by_id, hash_u64(id, s->replicas.hash_seed));
@@ -89,20 +93,27 @@ void node_first_members(const struct meta *meta, const struct meta_topic *t, int
 bool node_places_here(const struct node *n, const struct meta *meta, const struct meta_topic *t, int32_t partition,
                       struct replica_members *ret_members, struct replica_config *config)
 {
-    int self = meta_replica_of(t, partition, n->superblock.broker_id);
+    const struct replica_member *self;
 
     config->members = NULL;
     if (n->formation.n_founders == 0)
         return true;
-    if (self < 0)
+    if (!node_has_place(n, t, partition))
         return false;
     node_first_members(meta, t, partition, ret_members);
-    if (!uuid_eq(&ret_members->members[self].incarnation, &n->superblock.incarnation))
+    self = replica_member_find(ret_members, n->superblock.broker_id);
+    if (self == NULL || !meta_has_kept(t, partition, n->superblock.broker_id) ||
+        !uuid_eq(&self->incarnation, &n->superblock.incarnation))
         ret_members->n_members = 0; /* waits to be spoken to */
-    else if (t->n_replicas == 1)
+    else if (t->n_replicas == 1 && t->partitions[partition].move == NULL)
         return true;
     config->members = ret_members;
     return true;
+}
+
+bool node_has_place(const struct node *n, const struct meta_topic *t, int32_t partition)
+{
+    return n->formation.n_founders == 0 || meta_replica_of(t, partition, n->superblock.broker_id) >= 0;
 }
 
 void node_group_name(struct node_group *g, const struct meta_topic *t, int32_t partition)
@@ -125,6 +136,14 @@ static bool is_there(struct node_shard *s, uint64_t group, const struct replica_
     return true;
 }
 
+/* In a cluster the end of the metadata's log may have been applied before a start, and some of it comes again behind
+ * it. What it did is on the disk: only when all of it is here again is made what lacks, and destroyed what has no place
+ * any more. */
+static bool acts(const struct node_reactor *r)
+{
+    return !r->in_cluster || r->current;
+}
+
 static int create_group(struct node_reactor *r, struct node_shard *s, const struct meta_topic *t, int32_t p,
                         struct replica_config *config)
 {
@@ -135,7 +154,8 @@ static int create_group(struct node_reactor *r, struct node_shard *s, const stru
 
     config->group = t->partitions[p].group;
     config->dir = dir;
-    if (!node_places_here(r->node, &r->meta, t, p, &members, config) || is_there(s, config->group, &config->limits))
+    if (is_there(s, config->group, &config->limits) || !acts(r) || node_forgets(s, config->group) ||
+        !node_places_here(r->node, &r->meta, t, p, &members, config))
         return 0;
     rc = replica_new(&s->replicas, config, &replica);
     if (rc != 0)
@@ -165,31 +185,19 @@ static void create_groups(struct node_reactor *r, struct meta_topic *t, int32_t 
         n->host.fatal(n->host.ctx, rc, "creating a partition");
 }
 
-void node_make_missing(struct node_reactor *r)
-{
-    struct replica_config config = { 0 };
-    const struct meta_topic *t;
-    int rc = 0;
+static void create_again(struct node_reactor *r, const struct uuid *topic, int32_t partition);
 
-    list_foreach (&r->meta.topics, t, link) {
-        node_topic_limits(r->backend.config, t, &config.limits);
-        for (int32_t p = 0; rc == 0 && p < t->n_partitions; p++) {
-            struct node_shard *s = node_shard_of(r->node, t->partitions[p].group);
-
-            if (node_owns(r, s) && node_group_find(s, t->partitions[p].group) == NULL)
-                rc = create_group(r, s, t, p, &config);
-        }
-    }
-    if (rc != 0)
-        r->node->host.fatal(r->node->host.ctx, rc, "creating a partition");
-}
-
+/* It may have got a place here again meanwhile. */
 static void group_destroyed(void *ctx)
 {
     struct node_group *g = ctx;
+    struct node_shard *s = g->shard;
+    struct uuid topic = g->topic;
+    int32_t partition = g->partition;
 
-    g->shard->n_destroying--;
+    s->n_destroying--;
     node_group_free(g);
+    create_again(&s->node->reactors[s->index % s->node->n_reactors], &topic, partition);
 }
 
 void node_group_destroy(struct node_group *g)
@@ -208,6 +216,72 @@ static void destroy_groups(struct node_reactor *r, const struct meta_topic *t)
         if (g != NULL && !g->gone)
             node_group_destroy(g);
     }
+}
+
+/* ---- Partitions that go elsewhere ---- */
+
+static void create_here(struct node_reactor *r, struct meta_topic *t, int32_t p)
+{
+    struct node *n = r->node;
+    struct replica_config config = { 0 };
+    int rc;
+
+    node_topic_limits(r->backend.config, t, &config.limits);
+    rc = create_group(r, node_shard_of(n, t->partitions[p].group), t, p, &config);
+    if (rc != 0)
+        n->host.fatal(n->host.ctx, rc, "creating a partition");
+}
+
+static void create_again(struct node_reactor *r, const struct uuid *topic, int32_t partition)
+{
+    struct meta_topic *t = (struct meta_topic *)(uintptr_t)meta_topic_by_id(&r->meta, topic);
+
+    if (t != NULL && r->in_cluster && !r->node->recovering && partition < t->n_partitions)
+        create_here(r, t, partition);
+}
+
+static void look_at_group(struct node_group *g)
+{
+    g->in_sync = UINT32_MAX;
+    g->n_retells = RETELLS;
+    node_group_look(g);
+}
+
+/* Who may have a replica has one until all are where they are to be. */
+static void follow_move(struct node_reactor *r, struct meta_topic *t, int32_t p, bool settled)
+{
+    struct node_shard *s = node_shard_of(r->node, t->partitions[p].group);
+    struct node_group *g = node_owns(r, s) ? node_group_find(s, t->partitions[p].group) : NULL;
+    bool here = node_has_place(r->node, t, p);
+
+    if (node_owns(r, s) && here && g == NULL)
+        create_here(r, t, p);
+    else if (g != NULL && !g->gone && here)
+        look_at_group(g);
+    else if (g != NULL && !g->gone && settled && acts(r))
+        node_group_destroy(g);
+    if (r->index == 0 && !settled && node_has_place(r->node, t, p))
+        node_tell_applied(r->node);
+    if (settled && !meta_ids_have(meta_target(t, p), t->partitions[p].leader)) {
+        t->partitions[p].leader = meta_target(t, p).ids[0];
+        t->partitions[p].epoch = -1;
+    }
+}
+
+void node_groups_settle(struct node_reactor *r)
+{
+    struct meta_topic *t;
+
+    list_foreach (&r->meta.topics, t, link)
+        for (int32_t p = 0; p < t->n_partitions; p++) {
+            struct node_shard *s = node_shard_of(r->node, t->partitions[p].group);
+            struct node_group *g = node_owns(r, s) ? node_group_find(s, t->partitions[p].group) : NULL;
+
+            if (node_owns(r, s) && g == NULL)
+                create_here(r, t, p);
+            else if (g != NULL && !g->gone && !node_has_place(r->node, t, p))
+                node_group_destroy(g);
+        }
 }
 
 static void limit_groups(struct node_reactor *r, const struct meta_topic *t)
@@ -253,6 +327,11 @@ void node_follow(struct node_reactor *r, const struct meta_event *e)
         if (r->index == 0)
             node_know_brokers(r->node);
         look_at_all(r);
+        break;
+    case META_REPLICAS_CHANGED:
+    case META_REPLICAS_SETTLED:
+        if (r->in_cluster)
+            follow_move(r, e->topic, e->first_partition, e->kind == META_REPLICAS_SETTLED);
         break;
     case META_NOTHING:
     case META_FORMED:

@@ -29,6 +29,8 @@ struct node_group {
     uint32_t in_sync;            /* as it was told last */
     bool gone;                   /* its topic was deleted: only what must end is still routed to it */
     bool waits;                  /* without a disk and a leader for some time */
+    bool settling;               /* the metadata is being told that its members are whom it wants */
+    uint8_t n_retells;           /* so many times more the copies hear who is in sync, though it is the same */
     bool lost;                   /* too many of its voters have lost their disks for it ever to be led again */
     struct list look_link;       /* shard->looks: see reconcile.c */
     struct node_change *change;  /* its members are being changed */
@@ -71,6 +73,7 @@ struct node_shard {
     struct list looks; /* groups whose members may not be as the metadata wants them */
     uint64_t next_look_ns;
     unsigned n_changing, n_lost; /* groups */
+    struct list settlings;       /* commands to the metadata */
     struct list forgets;         /* requests about groups that no topic has any more */
     uint64_t n_refused;          /* messages of other nodes that couldn't be */
 };
@@ -86,6 +89,12 @@ enum node_phase {
 struct node_space_view {
     bool closed; /* Produce is refused until so much is free */
     uint64_t free_bytes, needed_bytes;
+};
+
+/* How far another broker has applied the metadata: see applied.c. */
+struct node_applied {
+    int32_t broker_id;
+    uint64_t index;
 };
 
 struct links;
@@ -109,6 +118,8 @@ struct node_reactor {
     struct node_space_view space;
     uint64_t next_nudge_ns, looked_bytes;
     struct node_leads leads;
+    struct node_applied applied[META_FOUNDERS_MAX];
+    unsigned n_applied;
     bool in_cluster; /* of several brokers */
     bool current;    /* the metadata was up to date once since the start */
     bool closed;     /* draining took too long: its groups let nobody wait any more */
@@ -208,6 +219,7 @@ struct node {
     struct node_asks asks;
     struct node_foreseen *foreseen; /* see foresee.c; NULL: nothing is */
     bool told_current;              /* the reactors */
+    bool tells_applied, tells_applied_again;
     struct node_image image;
     struct node_space space;
     unsigned n_phase_done;
@@ -311,12 +323,20 @@ void node_readmit_welcomed(struct node *n, struct slice body);
 /* For people. */
 void node_notice(struct node *n, bool is_bad, const char *format, ...) _printf_(3, 4);
 
+/* applied.c */
+/* Reactor 0: the others hear how far this node has applied the metadata. */
+void node_tell_applied(struct node *n);
+void node_applied_heard(struct node *n, const char *node_id, struct slice body);
+/* 0: it hasn't told. */
+uint64_t node_applied_of(const struct node_reactor *r, int32_t broker_id);
+
 /* reconcile.c: that a group's members become who the metadata says; the shard's reactor */
 void node_group_look(struct node_group *g);
 void node_shard_look(struct node_shard *s);
 /* Each turn. Returns when it wants to be called again. */
 uint64_t node_reconcile_poll(struct node_shard *s);
 void node_reconcile_forget(struct node_group *g);
+void node_reconcile_fini(struct node_shard *s);
 /* Once a minute: groups that nobody can lead any more are told of. */
 void node_look_for_losses(struct node_shard *s);
 
@@ -372,22 +392,25 @@ struct node_group *node_group_find(const struct node_shard *s, uint64_t id);
 struct replica *node_find_replica(void *ctx, uint64_t group);
 struct node_group *node_group_add(struct node_shard *s, uint64_t id, struct replica *replica);
 /* Whether the partition has a replica here, as this metadata says. With others: *ret_members are its voters, and config
- * says so; none where this node has lost what the group was made with. */
+ * says so; none where this node hasn't had the replica all the time, or has lost its disk. */
 bool node_places_here(const struct node *n, const struct meta *meta, const struct meta_topic *t, int32_t partition,
                       struct replica_members *ret_members, struct replica_config *config);
 /* Who the partition's voters were when it was made. */
 void node_first_members(const struct meta *meta, const struct meta_topic *t, int32_t partition,
                         struct replica_members *ret);
+/* The metadata places it here. */
+bool node_has_place(const struct node *n, const struct meta_topic *t, int32_t partition);
 /* Its group belongs to a topic. */
 void node_group_name(struct node_group *g, const struct meta_topic *t, int32_t partition);
-/* The metadata is up to date: groups that the start left out for a deletion that didn't come. */
-void node_make_missing(struct node_reactor *r);
 void node_group_destroy(struct node_group *g);
 void node_group_free(struct node_group *g);
 /* What a topic's partitions run with, from its own configs and the node's defaults. */
 void node_topic_limits(const struct config *config, const struct meta_topic *t, struct replica_limits *ret);
 /* malloc'd path of a partition's log below the data directory. */
 char *node_partition_dir(const struct meta_topic *t, int32_t partition);
+/* All of the metadata's log that was applied before the start is again: the groups of this reactor become those that it
+ * says. */
+void node_groups_settle(struct node_reactor *r);
 /* Carries an applied metadata event out on the groups that live on this reactor. */
 void node_follow(struct node_reactor *r, const struct meta_event *e);
 /* All topics of this reactor's groups take new limits. */
@@ -425,6 +448,8 @@ void node_complete(void *ctx, struct replica_op *op);
 /* forget.c: groups whose topic is gone but whose end the journal didn't see leave it. */
 void node_forget_orphans(struct node_shard *s);
 void node_forgets_fini(struct node_shard *s);
+/* It is about to leave the journal. */
+bool node_forgets(const struct node_shard *s, uint64_t group);
 
 /* links.c: connections with other nodes; see links.h. All but the first two on the reactor. */
 /* At start, behind recovery. */

@@ -39,7 +39,8 @@ enum node_word {
     NODE_WORD_FORWARD_REPLY, /* back */
     NODE_WORD_READMIT,       /* to nodes with a cluster: the incarnation of a blank data directory */
     NODE_WORD_WELCOME,       /* back: it is of the cluster again, and who formed that */
-    NODE_WORD_LAST = NODE_WORD_WELCOME,
+    NODE_WORD_APPLIED,       /* to all: how far the metadata is applied */
+    NODE_WORD_LAST = NODE_WORD_APPLIED,
 };
 #define NODE_WORD_MAX PEER_WORD_MAX /* bytes of one, at least 1 */
 

@@ -53,6 +53,7 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed, const
     hash_table_init(&s->by_id);
     list_init(&s->groups);
     list_init(&s->looks);
+    list_init(&s->settlings);
     list_init(&s->forgets);
     s->replicas = (struct replica_shard){
         .env = r->env,
@@ -176,6 +177,7 @@ static void shard_fini(struct node_shard *s)
         node_group_free(g);
     }
     node_forgets_fini(s);
+    node_reconcile_fini(s);
     hash_table_fini(&s->by_id);
     fleet_free(s->replicas.fleet);
     log_cache_free(s->replicas.log_cache);

@@ -23,6 +23,15 @@ struct node_change {
     struct node_group *group;
 };
 
+/* To the metadata: the members of a partition's group are whom it wants. */
+struct settling {
+    struct list link; /* shard->settlings */
+    struct broker_command command;
+    struct wr body;
+    struct node_shard *shard;
+    uint64_t group;
+};
+
 static struct node_reactor *reactor_of(const struct node_shard *s)
 {
     return &s->node->reactors[s->index % s->node->n_reactors];
@@ -87,8 +96,8 @@ static bool want(const struct meta *meta, const struct node_group *g, struct rep
     t = meta_topic_by_id(meta, &g->topic);
     if (t == NULL || g->partition >= t->n_partitions)
         return false;
-    for (uint16_t i = 0; i < t->n_replicas; i++)
-        if (!add_member(meta, meta_replicas(t, g->partition)[i], RAFT_VOTER, ret))
+    for (uint16_t i = 0; i < meta_target(t, g->partition).n; i++)
+        if (!add_member(meta, meta_target(t, g->partition).ids[i], RAFT_VOTER, ret))
             return false;
     return true;
 }
@@ -117,15 +126,41 @@ static bool is_settled(const struct node_group *g, const struct replica_members 
            replica_members_next(&now, wanted, &next) == 0;
 }
 
-/* Whoever is new has to be there: a change that waits for one would keep others from theirs. */
-static bool are_there(const struct node_shard *s, const struct replica_members *now,
+/* Enough of those who are to vote to lead the group then: else it would be lost with one of the others' disks. */
+static bool can_lead(const struct node_shard *s, const struct replica_members *wanted)
+{
+    unsigned n = 0, n_up = 0;
+
+    for (uint32_t i = 0; i < wanted->n_members; i++) {
+        int32_t id = wanted->members[i].id;
+
+        if (wanted->members[i].roles == RAFT_LEARNER)
+            continue;
+        n++;
+        n_up += id == s->replicas.broker_id || fleet_peer_is_up(s->replicas.fleet, id);
+    }
+    return n_up * 2 > n;
+}
+
+/* Whoever is new has to be there: a change that waits for one would keep others from theirs. And it must have heard
+ * that the partition is to be there: what it may have from an earlier time is gone then. */
+static bool are_there(const struct node_group *g, const struct replica_members *now,
                       const struct replica_members *wanted)
 {
+    const struct node_shard *s = g->shard;
+    const struct node_reactor *r = reactor_of(s);
+    const struct meta_topic *t = meta_topic_by_id(&r->meta, &g->topic);
+    const struct meta_move *move = t != NULL ? t->partitions[g->partition].move : NULL;
+
     for (uint32_t i = 0; i < wanted->n_members; i++) {
         const struct replica_member *m = replica_member_find(now, wanted->members[i].id);
+        int32_t id = wanted->members[i].id;
 
-        if (wanted->members[i].id != s->replicas.broker_id && (m == NULL || m->roles == RAFT_LEARNER) &&
-            !fleet_peer_is_up(s->replicas.fleet, wanted->members[i].id))
+        if (id == s->replicas.broker_id || (m != NULL && m->roles != RAFT_LEARNER))
+            continue;
+        if (!fleet_peer_is_up(s->replicas.fleet, id))
+            return false;
+        if (m == NULL && move != NULL && node_applied_of(r, id) < move->since)
             return false;
     }
     return true;
@@ -225,6 +260,58 @@ void node_look_for_losses(struct node_shard *s)
             look_for_loss(&r->meta, g, true);
 }
 
+/* ---- Reports ---- */
+
+static void settling_free(struct settling *g)
+{
+    list_remove(&g->link);
+    wr_fini(&g->body);
+    free(g);
+}
+
+static void settling_done(struct broker_command *c)
+{
+    struct settling *told = container_of(c, struct settling, command);
+    struct node_group *g = node_group_find(told->shard, told->group);
+
+    if (g != NULL) {
+        g->settling = false;
+        if (c->error != 0)
+            node_group_look(g);
+    }
+    settling_free(told);
+}
+
+void node_reconcile_fini(struct node_shard *s)
+{
+    struct settling *g;
+
+    while ((g = list_first(&s->settlings, struct settling, link)) != NULL)
+        settling_free(g);
+}
+
+/* The members are those that the metadata wants. Where it waits for that, it is told. */
+static void report(struct node_group *g)
+{
+    struct node_reactor *r = reactor_of(g->shard);
+    const struct meta_topic *t = meta_topic_by_id(&r->meta, &g->topic);
+    struct settling *told;
+
+    if (g->settling || t == NULL || !meta_is_unsettled(t, g->partition))
+        return;
+    told = xcalloc(1, sizeof(*told));
+    told->shard = g->shard;
+    told->group = g->id;
+    list_append(&g->shard->settlings, &told->link);
+    wr_init_growing(&told->body, 64, 1024);
+    meta_write_settled(&told->body, &t->id, g->partition, t->partitions[g->partition].move->since);
+    told->command.body = slice_make(told->body.start, wr_size(&told->body));
+    told->command.done = settling_done;
+    list_init(&told->command.link);
+    g->settling = true;
+    r->backend.ops->propose(&r->backend, &told->command);
+}
+
 /* ---- Changes ---- */
 
 /* In the midst of a step: it is looked at later what is to be done next. */
@@ -274,10 +361,13 @@ static bool look_at(struct node_group *g)
         return true;
     if (g->change != NULL && replica_members_equal(&g->change->change.wanted, &wanted))
         return false; /* its end is looked at */
-    if (g->change == NULL && is_settled(g, &wanted))
+    if (g->change == NULL && is_settled(g, &wanted)) {
+        report(g);
         return false;
+    }
     replica_members(g->replica, &now, &index);
-    if (is_ahead(meta, &now) || (g->change == NULL && s->n_changing >= CHANGES_MAX) || !are_there(s, &now, &wanted))
+    if (is_ahead(meta, &now) || (g->change == NULL && s->n_changing >= CHANGES_MAX) || !are_there(g, &now, &wanted) ||
+        !can_lead(s, &wanted))
         return true;
     begin(g, &wanted);
     return g->change == NULL;

@@ -267,7 +267,8 @@ static const struct journal_group_state *find_state(const struct known_states *k
     return bsearch(&group, known->states, known->count, sizeof(*known->states), compare_state);
 }
 
-/* The journal has forgotten the group, since its topic's deletion was applied, or never heard of it. What is forgotten
+/* The journal has forgotten the group, since its topic's deletion was applied or the replica went elsewhere, or never
+ * heard of it. What is forgotten
  * must not come back, and some of its files may be gone: it isn't opened. The metadata will say again that the topic is
  * gone, or else the group is made then. */
 static int leave_out(struct recovery *rec, const struct replica_config *config)
@@ -278,9 +279,25 @@ static int leave_out(struct recovery *rec, const struct replica_config *config)
 struct opening {
     struct recovery *rec;
     const struct known_states *known;
-    const struct meta *meta;
+    const struct meta *meta; /* as far as it goes: what is on the disk may come of its last entries */
     bool foreseen;
 };
+
+static const struct meta_topic *as_foreseen(const struct opening *o, const struct meta_topic *t, int32_t p)
+{
+    const struct meta_topic *later = meta_topic_by_id(o->meta, &t->id);
+
+    return later != NULL && p < later->n_partitions ? later : t;
+}
+
+/* Its topic's deletion was applied, or this node hasn't had the replica all the time. */
+static bool may_be_forgotten(const struct opening *o, const struct meta_topic *t, int32_t p)
+{
+    const struct node *n = o->rec->node;
+
+    return node_foresees_end(n, &t->id) ||
+           (n->formation.n_founders > 0 && !meta_has_kept(as_foreseen(o, t, p), p, n->superblock.broker_id));
+}
 
 static int open_partition(const struct opening *o, const struct meta_topic *t, int32_t p,
                           const struct replica_limits *limits)
@@ -300,9 +317,9 @@ static int open_partition(const struct opening *o, const struct meta_topic *t, i
     struct replica *replica;
     int rc;
 
-    if (!node_places_here(rec->node, o->meta, t, p, &members, &config))
+    if (!node_places_here(rec->node, o->meta, as_foreseen(o, t, p), p, &members, &config))
         return 0;
-    if (state == NULL && node_foresees_end(rec->node, &t->id))
+    if (state == NULL && may_be_forgotten(o, t, p))
         return leave_out(rec, &config);
     rc = replica_open(&rec->shard->replicas, &config, state != NULL ? state : &fresh, &replica, rec->err);
     if (rc == 0)
@@ -337,16 +354,16 @@ static int open_topic(void *ctx, const struct meta_topic *t)
 static int open_partitions(struct recovery *rec, struct node_shard *s)
 {
     struct known_states known = { 0 };
-    struct opening opening = { .rec = rec, .known = &known, .meta = &rec->node->reactors[0].meta };
+    const struct meta *foreseen = node_foreseen_meta(rec->node), *meta = &rec->node->reactors[0].meta;
+    struct opening opening = { .rec = rec, .known = &known, .meta = foreseen != NULL ? foreseen : meta };
     const struct meta_topic *t;
     int rc = journal_groups(s->journal, note_state, &known);
 
     rec->shard = s;
-    list_foreach (&rec->node->reactors[0].meta.topics, t, link)
+    list_foreach (&meta->topics, t, link)
         if (rc == 0)
             rc = open_topic(&opening, t);
     opening.foreseen = true;
-    opening.meta = node_foreseen_meta(rec->node);
     if (rc == 0)
         rc = node_each_foreseen(rec->node, open_topic, &opening);
     free(known.states);

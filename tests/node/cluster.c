@@ -400,6 +400,49 @@ void cluster_wipe(struct cluster *c, int i)
     r->disk = sim_disk_new(&r->prng);
 }
 
+/* Of fewer than three no majority would be left. */
+static bool are_enough(const struct replica_members *m, uint8_t role)
+{
+    unsigned n = 0;
+
+    for (uint32_t i = 0; i < m->n_members; i++)
+        n += (m->members[i].roles & role) != 0;
+    return n == 0 || n >= 3;
+}
+
+static bool voters_fit(const struct cluster *c, const struct replica *r)
+{
+    struct replica_members m;
+    uint64_t index;
+
+    replica_members(r, &m, &index);
+    if (!are_enough(&m, RAFT_VOTER) || !are_enough(&m, RAFT_OUTGOING))
+        return false;
+    for (uint32_t i = 0; i < m.n_members; i++) {
+        int at = index_of_id(c, m.members[i].id);
+
+        if (m.members[i].roles != RAFT_LEARNER &&
+            (at < 0 ||
+             !replica_incarnation_fits(&m.members[i].incarnation, &c->rigs[at]->node->superblock.incarnation)))
+            return false;
+    }
+    return true;
+}
+
+bool cluster_may_wipe(const struct cluster *c)
+{
+    for (int i = 0; i < c->n; i++) {
+        const struct node *n = c->rigs[i]->node;
+        const struct node_group *g;
+
+        for (unsigned s = 0; n != NULL && s < n->n_shards; s++)
+            list_foreach (&n->shards[s].groups, g, link)
+                if (!g->gone && !voters_fit(c, g->replica))
+                    return false;
+    }
+    return true;
+}
+
 /* ---- Time ---- */
 
 bool cluster_step(struct cluster *c)
@@ -469,6 +512,34 @@ void cluster_settle(struct cluster *c)
     for (int i = 0; i < c->n; i++)
         ck_assert_msg(!cluster_is_up(c, i) || c->cut[i] || rig_is_ready(c->rigs[i]), "n%d isn't ready, it said: %s", i,
                       c->rigs[i]->notices);
+}
+
+void cluster_tell(const struct cluster *c)
+{
+    for (int i = 0; i < c->n; i++) {
+        struct node *n = c->rigs[i]->node;
+
+        printf("n%d%s said: %s\n", i, cluster_is_up(c, i) ? "" : " (down)", c->rigs[i]->notices);
+        for (unsigned s = 0; cluster_is_up(c, i) && s < n->n_shards; s++) {
+            struct node_group *g;
+
+            list_foreach (&n->shards[s].groups, g, link) {
+                struct replica_members m;
+                uint64_t index;
+                bool committed = replica_members(g->replica, &m, &index);
+
+                printf("  group %llu term %llu leader %d last %llu%s%s%s members of %llu%s:", (unsigned long long)g->id,
+                       (unsigned long long)replica_term(g->replica), replica_leader(g->replica),
+                       (unsigned long long)replica_last_index(g->replica), g->gone ? " gone" : "",
+                       g->change != NULL ? " changing" : "", replica_is_caught_up(g->replica) ? "" : " behind",
+                       (unsigned long long)index, committed ? "" : "?");
+                for (uint32_t k = 0; k < m.n_members; k++)
+                    printf(" %d/%x/%02x", m.members[k].id, m.members[k].roles, m.members[k].incarnation.bytes[0]);
+                printf("\n");
+            }
+        }
+    }
+    fflush(stdout);
 }
 
 /* ---- Clients ---- */
@@ -548,5 +619,6 @@ int cluster_find_leader(struct cluster *c, const char *topic, int32_t partition)
         for (int i = 0; i < c->n; i++)
             if (cluster_is_up(c, i) && !c->cut[i] && leads(c, i, topic, partition))
                 return i;
+    cluster_tell(c);
     ck_abort_msg("nobody leads %s-%d", topic, partition);
 }

@@ -39,6 +39,9 @@ bool cluster_is_up(const struct cluster *c, int i);
 void cluster_crash(struct cluster *c, int i, enum sim_disk_crash how);
 /* It crashes, and its disk is blank. */
 void cluster_wipe(struct cluster *c, int i);
+/* Each group's voters have the disks that the group knows, and are three at least: one more may be wiped, and a
+ * majority is left. All nodes must be up. */
+bool cluster_may_wipe(const struct cluster *c);
 /* Off the network, without a sign; and back. */
 void cluster_cut(struct cluster *c, int i);
 void cluster_heal(struct cluster *c, int i);
@@ -47,6 +50,9 @@ bool cluster_step(struct cluster *c);
 void cluster_run(struct cluster *c, uint64_t ns);
 /* Until all that are up and not cut off are ready, which they must be in time. */
 void cluster_settle(struct cluster *c);
+
+/* Prints all groups and what was said, for a test that fails. */
+void cluster_tell(const struct cluster *c);
 
 /* What a client is told by node i. −1: nobody, or no answer. */
 int32_t cluster_ask_leader(struct cluster *c, int i, const char *topic, int32_t partition);

@@ -11,6 +11,7 @@ Suite *files_suite(void);
 Suite *forming_suite(void);
 Suite *life_suite(void);
 Suite *links_suite(void);
+Suite *move_suite(void);
 Suite *readmit_suite(void);
 Suite *repair_suite(void);
 Suite *scrub_suite(void);
