@@ -123,6 +123,18 @@ void node_set_port(struct node *n, uint16_t port);
  * when all have done so. */
 void node_reload(struct node *n, unsigned reactor, const struct config *config);
 
+/* --- for a simulator that watches nodes from outside, in the same thread --- */
+
+/* 0 and all zero before it belongs to a cluster. */
+int32_t node_broker_id(const struct node *n);
+struct uuid node_cluster_id(const struct node *n);
+/* So many times a group of the shard may have come to stand elsewhere, see replica_stands(). */
+uint64_t node_shard_steps(const struct node *n, unsigned shard);
+struct replica;
+/* What this node's replica of a partition has applied; -1: it has none. */
+int64_t node_high_watermark(const struct node *n, const struct uuid *topic, int32_t partition);
+void node_each_replica(const struct node *n, unsigned shard, void (*fn)(void *ctx, const struct replica *r), void *ctx);
+
 /* --- figures --- */
 
 /* Bytes that requests of this reactor hold now. Its thread. */

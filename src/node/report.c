@@ -134,3 +134,44 @@ void node_report_fini(struct node_report *report)
     free(report->topics);
     free(report->partitions);
 }
+
+/* ---- Watched from outside ---- */
+
+int32_t node_broker_id(const struct node *n)
+{
+    return n->superblock.broker_id;
+}
+
+struct uuid node_cluster_id(const struct node *n)
+{
+    return n->superblock.cluster_id;
+}
+
+uint64_t node_shard_steps(const struct node *n, unsigned shard)
+{
+    const struct replica_shard *s = &n->shards[shard].replicas;
+    struct fleet_stats stats = { 0 };
+
+    if (s->fleet != NULL)
+        fleet_stats(s->fleet, &stats);
+    return s->n_steps + stats.n_steps;
+}
+
+void node_each_replica(const struct node *n, unsigned shard, void (*fn)(void *ctx, const struct replica *r), void *ctx)
+{
+    const struct node_group *g;
+
+    list_foreach (&n->shards[shard].groups, g, link)
+        fn(ctx, g->replica);
+}
+
+int64_t node_high_watermark(const struct node *n, const struct uuid *topic, int32_t partition)
+{
+    const struct node_group *g;
+
+    for (unsigned s = 0; s < n->n_shards; s++)
+        list_foreach (&n->shards[s].groups, g, link)
+            if (!g->gone && g->partition == partition && uuid_eq(&g->topic, topic))
+                return replica_high_watermark(g->replica);
+    return -1;
+}

@@ -3,6 +3,7 @@
 
 #include "raft/internal.h"
 
+static_assert(sizeof(struct raft_standing) == 112, "no padding");
 static_assert(sizeof(struct raft) + 3 * sizeof(struct raft_member) + 2 * sizeof(struct raft_run) <= 512, "idle group");
 
 /* Nobody else is asked in an election, so nobody else can have led in the term. */
@@ -178,7 +179,32 @@ bool raft_progress(const struct raft *raft, uint32_t i, struct raft_progress *re
         .inflight_messages = m->count,
         .inflight_bytes = m->inflight_bytes,
         .settled = m->settled,
+        .granted = m->vote == RAFT_VOTE_YES,
         .heard = raft_member_heard(raft, m),
     };
     return true;
+}
+
+void raft_stands(const struct raft *raft, struct raft_standing *ret)
+{
+    *ret = (struct raft_standing){
+        .term = raft->term,
+        .durable_term = raft->durable_term,
+        .start = raft->log.start,
+        .last = raft->log.last,
+        .flushed = raft->log.flushed,
+        .commit = raft->commit,
+        .config_index = raft->config_index,
+        .reads_asked = raft->read_last,
+        .reads_done = raft->read_done,
+        .read_index = raft->read_index,
+        .vote = raft->vote,
+        .durable_vote = raft->durable_vote,
+        .leader = raft->leader,
+        .epoch = raft->log.epoch,
+        .role = raft->role,
+        .no_vote = raft->no_vote,
+        .transferee = raft->transferee,
+        .forced = raft->forced,
+    };
 }

@@ -284,7 +284,22 @@ struct raft_progress {
     uint64_t match, next;
     uint32_t inflight_messages, inflight_bytes;
     bool settled;   /* it has, and knows to be committed, all there is: the group may join the session */
+    bool granted;   /* candidate, or since the campaign: its vote */
     uint64_t heard; /* when it last answered, or the session did that vouches for it */
 };
 /* What the leader knows of member i, in the order of the configuration. False: there is no such member. */
 bool raft_progress(const struct raft *raft, uint32_t i, struct raft_progress *ret_progress);
+
+/* Where a group stands, at once, for whoever watches it from outside. No padding: it may be compared as bytes. */
+struct raft_standing {
+    uint64_t term, durable_term;
+    uint64_t start, last, flushed, commit;
+    uint64_t config_index;
+    uint64_t reads_asked, reads_done, read_index; /* tickets, and what the last ones may read */
+    int32_t vote, durable_vote, leader, transferee;
+    uint32_t epoch; /* of truncations */
+    enum raft_role role;
+    uint32_t no_vote; /* 1: on probation */
+    uint32_t forced;  /* candidate, 1: the leader asked for it */
+};
+void raft_stands(const struct raft *raft, struct raft_standing *ret);

@@ -38,6 +38,7 @@ static const struct raft_update *step_alone(struct replica *r, struct raft_event
 
     event->now = r->shard->now_ns;
     raft_step(r->raft, event, u);
+    r->shard->n_steps++;
     if (u->hard_state)
         journal_hard_state(r, u->term, u->vote);
     return u;

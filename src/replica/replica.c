@@ -389,6 +389,7 @@ void replica_destroy(struct replica *r, void (*done)(void *ctx), void *ctx)
     struct list none = LIST_INIT(none);
 
     replica_core_free(r);
+    r->shard->n_steps++;
     r->destroyed = true;
     r->destroy_job = xcalloc(1, sizeof(*r->destroy_job));
     r->destroy_job->replica = r;
@@ -449,4 +450,55 @@ uint64_t replica_size_bytes(const struct replica *r)
     for (uint32_t i = 0; i < tail_count(&r->tail); i++)
         size += tail_at(&r->tail, i)->header.batches_size;
     return size;
+}
+
+static_assert(sizeof(struct replica_standing) == sizeof(struct raft_standing) + 32, "no padding");
+
+/* All of its log that counts is flushed and committed. It leads in a term when something of that is there. */
+static void stand_alone(const struct replica *r, struct raft_standing *to)
+{
+    *to = (struct raft_standing){
+        .term = r->term,
+        .durable_term = r->applied_term,
+        .start = log_first_index(r->log) - 1,
+        .last = r->last_index,
+        .flushed = r->applied_index,
+        .commit = r->applied_index,
+        .vote = r->shard->broker_id,
+        .durable_vote = r->shard->broker_id,
+        .leader = r->shard->broker_id,
+        .transferee = RAFT_NONE,
+        .role = r->led && r->applied_term == r->term ? RAFT_LEADER : RAFT_FOLLOWER,
+    };
+}
+
+static bool counts_early(const struct replica *r, uint64_t flushed)
+{
+    const struct replica_entry *e = tail_by_index(&r->tail, flushed);
+
+    return e != NULL && !e->flushed;
+}
+
+bool replica_is_destroyed(const struct replica *r)
+{
+    return r->destroyed;
+}
+
+bool replica_stands(const struct replica *r, struct replica_standing *ret, const struct raft **ret_core)
+{
+    if (r->destroyed || r->closing || (r->peers != NULL && r->raft == NULL))
+        return false;
+    if (r->peers != NULL)
+        raft_stands(r->raft, &ret->raft);
+    else
+        stand_alone(r, &ret->raft);
+    ret->applied = r->applied_index;
+    ret->log_start = r->durable_start;
+    ret->next_log_start = r->log_start;
+    ret->checksum = r->applied_checksum;
+    ret->open = r->open;
+    ret->ahead = counts_early(r, ret->raft.flushed);
+    ret->alone = r->peers == NULL;
+    *ret_core = r->peers != NULL ? r->raft : NULL;
+    return true;
 }

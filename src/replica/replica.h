@@ -163,6 +163,7 @@ struct replica_shard {
     uint64_t n_produced_batches, n_produced_records, n_produced_bytes, n_duplicates, n_waits; /* since start */
     uint64_t n_fetched_bytes;
     struct raft_update update; /* what the last step of a core outside the fleet asks for */
+    uint64_t n_steps;          /* of such cores, and ends of replicas */
 };
 
 /* What groups with several voters may have in the journal that isn't committed. */
@@ -409,3 +410,18 @@ uint64_t replica_term(const struct replica *r);
 int64_t replica_log_start(const struct replica *r);
 int64_t replica_high_watermark(const struct replica *r);
 uint64_t replica_size_bytes(const struct replica *r);
+
+/* Where it stands, for whoever watches nodes from outside. No padding: it may be compared as bytes. */
+struct replica_standing {
+    struct raft_standing raft;
+    uint64_t applied;
+    int64_t log_start;      /* durable */
+    int64_t next_log_start; /* applied */
+    uint32_t checksum;      /* of the entry at applied */
+    uint8_t open;           /* 1: serves */
+    uint8_t ahead;          /* 1: the core counts an entry as flushed, and the journal hasn't said so */
+    uint16_t alone;         /* 1: the only voter. Then raft is what its log says; in durable_term applied was written */
+};
+/* *ret_core may be asked for more, NULL: alone. False: it is closed or destroyed. */
+bool replica_stands(const struct replica *r, struct replica_standing *ret, const struct raft **ret_core);
+bool replica_is_destroyed(const struct replica *r);
