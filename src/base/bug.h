@@ -2,8 +2,8 @@
 #pragma once
 
 /* Planted bugs: they prove that the tests that look for such bugs find them. Only code that is compiled with -DGQ_BUGS
- * has them, which is one library for such tests (libbugs.la), and there the global gq_bug chooses at most one. In all
- * other code GQ_BUG() is the constant false. A bug is planted where a hurried hand would make it:
+ * has them, which are two libraries for such tests (libbugs.la, libnodebugs.la), and there the global gq_bug chooses at
+ * most one. In all other code GQ_BUG() is the constant false. A bug is planted where a hurried hand would make it:
  *
  *     if (!GQ_BUG(JOURNAL_SYNC_SKIPPED))
  *         r = disk_sync_data(f->io);
@@ -56,6 +56,12 @@
     X(PRODUCERS_NOT_RESTORED, "replica: the producer state of a snapshot isn't read") \
     X(DELETE_TOLD_EARLY, "replica: DeleteRecords is answered when the new log start is proposed") \
     X(STABLE_NOT_COMMITTED, "replica: the last stable offset counts what isn't committed") \
+    X(OPENED_BEFORE_NOOP, "replica: a leader serves before an entry of its term is applied") \
+    X(PRODUCERS_OF_LEADER_ONLY, "replica: followers don't keep the state of producers") \
+    X(LOG_START_OF_LEADER_ONLY, "replica: followers don't take a log start from the log") \
+    X(IMAGE_WITHOUT_PRODUCERS, "replica: an image is installed without its producers") \
+    X(OLD_DISK_TRUSTED, "node: a node is believed whose disk is an older one of its own") \
+    X(STATE_APPLIED_APART, "state: the applied index isn't written in the records' transaction") \
     X(RAFT_OLD_TERM_COUNTED, "raft: entries of earlier terms are committed by counting") \
     X(RAFT_UNFLUSHED_COUNTED, "raft: a leader counts itself before its flush") \
     X(RAFT_ACK_UNFLUSHED, "raft: a follower acknowledges what it hasn't flushed") \
@@ -65,7 +71,11 @@
     X(RAFT_JOINT_HALF_ASKED, "raft: in a joint configuration the new half decides alone") \
     X(RAFT_CONFIG_NOT_REVERTED, "raft: a truncation leaves the configuration that it cut in force") \
     X(RAFT_REMOVED_TOO_EARLY, "raft: a node that an uncommitted configuration removes doesn't campaign") \
-    X(RAFT_READ_WITHOUT_ROUND, "raft: a leader answers reads without asking the others")
+    X(RAFT_READ_WITHOUT_ROUND, "raft: a leader answers reads without asking the others") \
+    X(RAFT_LATE_APPEND_CUTS, "raft: a message that comes late cuts what came behind it") \
+    X(RAFT_PRE_VOTE_LEAKS, "raft: a pre-vote's term is taken over") \
+    X(RAFT_TRANSFER_UNCAUGHT, "raft: the lead is handed to who hasn't caught up") \
+    X(RAFT_LEARNER_COUNTED, "raft: learners count as voters")
 
 enum gq_bug {
     GQ_BUG_NONE,
@@ -75,7 +85,7 @@ enum gq_bug {
         GQ_N_BUGS,
 };
 
-extern enum gq_bug gq_bug; /* is in that library only */
+extern enum gq_bug gq_bug; /* is in the first of these only */
 
 #ifdef GQ_BUGS
 #define GQ_BUG(name) (gq_bug == GQ_BUG_##name)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/mark.h"
 #include "fleet/internal.h"
 
 /* What waits for the end of a turn, so that much that came for a group in the turn is one step of its core: proposals,
@@ -105,6 +106,7 @@ int fleet_propose_own(struct fleet_group *g, uint32_t size)
 /* All that waits is void, by an event that does no harm: the caller gets an update that says where the group stands. */
 static const struct raft_update *refuse(struct fleet_group *g)
 {
+    GQ_MARK(FLEET_PROPOSAL_VOID);
     fleet_run(g, &(struct raft_event){ .kind = RAFT_TICK });
     g->fleet->update.error = RAFT_E_NOT_LEADER;
     return &g->fleet->update;
@@ -198,6 +200,7 @@ static const struct raft_update *hand_over(struct fleet_group *g)
     if (!fleet_errand_can_hand_over(g))
         return NULL;
     event.peer = successor(g);
+    GQ_MARK(FLEET_HANDED_OVER);
     return fleet_run(g, &event);
 }
 

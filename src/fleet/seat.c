@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <assert.h>
 
+#include "base/mark.h"
 #include "fleet/internal.h"
 
 /* The sets of sessions: which groups, each in which term, a session vouches for. Each side keeps its own, and a sum
@@ -185,6 +186,7 @@ void fleet_compare(struct fleet_session *s, const struct fleet_message *m)
         list_foreach_safe (&s->buckets[__builtin_ctzll(left)], seat, tmp, link) {
             if ((uint32_t)s->sent - seat->joined_at < FLEET_GRACE || has(m, seat->group->id, seat->group->rest_term))
                 continue;
+            GQ_MARK(FLEET_UNSHARED);
             s->peer->fleet->stats.n_unshared++;
             fleet_lose(seat);
         }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/mark.h"
 #include "fleet/internal.h"
 
 /* A session of two shards of two nodes. Each side gives it a number, and a message tells both: what the sender calls
@@ -30,6 +31,8 @@ static void send_soon(struct fleet_session *s)
 /* The cores still ask when it was heard while they are told. */
 static void end_set(struct fleet_session *s)
 {
+    if (s->digest != 0)
+        GQ_MARK(FLEET_SESSION_LOST);
     s->peer->fleet->stats.n_lost += s->digest != 0;
     fleet_lose_all(s);
     s->heard_ns = 0;
@@ -194,6 +197,7 @@ static void hear(struct fleet_session *s, const struct fleet_message *m)
 
 static int stale(struct fleet *f)
 {
+    GQ_MARK(FLEET_STALE);
     f->stats.n_stale++;
     return FLEET_E_STALE;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/mark.h"
 #include "node/internal.h"
 
 /* With several voters the metadata's log may end, after a start, in entries that nobody says are committed. They may
@@ -52,6 +53,7 @@ static void try_command(void *ctx, uint64_t index, struct slice command)
     struct node *n = ctx;
     struct deletion *d = xcalloc(1, sizeof(*d));
 
+    GQ_MARK(META_FORESEEN);
     if (n->foreseen == NULL)
         n->foreseen = foreseen_new(n);
     if (meta_apply(&n->foreseen->meta, index, command, &d->event) != 0) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/mark.h"
 #include "node/internal.h"
 
 /* The forming of a cluster by several nodes, once. Each has a list of all; the hellos of the others tell their data
@@ -228,6 +229,7 @@ static void forming_done(struct lane_work *work)
         take_over(n);
     } else {
         /* On a full disk nothing was promised to anybody, or the one who did tells again. */
+        GQ_MARK(FORMING_PUT_OFF);
         meta_formation_fini(&job->formation);
         n->forming.next_tell_ns = n->reactors[0].now_ns + RETRY_NS;
         if (!disk_is_shortage(job->error))
@@ -262,10 +264,12 @@ void node_forming_told(struct node *n, struct slice command)
 
     if (!node_may_join(n) || n->forming.n_listed == 0 || meta_formation_read(command, &f) != 0)
         return;
-    if (node_has_founded(&f, &n->superblock))
+    if (node_has_founded(&f, &n->superblock)) {
+        GQ_MARK(FORMING_JOINED);
         join(n, &f);
-    else
+    } else {
         meta_formation_fini(&f);
+    }
 }
 
 void node_forming_welcomed(struct node *n, struct slice command)
@@ -319,6 +323,7 @@ static void form(struct node *n)
     struct meta_formation f = { .formed_ms = clock_real_ms(env->clock), .n_founders = (uint32_t)n->forming.n_listed };
     uint8_t random[16];
 
+    GQ_MARK(FORMING_FORMED);
     prng_fill(env->prng, random, sizeof(random));
     uuid_from_random(&f.cluster_id, random);
     for (uint32_t i = 0; i < f.n_founders; i++) {
@@ -406,8 +411,10 @@ bool node_forming_is_idle(const struct node *n)
 void node_forming_start(struct node *n)
 {
     if (node_is_formed(n)) {
-        if (n->metadata == NULL)
+        if (n->metadata == NULL) {
+            GQ_MARK(FORMING_GOES_ON);
             node_found_metadata(n);
+        }
         node_know_brokers(n);
         node_identity_complete(n);
         return;

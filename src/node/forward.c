@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/mark.h"
 #include "node/internal.h"
 #include "wire/error.h"
 
@@ -95,6 +96,7 @@ static void ask_send(struct node *n, struct ask *a, const char *to)
     a->state = ASK_SENT;
     wr_le64(&w, a->id);
     wr_bytes(&w, a->asker->body.data, a->asker->body.size);
+    GQ_MARK(META_FORWARDED);
     n->links->tell(n, to, NODE_WORD_FORWARD, slice_make(w.start, wr_size(&w)));
     wr_fini(&w);
 }
@@ -160,6 +162,8 @@ void node_ask_replied(struct node *n, struct slice body)
         a->index = rd_le64(&r);
         /* Who doesn't lead hasn't proposed it: it is asked again after a while, or another one. */
         a->state = a->error == KAFKA_E_NOT_CONTROLLER ? ASK_WAITS : ASK_ANSWERED;
+        if (a->state == ASK_WAITS)
+            GQ_MARK(META_ASKED_WRONG_NODE);
         n->asks.look = n->asks.look || a->state == ASK_ANSWERED;
         return;
     }
@@ -178,8 +182,10 @@ static void ask_poll(struct node *n, struct ask *a, bool look)
             ask_try(n, a);
         break;
     case ASK_SENT:
-        if (late)
+        if (late) {
+            GQ_MARK(META_ANSWER_MISSED);
             ask_end(a, KAFKA_E_REQUEST_TIMED_OUT);
+        }
         break;
     case ASK_ANSWERED:
         if (n->reactors[0].meta.applied_index >= a->index || late)

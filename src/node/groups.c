@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/mark.h"
 #include "config/topic.h"
 #include "node/internal.h"
 
@@ -130,6 +131,7 @@ static bool is_there(struct node_shard *s, uint64_t group, const struct replica_
 
     if (g == NULL)
         return false;
+    GQ_MARK(META_FORESEEN_GROUP);
     replica_set_limits(g->replica, limits);
     node_note_lead(g); /* what it said before was of a topic that nobody knew */
     node_group_look(g);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/mark.h"
 #include "node/links_internal.h"
 
 /* Channels: who dials when, what a connection that comes up or ends means to the shard's fleet. */
@@ -147,6 +148,7 @@ void links_channel_up(struct links_channel *ch, struct links_conn *c, uint64_t b
     struct links_conn *old = ch->conn;
 
     if (old != NULL) {
+        GQ_MARK(LINK_REPLACED);
         take_off(ch, old);
         links_conn_free(old);
     }
@@ -183,6 +185,8 @@ void links_conn_ended(struct links_conn *c, int how)
     l->stats.connections_lost++;
     ch->n_failed = l->r->now_ns - c->up_ns >= LINKS_GOOD_NS ? 0 : ch->n_failed + 1;
     ch->due_ns = ch->n_failed == 0 ? first_try_ns(ch->peer) : l->r->now_ns + backoff_ns(l, ch->n_failed - 1);
+    if (dead)
+        GQ_MARK(LINK_RESET);
     if (ch->lane == PEER_CONTROL && carries_groups(c) && !has_other(ch))
         fleet_peer_down(ch->shard->replicas.fleet, c->reader.link.them, dead);
     links_conn_free(c);
@@ -203,6 +207,8 @@ void links_conn_failed(struct links_conn *c, int how)
         ch->due_ns = l->r->now_ns + backoff_ns(l, ch->n_failed++);
         if (ch->conn == NULL)
             links_drop_waiting(ch);
+        if (how == -ECONNREFUSED)
+            GQ_MARK(LINK_REFUSED);
         if (how == -ECONNREFUSED && ch->conn == NULL && links_is_main(ch) && !ch->peer->said_dead)
             links_tell_main(ch->peer, false, true);
     }
@@ -264,10 +270,13 @@ static uint64_t look_at_conn(struct links_conn *c, uint64_t now_ns)
     if (c->phase != LINKS_UP) {
         if (now_ns - c->began_ns < LINKS_DIAL_NS)
             return c->began_ns + LINKS_DIAL_NS;
+        GQ_MARK(LINK_NEVER_UP);
         links_conn_failed(c, -ETIMEDOUT);
     } else if (is_silent(c, now_ns)) {
+        GQ_MARK(LINK_SILENT);
         links_conn_ended(c, -ETIMEDOUT);
     } else if (is_idle(c, now_ns)) {
+        GQ_MARK(LINK_IDLE);
         links_conn_ended(c, 0);
     } else {
         return now_ns + LINKS_LOOK_NS;

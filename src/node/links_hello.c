@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/mark.h"
 #include "node/links_internal.h"
 
 /* How a connection begins. Who has dialed says who it is. The other side, where it accepted, finds out which of its
@@ -172,6 +173,7 @@ static int check(struct links_conn *c, const struct peer_hello *h, struct peer_l
 
 static void refuse(struct links_conn *c, const char *why)
 {
+    GQ_MARK(LINK_STRANGER);
     links_refused(c->links, "%s", why);
     links_conn_failed(c, -EPERM);
 }
@@ -194,6 +196,7 @@ static void greet(struct links_conn *c, const struct peer_hello *h, size_t size)
     }
     ch = c->dialed ? c->channel : links_channel(p, &l->node->shards[h->to_shard], h->from_shard, h->lane);
     if (!wins(c, ch, h->boot)) {
+        GQ_MARK(LINK_CROSSED);
         links_conn_failed(c, -EALREADY);
         return;
     }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/mark.h"
 #include "node/links_internal.h"
 
 /* What goes out. Small messages go into frames as they come, entries and images wait until what was put before them is
@@ -9,6 +10,7 @@ static void note_lost(struct links *l, struct node_shard *s, const struct replic
 {
     struct links_lost *lost = xcalloc(1, sizeof(*lost));
 
+    GQ_MARK(LINK_IMAGE_LOST);
     lost->shard = s;
     lost->group = m->group;
     lost->to = m->raft.to;
@@ -19,6 +21,7 @@ static void note_lost(struct links *l, struct node_shard *s, const struct replic
 /* A message that doesn't get there, or isn't known to. */
 static void drop(struct links *l, struct node_shard *s, struct replica_message *m)
 {
+    GQ_MARK(LINK_MESSAGE_DROPPED);
     l->stats.messages_dropped++;
     if (m->raft.kind == RAFT_SNAPSHOT)
         note_lost(l, s, m);
@@ -198,6 +201,7 @@ void links_tell(struct node *n, const char *node_id, enum node_word word, struct
     size_t before;
 
     if (c == NULL || unsent(c) >= LINKS_OUT_MAX) {
+        GQ_MARK(LINK_WORD_DROPPED);
         l->stats.messages_dropped++;
         return;
     }

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/bug.h"
+#include "base/mark.h"
 #include "node/links_internal.h"
 
 /* The table of other nodes: each reactor has its own, which follows that of reactor 0 by mail. */
@@ -267,6 +269,7 @@ void links_tell_main(struct links_peer *p, bool up, bool dead)
 static int goes_back(const struct links_peer *p, const char *what, uint64_t now, uint64_t before,
                      struct error_text *err)
 {
+    GQ_MARK(LINK_OLD_DISK);
     error_setf(err,
                "node '%s' runs on an old disk image: its %s went back from %llu to %llu; it can come back with a blank "
                "data directory",
@@ -326,9 +329,9 @@ int links_remember(struct links_peer *p, const struct peer_hello *h, struct erro
         error_setf(err, "node '%s' has %u shards, it had %u", p->node_id, h->n_shards, p->n_shards);
         return -EPERM;
     }
-    if (h->boot < p->boot)
+    if (h->boot < p->boot && !GQ_BUG(OLD_DISK_TRUSTED))
         return goes_back(p, "count of starts", h->boot, p->boot, err);
-    if (h->durable_lsn < p->lsns[h->from_shard])
+    if (h->durable_lsn < p->lsns[h->from_shard] && !GQ_BUG(OLD_DISK_TRUSTED))
         return goes_back(p, "journal", h->durable_lsn, p->lsns[h->from_shard], err);
     p->boot = h->boot;
     p->lsns[h->from_shard] = h->durable_lsn;

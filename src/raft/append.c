@@ -46,6 +46,8 @@ bool raft_send_append(struct raft *raft, struct raft_update *u, struct raft_memb
         m->probing = true;
     else if (n > 0)
         raft_progress_sent(raft, m, m->next + n - 1, bytes);
+    if (m->state == RAFT_REPLICATE && raft_progress_is_paused(raft, m))
+        GQ_MARK(RAFT_WINDOW_FULL);
     return m->state == RAFT_REPLICATE && m->next <= raft->log.last;
 }
 
@@ -77,6 +79,7 @@ static void rejected(struct raft *raft, struct raft_update *u, struct raft_membe
      */
     if (next == raft->log.start + 1 && (reply->hint_index < raft->log.start || raft->log.start_term > reply->hint_term))
         next = raft->log.start;
+    GQ_MARK(RAFT_PROBES_AGAIN);
     raft_session_leave(raft, u);
     raft_progress_probe(m, next);
     raft_send_append(raft, u, m, true);
@@ -93,8 +96,10 @@ void raft_accepted(struct raft *raft, struct raft_update *u, struct raft_member 
     if (index == m->match)
         m->probing = false;
     if (m->state == RAFT_PROBE && index >= raft->log.start && index == m->match) {
+        GQ_MARK(RAFT_REPLICATES);
         m->state = RAFT_REPLICATE;
     } else if (m->state == RAFT_IMAGE && m->match + 1 >= m->next) {
+        GQ_MARK(RAFT_IMAGE_ARRIVED);
         /* The image has arrived. Where the log begins later by now, another one has to follow. */
         raft_progress_probe(m, m->match + 1);
         if (m->match >= raft->log.start)

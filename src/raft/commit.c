@@ -28,8 +28,10 @@ bool raft_maybe_commit(struct raft *raft, struct raft_update *u)
 
     if (raft->role != RAFT_LEADER || index <= raft->commit)
         return false;
-    if (index < raft->noop_index && !GQ_BUG(RAFT_OLD_TERM_COUNTED))
+    if (index < raft->noop_index && !GQ_BUG(RAFT_OLD_TERM_COUNTED)) {
+        GQ_MARK(RAFT_OLD_TERM_WAITS);
         return false;
+    }
     raft_advance_commit(raft, u, index);
     /* The followers hear of it before a leader that was removed leaves. */
     raft_broadcast(raft, u, true);

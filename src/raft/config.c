@@ -95,7 +95,10 @@ int raft_config_check(const struct raft *raft, const struct raft_config *to)
         return same_members(raft, RAFT_VOTER, to, RAFT_VOTER) ? 0 : RAFT_E_CONFIG_INVALID;
     if (raft_config_is_joint(raft) || !same_members(raft, RAFT_VOTER, to, RAFT_OUTGOING))
         return RAFT_E_CONFIG_INVALID;
-    return new_voters_caught_up(raft, to) ? 0 : RAFT_E_CONFIG_UNCAUGHT_UP;
+    if (!new_voters_caught_up(raft, to))
+        return RAFT_E_CONFIG_UNCAUGHT_UP;
+    GQ_MARK(RAFT_JOINT_ALLOWED);
+    return 0;
 }
 
 int raft_check_config(const struct raft *raft, const struct raft_config *config)
@@ -144,6 +147,7 @@ void raft_config(const struct raft *raft, struct raft_config *ret_config, uint64
 
 void raft_config_append(struct raft *raft, struct raft_update *u, const struct raft_config *config, uint64_t index)
 {
+    GQ_MARK(RAFT_CONFIG_APPENDED);
     if (raft->previous == NULL)
         raft->previous = xcalloc(1, sizeof(*raft->previous));
     raft_config(raft, &raft->previous->config, &raft->previous->index);
@@ -157,6 +161,7 @@ void raft_config_truncate(struct raft *raft, struct raft_update *u, uint64_t fro
 
     if (from > raft->config_index || GQ_BUG(RAFT_CONFIG_NOT_REVERTED))
         return;
+    GQ_MARK(RAFT_CONFIG_REVERTED);
     previous = TAKE_PTR(raft->previous);
     gq_assert(previous != NULL && previous->index < from);
     raft_config_set(raft, &previous->config, previous->index);
@@ -171,8 +176,11 @@ void raft_config_committed(struct raft *raft, struct raft_update *u)
     free(TAKE_PTR(raft->previous));
     if (raft->role != RAFT_LEADER)
         return;
-    if (raft_config_is_joint(raft))
+    if (raft_config_is_joint(raft)) {
+        GQ_MARK(RAFT_JOINT_COMMITTED);
         u->leave_joint = true;
-    else if ((raft_roles(raft, raft->id) & RAFT_VOTER) == 0)
+    } else if ((raft_roles(raft, raft->id) & RAFT_VOTER) == 0) {
+        GQ_MARK(RAFT_DOWN_BY_CONFIG);
         raft_become_follower(raft, u, raft->term, RAFT_NONE);
+    }
 }

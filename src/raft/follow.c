@@ -24,6 +24,10 @@ static void refuse(struct raft *raft, struct raft_update *u, const struct raft_m
 
     if (reply == NULL)
         return;
+    if (m->index > raft->log.last)
+        GQ_MARK(RAFT_LOG_ENDS_BELOW);
+    else
+        GQ_MARK(RAFT_LOG_DIFFERS);
     reply->reject = true;
     reply->index = m->index;
     reply->hint_index = raft_log_find(&raft->log, m->index, m->log_term);
@@ -33,6 +37,7 @@ static void refuse(struct raft *raft, struct raft_update *u, const struct raft_m
 
 static void truncate_from(struct raft *raft, struct raft_update *u, uint64_t from)
 {
+    GQ_MARK(RAFT_TAIL_CUT);
     gq_assert(from > raft->commit);
     raft_log_truncate(&raft->log, from);
     raft_config_truncate(raft, u, from);
@@ -74,7 +79,7 @@ static bool take(struct raft *raft, struct raft_update *u, const struct raft_mes
         if (index <= raft->log.start)
             continue;
         if (index <= raft->log.last) {
-            if (raft_log_term(&raft->log, index) == e->term)
+            if (raft_log_term(&raft->log, index) == e->term && !GQ_BUG(RAFT_LATE_APPEND_CUTS))
                 continue;
             truncate_from(raft, u, index);
         }

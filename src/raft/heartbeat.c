@@ -59,8 +59,10 @@ void raft_on_heartbeat_reply(struct raft *raft, struct raft_update *u, const str
         return;
     member->settled = member->match == raft->log.last && m->commit == raft->log.last;
     if (member->match < raft->log.last) {
-        if (member->state == RAFT_REPLICATE && member->count > 0 && raft_progress_is_paused(raft, member))
+        if (member->state == RAFT_REPLICATE && member->count > 0 && raft_progress_is_paused(raft, member)) {
+            GQ_MARK(RAFT_WINDOW_FREED);
             raft_progress_drop_first(raft, member);
+        }
         raft_send_append(raft, u, member, true);
     }
     raft_session_answered(raft, u, member, m->join);
@@ -82,10 +84,13 @@ static bool hears_quorum(const struct raft *raft)
 
 void raft_leader_tick(struct raft *raft, struct raft_update *u)
 {
-    if (raft->transferee != RAFT_NONE && raft->now >= raft->transfer_deadline)
+    if (raft->transferee != RAFT_NONE && raft->now >= raft->transfer_deadline) {
+        GQ_MARK(RAFT_TRANSFER_GIVEN_UP);
         raft->transferee = RAFT_NONE;
+    }
     if (raft->now >= raft->deadline) {
         if (!hears_quorum(raft)) {
+            GQ_MARK(RAFT_DOWN_BY_SILENCE);
             raft_become_follower(raft, u, raft->term, RAFT_NONE);
             return;
         }

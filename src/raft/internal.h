@@ -4,6 +4,7 @@
 /* What the files of raft/ share. u is the update that the step fills. */
 
 #include "base/bug.h"
+#include "base/mark.h"
 #include "base/util.h"
 #include "raft/raft.h"
 
@@ -103,6 +104,13 @@ static inline bool raft_is_alone(const struct raft *raft)
 {
     return raft->n_members == 1 && raft->members[0].id == raft->id;
 }
+
+/* What a group of one does shows nothing. */
+#define RAFT_MARK(raft, name) \
+    do { \
+        if (!raft_is_alone(raft)) \
+            GQ_MARK(name); \
+    } while (0)
 
 /* Of the next tick. */
 static inline uint64_t raft_due(const struct raft *raft)

@@ -3,12 +3,17 @@
 
 /* Both halves of a joint configuration have to agree; a half without members doesn't object. */
 
+static uint8_t counted(uint8_t role)
+{
+    return GQ_BUG(RAFT_LEARNER_COUNTED) && role == RAFT_VOTER ? RAFT_VOTER | RAFT_LEARNER : role;
+}
+
 static bool half_agrees(const struct raft *raft, uint32_t who, uint8_t role)
 {
     unsigned n = 0, n_yes = 0;
 
     for (uint8_t i = 0; i < raft->n_members; i++) {
-        if ((raft->members[i].roles & role) == 0)
+        if ((raft->members[i].roles & counted(role)) == 0)
             continue;
         n++;
         n_yes += (who >> i) & 1;
@@ -40,7 +45,7 @@ static uint64_t half_index(const struct raft *raft, uint8_t role)
         uint64_t match = match_of(raft, &raft->members[i]);
         unsigned at = n;
 
-        if ((raft->members[i].roles & role) == 0)
+        if ((raft->members[i].roles & counted(role)) == 0)
             continue;
         for (; at > 0 && sorted[at - 1] < match; at--)
             sorted[at] = sorted[at - 1];

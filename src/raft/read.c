@@ -27,6 +27,7 @@ void raft_reads_advance(struct raft *raft, struct raft_update *u)
             raft->read_round = raft->read_last;
             raft->read_index = raft->commit;
             if (!round_is_over(raft)) {
+                GQ_MARK(RAFT_READ_ROUND);
                 raft_heartbeats(raft, u, true);
                 /* Once more where they get lost, though the group may be at rest. */
                 raft->heartbeat_at = MIN(raft->heartbeat_at, raft->now + raft->limits->heartbeat_interval);
@@ -52,6 +53,8 @@ void raft_on_read(struct raft *raft, struct raft_update *u)
 
 void raft_reads_lose(struct raft *raft, struct raft_update *u)
 {
+    if (raft->read_last != raft->read_done)
+        GQ_MARK(RAFT_READS_LOST);
     u->reads_lost = raft->read_last != raft->read_done;
     raft->read_done = raft->read_last;
     raft->read_round = 0;

@@ -55,6 +55,7 @@ void raft_session_rest(struct raft *raft)
     }
     if (!raft_is_quorum(raft, who))
         return;
+    GQ_MARK(RAFT_RESTS);
     if (raft->limits->quiesce)
         raft->deadline = UINT64_MAX;
     raft->heartbeat_at = raft->deadline;
@@ -75,8 +76,10 @@ bool raft_session_answer(struct raft *raft, struct raft_update *u, const struct 
         raft_session_leave(raft, u);
         return false;
     }
-    if (!raft->joined)
+    if (!raft->joined) {
+        GQ_MARK(RAFT_SESSION_JOINED);
         u->joined = m->from;
+    }
     raft->joined = true;
     if (raft->limits->quiesce)
         raft->deadline = UINT64_MAX;
@@ -107,8 +110,10 @@ void raft_session_peer_up(struct raft *raft, int32_t peer)
 {
     const struct raft_member *m = raft_member(raft, peer);
 
-    if (raft->role == RAFT_LEADER && m != NULL && m->id != raft->id && !m->joined)
+    if (raft->role == RAFT_LEADER && m != NULL && m->id != raft->id && !m->joined) {
+        GQ_MARK(RAFT_PEER_CAME_BACK);
         wake_leader(raft);
+    }
 }
 
 void raft_session_leave(struct raft *raft, struct raft_update *u)
@@ -119,12 +124,14 @@ void raft_session_leave(struct raft *raft, struct raft_update *u)
 
             if (!m->joined)
                 continue;
+            GQ_MARK(RAFT_LEADER_WAKES);
             m->heard = raft_member_heard(raft, m);
             m->joined = false;
             u->left = true;
         }
         wake_leader(raft);
     } else if (raft->joined) {
+        GQ_MARK(RAFT_FOLLOWER_WAKES);
         raft->heard = raft_leader_heard(raft);
         raft->joined = false;
         u->left = true;
@@ -139,12 +146,14 @@ void raft_session_lost(struct raft *raft, int32_t peer)
     if (raft->role == RAFT_LEADER) {
         if (m == NULL || !m->joined)
             return;
+        GQ_MARK(RAFT_FOLLOWER_FELL_SILENT);
         m->heard = raft_member_heard(raft, m);
         m->joined = false;
         wake_leader(raft);
     } else if (raft->joined && raft->leader == peer) {
         uint64_t silent;
 
+        GQ_MARK(RAFT_LEADER_FELL_SILENT);
         /* The timer runs from when the session was last heard. */
         raft->heard = MIN(raft_leader_heard(raft), raft->now);
         raft->joined = false;

@@ -7,6 +7,7 @@ bool raft_send_snapshot(struct raft *raft, struct raft_update *u, struct raft_me
 {
     struct raft_message *msg = raft_send(raft, u, RAFT_SNAPSHOT, m->id);
 
+    GQ_MARK(RAFT_IMAGE_SENT);
     msg->index = raft->log.start;
     msg->log_term = raft->log.start_term;
     msg->commit = raft->commit;
@@ -21,6 +22,7 @@ void raft_on_snapshot_failed(struct raft *raft, int32_t peer)
 
     if (raft->role != RAFT_LEADER || m == NULL || m->state != RAFT_IMAGE)
         return;
+    GQ_MARK(RAFT_IMAGE_FAILED);
     /* After the next heartbeat's answer, not at once. */
     raft_progress_probe(m, m->match + 1);
     m->probing = true;
@@ -29,12 +31,14 @@ void raft_on_snapshot_failed(struct raft *raft, int32_t peer)
 void raft_on_snapshot(struct raft *raft, struct raft_update *u, const struct raft_message *m)
 {
     if (m->index <= raft->commit || raft_log_term(&raft->log, m->index) == m->log_term) {
+        GQ_MARK(RAFT_IMAGE_NOT_NEEDED);
         /* The log has it all, and goes on behind it. */
         raft_advance_commit(raft, u, MAX(raft->commit, m->index));
         raft->matched = MAX(raft->matched, raft->commit);
         raft_acknowledge(raft, u);
         return;
     }
+    GQ_MARK(RAFT_IMAGE_TAKEN);
     raft_log_reset(&raft->log, m->index, m->log_term);
     raft->commit = raft->matched = m->index;
     raft_config_set(raft, m->config, m->index);

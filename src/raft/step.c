@@ -41,8 +41,10 @@ static void on_old_term(struct raft *raft, struct raft_update *u, const struct r
         reply = raft_reply(raft, u, RAFT_APPEND_REPLY, m->from);
     else if (m->kind == RAFT_PRE_VOTE)
         reply = raft_reply(raft, u, RAFT_PRE_VOTE_REPLY, m->from);
-    if (reply != NULL)
-        reply->reject = true;
+    if (reply == NULL)
+        return;
+    GQ_MARK(RAFT_OLD_TERM_TOLD);
+    reply->reject = true;
 }
 
 /* Returns false when the message has no say. */
@@ -52,10 +54,14 @@ static bool settle_term(struct raft *raft, struct raft_update *u, const struct r
         on_old_term(raft, u, m);
         return false;
     }
-    if (is_request(m->kind) && !m->force && m->term > raft->term && raft_is_sticky(raft))
+    if (is_request(m->kind) && !m->force && m->term > raft->term && raft_is_sticky(raft)) {
+        GQ_MARK(RAFT_STUCK_TO_LEADER);
         return false;
-    if (m->kind == RAFT_PRE_VOTE || (m->kind == RAFT_PRE_VOTE_REPLY && !m->reject))
+    }
+    if ((m->kind == RAFT_PRE_VOTE && !GQ_BUG(RAFT_PRE_VOTE_LEAKS)) || (m->kind == RAFT_PRE_VOTE_REPLY && !m->reject))
         return true;
+    if (m->term > raft->term && raft->role == RAFT_LEADER)
+        GQ_MARK(RAFT_DOWN_BY_TERM);
     if (m->term > raft->term)
         raft_become_follower(raft, u, m->term, is_from_leader(m->kind) ? m->from : RAFT_NONE);
     return true;
@@ -81,6 +87,8 @@ static void receive(struct raft *raft, struct raft_update *u, const struct raft_
             u->refused = true;
             return;
         }
+        if (raft->role != RAFT_FOLLOWER)
+            GQ_MARK(RAFT_CANDIDATE_BEATEN);
         if (raft->role != RAFT_FOLLOWER || raft->leader != m->from)
             raft_become_follower(raft, u, m->term, m->from);
         raft->heard = raft->now;
@@ -131,6 +139,7 @@ static void tick(struct raft *raft, struct raft_update *u)
     heard = raft_leader_heard(raft);
     if (heard > raft->heard) {
         /* Others vouched for the leader meanwhile: the timer runs from then. */
+        GQ_MARK(RAFT_VOUCHED_FOR);
         raft->deadline += heard - raft->heard;
         raft->heard = heard;
         if (raft->now < raft->deadline)
@@ -151,6 +160,7 @@ static void peer_down(struct raft *raft, int32_t peer)
     } else if (raft->leader == peer) {
         uint64_t spread = raft->limits->peer_down_spread + 1;
 
+        GQ_MARK(RAFT_LEADER_DIED);
         raft->leader = RAFT_NONE;
         raft->deadline = MIN(raft->deadline, raft->now + raft_draw(raft, spread) + raft_handicap(raft, spread));
     }

@@ -10,7 +10,7 @@ void raft_transfer_advance(struct raft *raft, struct raft_update *u)
 
     if (m == NULL || (m->roles & RAFT_VOTER) == 0)
         raft->transferee = RAFT_NONE;
-    else if (m->match == raft->log.last)
+    else if (m->match == raft->log.last || GQ_BUG(RAFT_TRANSFER_UNCAUGHT))
         raft_send(raft, u, RAFT_TIMEOUT_NOW, m->id);
     else
         raft_send_append(raft, u, m, false);
@@ -30,6 +30,7 @@ void raft_on_transfer(struct raft *raft, struct raft_update *u, int32_t target)
         u->error = RAFT_E_TARGET;
         return;
     }
+    GQ_MARK(RAFT_TRANSFER);
     raft->transferee = target;
     raft->transfer_deadline = raft->now + raft->limits->election_timeout;
     raft_transfer_advance(raft, u);

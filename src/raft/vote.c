@@ -55,6 +55,7 @@ void raft_become_follower(struct raft *raft, struct raft_update *u, uint64_t ter
 
 static void become_leader(struct raft *raft, struct raft_update *u)
 {
+    RAFT_MARK(raft, RAFT_ELECTED);
     raft->role = RAFT_LEADER;
     raft->leader = raft->id;
     raft->n_tries = 0;
@@ -93,6 +94,7 @@ static void count_votes(struct raft *raft, struct raft_update *u)
         else
             become_leader(raft, u);
     } else if (!raft_is_quorum(raft, ~voters_that_said(raft, RAFT_VOTE_NO))) {
+        GQ_MARK(RAFT_CAMPAIGN_REFUSED);
         raft_become_follower(raft, u, raft->term, RAFT_NONE);
     }
 }
@@ -122,6 +124,7 @@ static void ask_for_votes(struct raft *raft, struct raft_update *u)
 /* The requests follow when the vote is durable. */
 static void start_election(struct raft *raft, struct raft_update *u)
 {
+    RAFT_MARK(raft, RAFT_CANDIDATE);
     raft_session_leave(raft, u);
     raft->role = RAFT_CANDIDATE;
     raft->leader = RAFT_NONE;
@@ -146,6 +149,7 @@ void raft_campaign(struct raft *raft, struct raft_update *u)
     raft_arm_election(raft);
     if (!may)
         return;
+    RAFT_MARK(raft, RAFT_PRE_CANDIDATE);
     raft->forced = false;
     raft->role = RAFT_PRE_CANDIDATE;
     raft->leader = RAFT_NONE;
@@ -156,6 +160,7 @@ void raft_campaign_forced(struct raft *raft, struct raft_update *u)
 {
     if (!may_lead(raft))
         return;
+    GQ_MARK(RAFT_CAMPAIGN_ASKED_FOR);
     raft->forced = true;
     start_election(raft, u);
 }
@@ -181,6 +186,7 @@ static void grant(struct raft *raft, struct raft_update *u)
 {
     if (!GQ_BUG(RAFT_VOTE_NOT_DURABLE) && (raft->durable_term != raft->term || raft->durable_vote != raft->vote))
         return; /* when it is durable */
+    GQ_MARK(RAFT_VOTE_GIVEN);
     raft_send(raft, u, RAFT_VOTE_REPLY, raft->vote);
 }
 
@@ -190,6 +196,10 @@ void raft_on_vote(struct raft *raft, struct raft_update *u, const struct raft_me
     struct raft_message *reply;
     bool yes = !raft->no_vote && is_up_to_date(raft, m);
 
+    if (raft->no_vote)
+        GQ_MARK(RAFT_VOTE_ON_PROBATION);
+    else if (!yes)
+        GQ_MARK(RAFT_VOTE_FOR_SHORTER);
     if (m->kind == RAFT_PRE_VOTE) {
         yes = yes && (m->term > raft->term || raft->vote == m->from);
         /* A refusal tells our own term, which the asker has to reach first. */
@@ -210,6 +220,8 @@ void raft_on_vote(struct raft *raft, struct raft_update *u, const struct raft_me
         grant(raft, u);
         return;
     }
+    if (raft->vote != RAFT_NONE)
+        GQ_MARK(RAFT_VOTE_SPENT);
     reply = raft_reply(raft, u, RAFT_VOTE_REPLY, m->from);
     if (reply != NULL)
         reply->reject = true;
@@ -251,6 +263,7 @@ void raft_on_state_flushed(struct raft *raft, struct raft_update *u, uint64_t te
     if (raft->owed && raft->role == RAFT_FOLLOWER && raft->leader != RAFT_NONE) {
         struct raft_message *m = raft_send(raft, u, RAFT_HEARTBEAT_REPLY, raft->leader);
 
+        GQ_MARK(RAFT_ANSWER_OWED);
         m->index = raft_acknowledged(raft);
         m->commit = raft->commit;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/bug.h"
+#include "base/mark.h"
 #include "replica/internal.h"
 
 /* When the producers of a group with several voters hear of their batches, and which of its members are in sync.
@@ -182,6 +183,7 @@ bool replica_acks_wait(struct replica *r, struct replica_op *op, uint64_t index)
 {
     if (!asks_for_all(r, op) || flushed_by(r, (unsigned)r->limits.min_insync) >= index)
         return false;
+    GQ_MARK(REPLICA_WAITS_FOR_MORE);
     op->read_index = index;
     list_append(&r->peers->acks, &op->link);
     look_after(r);
@@ -261,6 +263,7 @@ void replica_acks_free(struct replica_peers *p)
 
 static void refuse(struct replica *r, struct replica_op *op)
 {
+    GQ_MARK(REPLICA_TOO_FEW_IN_SYNC);
     replica_finish(r, op, KAFKA_E_NOT_ENOUGH_REPLICAS_AFTER_APPEND,
                    "stored, but fewer replicas are in sync than min.insync.replicas asks for");
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/bug.h"
 #include "base/endian.h"
+#include "base/mark.h"
 #include "replica/internal.h"
 #include "wire/batch.h"
 
@@ -14,7 +16,7 @@ static int apply_batches(struct replica *r, uint64_t index, const struct entry *
         if (v.base_offset != offset)
             return -EBADMSG;
         offset += v.count;
-        if (v.producer_id < 0)
+        if (v.producer_id < 0 || (GQ_BUG(PRODUCERS_OF_LEADER_ONLY) && r->peers != NULL && !r->peers->leads))
             continue;
         producer_apply(replica_producers(r), v.producer_id, v.producer_epoch, v.base_sequence, v.count, index,
                        v.base_offset, entry->header.append_time_ms, v.max_timestamp);
@@ -29,6 +31,8 @@ static int apply_command(struct replica *r, uint64_t index, uint64_t term, uint3
     case COMMAND_SET_LOG_START:
         if (command->body.size != 8)
             return -EBADMSG;
+        if (GQ_BUG(LOG_START_OF_LEADER_ONLY) && r->peers != NULL && !r->peers->leads)
+            return 0;
         r->log_start = MAX(r->log_start, MIN((int64_t)load_le64(command->body.data), r->applied_offset));
         return 0;
     case COMMAND_METADATA:
@@ -198,6 +202,9 @@ void replica_entry_flushed(struct journal_request *request)
 
     e->flushed = true;
     if (e->voided) {
+        GQ_MARK(REPLICA_FLUSHED_IN_VAIN);
+        if (GQ_BUG(RAFT_STALE_COMPLETION) && !r->destroyed)
+            replica_core_flushed(r, e);
         list_remove(&e->kept_link);
         replica_entry_free(e);
     } else if (!r->destroyed && is_last_of_flush(e)) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/bug.h"
+#include "base/mark.h"
 #include "replica/internal.h"
 
 /* The group's core (raft/), and what comes of its updates.
@@ -125,6 +126,7 @@ static void step_down(struct replica *r)
 {
     const struct replica_op *op;
 
+    GQ_MARK(REPLICA_DEPOSED);
     r->open = false;
     list_foreach (&r->waiters->parked, op, link)
         if (op->kind == REPLICA_PRODUCE)
@@ -156,6 +158,7 @@ static void note_round(struct replica *r, const struct raft_update *u)
 
 static void end_read(struct replica *r, struct replica_op *op)
 {
+    GQ_MARK(REPLICA_READ_BEHIND_ROUND);
     if (op->kind == REPLICA_PRODUCE)
         replica_finish(r, op, op->verdict, NULL);
     else if (op->kind == REPLICA_READ)
@@ -213,6 +216,8 @@ static void act(struct replica *r, const struct raft_update *u, const struct rep
     if (u->noop) {
         r->start_proposed = r->log_start;
         replica_propose_noop(r);
+        if (GQ_BUG(OPENED_BEFORE_NOOP))
+            replica_opened(r);
     } else if (u->append_first != 0) {
         journal_entries(r, u, received);
     }
@@ -298,8 +303,10 @@ int replica_receive(struct replica *r, const struct replica_message *m)
     if (rc != 0 || !takes_part(r) || (is_answer(m->raft.kind) && replica_is_stranger(r, m)))
         return rc;
     n = replica_entries_that_fit(r, m);
-    if (n == 0 && m->raft.n_entries > 0) /* as if it got lost: the leader tries again by and by */
+    if (n == 0 && m->raft.n_entries > 0) { /* as if it got lost: the leader tries again by and by */
+        GQ_MARK(REPLICA_TAKES_NO_MORE);
         return 0;
+    }
     replica_received_make(&got, r, m, n);
     u = fleet_step(&r->peers->member, &(struct raft_event){ .kind = RAFT_RECEIVE, .message = &got.message });
     rc = u->refused ? -EBADMSG : 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/bug.h"
+#include "base/mark.h"
 #include "replica/internal.h"
 
 /* What is asked of a member that isn't an open leader. A new leader doesn't know all that is committed before its own
@@ -21,6 +22,7 @@ static bool can_read(const struct replica *r, const struct replica_op *op)
 
 static void park(struct replica *r, struct replica_op *op)
 {
+    GQ_MARK(REPLICA_PARKED);
     list_append(&wait_on(r)->parked, &op->link);
     if (r->peers != NULL && op->kind == REPLICA_READ && op->read.wait_until_ns != 0 &&
         !list_is_linked(&r->peers->parking_link))

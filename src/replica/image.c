@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/bug.h"
+#include "base/mark.h"
 #include "replica/internal.h"
 
 /* A follower whose log ends below the leader's first segment gets an image: the state that this segment begins with.
@@ -156,7 +158,7 @@ static void take_position(struct replica *r, struct replica_image_job *job)
     r->log_start = r->durable_start = r->start_proposed = job->log_start;
     r->last_append_time = job->state.append_time;
     producer_state_free(r->producers);
-    r->producers = TAKE_PTR(job->state.producers);
+    r->producers = GQ_BUG(IMAGE_WITHOUT_PRODUCERS) ? NULL : TAKE_PTR(job->state.producers);
     replica_config_replaced(r, job->state.members_index, &job->state.members);
     r->checkpoint_bytes = r->stored_bytes = r->proposed_bytes;
     r->checkpoint_wanted = 0;
@@ -168,6 +170,7 @@ void replica_image_install(struct replica *r, uint32_t epoch, struct list *lost)
 {
     struct replica_image_job *job = image_of(r);
 
+    GQ_MARK(REPLICA_IMAGE_INSTALLED);
     gq_assert(job != NULL && job->phase == IMAGE_WRITTEN && replica_is_quiet(r));
     job->epoch = epoch;
     replica_drop_tail(r, lost);
@@ -238,6 +241,8 @@ static void write_done(struct lane_work *work)
 
     log_image_written(r->log, &job->file);
     job->phase = IMAGE_WRITTEN;
+    if (err != 0)
+        GQ_MARK(REPLICA_IMAGE_NOT_WRITTEN);
     if (err != 0 || r->destroyed || r->closing || r->shard->dead)
         replica_image_drop(r); /* the leader sends it again, where it still is needed */
     if (err != 0 && !disk_is_shortage(err))

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/mark.h"
 #include "replica/internal.h"
 
 /* A node gives away what it leads: when it is to stop, and when its journal stands still. Its disk may hang for long
@@ -27,7 +28,8 @@ uint64_t replica_lead_poll(struct replica_shard *shard)
     }
     if (shard->now_ns < shard->moved_ns + replica_election_ns(shard))
         return shard->moved_ns + replica_election_ns(shard);
-    replica_shard_hand_over(shard);
+    if (replica_shard_hand_over(shard))
+        GQ_MARK(REPLICA_LED_BY_OTHERS);
     shard->moved_ns = shard->now_ns; /* looks again as late */
     return shard->now_ns + replica_election_ns(shard);
 }

@@ -528,6 +528,7 @@ void replica_cut(struct replica *r, uint64_t from, struct list *lost)
 {
     const struct replica_entry *last;
 
+    GQ_MARK(REPLICA_CUT);
     gq_assert(from > r->applied_index);
     for (; r->last_index >= from; r->last_index--)
         entry_void(r, tail_pop_last(&r->tail), lost);

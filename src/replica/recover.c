@@ -206,6 +206,8 @@ int replica_replay_end(struct replica *r, struct error_text *err)
         r->dirty_since_ns = r->shard->now_ns;
         list_append(&r->shard->dirty, &r->dirty_link);
     }
+    if (rc == 0 && r->peers != NULL && r->applied_index < r->last_index)
+        GQ_MARK(REPLICA_STARTS_WITH_MORE);
     if (rc == 0 && r->peers != NULL)
         replica_core_start(r);
     return rc;

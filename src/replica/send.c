@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/mark.h"
 #include "replica/internal.h"
 
 /* The core's messages on their way out. Entries of an APPEND come from memory where they are there, with a reference
@@ -124,6 +125,7 @@ static void load(struct replica *r, struct replica_message *m, uint64_t last)
     l->load.fn = load_entry;
     l->load.ctx = l;
     log_load_prepare(r->log, &l->load, m->raft.index + 1, last);
+    GQ_MARK(REPLICA_READ_BACK);
     list_append(&r->peers->loads, &l->link);
     l->work.run = load_run;
     l->work.done = load_done;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
 
+#include "base/bug.h"
 #include "base/util.h"
 #include "state/state.h"
 #include "state/vfs.h"
@@ -275,8 +276,10 @@ static int drop_all(struct state_db *db, uint64_t group)
 static int write_all(struct state_db *db, uint64_t group, const struct state_applied *applied,
                      const struct state_record *records, size_t n, bool replace)
 {
-    int rc = run(db, "BEGIN IMMEDIATE");
+    int rc = GQ_BUG(STATE_APPLIED_APART) ? write_applied(db, group, applied) : 0;
 
+    if (rc == 0)
+        rc = run(db, "BEGIN IMMEDIATE");
     if (rc == 0 && replace)
         rc = drop_all(db, group);
     for (size_t i = 0; rc == 0 && i < n; i++)

@@ -93,6 +93,7 @@ struct cluster {
     struct sim_entry truth[CLUSTER_LOG + 1]; /* committed anywhere */
     uint64_t n_truth;
     int32_t leader_of[CLUSTER_TERMS];
+    bool begun[CLUSTER_TERMS]; /* somebody voted for itself in the term */
     int32_t vote_of[CLUSTER_NODES + 1][CLUSTER_TERMS];
     bool sessions;
     uint64_t sets_differ[CLUSTER_NODES + 1][CLUSTER_NODES + 1]; /* since when; 0: they don't */

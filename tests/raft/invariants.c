@@ -34,6 +34,8 @@ void check_message(struct cluster *c, const struct raft_message *m)
         note_vote(c, m->from, m->term, m->to);
     if (m->kind == RAFT_VOTE)
         note_vote(c, m->from, m->term, m->from);
+    if (m->kind == RAFT_TIMEOUT_NOW && !has(&c->nodes[m->to].disk, from->log.last, &from->log.entries[from->log.last]))
+        cluster_fail(c, "node %d is to lead and hasn't caught up with %d", m->to, m->from);
     if ((m->kind == RAFT_APPEND_REPLY || m->kind == RAFT_HEARTBEAT_REPLY) && !m->reject &&
         !has(&from->disk, m->index, &from->log.entries[m->index]))
         cluster_fail(c, "node %d acknowledges %" PRIu64 ", which isn't on its disk", m->from, m->index);
@@ -137,10 +139,22 @@ static void check_config(struct cluster *c, struct node *n)
             cluster_fail(c, "node %d: configuration %" PRIu64 " isn't the last of its log", n->id, index);
 }
 
+/* Nobody takes a term from anywhere but somebody who campaigned in it. */
+static void check_origin(struct cluster *c, struct node *n)
+{
+    uint64_t term = raft_term(n->raft);
+
+    if (raft_vote(n->raft) == n->id)
+        c->begun[term % CLUSTER_TERMS] = true;
+    if (term > 1 && !c->begun[term % CLUSTER_TERMS])
+        cluster_fail(c, "node %d is in term %" PRIu64 ", for which nobody campaigned", n->id, term);
+}
+
 void check_update(struct cluster *c, struct node *n)
 {
     enum raft_role role = raft_role(n->raft);
 
+    check_origin(c, n);
     if (c->update.refused)
         cluster_fail(c, "node %d refuses a message of a sound peer", n->id);
     if (raft_term_at(n->raft, n->log.last) != n->log.entries[n->log.last].term && n->log.last > 0)

@@ -42,7 +42,7 @@ bool gqsim_plant(const char *name);
 bool gqsim_hunt(const struct gqsim_options *o);
 
 /* Coverage: marks in the code, and kinds of faults that came. Adds what this process came by in its last seed. */
-#define GQSIM_MAX_MARKS 128
+#define GQSIM_MAX_MARKS 256
 void gqsim_add_marks(uint64_t to[GQSIM_MAX_MARKS], const struct world_story *story);
 /* Prints what was never hit, and how many there are. False: some were not. */
 bool gqsim_print_marks(const uint64_t marks[GQSIM_MAX_MARKS]);
