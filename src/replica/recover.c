@@ -190,9 +190,11 @@ int replica_replay(struct replica *r, const struct journal_replay_record *rec, s
 int replica_replay_end(struct replica *r, struct error_text *err)
 {
     bool ahead = r->machine != NULL && r->machine->apply_after > r->last_index;
+    /* The first entry is applied before it is durable. Where it got lost the owner makes it again, and all there is. */
+    bool unmade = r->peers != NULL && r->peers->founded && r->last_index == 0;
     int rc = ahead ? REPLICA_E_STALE_IMAGE : replay_store(r, err);
 
-    if (rc == 0 && r->state_index > r->last_index) {
+    if (rc == 0 && r->state_index > r->last_index && !unmade) {
         error_setf(err, "%s: the partition snapshot is of entry %llu, but the log ends at entry %llu", log_dir(r->log),
                    (unsigned long long)r->state_index, (unsigned long long)r->last_index);
         rc = -EBADMSG;

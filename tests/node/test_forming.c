@@ -120,6 +120,28 @@ START_TEST(the_first_may_fail)
 }
 END_TEST
 
+/* The metadata's first entry is in a segment, and the journal, which stands still, hasn't got it. */
+START_TEST(the_journal_may_come_last)
+{
+    struct cluster *c = cluster_new(41 + (uint64_t)_i, 3, 1);
+    struct rig *r = c->rigs[1];
+
+    cluster_start_all(c);
+    sim_lane_hold(r->lane, LANE_FLUSH, 0, true);
+    for (int i = 0; i < 1000 && uuid_is_zero(&superblock(c, 1)->cluster_id); i++)
+        cluster_run(c, MS);
+    ck_assert(!uuid_is_zero(&superblock(c, 1)->cluster_id));
+    cluster_run(c, 100 * MS);
+    node_stop(r->node, 0, 0);
+    cluster_run(c, 3000 * MS);
+    cluster_crash(c, 1, SIM_CRASH_ALL);
+    cluster_start(c, 1);
+    cluster_settle(c);
+    check_formed(c);
+    cluster_free(c);
+}
+END_TEST
+
 /* A node that is a cluster by itself never forms another, and the others don't without it. */
 START_TEST(who_belongs_to_a_cluster_stays)
 {
@@ -225,6 +247,7 @@ Suite *forming_suite(void)
     suite_add(s, all_that_are_listed_must_be_there);
     add_loop(s, "a_crash_at_each_step_of_forming", a_crash_at_each_step_of_forming, 0, 60);
     add_loop(s, "the_first_may_fail", the_first_may_fail, 0, 2);
+    add_loop(s, "the_journal_may_come_last", the_journal_may_come_last, 0, 2);
     suite_add(s, who_belongs_to_a_cluster_stays);
     suite_add(s, lists_are_checked);
     suite_add(s, the_formation_must_be_there);
