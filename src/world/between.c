@@ -127,6 +127,18 @@ static void part(struct world *w, unsigned ways)
         }
 }
 
+void between_isolate(struct world *w, unsigned machine, uint64_t until)
+{
+    struct between *b = w->between;
+
+    for (unsigned i = 0; i < w->n_machines; i++)
+        if (i != machine) {
+            b->passages[i][machine].held_until = MAX(b->passages[i][machine].held_until, until);
+            b->passages[machine][i].held_until = MAX(b->passages[machine][i].held_until, until);
+        }
+    set_paths(b);
+}
+
 struct pair {
     unsigned from, to;
 };

@@ -59,12 +59,21 @@ static void fill_disk(struct world *w, struct machine *m)
     release_later(w, m);
 }
 
+/* Of several nodes it may be out of reach meanwhile, for so long that the others elect somebody, and hear of that
+ * shortly before its disk goes on. */
 static void hold_lane(struct world *w, struct machine *m)
 {
     unsigned shard = (unsigned)sim_prng_below(&w->fault_draw, m->n_shards);
+    enum lane_kind kind = sim_prng_chance(&w->fault_draw, 1, 2) ? LANE_FLUSH : LANE_POOL;
+    uint64_t until;
 
-    sim_lane_hold(m->lane, sim_prng_chance(&w->fault_draw, 1, 2) ? LANE_FLUSH : LANE_POOL, shard, true);
+    sim_lane_hold(m->lane, kind, shard, true);
     release_later(w, m);
+    if (w->n_machines == 1 || kind == LANE_POOL || !sim_prng_chance(&w->fault_draw, 1, 2))
+        return;
+    until = w->now_ns + 2 * SEC + sim_prng_below(&w->fault_draw, 4 * SEC);
+    between_isolate(w, m->index, until);
+    world_at(w, &m->release, until + sim_prng_below(&w->fault_draw, 300 * MS));
 }
 
 static void set_clock(struct world *w, struct machine *m)

@@ -99,6 +99,7 @@ struct between;
 struct client;
 struct model;
 struct recorder;
+struct watch;
 
 struct link {
     uint64_t delay_ns;     /* each way, and as much again at most */
@@ -132,6 +133,7 @@ struct world {
     struct link links[WORLD_MAX_CLIENTS][WORLD_MAX_NODES];
     struct model *model;
     struct recorder *recorder;
+    struct watch *watch;
 };
 
 static inline bool world_has_fault(const struct world *w, enum world_fault fault)
@@ -247,6 +249,8 @@ void between_detach(struct machine *m, bool power_lost);
 void between_look(struct machine *m);
 /* A fault of the paths; none of these any more. */
 void between_hit(struct world *w, enum world_fault fault);
+/* Nothing gets to the machine, or away from it. */
+void between_isolate(struct world *w, unsigned machine, uint64_t until);
 void between_heal(struct world *w);
 
 /* --- faults.c --- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "node/links.h"
 #include "world/internal.h"
+#include "world/watch.h"
 
 #define N_SHARDS 2
 #define MAX_FILES 65536
@@ -180,6 +181,8 @@ static void follow(struct machine *m)
 {
     struct world *w = m->world;
 
+    if (m->node != NULL)
+        watch_look(w->watch, m);
     if (sim_disk_is_dead(m->disk)) {
         machine_lose_power(m, draw_crash(m));
         return;
@@ -441,8 +444,10 @@ static void configure(struct machine *m)
     c->segment_size_bytes = 16 << (10 + sim_prng_below(&m->prng, 6));
     c->retention_ns = CONFIG_NONE;
     c->auto_create_topics = false;
-    if (m->world->between != NULL)
+    if (m->world->between != NULL) {
         c->raft.rtt_ns = between_rtt_ns(m->world);
+        c->replica_lag_time_ns = 500 * MS; /* runs are short */
+    }
 }
 
 /* Some come long after the others. */

@@ -251,11 +251,23 @@ struct floor model_floor(const struct model *m, const struct partition *p, uint3
     return t->life == life ? (struct floor){ t->high_watermark, t->log_start, life } : (struct floor){ 0, 0, life };
 }
 
+/* What is committed, whether anybody was told or not: somebody has applied it. */
+static int64_t committed_end(const struct model *m, const struct partition *p)
+{
+    const struct world *w = m->world;
+    int64_t end = 0;
+
+    for (unsigned i = 0; i < w->n_machines; i++)
+        if (machine_is_up(w->machines[i]))
+            end = MAX(end, node_high_watermark(w->machines[i]->node, &m->topics[p->topic].id, p->index));
+    return end;
+}
+
 struct floor model_floor_of_end(const struct model *m, const struct partition *p, uint32_t life)
 {
     struct floor floor = model_floor(m, p, life);
 
-    floor.high_watermark = p->high_watermark;
+    floor.high_watermark = MAX(p->high_watermark, committed_end(m, p));
     return floor;
 }
 

@@ -2,6 +2,7 @@
 #include "world/internal.h"
 
 #include "state/state.h"
+#include "world/watch.h"
 
 #define START_NS (1000 * MS)
 #define NODES_SALT UINT64_C(0x6e6f646573)
@@ -94,6 +95,16 @@ static void stop_machines(struct world *w)
         machine_stop(w->machines[i]);
 }
 
+static bool all_are_settled(const struct world *w)
+{
+    struct error_text why;
+
+    for (unsigned i = 0; i < w->n_machines; i++)
+        if (!machine_is_up(w->machines[i]) || !watch_is_settled(w->watch, w->machines[i], &why))
+            return false;
+    return true;
+}
+
 /* Whether this phase has what it is for. */
 static bool phase_is_over(const struct world *w)
 {
@@ -103,8 +114,9 @@ static bool phase_is_over(const struct world *w)
     case WORLD_HEAL:
         return clients_are_done(w) && nodes_are_ready(w);
     case WORLD_AUDIT:
-    case WORLD_REAUDIT:
         return w->auditor->kind->is_done(w->auditor);
+    case WORLD_REAUDIT:
+        return w->auditor->kind->is_done(w->auditor) && all_are_settled(w);
     case WORLD_STOP:
         return machines_are_down(w);
     case WORLD_DONE:
@@ -147,6 +159,12 @@ static void next_phase(struct world *w)
 
 static void tell_who_is_stuck(struct world *w)
 {
+    struct error_text why;
+
+    for (unsigned i = 0; i < w->n_machines; i++)
+        if (machine_is_up(w->machines[i]) && w->phase == WORLD_REAUDIT &&
+            !watch_is_settled(w->watch, w->machines[i], &why))
+            world_fail(w, "everybody gets on", "node %u: %s", i, why.text);
     for (unsigned i = 0; i < w->n_machines; i++)
         if (w->phase != WORLD_STOP && !machine_is_ready(w->machines[i]))
             world_fail(w, "everybody gets on", "node %u isn't ready", i);
@@ -267,6 +285,7 @@ struct world *world_new(const struct world_options *options)
     draw_sizes(w);
     w->recorder = recorder_new(w);
     w->model = model_new(w);
+    w->watch = watch_new(w);
     if (w->n_machines > 1)
         make_cluster(w);
     for (unsigned i = 0; i < w->n_machines; i++)
@@ -285,6 +304,7 @@ void world_free(struct world *w)
     between_free(TAKE_PTR(w->between));
     for (unsigned i = 0; i < w->n_machines; i++)
         machine_free(w->machines[i]);
+    watch_free(w->watch);
     model_free(w->model);
     recorder_free(w->recorder);
     heap_fini(&w->heap);

@@ -5,4 +5,6 @@
 
 Suite *model_suite(void);
 Suite *recorder_suite(void);
+Suite *watch_log_suite(void);
+Suite *watch_suite(void);
 Suite *world_suite(void);
