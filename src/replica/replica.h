@@ -425,3 +425,5 @@ struct replica_standing {
 /* *ret_core may be asked for more, NULL: alone. False: it is closed or destroyed. */
 bool replica_stands(const struct replica *r, struct replica_standing *ret, const struct raft **ret_core);
 bool replica_is_destroyed(const struct replica *r);
+/* Of what is a function of the log up to what is applied: offsets, log start, producers. */
+uint32_t replica_state_checksum(const struct replica *r);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/bug.h"
+#include "base/crc32c.h"
 #include "base/cursor.h"
 #include "base/endian.h"
 #include "replica/internal.h"
@@ -142,4 +143,16 @@ int replica_snapshot_read(struct replica *r, const uint8_t *data, size_t size, u
         replica_config_applied(r, state.members_index, &state.members);
     *ret_index = state.index;
     return 0;
+}
+
+uint32_t replica_state_checksum(const struct replica *r)
+{
+    uint32_t checksum;
+    struct wr w;
+
+    wr_init_growing(&w, 256, REPLICA_SNAPSHOT_MAX);
+    replica_snapshot_write(r, &w);
+    checksum = crc32c(0, w.start, wr_size(&w));
+    wr_fini(&w);
+    return checksum;
 }

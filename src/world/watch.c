@@ -400,3 +400,32 @@ bool watch_is_settled(struct watch *watch, const struct machine *m, struct error
         node_each_replica(m->node, i, look_whether_settled, &s);
     return s.all;
 }
+
+static void compare_state(void *ctx, const struct replica *r)
+{
+    struct settled *s = ctx;
+    struct uuid cluster = node_cluster_id(s->machine->node);
+    struct watch_group *g = group_of(s->watch, &cluster, replica_group(r));
+    struct replica_standing at;
+    const struct raft *core;
+    uint32_t checksum;
+
+    if (g->gone || s->watch->machines[s->machine->index].old_disk || !replica_stands(r, &at, &core) || core == NULL ||
+        at.applied != g->n_committed)
+        return;
+    checksum = replica_state_checksum(r);
+    if (g->has_checksum && checksum != g->checksum)
+        world_fail(s->watch->world, "replicas are equal",
+                   "group %llu: node %d has another state at entry %llu than others", (unsigned long long)g->id,
+                   node_broker_id(s->machine->node), (unsigned long long)at.applied);
+    g->has_checksum = true;
+    g->checksum = checksum;
+}
+
+void watch_check_equal(struct watch *watch, const struct machine *m)
+{
+    struct settled s = { .watch = watch, .machine = m };
+
+    for (unsigned i = 0; i < m->n_shards; i++)
+        node_each_replica(m->node, i, compare_state, &s);
+}

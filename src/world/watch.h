@@ -51,6 +51,9 @@ void watch_note_gone(struct watch *watch, const struct uuid *cluster, uint64_t g
  */
 bool watch_is_settled(struct watch *watch, const struct machine *m, struct error_text *ret_why);
 
+/* All nodes are settled: who has applied the same has the same state. */
+void watch_check_equal(struct watch *watch, const struct machine *m);
+
 /* --- what a look shows of one group; hand-made in tests --- */
 
 struct watch_member {

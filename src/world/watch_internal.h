@@ -58,6 +58,8 @@ struct watch_group {
     struct uuid cluster;
     uint64_t id;
     bool gone; /* its topic is deleted */
+    bool has_checksum;
+    uint32_t checksum; /* of the applied state, once all have all */
     struct list nodes;
     struct watch_entry *committed; /* from index 1 */
     size_t n_committed, committed_capacity;

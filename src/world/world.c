@@ -142,6 +142,8 @@ static void next_phase(struct world *w)
         model_begin_audit(w->model);
         break;
     case WORLD_REAUDIT:
+        for (unsigned i = 0; i < w->n_machines; i++)
+            watch_check_equal(w->watch, w->machines[i]);
         enter(w, WORLD_STOP);
         stop_machines(w);
         break;

@@ -44,6 +44,8 @@ static const char *why_not(unsigned bug)
         return "nothing is lost by it, producers only wait";
     case GQ_BUG_RAFT_STALE_COMPLETION:
         return "a run is too short for a disk that stands still until others lead";
+    case GQ_BUG_IMAGE_NAMED_EARLY:
+        return "images are too few for a crash in the midst of one";
     case GQ_BUG_FILES_BEFORE_FORGET:
         return "a start opens no group whose topic is gone, so it doesn't miss the files";
     default:
