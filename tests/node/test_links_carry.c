@@ -126,7 +126,7 @@ START_TEST(an_image_has_a_connection_of_its_own)
     struct player *p = &b->players[0], *q = &b->players[1];
 
     ck_assert_uint_eq(sim_mesh_n_wires(b->mesh, 0, 1), 2);
-    say_image(p, q, 2, 1, 5 << 20);
+    say_image(p, q, 2, 1, 20 << 20);
     bed_run(b, MS);
     say_small(p, q, 2, 2);
     bed_run(b, 10 * SEC);
@@ -134,7 +134,7 @@ START_TEST(an_image_has_a_connection_of_its_own)
     ck_assert_uint_eq(q->n_heard, 2);
     ck_assert_uint_eq(q->heard[0].tag, 2);
     ck_assert_int_eq(q->heard[1].kind, RAFT_SNAPSHOT);
-    ck_assert_uint_eq(q->heard[1].size, 5 << 20);
+    ck_assert_uint_eq(q->heard[1].size, 20 << 20);
     ck_assert_uint_eq(p->n_images_lost, 0);
     bed_run(b, 100 * SEC); /* it is closed when it rests */
     ck_assert_uint_eq(sim_mesh_n_wires(b->mesh, 0, 1), 2);
