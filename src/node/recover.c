@@ -268,9 +268,8 @@ static const struct journal_group_state *find_state(const struct known_states *k
 }
 
 /* The journal has forgotten the group, since its topic's deletion was applied or the replica went elsewhere, or never
- * heard of it. What is forgotten
- * must not come back, and some of its files may be gone: it isn't opened. The metadata will say again that the topic is
- * gone, or else the group is made then. */
+ * heard of it. What is forgotten must not come back, and some of its files may be gone: it isn't opened. The metadata
+ * will say again that the topic is gone, or else the group is made then. */
 static int leave_out(struct recovery *rec, const struct replica_config *config)
 {
     return config->dir_absent ? 0 : log_destroy(rec->shard->replicas.env->disk, config->dir);

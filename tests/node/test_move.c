@@ -422,7 +422,7 @@ static bool are_to_be_enough(const struct story *s)
 {
     for (int i = 0; i < s->c->n; i++)
         for (int32_t p = 0; p < 2; p++)
-            if (meta_target(topic_of(s->c, i), p).n < 3)
+            if (topic_of(s->c, i) == NULL || meta_target(topic_of(s->c, i), p).n < 3)
                 return false;
     return true;
 }
