@@ -622,3 +622,22 @@ int cluster_find_leader(struct cluster *c, const char *topic, int32_t partition)
     cluster_tell(c);
     ck_abort_msg("nobody leads %s-%d", topic, partition);
 }
+
+/* ---- Tests ---- */
+
+#ifdef __SANITIZE_ADDRESS__
+#define LOOP_SHARE 4
+#define LOOP_SECONDS 600
+#else
+#define LOOP_SHARE 1
+#define LOOP_SECONDS 120
+#endif
+
+void cluster_add_loop(Suite *s, const char *name, const TTest *test, int from, int to)
+{
+    TCase *tc = tcase_create(name);
+
+    tcase_set_timeout(tc, LOOP_SECONDS);
+    tcase_add_loop_test(tc, test, from, from + (to - from + LOOP_SHARE - 1) / LOOP_SHARE);
+    suite_add_tcase(s, tc);
+}

@@ -61,5 +61,8 @@ int32_t cluster_ask_controller(struct cluster *c, int i);
 int cluster_ask_in_sync(struct cluster *c, int i, const char *topic, int32_t partition, int *ret_n_replicas);
 /* The node that says that it leads, and answers; it must be there in time. */
 int cluster_find_leader(struct cluster *c, const char *topic, int32_t partition);
+/* The test for each number from `from` to below `to`, or for a quarter of them with a sanitizer, which is that much
+ * slower. */
+void cluster_add_loop(Suite *s, const char *name, const TTest *test, int from, int to);
 /* The broker id of a node. */
 int32_t cluster_id(const struct cluster *c, int i);

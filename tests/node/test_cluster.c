@@ -398,29 +398,21 @@ START_TEST(who_is_in_sync_is_told)
 }
 END_TEST
 
-static void add_loop(Suite *s, const char *name, const TTest *test, int from, int to)
-{
-    TCase *tc = tcase_create(name);
-
-    tcase_add_loop_test(tc, test, from, to);
-    suite_add_tcase(s, tc);
-}
-
 Suite *cluster_suite(void)
 {
     Suite *s = suite_create("cluster");
 
-    add_loop(s, "topics_are_placed", topics_are_placed, 0, 2);
+    cluster_add_loop(s, "topics_are_placed", topics_are_placed, 0, 2);
     suite_add(s, replicas_need_brokers);
     suite_add(s, a_crash_while_a_topic_goes);
-    add_loop(s, "any_broker_takes_commands", any_broker_takes_commands, 0, 2);
+    cluster_add_loop(s, "any_broker_takes_commands", any_broker_takes_commands, 0, 2);
     suite_add(s, others_send_clients_on);
-    add_loop(s, "what_was_acknowledged_outlives_its_leader", what_was_acknowledged_outlives_its_leader, 0, 4);
-    add_loop(s, "all_come_back", all_come_back, 0, 6);
-    add_loop(s, "a_minority_does_not_answer", a_minority_does_not_answer, 0, 2);
-    add_loop(s, "what_was_not_committed_never_was", what_was_not_committed_never_was, 0, 2);
+    cluster_add_loop(s, "what_was_acknowledged_outlives_its_leader", what_was_acknowledged_outlives_its_leader, 0, 4);
+    cluster_add_loop(s, "all_come_back", all_come_back, 0, 6);
+    cluster_add_loop(s, "a_minority_does_not_answer", a_minority_does_not_answer, 0, 2);
+    cluster_add_loop(s, "what_was_not_committed_never_was", what_was_not_committed_never_was, 0, 2);
     suite_add(s, without_a_majority_commands_wait_and_end);
     suite_add(s, a_stop_hands_over);
-    add_loop(s, "who_is_in_sync_is_told", who_is_in_sync_is_told, 0, 2);
+    cluster_add_loop(s, "who_is_in_sync_is_told", who_is_in_sync_is_told, 0, 2);
     return s;
 }

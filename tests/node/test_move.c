@@ -603,25 +603,16 @@ START_TEST(what_can_not_be_is_refused)
 }
 END_TEST
 
-static void add_loop(Suite *s, const char *name, const TTest *test, int from, int to)
-{
-    TCase *tc = tcase_create(name);
-
-    tcase_set_timeout(tc, 120);
-    tcase_add_loop_test(tc, test, from, to);
-    suite_add_tcase(s, tc);
-}
-
 Suite *move_suite(void)
 {
     Suite *s = suite_create("move");
 
-    add_loop(s, "all_replicas_go_elsewhere", all_replicas_go_elsewhere, 0, 4);
-    add_loop(s, "one_becomes_three_and_one_again", one_becomes_three_and_one_again, 0, 4);
-    add_loop(s, "crashes_on_the_way", crashes_on_the_way, 0, 8);
-    add_loop(s, "all_come_back_on_the_way", all_come_back_on_the_way, 0, 4);
-    add_loop(s, "whatever_happens", whatever_happens, 0, 12);
-    add_loop(s, "a_move_is_taken_back", a_move_is_taken_back, 0, 2);
+    cluster_add_loop(s, "all_replicas_go_elsewhere", all_replicas_go_elsewhere, 0, 4);
+    cluster_add_loop(s, "one_becomes_three_and_one_again", one_becomes_three_and_one_again, 0, 4);
+    cluster_add_loop(s, "crashes_on_the_way", crashes_on_the_way, 0, 8);
+    cluster_add_loop(s, "all_come_back_on_the_way", all_come_back_on_the_way, 0, 4);
+    cluster_add_loop(s, "whatever_happens", whatever_happens, 0, 12);
+    cluster_add_loop(s, "a_move_is_taken_back", a_move_is_taken_back, 0, 2);
     suite_add(s, what_can_not_be_is_refused);
     return s;
 }

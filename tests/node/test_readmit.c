@@ -524,29 +524,20 @@ START_TEST(a_former_disk_stays_out)
 }
 END_TEST
 
-static void add_loop(Suite *s, const char *name, const TTest *test, int from, int to)
-{
-    TCase *tc = tcase_create(name);
-
-    tcase_set_timeout(tc, 120);
-    tcase_add_loop_test(tc, test, from, to);
-    suite_add_tcase(s, tc);
-}
-
 Suite *readmit_suite(void)
 {
     Suite *s = suite_create("readmit");
 
-    add_loop(s, "a_wiped_node_gets_its_place_again", a_wiped_node_gets_its_place_again, 0, 11);
-    add_loop(s, "what_was_made_meanwhile_is_there", what_was_made_meanwhile_is_there, 0, 4);
-    add_loop(s, "a_crash_at_each_step_of_coming_back", a_crash_at_each_step_of_coming_back, 0, 70);
-    add_loop(s, "wiped_again_in_the_middle", wiped_again_in_the_middle, 0, 8);
-    add_loop(s, "the_lead_changes_in_the_middle", the_lead_changes_in_the_middle, 0, 8);
-    add_loop(s, "an_image_comes_first", an_image_comes_first, 0, 4);
-    add_loop(s, "a_lost_majority_is_said", a_lost_majority_is_said, 0, 2);
+    cluster_add_loop(s, "a_wiped_node_gets_its_place_again", a_wiped_node_gets_its_place_again, 0, 11);
+    cluster_add_loop(s, "what_was_made_meanwhile_is_there", what_was_made_meanwhile_is_there, 0, 4);
+    cluster_add_loop(s, "a_crash_at_each_step_of_coming_back", a_crash_at_each_step_of_coming_back, 0, 70);
+    cluster_add_loop(s, "wiped_again_in_the_middle", wiped_again_in_the_middle, 0, 8);
+    cluster_add_loop(s, "the_lead_changes_in_the_middle", the_lead_changes_in_the_middle, 0, 8);
+    cluster_add_loop(s, "an_image_comes_first", an_image_comes_first, 0, 4);
+    cluster_add_loop(s, "a_lost_majority_is_said", a_lost_majority_is_said, 0, 2);
     suite_add(s, all_replicas_are_lost);
-    add_loop(s, "the_only_replica_is_lost", the_only_replica_is_lost, 0, 2);
-    add_loop(s, "a_majority_of_the_metadata_is_lost", a_majority_of_the_metadata_is_lost, 0, 2);
-    add_loop(s, "a_former_disk_stays_out", a_former_disk_stays_out, 0, 2);
+    cluster_add_loop(s, "the_only_replica_is_lost", the_only_replica_is_lost, 0, 2);
+    cluster_add_loop(s, "a_majority_of_the_metadata_is_lost", a_majority_of_the_metadata_is_lost, 0, 2);
+    cluster_add_loop(s, "a_former_disk_stays_out", a_former_disk_stays_out, 0, 2);
     return s;
 }
