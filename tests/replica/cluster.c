@@ -433,6 +433,7 @@ static void all_equal(struct cluster *c)
         ck_quick(replica_high_watermark(replica_of(c, i)) == end && replica_log_start(replica_of(c, i)) == start);
         ck_quick(replica_last_index(replica_of(c, i)) == replica_last_index(replica_of(c, 0)));
         ck_quick(replica_of(c, i)->applied_checksum == replica_of(c, 0)->applied_checksum);
+        ck_quick(replica_state_checksum(replica_of(c, i)) == replica_state_checksum(replica_of(c, 0)));
         ck_quick(other_size == size && (size == 0 || memcmp(log, other, size) == 0));
     }
 }
