@@ -67,7 +67,13 @@ static bool same_members(const struct raft *raft, uint8_t role, const struct raf
     return true;
 }
 
-/* What is committed may be on its way still, as far as the window goes: under load a slow disk never has all of it. */
+/* What is committed may be on its way still, as far as the window goes: under load a slow disk never has all of it. Who
+ * came to rest by the session may have all of it, and never have been sent anything. */
+static bool has_caught_up(const struct raft *raft, const struct raft_member *m)
+{
+    return m->match >= raft->commit || (m->state == RAFT_REPLICATE && m->next > raft->commit);
+}
+
 static bool new_voters_caught_up(const struct raft *raft, const struct raft_config *to)
 {
     for (uint32_t i = 0; i < to->n_members; i++) {
@@ -75,7 +81,7 @@ static bool new_voters_caught_up(const struct raft *raft, const struct raft_conf
 
         if ((to->members[i].roles & RAFT_VOTER) == 0 || (m != NULL && (m->roles & RAFT_VOTER) != 0))
             continue;
-        if (m == NULL || m->state != RAFT_REPLICATE || m->next <= raft->commit)
+        if (m == NULL || !has_caught_up(raft, m))
             return false;
     }
     return true;
