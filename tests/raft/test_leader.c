@@ -258,6 +258,25 @@ START_TEST(new_voters_get_a_timeout_to_answer)
 }
 END_TEST
 
+/* Nothing is sent to who came to rest after that, so nothing more would be heard of it. */
+START_TEST(who_has_all_may_vote_after_a_lost_connection)
+{
+    static const uint8_t roles[] = { RAFT_VOTER, RAFT_LEARNER };
+    static const struct raft_config both = { 2, { { 1, RAFT_VOTER | RAFT_OUTGOING }, { 2, RAFT_VOTER } } };
+
+    lone_members(2, roles);
+    lone_start((struct raft_start){ 0 });
+    lone_step((struct raft_event){ .kind = RAFT_CAMPAIGN });
+    lone_flush();
+    lone_flush();
+    ck_assert_int_eq(lone_propose_config(&both), RAFT_E_CONFIG_UNCAUGHT_UP);
+    acknowledge(2, 1);
+    acknowledge(2, 1);
+    lone_step((struct raft_event){ .kind = RAFT_PEER_DOWN, .peer = 2 });
+    ck_assert_int_eq(lone_propose_config(&both), 0);
+}
+END_TEST
+
 /* Who is alone has nothing to tick for, until it has company. */
 START_TEST(a_single_leader_gets_company)
 {
@@ -370,6 +389,7 @@ Suite *raft_leader_suite(void)
     ADD(no_change_before_the_first_entry_is_committed);
     ADD(no_change_while_leadership_moves);
     ADD(new_voters_get_a_timeout_to_answer);
+    ADD(who_has_all_may_vote_after_a_lost_connection);
     ADD(a_single_leader_gets_company);
     ADD(leadership_goes_to_other_voters_only);
     ADD(a_transfer_can_be_asked_for_again);
