@@ -344,6 +344,9 @@ void cluster_free(struct cluster *c)
 {
     struct letter *l, *tmp;
 
+    for (int i = 0; i < c->n; i++) /* before any rig goes: they may speak to each other until their end */
+        if (cluster_is_up(c, i))
+            cluster_crash(c, i, SIM_CRASH_ALL);
     list_foreach_safe (&c->letters, l, tmp, link)
         letter_free(l);
     sim_mesh_free(c->mesh);
