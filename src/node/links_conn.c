@@ -37,6 +37,7 @@ void links_conn_free(struct links_conn *c)
     peer_reader_fini(&c->reader);
     list_remove(&c->work);
     list_remove(&c->link);
+    c->links->n_freed++;
     free(c);
 }
 
@@ -182,10 +183,11 @@ static int take(struct links_conn *c, struct slice *data, size_t n)
         if (rc > 0) {
             l->stats.frames_refused++;
         } else {
-            bool is_word = m.word != NULL;
+            uint64_t n_freed = l->n_freed;
 
+            /* A word may end connections, and so may entries of the metadata that a message commits. */
             hear(c, &m);
-            if (is_word && !links_is_there(l, c))
+            if (l->n_freed != n_freed && !links_is_there(l, c))
                 return 1;
         }
         rc = data != NULL ? peer_read(&c->reader, data, &m, &err) : -EAGAIN;

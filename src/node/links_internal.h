@@ -128,6 +128,7 @@ struct links {
     struct node_reactor *r;
     struct node *node;
     struct list peers, conns, work, lost;
+    uint64_t n_freed; /* connections so far */
     uint8_t *scratch;
     uint64_t *start_lsns; /* by the node's shards */
     struct peer_limits limits;
