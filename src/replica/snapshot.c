@@ -13,6 +13,7 @@
  */
 #define SECTION_AT REPLICA_SNAPSHOT_BLANK_SIZE
 #define SECTION_INDEX_SIZE 8
+#define APPEND_TIME_AT 32
 
 /* While the journal is replayed the producer state may be ahead of the entry that is applied: it came from a snapshot
  * that was newer than the checkpoint. Then this one says so too. */
@@ -145,13 +146,19 @@ int replica_snapshot_read(struct replica *r, const uint8_t *data, size_t size, u
     return 0;
 }
 
+/* None and no state are the same; a leader's append time may be that of an entry which was cut. */
 uint32_t replica_state_checksum(const struct replica *r)
 {
+    struct producer_state *none = r->producers == NULL ? producers_new(r) : NULL;
     uint32_t checksum;
     struct wr w;
 
     wr_init_growing(&w, 256, REPLICA_SNAPSHOT_MAX);
     replica_snapshot_write(r, &w);
+    if (none != NULL)
+        producer_write(none, &w);
+    producer_state_free(none);
+    store_le64(w.start + APPEND_TIME_AT, 0);
     checksum = crc32c(0, w.start, wr_size(&w));
     wr_fini(&w);
     return checksum;
