@@ -6,6 +6,7 @@
 #include "base/util.h"
 #include "node/internal.h"
 #include "replica/letter.h"
+#include "wire/error.h"
 
 #define STEP_NS 1000
 #define SETTLE_NS (30000 * MS)
@@ -627,6 +628,27 @@ int cluster_find_leader(struct cluster *c, const char *topic, int32_t partition)
 }
 
 /* ---- Tests ---- */
+
+struct cluster *cluster_begin(uint64_t seed, int n, unsigned n_reactors)
+{
+    struct cluster *c = cluster_new(seed, n, n_reactors);
+
+    cluster_start_all(c);
+    cluster_settle(c);
+    return c;
+}
+
+void cluster_create(struct cluster *c, int i, const char *topic, int32_t n_partitions, int16_t n_replicas)
+{
+    int16_t error = KAFKA_E_NOT_CONTROLLER;
+
+    for (int k = 0; k < 100 && (error == KAFKA_E_NOT_CONTROLLER || error == KAFKA_E_REQUEST_TIMED_OUT); k++) {
+        error = ask_create_of(rig_connect(c->rigs[i], 0), topic, n_partitions, n_replicas);
+        if (error != 0)
+            cluster_run(c, 100 * MS);
+    }
+    ck_assert_msg(error == 0 || error == KAFKA_E_TOPIC_ALREADY_EXISTS, "creating %s on n%d: %d", topic, i, error);
+}
 
 #ifdef __SANITIZE_ADDRESS__
 #define LOOP_SHARE 4

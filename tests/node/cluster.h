@@ -32,6 +32,10 @@ struct cluster {
 /* Nodes "n0" and on, which list each other, on blank disks. None is started. */
 struct cluster *cluster_new(uint64_t seed, int n, unsigned n_reactors);
 void cluster_free(struct cluster *c);
+/* All of them are started, and ready. */
+struct cluster *cluster_begin(uint64_t seed, int n, unsigned n_reactors);
+/* Makes a topic by node i, as clients do: goes on while the answer is one that may be tried again. */
+void cluster_create(struct cluster *c, int i, const char *topic, int32_t n_partitions, int16_t n_replicas);
 
 void cluster_start(struct cluster *c, int i);
 void cluster_start_all(struct cluster *c);

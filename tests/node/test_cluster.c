@@ -8,28 +8,6 @@
 #include "node/suites.h"
 #include "wire/error.h"
 
-static struct cluster *start(uint64_t seed, int n, unsigned n_reactors)
-{
-    struct cluster *c = cluster_new(seed, n, n_reactors);
-
-    cluster_start_all(c);
-    cluster_settle(c);
-    return c;
-}
-
-/* As clients do: goes on while the answer is one that may be tried again. */
-static void create(struct cluster *c, int i, const char *topic, int32_t n_partitions, int16_t n_replicas)
-{
-    int16_t error = KAFKA_E_NOT_CONTROLLER;
-
-    for (int k = 0; k < 100 && (error == KAFKA_E_NOT_CONTROLLER || error == KAFKA_E_REQUEST_TIMED_OUT); k++) {
-        error = ask_create_of(rig_connect(c->rigs[i], 0), topic, n_partitions, n_replicas);
-        if (error != 0)
-            cluster_run(c, 100 * MS);
-    }
-    ck_assert_msg(error == 0 || error == KAFKA_E_TOPIC_ALREADY_EXISTS, "creating %s on n%d: %d", topic, i, error);
-}
-
 static void produce(struct cluster *c, int i, const char *topic, int32_t partition, uint64_t id, int64_t expected)
 {
     int64_t offset = -1;
@@ -82,10 +60,10 @@ static void check_placement(const struct cluster *c, const char *name)
 
 START_TEST(topics_are_placed)
 {
-    struct cluster *c = start(1 + (uint64_t)_i, _i == 0 ? 3 : 5, 2);
+    struct cluster *c = cluster_begin(1 + (uint64_t)_i, _i == 0 ? 3 : 5, 2);
 
-    create(c, 0, "orders", 5, 3);
-    create(c, 1, "single", 4, 1);
+    cluster_create(c, 0, "orders", 5, 3);
+    cluster_create(c, 1, "single", 4, 1);
     cluster_run(c, 2000 * MS);
     check_placement(c, "orders");
     check_placement(c, "single");
@@ -107,9 +85,9 @@ END_TEST
 START_TEST(a_crash_while_a_topic_goes)
 {
     for (uint64_t k = 0; k < 40; k++) {
-        struct cluster *c = start(101 + 2 * k, 3, 1);
+        struct cluster *c = cluster_begin(101 + 2 * k, 3, 1);
 
-        create(c, 0, "orders", 1, 3);
+        cluster_create(c, 0, "orders", 1, 3);
         produce(c, cluster_find_leader(c, "orders", 0), "orders", 0, 10, 0);
         cluster_run(c, 500 * MS);
         replica_checkpoint(group_of(c, 0, "orders", 0)->replica, UINT64_MAX);
@@ -133,7 +111,7 @@ END_TEST
 
 START_TEST(replicas_need_brokers)
 {
-    struct cluster *c = start(11, 3, 1);
+    struct cluster *c = cluster_begin(11, 3, 1);
 
     for (int i = 0; i < 3; i++)
         ck_assert_int_eq(ask_create_of(rig_connect(c->rigs[i], 0), "orders", 1, 4), KAFKA_E_INVALID_REPLICATION_FACTOR);
@@ -144,12 +122,12 @@ END_TEST
 /* Whoever is asked: what isn't the metadata's leader hands the command on, and answers when it has it itself. */
 START_TEST(any_broker_takes_commands)
 {
-    struct cluster *c = start(21 + (uint64_t)_i, 5, 1 + (unsigned)_i);
+    struct cluster *c = cluster_begin(21 + (uint64_t)_i, 5, 1 + (unsigned)_i);
     char name[8];
 
     for (int i = 0; i < 5; i++) {
         snprintf(name, sizeof(name), "t%d", i);
-        create(c, i, name, 2, 3);
+        cluster_create(c, i, name, 2, 3);
         ck_assert_ptr_nonnull(topic_of(c, i, name));
         ck_assert_int_eq(ask_create_of(rig_connect(c->rigs[i], 0), name, 2, 3), KAFKA_E_TOPIC_ALREADY_EXISTS);
     }
@@ -169,11 +147,11 @@ END_TEST
 /* A broker that has no replica says so; one that has and doesn't lead, too. */
 START_TEST(others_send_clients_on)
 {
-    struct cluster *c = start(31, 5, 1);
+    struct cluster *c = cluster_begin(31, 5, 1);
     int64_t offset;
     int leader;
 
-    create(c, 0, "orders", 1, 3);
+    cluster_create(c, 0, "orders", 1, 3);
     leader = cluster_find_leader(c, "orders", 0);
     cluster_run(c, 200 * MS);
     for (int i = 0; i < 5; i++)
@@ -186,11 +164,11 @@ END_TEST
 
 START_TEST(what_was_acknowledged_outlives_its_leader)
 {
-    struct cluster *c = start(41 + (uint64_t)_i, _i % 2 == 0 ? 3 : 5, 1);
+    struct cluster *c = cluster_begin(41 + (uint64_t)_i, _i % 2 == 0 ? 3 : 5, 1);
     int leader, next;
 
     c->loss = _i < 2 ? 0 : 3;
-    create(c, 0, "orders", 1, 3);
+    cluster_create(c, 0, "orders", 1, 3);
     leader = cluster_find_leader(c, "orders", 0);
     for (int k = 0; k < 10; k++)
         produce(c, leader, "orders", 0, 100 + (uint64_t)k, k);
@@ -229,13 +207,13 @@ static void check_leads(const struct cluster *c, int i, const char *name)
 /* Everybody at once, before anything was written but the journals: who made what isn't forgotten. */
 START_TEST(all_come_back)
 {
-    struct cluster *c = start(51 + (uint64_t)_i, 3, 1 + (unsigned)_i % 2);
+    struct cluster *c = cluster_begin(51 + (uint64_t)_i, 3, 1 + (unsigned)_i % 2);
     int leader;
 
-    create(c, 0, "before", 3, 3);
+    cluster_create(c, 0, "before", 3, 3);
     cluster_run(c, 3000 * MS);
-    create(c, 1, "orders", 1, 3);
-    create(c, 1, "mine", 3, 1);
+    cluster_create(c, 1, "orders", 1, 3);
+    cluster_create(c, 1, "mine", 3, 1);
     leader = cluster_find_leader(c, "orders", 0);
     for (int k = 0; k < 5; k++)
         produce(c, leader, "orders", 0, 100 + (uint64_t)k, k);
@@ -265,11 +243,11 @@ END_TEST
 /* A leader that hears nobody isn't one for long, and what it took then was never acknowledged. */
 START_TEST(a_minority_does_not_answer)
 {
-    struct cluster *c = start(61 + (uint64_t)_i, 3, 1);
+    struct cluster *c = cluster_begin(61 + (uint64_t)_i, 3, 1);
     int64_t offset;
     int leader, next;
 
-    create(c, 0, "orders", 1, 3);
+    cluster_create(c, 0, "orders", 1, 3);
     leader = cluster_find_leader(c, "orders", 0);
     produce(c, leader, "orders", 0, 100, 0);
     cluster_cut(c, leader);
@@ -292,7 +270,7 @@ END_TEST
  * in its place has the same group. */
 START_TEST(what_was_not_committed_never_was)
 {
-    struct cluster *c = start(65 + (uint64_t)_i, 3, 1 + (unsigned)_i);
+    struct cluster *c = cluster_begin(65 + (uint64_t)_i, 3, 1 + (unsigned)_i);
     int first = cluster_ask_controller(c, 0) - 1, other = (first + 1) % 3, leader;
     uint64_t last;
 
@@ -300,7 +278,7 @@ START_TEST(what_was_not_committed_never_was)
     ck_assert_int_ne(ask_create_of(rig_connect(c->rigs[first], 0), "ghost", 1, 3), 0);
     last = replica_last_index(c->rigs[first]->node->metadata);
     cluster_crash(c, first, SIM_CRASH_NOTHING);
-    create(c, other, "real", 1, 3);
+    cluster_create(c, other, "real", 1, 3);
     leader = cluster_find_leader(c, "real", 0);
     produce(c, leader, "real", 0, 100, 0);
     cluster_start(c, first);
@@ -324,7 +302,7 @@ END_TEST
 
 START_TEST(without_a_majority_commands_wait_and_end)
 {
-    struct cluster *c = start(71, 3, 1);
+    struct cluster *c = cluster_begin(71, 3, 1);
     int16_t error;
 
     cluster_crash(c, 1, SIM_CRASH_NOTHING);
@@ -333,7 +311,7 @@ START_TEST(without_a_majority_commands_wait_and_end)
     ck_assert(error == KAFKA_E_NOT_CONTROLLER || error == KAFKA_E_REQUEST_TIMED_OUT);
     cluster_start(c, 1);
     cluster_settle(c);
-    create(c, 0, "orders", 1, 1);
+    cluster_create(c, 0, "orders", 1, 1);
     cluster_free(c);
 }
 END_TEST
@@ -341,10 +319,10 @@ END_TEST
 /* Who is told to stop hands over what it leads first, and ends in time. */
 START_TEST(a_stop_hands_over)
 {
-    struct cluster *c = start(81, 3, 1);
+    struct cluster *c = cluster_begin(81, 3, 1);
     int leader, next;
 
-    create(c, 0, "orders", 1, 3);
+    cluster_create(c, 0, "orders", 1, 3);
     leader = cluster_find_leader(c, "orders", 0);
     produce(c, leader, "orders", 0, 100, 0);
     node_stop(c->rigs[leader]->node, 0, 1000 * MS);
@@ -368,12 +346,12 @@ END_TEST
 /* The leader sees who is in sync, and its clients hear of it. */
 START_TEST(who_is_in_sync_is_told)
 {
-    struct cluster *c = start(91, 3, 2);
+    struct cluster *c = cluster_begin(91, 3, 2);
     int32_t p = _i; /* of a group on either reactor */
     const struct meta_topic *t;
     int leader, other, n_replicas;
 
-    create(c, 0, "orders", 2, 3);
+    cluster_create(c, 0, "orders", 2, 3);
     leader = cluster_find_leader(c, "orders", p);
     cluster_run(c, 3000 * MS);
     t = topic_of(c, leader, "orders");

@@ -10,27 +10,6 @@
 
 #define LIMIT_NS (60000 * MS)
 
-static struct cluster *start(uint64_t seed, int n, unsigned n_reactors)
-{
-    struct cluster *c = cluster_new(seed, n, n_reactors);
-
-    cluster_start_all(c);
-    cluster_settle(c);
-    return c;
-}
-
-static void create(struct cluster *c, int i, const char *topic, int32_t n_partitions, int16_t n_replicas)
-{
-    int16_t error = KAFKA_E_NOT_CONTROLLER;
-
-    for (int k = 0; k < 100 && (error == KAFKA_E_NOT_CONTROLLER || error == KAFKA_E_REQUEST_TIMED_OUT); k++) {
-        error = ask_create_of(rig_connect(c->rigs[i], 0), topic, n_partitions, n_replicas);
-        if (error != 0)
-            cluster_run(c, 100 * MS);
-    }
-    ck_assert_msg(error == 0 || error == KAFKA_E_TOPIC_ALREADY_EXISTS, "creating %s on n%d: %d", topic, i, error);
-}
-
 static const struct meta_topic *topic_of(const struct cluster *c, int i, const char *name)
 {
     return meta_topic_by_name(&c->rigs[i]->node->reactors[0].meta, slice_str(name));
@@ -180,11 +159,11 @@ static int choose(struct cluster *c, enum victim who)
 START_TEST(a_wiped_node_gets_its_place_again)
 {
     enum victim who = (enum victim)(_i % 4);
-    struct cluster *c = start(100 + (uint64_t)_i, _i < 8 ? 5 : 3, 1 + (unsigned)_i / 4 % 2);
+    struct cluster *c = cluster_begin(100 + (uint64_t)_i, _i < 8 ? 5 : 3, 1 + (unsigned)_i / 4 % 2);
     int victim, other;
 
-    create(c, 0, "orders", 2, 3);
-    create(c, 1, "more", 3, 3);
+    cluster_create(c, 0, "orders", 2, 3);
+    cluster_create(c, 1, "more", 3, 3);
     for (int k = 0; k < 10; k++)
         produce(c, "orders", 0, 100 + (uint64_t)k, k);
     victim = choose(c, who);
@@ -212,18 +191,18 @@ END_TEST
 /* Topics that are made while it is away, and behind that, are its, too. */
 START_TEST(what_was_made_meanwhile_is_there)
 {
-    struct cluster *c = start(200 + (uint64_t)_i, 3, 1);
+    struct cluster *c = cluster_begin(200 + (uint64_t)_i, 3, 1);
     int victim = _i % 3;
 
-    create(c, 0, "before", 1, 3);
+    cluster_create(c, 0, "before", 1, 3);
     produce(c, "before", 0, 1, 0);
     cluster_wipe(c, victim);
     cluster_run(c, 2000 * MS);
-    create(c, (victim + 1) % 3, "orders", 2, 3);
+    cluster_create(c, (victim + 1) % 3, "orders", 2, 3);
     produce(c, "orders", 1, 2, 0);
     cluster_start(c, victim);
     wait_until_whole(c);
-    create(c, victim, "after", 3, 3);
+    cluster_create(c, victim, "after", 3, 3);
     produce(c, "after", 0, 3, 0);
     wait_until_whole(c);
     for (int i = 0; i < 3; i++)
@@ -239,10 +218,10 @@ END_TEST
 
 START_TEST(a_crash_at_each_step_of_coming_back)
 {
-    struct cluster *c = start(300 + (uint64_t)_i, 3, 1);
+    struct cluster *c = cluster_begin(300 + (uint64_t)_i, 3, 1);
     int victim = _i % 3;
 
-    create(c, 0, "orders", 2, 3);
+    cluster_create(c, 0, "orders", 2, 3);
     for (int k = 0; k < 5; k++)
         produce(c, "orders", 0, 100 + (uint64_t)k, k);
     cluster_wipe(c, victim);
@@ -265,10 +244,10 @@ END_TEST
 /* Nobody takes the second one for the first. */
 START_TEST(wiped_again_in_the_middle)
 {
-    struct cluster *c = start(400 + (uint64_t)_i, _i % 2 == 0 ? 3 : 5, 1);
+    struct cluster *c = cluster_begin(400 + (uint64_t)_i, _i % 2 == 0 ? 3 : 5, 1);
     int victim;
 
-    create(c, 0, "orders", 2, 3);
+    cluster_create(c, 0, "orders", 2, 3);
     for (int k = 0; k < 5; k++)
         produce(c, "orders", 0, 100 + (uint64_t)k, k);
     victim = choose(c, (enum victim)(_i % 3));
@@ -285,10 +264,10 @@ END_TEST
 
 START_TEST(the_lead_changes_in_the_middle)
 {
-    struct cluster *c = start(500 + (uint64_t)_i, 5, 1 + (unsigned)_i % 2);
+    struct cluster *c = cluster_begin(500 + (uint64_t)_i, 5, 1 + (unsigned)_i % 2);
     int victim, leader;
 
-    create(c, 0, "orders", 3, 3);
+    cluster_create(c, 0, "orders", 3, 3);
     for (int k = 0; k < 5; k++)
         produce(c, "orders", 0, 100 + (uint64_t)k, k);
     victim = choose(c, FOLLOWER);
@@ -343,7 +322,7 @@ START_TEST(an_image_comes_first)
         c->rigs[i]->config.segment_size_bytes = 4096;
     cluster_start_all(c);
     cluster_settle(c);
-    create(c, 0, "orders", 1, 3);
+    cluster_create(c, 0, "orders", 1, 3);
     for (int k = 0; k < 150; k++)
         produce(c, "orders", 0, 100 + (uint64_t)k, k);
     cluster_run(c, 2000 * MS);
@@ -378,13 +357,13 @@ static int n_replicas_of(const struct cluster *c, const char *topic, int i)
 /* Two of a partition's three, none of which votes in the metadata. */
 START_TEST(a_lost_majority_is_said)
 {
-    struct cluster *c = start(700 + (uint64_t)_i, 5, 1);
+    struct cluster *c = cluster_begin(700 + (uint64_t)_i, 5, 1);
     char name[16];
     int left = -1;
 
     for (int k = 0; k < 10; k++) {
         snprintf(name, sizeof(name), "t%d", k);
-        create(c, 0, name, 1, 3);
+        cluster_create(c, 0, name, 1, 3);
         if (n_replicas_of(c, name, 3) && n_replicas_of(c, name, 4))
             break;
     }
@@ -405,7 +384,7 @@ START_TEST(a_lost_majority_is_said)
     for (int i = 0; i < 5; i++)
         ck_assert(group_of(c, i, name, 0) == NULL || !replica_leads(group_of(c, i, name, 0)->replica));
     ck_assert_int_eq(ask_delete(rig_connect(c->rigs[0], 0), name), 0);
-    create(c, 0, name, 1, 3);
+    cluster_create(c, 0, name, 1, 3);
     produce(c, name, 0, 2, 0);
     cluster_free(c);
 }
@@ -414,13 +393,13 @@ END_TEST
 /* Nobody is left who would know; after some time that is clear, too. */
 START_TEST(all_replicas_are_lost)
 {
-    struct cluster *c = start(705, 5, 1);
+    struct cluster *c = cluster_begin(705, 5, 1);
     int wiped[3], n = 0;
     char name[16];
 
     for (int k = 0; k < 10; k++) {
         snprintf(name, sizeof(name), "t%d", k);
-        create(c, 0, name, 1, 3);
+        cluster_create(c, 0, name, 1, 3);
         if (n_replicas_of(c, name, 3) && n_replicas_of(c, name, 4))
             break;
     }
@@ -443,10 +422,10 @@ END_TEST
 
 START_TEST(the_only_replica_is_lost)
 {
-    struct cluster *c = start(710 + (uint64_t)_i, 3, 1);
+    struct cluster *c = cluster_begin(710 + (uint64_t)_i, 3, 1);
     int leader;
 
-    create(c, 0, "single", 1, 1);
+    cluster_create(c, 0, "single", 1, 1);
     produce(c, "single", 0, 1, 0);
     leader = cluster_find_leader(c, "single", 0);
     come_back_blank(c, leader);
@@ -461,7 +440,7 @@ START_TEST(the_only_replica_is_lost)
     cluster_run(c, 5000 * MS);
     ck_assert(!replica_is_open(group_of(c, leader, "single", 0)->replica));
     ck_assert_int_eq(ask_delete(rig_connect(c->rigs[0], 0), "single"), 0);
-    create(c, 0, "single", 1, 1);
+    cluster_create(c, 0, "single", 1, 1);
     produce(c, "single", 0, 2, 0);
     cluster_free(c);
 }
@@ -470,10 +449,10 @@ END_TEST
 /* Who is left doesn't get others to form a new cluster, nor do these form one by themselves. */
 START_TEST(a_majority_of_the_metadata_is_lost)
 {
-    struct cluster *c = start(720 + (uint64_t)_i, 3, 1);
+    struct cluster *c = cluster_begin(720 + (uint64_t)_i, 3, 1);
     struct uuid cluster_id = c->rigs[0]->node->superblock.cluster_id;
 
-    create(c, 0, "orders", 1, 3);
+    cluster_create(c, 0, "orders", 1, 3);
     cluster_wipe(c, 1);
     cluster_wipe(c, 2);
     if (_i == 1)
@@ -499,11 +478,11 @@ END_TEST
 /* A disk that was thought to be lost turns up. */
 START_TEST(a_former_disk_stays_out)
 {
-    struct cluster *c = start(730 + (uint64_t)_i, 3, 1);
+    struct cluster *c = cluster_begin(730 + (uint64_t)_i, 3, 1);
     struct rig *r = c->rigs[2];
     struct sim_disk *old;
 
-    create(c, 0, "orders", 1, 3);
+    cluster_create(c, 0, "orders", 1, 3);
     for (int k = 0; k < 5; k++)
         produce(c, "orders", 0, 100 + (uint64_t)k, k);
     cluster_crash(c, 2, SIM_CRASH_ALL);
