@@ -261,6 +261,7 @@ void replica_found(struct replica *r, struct slice command, int64_t time_ms)
     gq_assert(e != NULL && r->last_index == 0 && r->peers != NULL);
     r->term = 1;
     r->known = true;
+    r->peers->founded = true;
     replica_journal_state(r, JOURNAL_HARD_STATE, &(struct journal_group_state){ .term = 1, .vote = RAFT_NONE });
     entry_append(r, e, r->term, crc32c(0, e->head.data, e->head.size));
     replica_journal_entry(r, e);

@@ -472,11 +472,12 @@ static void stand_alone(const struct replica *r, struct raft_standing *to)
     };
 }
 
+/* A founded group's first entry is made alike by all, at each start that doesn't find it: nobody has to keep it. */
 static bool counts_early(const struct replica *r, uint64_t flushed)
 {
     const struct replica_entry *e = tail_by_index(&r->tail, flushed);
 
-    return e != NULL && !e->flushed;
+    return e != NULL && !e->flushed && !(flushed == 1 && r->peers != NULL && r->peers->founded);
 }
 
 bool replica_is_destroyed(const struct replica *r)

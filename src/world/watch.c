@@ -178,7 +178,7 @@ static void check_order(const struct watch_view *v)
     if (at->applied > r->commit || at->applied > MAX(r->flushed, r->start))
         watch_fail(v, "applied is committed and flushed", "applied %llu, of %llu committed and %llu flushed",
                    (unsigned long long)at->applied, (unsigned long long)r->commit, (unsigned long long)r->flushed);
-    if (at->ahead && !(r->flushed == 1 && r->term == 1)) /* a founded group's first entry is made alike by all */
+    if (at->ahead)
         watch_fail(v, "what counts as flushed is", "counts entry %llu, of which the journal hasn't said so",
                    (unsigned long long)r->flushed);
     if (at->open && r->role == RAFT_LEADER && watch_term_at(v, at->applied) != r->term && !at->alone)
