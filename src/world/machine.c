@@ -32,7 +32,7 @@ static void on_damaged(void *ctx, const char *topic, int32_t partition, const ch
 {
     struct machine *m = ctx;
 
-    if (m->excused)
+    if (m->excused || sim_disk_is_dead(m->disk))
         return; /* what can't be read counts as damaged */
     world_fail(m->world, "no damage", "node %u: %s-%d: %s", m->index, topic != NULL ? topic : "metadata", partition,
                text);
