@@ -485,6 +485,21 @@ bool replica_is_destroyed(const struct replica *r)
     return r->destroyed;
 }
 
+bool replica_has_closed(const struct replica *r)
+{
+    return r->closing && !r->destroyed;
+}
+
+uint64_t replica_term_at(const struct replica *r, uint64_t index)
+{
+    const struct replica_entry *e = tail_by_index(&r->tail, index);
+    uint64_t term = 0;
+
+    if (e != NULL)
+        return e->term;
+    return log_term_at(r->log, index, &term) == 0 ? term : 0;
+}
+
 bool replica_stands(const struct replica *r, struct replica_standing *ret, const struct raft **ret_core)
 {
     if (r->destroyed || r->closing || (r->peers != NULL && r->raft == NULL))

@@ -425,5 +425,9 @@ struct replica_standing {
 /* *ret_core may be asked for more, NULL: alone. False: it is closed or destroyed. */
 bool replica_stands(const struct replica *r, struct replica_standing *ret, const struct raft **ret_core);
 bool replica_is_destroyed(const struct replica *r);
+/* It is closed and not destroyed. What was on its way to the journal goes on. */
+bool replica_has_closed(const struct replica *r);
+/* Of an entry of its log; 0: not known. */
+uint64_t replica_term_at(const struct replica *r, uint64_t index);
 /* Of what is a function of the log up to what is applied: offsets, log start, producers. */
 uint32_t replica_state_checksum(const struct replica *r);

@@ -233,6 +233,15 @@ void watch_see(struct watch *watch, const struct uuid *cluster, uint64_t group, 
     remember(&v);
 }
 
+void watch_note_closed(struct watch *watch, const struct uuid *cluster, uint64_t group, const struct watch_state *s)
+{
+    struct watch_view v = { .world = watch->world, .group = group_of(watch, cluster, group), .state = s };
+
+    v.node = watch_node_of(v.group, s->node);
+    if (!s->old_disk)
+        watch_forget_cut(&v);
+}
+
 void watch_note_gone(struct watch *watch, const struct uuid *cluster, uint64_t group)
 {
     group_of(watch, cluster, group)->gone = true;
@@ -277,6 +286,24 @@ static void see(const struct look *look, uint64_t group, const struct replica_st
     watch_see(look->watch, &cluster, group, &s);
 }
 
+static uint64_t closed_term_at(const void *log, uint64_t index)
+{
+    return replica_term_at(log, index);
+}
+
+static void see_closed(const struct look *look, const struct replica *r)
+{
+    const struct uuid cluster = node_cluster_id(look->machine->node);
+    struct watch_state s;
+
+    s.node = node_broker_id(look->machine->node);
+    s.old_disk = look->watch->machines[look->machine->index].old_disk;
+    s.at.raft.last = replica_last_index(r);
+    s.term_at = closed_term_at;
+    s.log = r;
+    watch_note_closed(look->watch, &cluster, replica_group(r), &s);
+}
+
 static struct seat *seat_of(struct shard_seats *shard, size_t i)
 {
     if (i == shard->capacity) {
@@ -300,6 +327,8 @@ static void look_at(void *ctx, const struct replica *r)
         cluster = node_cluster_id(look->machine->node);
         watch_note_gone(look->watch, &cluster, replica_group(r));
     }
+    if (replica_has_closed(r))
+        see_closed(look, r);
     if (!replica_stands(r, &at, &core))
         return;
     if (seat->replica == r && seat->group == replica_group(r) && memcmp(&at, &seat->at, sizeof(at)) == 0)

@@ -75,3 +75,7 @@ struct watch_state {
 };
 
 void watch_see(struct watch *watch, const struct uuid *cluster, uint64_t group, const struct watch_state *s);
+
+/* It has closed its replica, which has no core any more: what it did before that in the same step was never shown, and
+ * its last entries may be others than those that were flushed. Of s node, log and at.raft.last count. */
+void watch_note_closed(struct watch *watch, const struct uuid *cluster, uint64_t group, const struct watch_state *s);

@@ -95,6 +95,8 @@ struct watch_node *watch_node_of(struct watch_group *g, int32_t id);
 
 /* watch_log.c: what is flushed, and what is committed. */
 void watch_note_flushed(const struct watch_view *v);
+/* Of what was flushed its log has other entries now, or none. */
+void watch_forget_cut(const struct watch_view *v);
 void watch_check_kept(const struct watch_view *v);
 void watch_check_commit(const struct watch_view *v);
 void watch_check_complete(const struct watch_view *v);

@@ -20,6 +20,19 @@ void watch_note_flushed(const struct watch_view *v)
     }
 }
 
+void watch_forget_cut(const struct watch_view *v)
+{
+    struct watch_node *n = v->node;
+    uint64_t committed = MIN(n->at.raft.commit, (uint64_t)n->n_flushed), term;
+
+    n->n_flushed = MIN(n->n_flushed, watch_raft(v)->last);
+    while (n->n_flushed > 0 && (term = watch_term_at(v, n->n_flushed)) != 0 && term != n->flushed[n->n_flushed - 1])
+        n->n_flushed--;
+    if (n->n_flushed < committed)
+        watch_fail(v, "nothing committed is cut", "closes with a log that lacks %zu, which was committed",
+                   n->n_flushed + 1);
+}
+
 /* A start finds all that was flushed. It may find more, and what was cut shortly before. */
 void watch_check_kept(const struct watch_view *v)
 {

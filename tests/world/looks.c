@@ -160,6 +160,11 @@ void elect(int node, uint64_t term, unsigned voters)
     look(node);
 }
 
+void close_replica(int node)
+{
+    watch_note_closed(watch, &cluster, GROUP, &nodes[node].s);
+}
+
 void restart(int node)
 {
     struct raft_standing *r = raft_of(node);

@@ -41,6 +41,8 @@ void cut(int node, uint64_t from);
 void elect(int node, uint64_t term, unsigned voters);
 /* Only the leader changes, and isn't shown. */
 void lead_quietly(int node, uint64_t term, unsigned voters);
+/* It has closed its replica; its last step is shown by this alone. */
+void close_replica(int node);
 /* Not shown. What isn't flushed is gone. */
 void restart(int node);
 /* Node 1 leads term 1, and entries 1 and 2 are committed on nodes 1 and 2; 3 has the first one. */

@@ -46,6 +46,24 @@ START_TEST(what_is_not_committed_may_be_cut)
 }
 END_TEST
 
+/* A stop comes in the step in which a leader's entry took the place of another one. */
+START_TEST(what_is_cut_may_be_the_last_thing)
+{
+    two_entries();
+    append(1, 1);
+    flush(1);
+    elect(2, 2, BITS(2, 3));
+    enter(1, 2, RAFT_NONE);
+    cut(1, 3);
+    nodes[1].terms[++raft_of(1)->last] = 2;
+    close_replica(1);
+    raft_of(1)->flushed = 3;
+    restart(1);
+    look(1);
+    expect_none();
+}
+END_TEST
+
 START_TEST(a_leader_may_learn_of_it_late)
 {
     two_entries();
@@ -379,6 +397,7 @@ Suite *watch_suite(void)
 
     add(s, a_good_history);
     add(s, what_is_not_committed_may_be_cut);
+    add(s, what_is_cut_may_be_the_last_thing);
     add(s, a_leader_may_learn_of_it_late);
     add(s, members_change);
     add(s, the_old_configuration_counts_for_what_was_before);

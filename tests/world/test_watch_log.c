@@ -143,6 +143,30 @@ START_TEST(flushed_and_gone)
 }
 END_TEST
 
+/* It was there when the replica was closed. */
+START_TEST(flushed_and_gone_after_a_close)
+{
+    two_entries();
+    append(2, 1);
+    flush(2);
+    close_replica(2);
+    restart(2);
+    raft_of(2)->last = raft_of(2)->flushed = 2;
+    look(2);
+    expect_failure("what is flushed stays");
+}
+END_TEST
+
+START_TEST(committed_and_cut_at_a_close)
+{
+    two_entries();
+    commit(2, 2);
+    cut(2, 2);
+    close_replica(2);
+    expect_failure("nothing committed is cut");
+}
+END_TEST
+
 START_TEST(flushed_and_another_one)
 {
     two_entries();
@@ -340,6 +364,8 @@ Suite *watch_log_suite(void)
     add(s, a_committed_entry_is_cut);
     add(s, counted_before_it_is_flushed);
     add(s, flushed_and_gone);
+    add(s, flushed_and_gone_after_a_close);
+    add(s, committed_and_cut_at_a_close);
     add(s, flushed_and_another_one);
     add(s, a_term_goes_back);
     add(s, a_durable_term_is_forgotten);
