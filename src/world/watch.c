@@ -390,18 +390,6 @@ static bool is_member(const struct raft *core, int32_t id)
     return false;
 }
 
-/* Where a restart wrote the snapshot of a leader's first segment anew, with newer producers, no image can be made of it
- * until the log start has moved: who needs one waits for as long as nothing is written or deleted. */
-static bool waits_for_image(const struct watch_group *g, uint64_t last)
-{
-    const struct watch_node *n;
-
-    list_foreach (&g->nodes, n, link)
-        if (n->at.raft.role == RAFT_LEADER && n->at.raft.start > last)
-            return true;
-    return false;
-}
-
 static void look_whether_settled(void *ctx, const struct replica *r)
 {
     struct settled *s = ctx;
@@ -413,7 +401,7 @@ static void look_whether_settled(void *ctx, const struct replica *r)
     if (g->gone || s->watch->machines[s->machine->index].old_disk || !replica_stands(r, &at, &core) || core == NULL ||
         !is_member(core, node_broker_id(s->machine->node)))
         return;
-    if ((at.applied == at.raft.last && at.applied == g->n_committed) || waits_for_image(g, at.raft.last))
+    if (at.applied == at.raft.last && at.applied == g->n_committed)
         return;
     s->all = false;
     error_setf(s->why, "group %llu: applied %llu of %llu, committed are %zu; in term %llu it follows %d",
