@@ -499,10 +499,23 @@ uint64_t journal_relocation_size(uint64_t n, uint64_t bytes)
     return bytes + n * (journal_record_size(sizeof(struct journal_disk_entry)) + JOURNAL_RECORD_ALIGN);
 }
 
-uint64_t journal_relocation_room(const struct journal *j)
+static uint64_t relocated_bytes_of(const struct journal *j, uint64_t group)
+{
+    const struct journal_group *g = journal_group_find(&j->groups, group);
+    const struct journal_usage *u;
+    uint64_t sum = 0;
+
+    if (g != NULL) {
+        list_foreach (&g->usages, u, in_group)
+            sum += u->pins ? u->relocated_bytes : 0;
+    }
+    return sum;
+}
+
+uint64_t journal_relocation_room(const struct journal *j, uint64_t group)
 {
     uint64_t limit = j->config.size_bytes / JOURNAL_RELOCATED_PART;
-    uint64_t used = relocated_bytes(j) + j->relocating_bytes;
+    uint64_t used = relocated_bytes(j) - relocated_bytes_of(j, group) + j->relocating_bytes;
 
     return journal_space_error(j) != 0 || used >= limit ? 0 : limit - used;
 }

@@ -206,6 +206,7 @@ struct node {
     const struct node_links_ops *links; /* NULL: there are no other nodes */
     struct node_host host;
     unsigned n_reactors, n_shards;
+    uint64_t journal_file_bytes;
     struct node_reactor *reactors;
     struct node_shard *shards;
     struct superblock superblock;
@@ -384,7 +385,8 @@ void node_foreseen_fini(struct node *n);
 
 /* recover.c */
 int node_recover(struct node *n, const struct node_options *options, struct error_text *err);
-void node_journal_sizes(const struct config *c, struct journal_config *ret);
+/* file_bytes: node_options.journal_file_bytes. */
+void node_journal_sizes(const struct config *c, uint64_t file_bytes, struct journal_config *ret);
 
 /* groups.c */
 struct node_group *node_group_find(const struct node_shard *s, uint64_t id);

@@ -31,8 +31,11 @@ void node_make_fleet(struct node_shard *s)
 {
     struct node *n = s->node;
     const struct config *c = n->config;
-    uint64_t uncommitted = (uint64_t)c->journal_size_bytes / UNCOMMITTED_PART;
+    struct journal_config journal;
+    uint64_t uncommitted;
 
+    node_journal_sizes(c, n->journal_file_bytes, &journal);
+    uncommitted = journal.size_bytes / UNCOMMITTED_PART;
     s->replicas.broker_id = n->superblock.broker_id;
     s->replicas.election_timeout_ns = (uint64_t)(c->raft.election_rtt * c->raft.rtt_ns);
     s->replicas.heartbeat_ns = (uint64_t)(c->raft.heartbeat_rtt * c->raft.rtt_ns);
@@ -135,6 +138,7 @@ int node_open(const struct node_options *options, struct node **ret, struct erro
     n->config = options->config;
     n->host = options->host;
     n->links = options->links;
+    n->journal_file_bytes = options->journal_file_bytes;
     n->n_reactors = options->n_reactors;
     n->reactors = xcalloc(n->n_reactors, sizeof(*n->reactors));
     list_init(&n->image.records);

@@ -27,7 +27,14 @@ static void progress(const struct recovery *rec, const char *status)
         rec->options->progress(rec->options->host.ctx, status);
 }
 
-void node_journal_sizes(const struct config *c, struct journal_config *ret)
+/* All of them of one size, and as few as a journal works with. */
+static void shrink_journal(uint64_t file_bytes, struct journal_config *config)
+{
+    config->file_size_bytes = config->first_file_size_bytes = ALIGN_UP(file_bytes, DISK_ALIGN);
+    config->size_bytes = SMALL_JOURNAL_FILES * config->file_size_bytes;
+}
+
+void node_journal_sizes(const struct config *c, uint64_t file_bytes, struct journal_config *ret)
 {
     uint64_t size = (uint64_t)c->journal_size_bytes, largest = (uint64_t)c->max_message_size_bytes;
 
@@ -35,13 +42,8 @@ void node_journal_sizes(const struct config *c, struct journal_config *ret)
     ret->file_size_bytes =
         ALIGN_UP(MAX(size / FILE_SIZE_DIVISOR, largest * FILE_SIZE_ENTRIES + FILE_SIZE_ROOM), DISK_ALIGN);
     ret->first_file_size_bytes = FIRST_FILE_SIZE;
-}
-
-/* All of them of one size, and as few as a journal works with. */
-static void shrink_journal(uint64_t file_bytes, struct journal_config *config)
-{
-    config->file_size_bytes = config->first_file_size_bytes = ALIGN_UP(file_bytes, DISK_ALIGN);
-    config->size_bytes = SMALL_JOURNAL_FILES * config->file_size_bytes;
+    if (file_bytes > 0)
+        shrink_journal(file_bytes, ret);
 }
 
 static int open_journal(struct recovery *rec, struct node_shard *s)
@@ -59,9 +61,7 @@ static int open_journal(struct recovery *rec, struct node_shard *s)
     };
     int rc;
 
-    node_journal_sizes(rec->options->config, &config);
-    if (rec->options->journal_file_bytes > 0)
-        shrink_journal(rec->options->journal_file_bytes, &config);
+    node_journal_sizes(rec->options->config, rec->node->journal_file_bytes, &config);
     snprintf(dir, sizeof(dir), "journal/%u", s->index);
     rc = journal_open(&config, &s->journal, rec->err);
     s->replicas.journal = s->journal;

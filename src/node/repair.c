@@ -127,7 +127,7 @@ static int examine_journal(struct repair *r, struct repair_shard *s)
     struct journal *j = NULL;
     int rc;
 
-    node_journal_sizes(r->o->config, &config);
+    node_journal_sizes(r->o->config, 0, &config);
     rc = journal_salvage(r->o->disk, s->dir, &r->superblock.incarnation, &s->salvage, r->err);
     if (rc < 0)
         return rc;

@@ -234,7 +234,7 @@ static int stage_journal(struct repair *r, struct repair_shard *s)
     struct repair_group *g;
     int rc, end;
 
-    node_journal_sizes(r->o->config, &config);
+    node_journal_sizes(r->o->config, 0, &config);
     config.file_size_bytes = MAX(config.file_size_bytes, largest_entry(s->salvage) * 4 + (1u << 20));
     rc = journal_rewrite_begin(&config, &w, r->err);
     if (rc != 0)

@@ -47,10 +47,7 @@ void replica_note_applied(struct replica_entry *e)
     e->shard->unapplied_bytes -= size;
 }
 
-/* From where on an entry of an APPEND is more than a leader's own. */
-#define SMALL_ENTRY 256
-
-/* What is committed holds the journal's files no longer than one's own does. What a leader found, and the small entry
+/* What is committed holds the journal's files no longer than one's own does. What a leader found, and the empty entry
  * that it begins with, can only be committed together, so none of it is kept out. */
 uint32_t replica_entries_that_fit(const struct replica *r, const struct replica_message *m)
 {
@@ -60,10 +57,10 @@ uint32_t replica_entries_that_fit(const struct replica *r, const struct replica_
 
     for (; n < m->raft.n_entries; n++, index++) {
         const struct replica_message_entry *e = &m->entries[n];
-        uint64_t size = journal_relocation_size(1, e->head.size + e->batches.size);
+        uint64_t envelope = e->head.size + e->batches.size, size = journal_relocation_size(1, envelope);
         bool is_new = index > r->last_index && index > m->raft.commit;
 
-        if (is_new && e->term == m->raft.term && size > SMALL_ENTRY && used > 0 &&
+        if (is_new && e->term == m->raft.term && envelope > ENTRY_HEADER_SIZE && used > 0 &&
             used + size > shard->unapplied_budget)
             break;
         used += is_new ? size : 0;

@@ -44,9 +44,16 @@ static int compare_bytes(const void *a, const void *b)
     return (x->bytes > y->bytes) - (x->bytes < y->bytes);
 }
 
-static uint64_t relocation_room(const struct replica_shard *shard)
+/* What it has can't be checkpointed before other voters agree, and who knows when that is. */
+static bool awaits_commit(const struct replica *r)
 {
-    uint64_t room = journal_relocation_room(shard->journal);
+    return r->peers != NULL && r->checkpoint_index == r->applied_index;
+}
+
+/* Copies that others take the place of count until then, but not where there is no other way. */
+static uint64_t relocation_room(const struct replica_shard *shard, const struct replica *r)
+{
+    uint64_t room = journal_relocation_room(shard->journal, awaits_commit(r) ? r->group : 0);
 
     return room - MIN(room, shard->loading_size);
 }
@@ -58,12 +65,6 @@ static bool is_stuck(const struct replica_shard *shard)
            shard->now_ns - shard->relocated_ns > STUCK_NS;
 }
 
-/* What it has can't be checkpointed before other voters agree, and who knows when that is. */
-static bool awaits_commit(const struct replica *r)
-{
-    return r->peers != NULL && r->checkpoint_index == r->applied_index;
-}
-
 /* The smallest first, so that as many as possible are relocated. False: it has to be checkpointed. */
 static bool relocate(struct replica_shard *shard, const struct pin *p)
 {
@@ -72,7 +73,7 @@ static bool relocate(struct replica_shard *shard, const struct pin *p)
     if (p->replica->relocation != NULL)
         return true;
     if ((p->bytes >= RELOCATE_BYTES && !awaits_commit(p->replica)) || !replica_can_relocate(p->replica) ||
-        replica_relocation_size(p->replica) > relocation_room(shard))
+        replica_relocation_size(p->replica) > relocation_room(shard, p->replica))
         return false;
     if (shard->n_relocations >= MAX_RELOCATIONS)
         shard->recycle_again = true;

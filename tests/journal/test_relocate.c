@@ -212,16 +212,17 @@ START_TEST(copies_that_count_are_counted)
 {
     uint64_t limit = r->config.size_bytes / 8, one = journal_record_size(32 + 1000), used;
 
-    ck_assert_uint_eq(journal_relocation_room(r->j), limit);
+    ck_assert_uint_eq(journal_relocation_room(r->j, 4), limit);
     for (uint64_t g = 1; g <= 3; g++)
         rig_entry(r, g, 1000);
     rig_settle(r);
     for (uint64_t g = 1; g <= 3; g++)
         rig_relocate(r, g, 1);
-    ck_assert_uint_eq(journal_relocation_room(r->j), limit - 3 * one);
+    ck_assert_uint_eq(journal_relocation_room(r->j, 4), limit - 3 * one);
     rig_settle(r);
     ck_assert_uint_eq(stats().relocated_bytes, 3 * one);
-    ck_assert_uint_eq(journal_relocation_room(r->j), limit - 3 * one);
+    ck_assert_uint_eq(journal_relocation_room(r->j, 4), limit - 3 * one);
+    ck_assert_uint_eq(journal_relocation_room(r->j, 2), limit - 2 * one);
     rig_checkpoint(r, 1, 1);
     rig_settle(r);
     ck_assert_uint_eq(stats().relocated_bytes, 2 * one);
@@ -235,7 +236,7 @@ START_TEST(copies_that_count_are_counted)
     for (uint64_t g = 2; g <= 3; g++)
         rig_checkpoint(r, g, 1);
     rig_settle(r);
-    ck_assert_uint_eq(journal_relocation_room(r->j), limit);
+    ck_assert_uint_eq(journal_relocation_room(r->j, 4), limit);
 }
 END_TEST
 
