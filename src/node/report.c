@@ -165,6 +165,13 @@ void node_each_replica(const struct node *n, unsigned shard, void (*fn)(void *ct
         fn(ctx, g->replica);
 }
 
+bool node_knows_topic_of(const struct node *n, unsigned shard, uint64_t group)
+{
+    const struct node_group *g = node_group_find(&n->shards[shard], group);
+
+    return g != NULL && meta_topic_by_id(&n->reactors[shard % n->n_reactors].meta, &g->topic) != NULL;
+}
+
 int64_t node_high_watermark(const struct node *n, const struct uuid *topic, int32_t partition)
 {
     const struct node_group *g;

@@ -15,6 +15,7 @@
 struct admin {
     struct client client; /* first */
     uint64_t pause_ns;
+    struct reassign reassign;
     struct partition *trims; /* on its way to the leader, to have records deleted; or NULL */
 };
 
@@ -175,7 +176,9 @@ static void operate(struct client *c)
     client_again(c, a->pause_ns);
     if (c->world->phase != WORLD_WORK || t->state != TOPIC_LIVE)
         return;
-    if (sim_prng_chance(&c->prng, 1, 8)) {
+    if (world_has_fault(c->world, WORLD_FAULT_REASSIGN) && sim_prng_chance(&c->prng, 1, 2)) {
+        reassign_ask(c, &a->reassign, t);
+    } else if (sim_prng_chance(&c->prng, 1, 8)) {
         if (world_has_fault(c->world, WORLD_FAULT_DELETE_TOPICS))
             delete_topic(c, t);
     } else if (world_has_fault(c->world, WORLD_FAULT_DELETE_RECORDS)) {
@@ -205,6 +208,8 @@ static void admin_poll(struct client *c)
         delete_topic(c, t);
     else if ((t = find_topic(c, TOPIC_MADE)) != NULL)
         begin_topic(c, t);
+    else if (c->world->phase == WORLD_HEAL && !reassign_is_done(c, &admin_of(c)->reassign))
+        reassign_settle(c, &admin_of(c)->reassign);
     else
         operate(c);
 }
@@ -271,11 +276,18 @@ static void take_delete_records(struct client *c, const struct call *call, const
 static void admin_answer(struct client *c, const struct call *call, const void *message)
 {
     switch (call->api) {
+    case WIRE_API_ALTER_PARTITION_REASSIGNMENTS:
+    case WIRE_API_LIST_PARTITION_REASSIGNMENTS:
+        reassign_take(c, &admin_of(c)->reassign, call, message);
+        break;
     case WIRE_API_CREATE_TOPICS:
         take_create(c, topic_of(c, call), message);
         break;
     case WIRE_API_METADATA:
-        take_id(c, topic_of(c, call), message);
+        if (call->offset == REASSIGN_WHERE)
+            reassign_take(c, &admin_of(c)->reassign, call, message);
+        else
+            take_id(c, topic_of(c, call), message);
         break;
     case WIRE_API_DELETE_TOPICS:
         take_delete(c, topic_of(c, call), message);
@@ -289,6 +301,7 @@ static void admin_answer(struct client *c, const struct call *call, const void *
 
 static void admin_lost(struct client *c, const struct call *call)
 {
+    reassign_lost(&admin_of(c)->reassign, call);
     if (call->api == WIRE_API_CREATE_TOPICS)
         topic_of(c, call)->state = TOPIC_ABSENT;
 }
@@ -296,7 +309,8 @@ static void admin_lost(struct client *c, const struct call *call)
 static bool admin_is_done(const struct client *c)
 {
     return c->n_calls == 0 && find_topic(c, TOPIC_ABSENT) == NULL && find_topic(c, TOPIC_CREATING) == NULL &&
-           find_topic(c, TOPIC_MADE) == NULL && find_topic(c, TOPIC_DELETING) == NULL;
+           find_topic(c, TOPIC_MADE) == NULL && find_topic(c, TOPIC_DELETING) == NULL &&
+           reassign_is_done(c, &admin_of(c)->reassign);
 }
 
 const struct client_kind admin_kind = {

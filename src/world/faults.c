@@ -3,7 +3,8 @@
 
 /* Those that come now and then: on each node, and in clusters. */
 #define TIMED ((UINT32_C(1) << WORLD_FIRST_OPERATION) - 1)
-#define OF_CLUSTERS ((UINT32_C(1) << WORLD_N_FAULTS) - (UINT32_C(1) << WORLD_FIRST_OF_CLUSTERS))
+#define OF_CLUSTERS ((UINT32_C(1) << WORLD_FIRST_OF_CHANGES) - (UINT32_C(1) << WORLD_FIRST_OF_CLUSTERS))
+#define CHANGES_SALT UINT64_C(0x6368616e676573)
 
 static const char *const names[] = {
 #define X(name, text) [WORLD_FAULT_##name] = #name,
@@ -158,10 +159,16 @@ void faults_draw(struct world *w)
 
 void faults_draw_of_cluster(struct world *w, struct sim_prng *prng)
 {
+    struct sim_prng changes;
+
     world_cancel(w, &w->fault_event);
     w->fault_interval_events = UINT64_C(64) << sim_prng_below(prng, 6);
-    for (unsigned f = WORLD_FIRST_OF_CLUSTERS; f < WORLD_N_FAULTS; f++)
+    for (unsigned f = WORLD_FIRST_OF_CLUSTERS; f < WORLD_FIRST_OF_CHANGES; f++)
         if (sim_prng_chance(prng, 1, 2))
+            w->drawn_faults |= UINT32_C(1) << f;
+    sim_prng_init(&changes, w->options.seed ^ CHANGES_SALT);
+    for (unsigned f = WORLD_FIRST_OF_CHANGES; f < WORLD_N_FAULTS; f++)
+        if (sim_prng_chance(&changes, 1, 2))
             w->drawn_faults |= UINT32_C(1) << f;
     begin(w);
 }

@@ -295,6 +295,11 @@ struct partition {
     int32_t leader_epoch;               /* the largest that the audit was told */
     int64_t start_asked;                /* the largest that DeleteRecords asked for; INT64_MAX: retention is on */
     uint32_t epoch_lives[MODEL_EPOCHS]; /* which process wrote in that epoch; 0: not known */
+    bool moved;                         /* somebody has asked for it to be elsewhere */
+    bool unsure;                        /* and wasn't told what became of that */
+    uint64_t stays_until_ns;
+    int32_t wanted[WORLD_MAX_NODES]; /* brokers that it is to be on, as was agreed to */
+    int32_t n_wanted;                /* 0: not known */
 };
 
 enum topic_state {
@@ -528,6 +533,26 @@ void client_take_way(struct client *c, const void *message);
 bool client_wanders(struct client *c);
 struct machine *client_next_machine(struct client *c);
 void client_leave(struct client *c);
+
+/* reassign.c: what the operator does to have partitions moved. */
+#define REASSIGN_WHERE 1 /* offset of its calls for Metadata */
+
+struct reassign {
+    int32_t ids[WORLD_MAX_NODES]; /* of the request under way */
+    int32_t n;                    /* 0: one is taken back */
+    uint64_t heal_ns;
+    const struct partition *last; /* that was asked for in the phase WORLD_HEAL */
+    bool listed;                  /* nothing is on its way */
+    unsigned next_topic;          /* the ones before are where they are to be */
+};
+
+/* Maybe: a partition of this topic goes elsewhere. */
+void reassign_ask(struct client *c, struct reassign *a, const struct topic *t);
+/* Nothing is under way: sees to that all gets to its end. */
+void reassign_settle(struct client *c, struct reassign *a);
+bool reassign_is_done(const struct client *c, const struct reassign *a);
+void reassign_take(struct client *c, struct reassign *a, const struct call *call, const void *message);
+void reassign_lost(struct reassign *a, const struct call *call);
 
 extern const struct client_kind producer_kind, consumer_kind, admin_kind, auditor_kind;
 /* Questions that several kinds ask. offset: where to read, or ListOffsets' timestamp. */

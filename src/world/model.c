@@ -37,7 +37,7 @@ static void fail_elsewhere(struct model *m, const struct partition *p, uint64_t 
 
 bool model_is_replicated(const struct model *m, const struct partition *p)
 {
-    return m->topics[p->topic].n_replicas > 1;
+    return m->topics[p->topic].n_replicas > 1 || p->moved;
 }
 
 struct partition *model_partition(struct model *m, unsigned topic, int32_t partition)

@@ -129,6 +129,8 @@ static void forget(struct watch_node *n)
     if (n->n_votes > 0)
         memset(n->votes, 0, n->n_votes * sizeof(n->votes[0]));
     n->at = (struct replica_standing){ 0 };
+    n->config = (struct watch_config){ 0 };
+    n->n_reads = 0;
 }
 
 static void check_start(const struct watch_view *v)
@@ -202,6 +204,12 @@ static void remember(const struct watch_view *v)
     v->group->log_start = MAX(v->group->log_start, n->log_start);
 }
 
+/* It has nothing, and waits to be spoken to: what it once had went when its group went elsewhere. */
+static bool is_blank(const struct watch_state *s)
+{
+    return !s->at.alone && s->n_members == 0 && s->at.raft.last == 0;
+}
+
 void watch_see(struct watch *watch, const struct uuid *cluster, uint64_t group, const struct watch_state *s)
 {
     struct watch_view v = { .world = watch->world, .group = group_of(watch, cluster, group), .state = s };
@@ -214,7 +222,7 @@ void watch_see(struct watch *watch, const struct uuid *cluster, uint64_t group, 
         return;
     }
     v.starts = n->life != s->life;
-    if (v.starts && s->at.raft.no_vote)
+    if (v.starts && (s->at.raft.no_vote || is_blank(s)))
         forget(n);
     else if (v.starts && n->life != 0)
         check_start(&v);
@@ -247,12 +255,21 @@ void watch_note_gone(struct watch *watch, const struct uuid *cluster, uint64_t g
     group_of(watch, cluster, group)->gone = true;
 }
 
+void watch_note_moved(struct watch *watch, const struct uuid *cluster, uint64_t group, int32_t node)
+{
+    struct watch_node *n = watch_node_of(group_of(watch, cluster, group), node);
+
+    forget(n);
+    n->life = 0;
+}
+
 /* ---- A node ---- */
 
 struct look {
     struct watch *watch;
     const struct machine *machine;
     struct shard_seats *shard;
+    unsigned index; /* its */
     size_t i;
 };
 
@@ -325,7 +342,10 @@ static void look_at(void *ctx, const struct replica *r)
 
     if (replica_is_destroyed(r)) {
         cluster = node_cluster_id(look->machine->node);
-        watch_note_gone(look->watch, &cluster, replica_group(r));
+        if (node_knows_topic_of(look->machine->node, look->index, replica_group(r)))
+            watch_note_moved(look->watch, &cluster, replica_group(r), node_broker_id(look->machine->node));
+        else
+            watch_note_gone(look->watch, &cluster, replica_group(r));
     }
     if (replica_has_closed(r))
         see_closed(look, r);
@@ -362,7 +382,8 @@ void watch_look(struct watch *watch, const struct machine *m)
         if (steps == w->shards[i].steps)
             continue;
         w->shards[i].steps = steps;
-        node_each_replica(m->node, i, look_at, &(struct look){ .watch = watch, .machine = m, .shard = &w->shards[i] });
+        node_each_replica(m->node, i, look_at,
+                          &(struct look){ .watch = watch, .machine = m, .shard = &w->shards[i], .index = i });
     }
 }
 

@@ -46,6 +46,8 @@ void watch_set_old_disk(struct watch *watch, const struct machine *m, bool old);
 /* The group was deleted, as a node knows: what its members still do has no consequence, and one that starts with older
  * metadata makes it anew. */
 void watch_note_gone(struct watch *watch, const struct uuid *cluster, uint64_t group);
+/* The node's replica was removed since the group is elsewhere: it is as if it had never had one. */
+void watch_note_moved(struct watch *watch, const struct uuid *cluster, uint64_t group, int32_t node);
 
 /* Every group of the node, which is up, has all that is committed anywhere, and nothing beyond. Else ret_why has one.
  */

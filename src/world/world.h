@@ -21,8 +21,8 @@ struct world_story;
 #define WORLD_MAX_NODES 5
 
 /* Kinds of faults, and of operations that aren't in every seed; each is switched on or off by the seed: X(NAME, text).
- * Those before DELETE_RECORDS come at drawn times, and so do those from PARTITION on, which there are in clusters only.
- */
+ * Those before DELETE_RECORDS come at drawn times, and so do those from PARTITION to BLACKOUT, which there are in
+ * clusters only, as are those behind them. */
 #define WORLD_FAULTS(X) \
     X(CRASH, "power loss at a drawn disk operation") \
     X(CRASH_IN_RECOVERY, "power loss while a node starts") \
@@ -51,7 +51,8 @@ struct world_story;
       "connections between two nodes break, one of them may not be told, and maybe none can be made for a while") \
     X(SLOW_PATH, "what goes from a node to another takes long for a while") \
     X(PAUSE, "a process stands still for a while") \
-    X(BLACKOUT, "all nodes lose power at once")
+    X(BLACKOUT, "all nodes lose power at once") \
+    X(REASSIGN, "partitions are moved to other nodes")
 
 enum world_fault {
 #define X(name, text) WORLD_FAULT_##name,
@@ -60,6 +61,7 @@ enum world_fault {
         WORLD_N_FAULTS,
     WORLD_FIRST_OPERATION = WORLD_FAULT_DELETE_RECORDS,
     WORLD_FIRST_OF_CLUSTERS = WORLD_FAULT_PARTITION,
+    WORLD_FIRST_OF_CHANGES = WORLD_FAULT_REASSIGN,
 };
 
 struct world_options {
