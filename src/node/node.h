@@ -127,7 +127,10 @@ void node_reload(struct node *n, unsigned reactor, const struct config *config);
 
 /* 0 and all zero before it belongs to a cluster. */
 int32_t node_broker_id(const struct node *n);
+/* Of its data directory. */
+struct uuid node_incarnation(const struct node *n);
 struct uuid node_cluster_id(const struct node *n);
+bool node_is_metadata(uint64_t group);
 /* So many times a group of the shard may have come to stand elsewhere, see replica_stands(). */
 uint64_t node_shard_steps(const struct node *n, unsigned shard);
 struct replica;

@@ -147,6 +147,16 @@ struct uuid node_cluster_id(const struct node *n)
     return n->superblock.cluster_id;
 }
 
+struct uuid node_incarnation(const struct node *n)
+{
+    return n->superblock.incarnation;
+}
+
+bool node_is_metadata(uint64_t group)
+{
+    return group == META_GROUP_ID_DEFAULT;
+}
+
 uint64_t node_shard_steps(const struct node *n, unsigned shard)
 {
     const struct replica_shard *s = &n->shards[shard].replicas;

@@ -4,6 +4,8 @@
 /* Those that come now and then: on each node, and in clusters. */
 #define TIMED ((UINT32_C(1) << WORLD_FIRST_OPERATION) - 1)
 #define OF_CLUSTERS ((UINT32_C(1) << WORLD_FIRST_OF_CHANGES) - (UINT32_C(1) << WORLD_FIRST_OF_CLUSTERS))
+/* WIPE comes like these. */
+#define OF_CHANGES (UINT32_C(1) << WORLD_FAULT_WIPE)
 #define CHANGES_SALT UINT64_C(0x6368616e676573)
 
 static const char *const names[] = {
@@ -139,7 +141,7 @@ static void on_fault(struct event *e)
 
 static void begin(struct world *w)
 {
-    w->timed_faults = w->drawn_faults & (TIMED | OF_CLUSTERS);
+    w->timed_faults = w->drawn_faults & (TIMED | OF_CLUSTERS | OF_CHANGES);
     w->story->faults = w->drawn_faults & ~w->options.no_faults;
     if (w->timed_faults != 0)
         next_fault(w);

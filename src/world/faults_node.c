@@ -109,7 +109,7 @@ void fault_hit(struct world *w, enum world_fault fault, struct machine *m)
 {
     if (!machine_is_up(m))
         return;
-    w->story->n_faults[fault]++;
+    w->story->n_faults[fault] += fault != WORLD_FAULT_WIPE; /* it may not be done */
     switch (fault) {
     case WORLD_FAULT_CRASH:
         sim_disk_crash_after(m->disk, draw_steps(&w->fault_draw));
@@ -130,6 +130,9 @@ void fault_hit(struct world *w, enum world_fault fault, struct machine *m)
         break;
     case WORLD_FAULT_RESTART:
         machine_stop(m);
+        break;
+    case WORLD_FAULT_WIPE:
+        w->wipe_wanted = (int)m->index;
         break;
     case WORLD_FAULT_SLOW_LANE:
         hold_lane(w, m);

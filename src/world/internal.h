@@ -126,6 +126,8 @@ struct world {
     bool small_journals;      /* which are recycled all the time */
     struct machine *machines[WORLD_MAX_NODES];
     unsigned n_machines;
+    int wiped;               /* the node that lost its disk, until it is whole again; -1: none */
+    int wipe_wanted;         /* the node that is to lose its disk as soon as the others can do without; -1: none */
     struct between *between; /* NULL: there is one node */
     struct client *clients[WORLD_MAX_CLIENTS];
     unsigned n_clients;
@@ -222,6 +224,8 @@ bool machine_is_ready(const struct machine *m);
 void machine_stop(struct machine *m);
 void machine_kill(struct machine *m);
 void machine_lose_power(struct machine *m, enum sim_disk_crash how);
+/* And an empty one is in its place. */
+void machine_lose_disk(struct machine *m);
 /* The disk has room again, its lanes go on. */
 void machine_release(struct machine *m);
 /* It stands still until then; it does no longer. */
@@ -252,6 +256,13 @@ void between_hit(struct world *w, enum world_fault fault);
 /* Nothing gets to the machine, or away from it. */
 void between_isolate(struct world *w, unsigned machine, uint64_t until);
 void between_heal(struct world *w);
+
+/* --- wipe.c: lost disks --- */
+
+/* Behind each event: a node that is to lose its disk may do so now, since of each group enough others have theirs. */
+void wipe_come(struct world *w);
+/* Whoever lost its disk has its replicas again, and votes. Else ret_why has what lacks. */
+bool wipe_is_over(struct world *w, struct error_text *ret_why);
 
 /* --- faults.c --- */
 

@@ -113,6 +113,12 @@ static void boot_again(struct machine *m)
         world_at(w, &m->boot, world_soon(w, &m->prng, within_ns));
 }
 
+static void set_up_disk(struct machine *m)
+{
+    sim_disk_set_sync_fs(m->disk, m->has_sync_fs);
+    sim_disk_limit_files(m->disk, m->max_disk_files);
+}
+
 void machine_kill(struct machine *m)
 {
     end_process(m, false);
@@ -128,6 +134,15 @@ void machine_lose_power(struct machine *m, enum sim_disk_crash how)
     sim_disk_crash(m->disk, how, &m->disk_prng);
     m->excused = m->sync_failed = false;
     boot_again(m);
+}
+
+void machine_lose_disk(struct machine *m)
+{
+    machine_lose_power(m, SIM_CRASH_NOTHING);
+    sim_disk_free(m->disk);
+    m->disk = sim_disk_new(&m->disk_prng);
+    m->rots = false;
+    set_up_disk(m);
 }
 
 static enum sim_disk_crash draw_crash(struct machine *m)
@@ -330,12 +345,6 @@ static void limit_files(struct machine *m)
     m->max_files = files.least + MORE_FILES;
     node_files_plan(&m->config, m->n_reactors, m->n_shards, m->max_files, &files);
     m->max_disk_files = files.files - (uint64_t)FEWER_FILES * m->n_shards;
-}
-
-static void set_up_disk(struct machine *m)
-{
-    sim_disk_set_sync_fs(m->disk, m->has_sync_fs);
-    sim_disk_limit_files(m->disk, m->max_disk_files);
 }
 
 /* A damaged disk kept the node from starting: somebody puts back what it was. */

@@ -13,9 +13,10 @@
 
 /* ---- Where to ---- */
 
+/* A partition of fewer replicas may be lost with a disk. */
 static int32_t least(const struct client *c, const struct topic *t)
 {
-    return MAX(t->min_insync, 1);
+    return world_has_fault(c->world, WORLD_FAULT_WIPE) ? 3 : MAX(t->min_insync, 1);
 }
 
 static void draw_place(struct client *c, struct reassign *a, const struct topic *t)
@@ -154,11 +155,10 @@ static void begin_anew(struct client *c, struct reassign *a)
     client_back_off(c);
 }
 
-/* It was looked at, and refused. */
+/* It was looked at, and refused. Taking back may have been done already, when it is tried again within the node. */
 static bool is_certain_no(int16_t code)
 {
-    return code == KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION || code == KAFKA_E_INVALID_REPLICA_ASSIGNMENT ||
-           code == KAFKA_E_NO_REASSIGNMENT_IN_PROGRESS;
+    return code == KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION || code == KAFKA_E_INVALID_REPLICA_ASSIGNMENT;
 }
 
 static void take_alter(struct client *c, struct reassign *a, struct partition *p,
@@ -174,7 +174,7 @@ static void take_alter(struct client *c, struct reassign *a, struct partition *p
     }
     p->n_wanted = a->n;
     memcpy(p->wanted, a->ids, sizeof(p->wanted));
-    if (c->world->phase == WORLD_HEAL)
+    if (a->last == p) /* nothing older is on its way */
         p->unsure = false;
 }
 

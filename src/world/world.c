@@ -106,13 +106,15 @@ static bool all_are_settled(const struct world *w)
 }
 
 /* Whether this phase has what it is for. */
-static bool phase_is_over(const struct world *w)
+static bool phase_is_over(struct world *w)
 {
+    struct error_text why;
+
     switch (w->phase) {
     case WORLD_WORK:
         return w->story->n_events >= w->max_events;
     case WORLD_HEAL:
-        return clients_are_done(w) && nodes_are_ready(w);
+        return clients_are_done(w) && nodes_are_ready(w) && wipe_is_over(w, &why);
     case WORLD_AUDIT:
         return w->auditor->kind->is_done(w->auditor);
     case WORLD_REAUDIT:
@@ -174,6 +176,8 @@ static void tell_who_is_stuck(struct world *w)
         if (!w->clients[i]->kind->is_done(w->clients[i]))
             world_fail(w, "everybody gets on", "%s %u waits with %u calls", w->clients[i]->kind->name, i,
                        w->clients[i]->n_calls);
+    if (w->phase == WORLD_HEAL && !wipe_is_over(w, &why))
+        world_fail(w, "everybody gets on", "node %d has lost its disk: %s", w->wiped, why.text);
     world_fail(w, "everybody gets on", "phase %d doesn't end", w->phase);
 }
 
@@ -201,6 +205,7 @@ bool world_run(struct world *w)
         w->story->n_events++;
         e->fire(e);
         faults_come(w);
+        wipe_come(w);
         check_phase(w);
     }
     return !world_has_failed(w);
@@ -277,6 +282,7 @@ struct world *world_new(const struct world_options *options)
     w->own_story = options->story == NULL ? xcalloc(1, sizeof(*w->story)) : NULL;
     w->story = options->story != NULL ? options->story : w->own_story;
     w->now_ns = START_NS;
+    w->wiped = w->wipe_wanted = -1;
     heap_init(&w->heap);
     sim_prng_init(&w->prng, options->seed);
     state_seed((uint32_t)options->seed);

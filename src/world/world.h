@@ -52,7 +52,8 @@ struct world_story;
     X(SLOW_PATH, "what goes from a node to another takes long for a while") \
     X(PAUSE, "a process stands still for a while") \
     X(BLACKOUT, "all nodes lose power at once") \
-    X(REASSIGN, "partitions are moved to other nodes")
+    X(REASSIGN, "partitions are moved to other nodes") \
+    X(WIPE, "a node loses its disk and comes with an empty one")
 
 enum world_fault {
 #define X(name, text) WORLD_FAULT_##name,
