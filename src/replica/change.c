@@ -254,6 +254,31 @@ void replica_configs_find(const struct replica *r, struct replica_configs *to, s
     ret_start->previous = &to->previous;
 }
 
+/* Of one that came with an image the core doesn't know where it was in the log. */
+static bool is_in_force(const struct replica *r, const struct replica_members *m, uint64_t index)
+{
+    uint64_t commit = raft_commit_index(r->raft), in_force;
+    struct raft_config now, other;
+
+    raft_config(r->raft, &now, &in_force);
+    replica_members_config(m, &other);
+    if (now.n_members != other.n_members || MAX(index, commit) != MAX(in_force, commit))
+        return false;
+    for (uint32_t i = 0; i < now.n_members; i++)
+        if (now.members[i].id != other.members[i].id || now.members[i].roles != other.members[i].roles)
+            return false;
+    return true;
+}
+
+bool replica_configs_agree(const struct replica *r)
+{
+    struct replica_members in_log, known;
+    uint64_t index = config_before(r, r->last_index + 1, &in_log);
+
+    read_body(last_body(r), &known);
+    return is_in_force(r, &in_log, index) && is_in_force(r, &known, last_body(r)->index);
+}
+
 void replica_tell_removed(struct replica *r, int32_t id)
 {
     struct replica_members m;

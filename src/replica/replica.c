@@ -500,6 +500,11 @@ uint64_t replica_term_at(const struct replica *r, uint64_t index)
     return log_term_at(r->log, index, &term) == 0 ? term : 0;
 }
 
+uint64_t replica_now_ns(const struct replica *r)
+{
+    return r->shard->now_ns;
+}
+
 bool replica_stands(const struct replica *r, struct replica_standing *ret, const struct raft **ret_core)
 {
     if (r->destroyed || r->closing || (r->peers != NULL && r->raft == NULL))

@@ -429,5 +429,10 @@ bool replica_is_destroyed(const struct replica *r);
 bool replica_has_closed(const struct replica *r);
 /* Of an entry of its log; 0: not known. */
 uint64_t replica_term_at(const struct replica *r, uint64_t index);
+/* It has a core. The configuration in force, the last one of the log, as a start would find it, and the one whose
+ * incarnations are known are the same. */
+bool replica_configs_agree(const struct replica *r);
+/* The time of its shard's last turn. */
+uint64_t replica_now_ns(const struct replica *r);
 /* Of what is a function of the log up to what is applied: offsets, log start, producers. */
 uint32_t replica_state_checksum(const struct replica *r);

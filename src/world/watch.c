@@ -229,6 +229,8 @@ void watch_see(struct watch *watch, const struct uuid *cluster, uint64_t group, 
     else if (!v.starts)
         check_life(&v);
     check_order(&v);
+    watch_check_config(&v);
+    watch_check_in_sync(&v);
     watch_check_reads(&v);
     watch_note_flushed(&v);
     watch_note_votes(&v);
@@ -285,11 +287,47 @@ static uint64_t lone_term_at(const void *log, uint64_t index)
     return index == at->applied ? at->raft.durable_term : 0;
 }
 
-static void see(const struct look *look, uint64_t group, const struct replica_standing *at, const struct raft *core)
+static void note_in_sync(const struct replica *r, struct watch_state *s)
+{
+    int32_t ids[RAFT_MAX_MEMBERS];
+    uint32_t n = replica_in_sync(r, ids);
+
+    for (uint32_t i = 0; i < s->n_members; i++)
+        for (uint32_t k = 0; k < n; k++)
+            s->members[i].in_sync = s->members[i].in_sync || (ids[k] == s->members[i].id && ids[k] != s->node);
+}
+
+static void note_members(const struct replica *r, const struct raft *core, struct watch_state *s)
+{
+    uint64_t now_ns = replica_now_ns(r);
+    struct raft_progress p;
+
+    while (raft_progress(core, s->n_members, &p))
+        s->members[s->n_members++] = (struct watch_member){
+            .id = p.id,
+            .roles = p.roles,
+            .granted = p.granted,
+            .silence_ns = now_ns - MIN(p.heard, now_ns),
+        };
+    if (s->at.raft.role == RAFT_LEADER)
+        note_in_sync(r, s);
+}
+
+/* What the log says is looked for only where that may be news. */
+static void note_configs(const struct replica *r, const struct raft_standing *before, struct watch_state *s)
+{
+    const struct raft_standing *now = &s->at.raft;
+
+    if (now->config_index != before->config_index || now->epoch != before->epoch)
+        s->configs_differ = !replica_configs_agree(r);
+}
+
+/* before: what was seen last in this life; zeros: nothing. */
+static void see(const struct look *look, const struct replica *r, const struct replica_standing *before,
+                const struct replica_standing *at, const struct raft *core)
 {
     const struct uuid cluster = node_cluster_id(look->machine->node);
     struct watch_state s;
-    struct raft_progress p;
 
     s.node = node_broker_id(look->machine->node);
     s.life = look->machine->n_lives;
@@ -298,9 +336,13 @@ static void see(const struct look *look, uint64_t group, const struct replica_st
     s.term_at = core != NULL ? core_term_at : lone_term_at;
     s.log = core != NULL ? (const void *)core : at;
     s.n_members = 0;
-    while (core != NULL && raft_progress(core, s.n_members, &p))
-        s.members[s.n_members++] = (struct watch_member){ p.id, p.roles, p.granted };
-    watch_see(look->watch, &cluster, group, &s);
+    s.configs_differ = false;
+    s.lag_ns = (uint64_t)look->machine->config.replica_lag_time_ns;
+    if (core != NULL) {
+        note_members(r, core, &s);
+        note_configs(r, &before->raft, &s);
+    }
+    watch_see(look->watch, &cluster, replica_group(r), &s);
 }
 
 static uint64_t closed_term_at(const void *log, uint64_t index)
@@ -336,7 +378,7 @@ static void look_at(void *ctx, const struct replica *r)
 {
     struct look *look = ctx;
     struct seat *seat = seat_of(look->shard, look->i++);
-    struct replica_standing at;
+    struct replica_standing at, before = { 0 };
     const struct raft *core;
     struct uuid cluster;
 
@@ -351,10 +393,13 @@ static void look_at(void *ctx, const struct replica *r)
         see_closed(look, r);
     if (!replica_stands(r, &at, &core))
         return;
-    if (seat->replica == r && seat->group == replica_group(r) && memcmp(&at, &seat->at, sizeof(at)) == 0)
-        return;
+    if (seat->replica == r && seat->group == replica_group(r)) {
+        if (memcmp(&at, &seat->at, sizeof(at)) == 0)
+            return;
+        before = seat->at;
+    }
     *seat = (struct seat){ r, replica_group(r), at };
-    see(look, seat->group, &at, core);
+    see(look, r, &before, &at, core);
 }
 
 static void begin_life(struct watched *w, const struct machine *m)

@@ -18,7 +18,9 @@
  * open                a leader serves when an entry of its own term is applied
  * transfer            who is told to lead has all of the leader's log
  * log start           a leader that has applied an entry of its own term has every log start that was durable before
- * configurations      those that follow each other in the log can't decide apart; who leads votes
+ * configurations      those that follow each other in the log can't decide apart; who leads votes; the log's last
+ *                     one is in force
+ * in sync             who is in sync was heard not longer ago than replica_lag_time
  *
  * A node that is on probation when a life begins knows nothing of an earlier one: what it did before binds others only.
  * One with an old disk must be noticed by the others, which neither count it nor follow it.
@@ -61,7 +63,9 @@ void watch_check_equal(struct watch *watch, const struct machine *m);
 struct watch_member {
     int32_t id;
     uint8_t roles;
-    bool granted; /* its vote, to who shows it */
+    bool granted;        /* its vote, to who shows it */
+    bool in_sync;        /* as the leader tells */
+    uint64_t silence_ns; /* it hasn't been heard for so long */
 };
 
 struct watch_state {
@@ -74,6 +78,8 @@ struct watch_state {
     const void *log;
     uint32_t n_members; /* of the configuration in force; 0: alone */
     struct watch_member members[RAFT_MAX_MEMBERS];
+    bool configs_differ; /* see replica_configs_agree() */
+    uint64_t lag_ns;     /* so long may a member be silent that is in sync */
 };
 
 void watch_see(struct watch *watch, const struct uuid *cluster, uint64_t group, const struct watch_state *s);

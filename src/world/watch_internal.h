@@ -109,6 +109,8 @@ void watch_check_term(const struct watch_view *v);
 void watch_check_leader(const struct watch_view *v);
 /* Whether those for whom says() is true are a quorum, of both halves. */
 bool watch_is_quorum(const struct watch_config *c, bool (*says)(void *ctx, const struct watch_member *m), void *ctx);
+void watch_check_config(const struct watch_view *v);
+void watch_check_in_sync(const struct watch_view *v);
 void watch_note_config(const struct watch_view *v);
 /* What is committed now is known. */
 void watch_check_configs(const struct watch_view *v);

@@ -193,6 +193,25 @@ void watch_check_term(const struct watch_view *v)
 
 /* ---- Configurations ---- */
 
+/* A configuration holds from its place in the log on, and no longer than it is there. */
+void watch_check_config(const struct watch_view *v)
+{
+    if (v->state->configs_differ)
+        watch_fail(v, "the last configuration is in force",
+                   "goes by a configuration of entry %llu that isn't its log's last, or isn't whose members it knows",
+                   (unsigned long long)watch_raft(v)->config_index);
+}
+
+void watch_check_in_sync(const struct watch_view *v)
+{
+    const struct watch_state *s = v->state;
+
+    for (uint32_t i = 0; i < s->n_members; i++)
+        if (s->members[i].in_sync && s->members[i].silence_ns > s->lag_ns)
+            watch_fail(v, "who is in sync was heard", "counts node %d as in sync, which is silent for %llu ms",
+                       s->members[i].id, (unsigned long long)(s->members[i].silence_ns / MS));
+}
+
 void watch_note_config(const struct watch_view *v)
 {
     const struct raft_standing *r = watch_raft(v);

@@ -79,6 +79,11 @@ void look_away(void)
     watch_note_gone(watch, &cluster, GROUP);
 }
 
+void move_away(int node)
+{
+    watch_note_moved(watch, &cluster, GROUP, node);
+}
+
 /* ---- What nodes do ---- */
 
 void enter(int node, uint64_t term, int32_t vote)

@@ -24,6 +24,8 @@ struct raft_standing *raft_of(int node);
 void set_members(struct watch_state *s, uint64_t index, uint32_t n, const uint8_t *roles);
 /* The group is deleted. */
 void look_away(void);
+/* The node's replica is removed, since the group is elsewhere. */
+void move_away(int node);
 /* The watch is shown the node. */
 void look(int node);
 

@@ -206,6 +206,38 @@ START_TEST(an_old_disk)
 }
 END_TEST
 
+/* It has nothing, and may vote as if it had never been there. */
+static void come_back_blank(int node)
+{
+    raft_of(node)->commit = raft_of(node)->flushed = raft_of(node)->last = nodes[node].s.at.applied = 0;
+    nodes[node].s.at.checksum = 0;
+    raft_of(node)->vote = raft_of(node)->durable_vote = RAFT_NONE;
+    look(node);
+}
+
+START_TEST(a_replica_that_moved_away)
+{
+    two_entries();
+    campaign(3, 2);
+    enter(2, 2, 3);
+    move_away(2);
+    come_back_blank(2);
+    campaign(1, 2);
+    enter(2, 2, 1);
+    expect_none();
+}
+END_TEST
+
+START_TEST(a_replica_that_is_there_no_more)
+{
+    two_entries();
+    campaign(3, 2);
+    enter(2, 2, 3);
+    come_back_blank(2);
+    expect_failure("one vote in a term");
+}
+END_TEST
+
 /* ---- Elections ---- */
 
 START_TEST(two_leaders)
@@ -351,6 +383,47 @@ START_TEST(a_term_of_nobody)
 }
 END_TEST
 
+/* ---- Members ---- */
+
+START_TEST(a_configuration_that_was_cut)
+{
+    static const uint8_t after[] = { RAFT_VOTER, RAFT_VOTER, RAFT_VOTER, RAFT_LEARNER };
+
+    two_entries();
+    append(1, 1);
+    set_members(&nodes[1].s, 3, 4, after);
+    look(1);
+    expect_none();
+    cut(1, 3);
+    nodes[1].s.configs_differ = true;
+    enter(1, 2, RAFT_NONE);
+    expect_failure("the last configuration is in force");
+}
+END_TEST
+
+START_TEST(in_sync_for_a_while)
+{
+    two_entries();
+    nodes[1].s.lag_ns = 500;
+    nodes[1].s.members[1].in_sync = true;
+    nodes[1].s.members[1].silence_ns = 500;
+    nodes[1].s.members[2].silence_ns = 501;
+    look(1);
+    expect_none();
+}
+END_TEST
+
+START_TEST(silent_and_in_sync)
+{
+    two_entries();
+    nodes[1].s.lag_ns = 500;
+    nodes[1].s.members[2].in_sync = true;
+    nodes[1].s.members[2].silence_ns = 501;
+    look(1);
+    expect_failure("who is in sync was heard");
+}
+END_TEST
+
 static void hand_over(int from, int to)
 {
     raft_of(from)->transferee = to;
@@ -406,6 +479,8 @@ Suite *watch_suite(void)
     add(s, an_image_takes_the_place_of_a_log);
     add(s, a_group_that_is_gone);
     add(s, an_old_disk);
+    add(s, a_replica_that_moved_away);
+    add(s, a_replica_that_is_there_no_more);
     add(s, two_leaders);
     add(s, a_leader_again_after_its_crash);
     add(s, two_votes);
@@ -421,6 +496,9 @@ Suite *watch_suite(void)
     add(s, leader_with_another_entry);
     add(s, on_probation_and_leads);
     add(s, a_term_of_nobody);
+    add(s, a_configuration_that_was_cut);
+    add(s, in_sync_for_a_while);
+    add(s, silent_and_in_sync);
     add(s, handed_over);
     add(s, handed_over_too_early);
     add(s, told_of_an_earlier_try);
