@@ -83,6 +83,19 @@ bool node_links_are_quiet(const struct node_reactor *r)
     return r->links->n_away == 0;
 }
 
+bool node_has_met(const struct node *n, const struct node *other)
+{
+    const struct superblock *sb = &other->superblock;
+
+    for (unsigned i = 0; i < n->n_reactors; i++) {
+        const struct links_peer *p = links_peer_find(n->reactors[i].links, sb->node_id);
+
+        if (p == NULL || !uuid_eq(&p->seen, &sb->incarnation) || p->boot < sb->boot_counter)
+            return false;
+    }
+    return true;
+}
+
 static bool has_changed(const struct links *l)
 {
     return l->broker_id != l->node->superblock.broker_id || !uuid_eq(&l->cluster_id, &l->node->superblock.cluster_id);

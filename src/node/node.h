@@ -136,6 +136,9 @@ uint64_t node_shard_steps(const struct node *n, unsigned shard);
 struct replica;
 /* What this node's replica of a partition has applied; -1: it has none. */
 int64_t node_high_watermark(const struct node *n, const struct uuid *topic, int32_t partition);
+uint64_t node_n_starts(const struct node *n);
+/* All reactors of n have been told by the other one of its present start, or by a later one of it. */
+bool node_has_met(const struct node *n, const struct node *other);
 /* The replica is there, maybe about to be removed: whether the topic is, as far as this node has applied. */
 bool node_knows_topic_of(const struct node *n, unsigned shard, uint64_t group);
 void node_each_replica(const struct node *n, unsigned shard, void (*fn)(void *ctx, const struct replica *r), void *ctx);

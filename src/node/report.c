@@ -152,6 +152,11 @@ struct uuid node_incarnation(const struct node *n)
     return n->superblock.incarnation;
 }
 
+uint64_t node_n_starts(const struct node *n)
+{
+    return n->superblock.boot_counter;
+}
+
 bool node_is_metadata(uint64_t group)
 {
     return group == META_GROUP_ID_DEFAULT;

@@ -4,7 +4,7 @@
 #include "base/crc32c.h"
 #include "base/endian.h"
 #include "wire/frame.h"
-#include "world/internal.h"
+#include "world/faults.h"
 
 #define MAX_OUT (16u << 20)
 #define ARENA_LIMIT (16u << 20)

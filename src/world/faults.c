@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "world/internal.h"
+#include "world/faults.h"
 
 /* Those that come now and then: on each node, and in clusters. */
 #define TIMED ((UINT32_C(1) << WORLD_FIRST_OPERATION) - 1)
 #define OF_CLUSTERS ((UINT32_C(1) << WORLD_FIRST_OF_CHANGES) - (UINT32_C(1) << WORLD_FIRST_OF_CLUSTERS))
-/* WIPE comes like these. */
-#define OF_CHANGES (UINT32_C(1) << WORLD_FAULT_WIPE)
+/* These come like them. */
+#define OF_CHANGES (UINT32_C(1) << WORLD_FAULT_WIPE | UINT32_C(1) << WORLD_FAULT_OLD_DISK)
 #define CHANGES_SALT UINT64_C(0x6368616e676573)
 
 static const char *const names[] = {
@@ -103,6 +103,23 @@ static void inject(struct world *w, enum world_fault fault)
     }
 }
 
+void faults_note_moment(const struct machine *m)
+{
+    m->world->moment = m->world->machines[m->index];
+}
+
+static void come_untimely(struct world *w)
+{
+    struct machine *m = TAKE_PTR(w->moment);
+
+    if (m == NULL || w->phase != WORLD_WORK || !world_has_fault(w, WORLD_FAULT_UNTIMELY) ||
+        !sim_prng_chance(&w->moment_prng, 1, w->moment_rarity))
+        return;
+    sim_prng_fork(&w->moment_prng, &w->fault_draw);
+    world_step(w, WORLD_STEP_FAULT, m->index, WORLD_FAULT_UNTIMELY, 0);
+    fault_hit(w, WORLD_FAULT_UNTIMELY, m);
+}
+
 /* On a node alone by time; in a cluster by what happens, which is much in little time or little in much. */
 static void next_fault(struct world *w)
 {
@@ -114,6 +131,7 @@ static void next_fault(struct world *w)
 
 void faults_come(struct world *w)
 {
+    come_untimely(w);
     if (w->fault_at_event == 0 || w->story->n_events < w->fault_at_event)
         return;
     w->fault_at_event = 0;
@@ -172,6 +190,8 @@ void faults_draw_of_cluster(struct world *w, struct sim_prng *prng)
     for (unsigned f = WORLD_FIRST_OF_CHANGES; f < WORLD_N_FAULTS; f++)
         if (sim_prng_chance(&changes, 1, 2))
             w->drawn_faults |= UINT32_C(1) << f;
+    w->moment_rarity = 1u << sim_prng_below(&changes, 5);
+    sim_prng_fork(&changes, &w->moment_prng);
     begin(w);
 }
 
@@ -181,6 +201,7 @@ void faults_end(struct world *w)
     w->fault_at_event = 0;
     memset(w->links, 0, sizeof(w->links));
     between_heal(w);
+    old_disk_end(w);
     for (unsigned i = 0; i < w->n_machines; i++) {
         struct machine *m = w->machines[i];
 

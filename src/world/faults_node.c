@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
 
-#include "world/internal.h"
+#include "world/faults.h"
 
 /* What faults do to a node and its disk. Everything is drawn from the generator of the fault that is under way. */
 
@@ -76,6 +76,30 @@ static void hold_lane(struct world *w, struct machine *m)
     world_at(w, &m->release, until + sim_prng_below(&w->fault_draw, 300 * MS));
 }
 
+/* It crashes, or the others hear nothing of what it just did, and its disk may stand still as long. */
+static void strike(struct world *w, struct machine *m)
+{
+    uint64_t until = w->now_ns + SEC / 2 + sim_prng_below(&w->fault_draw, 4 * SEC);
+
+    switch (sim_prng_below(&w->fault_draw, 6)) {
+    case 0:
+        machine_kill(m);
+        return;
+    case 1:
+    case 2:
+        sim_disk_crash_after(m->disk, draw_steps(&w->fault_draw));
+        return;
+    case 3:
+        for (unsigned i = 0; i < m->n_shards; i++)
+            sim_lane_hold(m->lane, LANE_FLUSH, i, true);
+        world_at(w, &m->release, until + sim_prng_below(&w->fault_draw, 300 * MS));
+        break;
+    default:
+        break;
+    }
+    between_isolate(w, m->index, until);
+}
+
 static void set_clock(struct world *w, struct machine *m)
 {
     int64_t now_ms = clock_real_ms(&m->clock.env), by_ms = (int64_t)sim_prng_below(&w->fault_draw, 86400000);
@@ -109,7 +133,7 @@ void fault_hit(struct world *w, enum world_fault fault, struct machine *m)
 {
     if (!machine_is_up(m))
         return;
-    w->story->n_faults[fault] += fault != WORLD_FAULT_WIPE; /* it may not be done */
+    w->story->n_faults[fault] += fault != WORLD_FAULT_WIPE && fault != WORLD_FAULT_OLD_DISK; /* these may not be done */
     switch (fault) {
     case WORLD_FAULT_CRASH:
         sim_disk_crash_after(m->disk, draw_steps(&w->fault_draw));
@@ -125,6 +149,7 @@ void fault_hit(struct world *w, enum world_fault fault, struct machine *m)
         machine_kill(m);
         break;
     case WORLD_FAULT_ROT:
+        m->rot_wipes = world_has_fault(w, WORLD_FAULT_WIPE) && wipe_begin(w, m);
         machine_lose_power(m, SIM_CRASH_DRAW);
         m->rots = true;
         break;
@@ -133,6 +158,12 @@ void fault_hit(struct world *w, enum world_fault fault, struct machine *m)
         break;
     case WORLD_FAULT_WIPE:
         w->wipe_wanted = (int)m->index;
+        break;
+    case WORLD_FAULT_OLD_DISK:
+        old_disk_keep(w, m);
+        break;
+    case WORLD_FAULT_UNTIMELY:
+        strike(w, m);
         break;
     case WORLD_FAULT_SLOW_LANE:
         hold_lane(w, m);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "wire/frame.h"
-#include "world/internal.h"
+#include "world/faults.h"
 
 /* A client that doesn't keep to the protocol: it connects, sends something, and goes, or stays and never reads. Nothing
  * that it sends may be stored or change anything, and nobody else may notice. What is drawn comes from the generator of

@@ -98,6 +98,7 @@ struct machine;
 struct between;
 struct client;
 struct model;
+struct old_disk;
 struct recorder;
 struct watch;
 
@@ -126,8 +127,12 @@ struct world {
     bool small_journals;      /* which are recycled all the time */
     struct machine *machines[WORLD_MAX_NODES];
     unsigned n_machines;
-    int wiped;               /* the node that lost its disk, until it is whole again; -1: none */
-    int wipe_wanted;         /* the node that is to lose its disk as soon as the others can do without; -1: none */
+    struct sim_prng moment_prng; /* of UNTIMELY */
+    unsigned moment_rarity;      /* it comes at one of so many moments */
+    struct machine *moment;      /* whom it may hit behind this event; NULL: nobody */
+    int wiped;                   /* the node that lost its disk, until it is whole again; -1: none */
+    int wipe_wanted;             /* the node that is to lose its disk as soon as the others can do without; -1: none */
+    struct old_disk *old_disk;
     struct between *between; /* NULL: there is one node */
     struct client *clients[WORLD_MAX_CLIENTS];
     unsigned n_clients;
@@ -205,6 +210,7 @@ struct machine {
     bool is_attached; /* to the mesh */
     bool stopping;
     bool rots;               /* a bit flips before the next start */
+    bool rot_wipes;          /* and when that fails, the disk is emptied */
     struct sim_disk *backup; /* what the disk was before that, during the start; else NULL */
     bool has_sync_fs;
     bool excused;     /* errors were injected in this life: it may end, or not start */
@@ -226,6 +232,8 @@ void machine_kill(struct machine *m);
 void machine_lose_power(struct machine *m, enum sim_disk_crash how);
 /* And an empty one is in its place. */
 void machine_lose_disk(struct machine *m);
+/* It is down. Returns the disk that it had, which is the caller's, as the given one is the machine's. */
+struct sim_disk *machine_change_disk(struct machine *m, struct sim_disk *disk);
 /* The disk has room again, its lanes go on. */
 void machine_release(struct machine *m);
 /* It stands still until then; it does no longer. */
@@ -256,30 +264,6 @@ void between_hit(struct world *w, enum world_fault fault);
 /* Nothing gets to the machine, or away from it. */
 void between_isolate(struct world *w, unsigned machine, uint64_t until);
 void between_heal(struct world *w);
-
-/* --- wipe.c: lost disks --- */
-
-/* Behind each event: a node that is to lose its disk may do so now, since of each group enough others have theirs. */
-void wipe_come(struct world *w);
-/* Whoever lost its disk has its replicas again, and votes. Else ret_why has what lacks. */
-bool wipe_is_over(struct world *w, struct error_text *ret_why);
-
-/* --- faults.c --- */
-
-void faults_draw(struct world *w);
-/* Those that there are in clusters only. */
-void faults_draw_of_cluster(struct world *w, struct sim_prng *prng);
-/* Behind each event: one may be due. */
-void faults_come(struct world *w);
-void faults_end(struct world *w);
-/* A node is about to start: its disk may fail. */
-void faults_at_boot(struct machine *m);
-/* hostile.c: somebody comes by who doesn't keep to the protocol. The node is up. */
-void hostile_visit(struct world *w, struct machine *m);
-/* faults_node.c: one of those that hit a node. */
-void fault_hit(struct world *w, enum world_fault fault, struct machine *m);
-/* When bytes that leave now in this direction (1: to the client) arrive. */
-uint64_t link_arrival(struct world *w, unsigned client, unsigned machine, unsigned direction, struct sim_prng *prng);
 
 /* --- model.c: what the system was asked, and what it told --- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "node/links.h"
-#include "world/internal.h"
+#include "world/faults.h"
 #include "world/watch.h"
 
 #define N_SHARDS 2
@@ -87,6 +87,7 @@ static void end_process(struct machine *m, bool power_lost)
 {
     struct world *w = m->world;
 
+    old_disk_before_end(m);
     for (unsigned i = 0; i < w->n_clients; i++)
         if (w->clients[i]->machine == m)
             client_unplug(w->clients[i]);
@@ -116,6 +117,7 @@ static void boot_again(struct machine *m)
 static void set_up_disk(struct machine *m)
 {
     sim_disk_set_sync_fs(m->disk, m->has_sync_fs);
+    sim_disk_set_capacity(m->disk, CAPACITY);
     sim_disk_limit_files(m->disk, m->max_disk_files);
 }
 
@@ -136,13 +138,20 @@ void machine_lose_power(struct machine *m, enum sim_disk_crash how)
     boot_again(m);
 }
 
+struct sim_disk *machine_change_disk(struct machine *m, struct sim_disk *disk)
+{
+    struct sim_disk *before = m->disk;
+
+    m->disk = disk;
+    m->rots = false;
+    set_up_disk(m);
+    return before;
+}
+
 void machine_lose_disk(struct machine *m)
 {
     machine_lose_power(m, SIM_CRASH_NOTHING);
-    sim_disk_free(m->disk);
-    m->disk = sim_disk_new(&m->disk_prng);
-    m->rots = false;
-    set_up_disk(m);
+    sim_disk_free(machine_change_disk(m, sim_disk_new(&m->disk_prng)));
 }
 
 static enum sim_disk_crash draw_crash(struct machine *m)
@@ -347,13 +356,15 @@ static void limit_files(struct machine *m)
     m->max_disk_files = files.files - (uint64_t)FEWER_FILES * m->n_shards;
 }
 
-/* A damaged disk kept the node from starting: somebody puts back what it was. */
+/* A damaged disk kept the node from starting: somebody puts back what it was, or empties it. */
 static void restore(struct machine *m)
 {
     machine_kill(m);
-    sim_disk_free(m->disk);
-    m->disk = TAKE_PTR(m->backup);
-    set_up_disk(m);
+    if (m->rot_wipes) {
+        sim_disk_free(TAKE_PTR(m->backup));
+        m->backup = sim_disk_new(&m->disk_prng);
+    }
+    sim_disk_free(machine_change_disk(m, TAKE_PTR(m->backup)));
 }
 
 static void on_boot(struct event *e)
@@ -379,9 +390,11 @@ static void on_boot(struct event *e)
             machine_wake(m, i);
     if (rc != 0 && m->backup != NULL) {
         restore(m);
+        m->rot_wipes = false;
         return;
     }
     sim_disk_free(TAKE_PTR(m->backup));
+    m->rot_wipes = false;
     if (rc == 0 || sim_disk_is_dead(m->disk))
         follow(m);
     else

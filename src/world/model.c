@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "world/internal.h"
+#include "world/faults.h"
 
 static struct sent_record *record_of(struct model *m, uint64_t id)
 {
@@ -405,7 +405,7 @@ void model_draw_replicas(struct model *m, struct sim_prng *prng)
     for (unsigned t = 0; t < m->n_topics; t++) {
         struct topic *topic = &m->topics[t];
 
-        if (sim_prng_chance(prng, 1, 5) && !world_has_fault(m->world, WORLD_FAULT_WIPE)) /* it would be gone */
+        if (sim_prng_chance(prng, 1, 5) && !wipe_may_come(m->world)) /* it would be gone */
             continue;
         topic->n_replicas = (int16_t)MIN(m->world->n_machines, 3u);
         topic->min_insync = (int16_t)(1 + sim_prng_below(prng, 8));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "world/internal.h"
+#include "world/faults.h"
 
 /* The operator has partitions moved to other nodes, and takes that back. In the phase WORLD_HEAL all of it must come to
  * its end: nothing is on its way, and each partition is where it was last said to be. What became of a request without
@@ -16,7 +16,7 @@
 /* A partition of fewer replicas may be lost with a disk. */
 static int32_t least(const struct client *c, const struct topic *t)
 {
-    return world_has_fault(c->world, WORLD_FAULT_WIPE) ? 3 : MAX(t->min_insync, 1);
+    return wipe_may_come(c->world) ? WIPE_N_VOTERS : MAX(t->min_insync, 1);
 }
 
 static void draw_place(struct client *c, struct reassign *a, const struct topic *t)

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "world/faults.h"
 #include "world/watch_internal.h"
 
 /* What a group of a node showed last, to see at once that nothing is new. */
@@ -363,6 +364,13 @@ static void see_closed(const struct look *look, const struct replica *r)
     watch_note_closed(look->watch, &cluster, replica_group(r), &s);
 }
 
+/* One that a mishap would hit hard: see WORLD_FAULT_UNTIMELY. */
+static bool is_a_moment(const struct raft_standing *before, const struct raft_standing *now)
+{
+    return (now->config_index != before->config_index && now->config_index > now->commit) ||
+           now->epoch != before->epoch || (now->flushed < now->start && before->flushed >= before->start);
+}
+
 static struct seat *seat_of(struct shard_seats *shard, size_t i)
 {
     if (i == shard->capacity) {
@@ -382,7 +390,7 @@ static void look_at(void *ctx, const struct replica *r)
     const struct raft *core;
     struct uuid cluster;
 
-    if (replica_is_destroyed(r)) {
+    if (replica_is_destroyed(r) && !look->watch->machines[look->machine->index].old_disk) {
         cluster = node_cluster_id(look->machine->node);
         if (node_knows_topic_of(look->machine->node, look->index, replica_group(r)))
             watch_note_moved(look->watch, &cluster, replica_group(r), node_broker_id(look->machine->node));
@@ -397,6 +405,8 @@ static void look_at(void *ctx, const struct replica *r)
         if (memcmp(&at, &seat->at, sizeof(at)) == 0)
             return;
         before = seat->at;
+        if (is_a_moment(&before.raft, &at.raft))
+            faults_note_moment(look->machine);
     }
     *seat = (struct seat){ r, replica_group(r), at };
     see(look, r, &before, &at, core);

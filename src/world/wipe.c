@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "replica/replica.h"
-#include "world/internal.h"
+#include "world/faults.h"
 
 /* Nodes that lose their disks, one at a time: the next one only when each group has the one before as a voter again.
  * So a majority of each group's voters has its disk at any time, and no partition has fewer than three. */
 
-#define N_VOTERS 3 /* of a group, at least */
 #define TRY_EVENTS 16
 
 struct look {
@@ -37,7 +36,7 @@ static bool are_there(const struct world *w, uint64_t group, const struct replic
             return false;
         n_voters += m->members[i].roles == RAFT_VOTER;
     }
-    return n_voters >= N_VOTERS && (n_voters == m->n_members || node_is_metadata(group));
+    return n_voters >= WIPE_N_VOTERS && (n_voters == m->n_members || node_is_metadata(group));
 }
 
 /* As this replica knows, and that is committed. */
@@ -57,12 +56,10 @@ static void look_at(void *ctx, const struct replica *r)
         error_setf(look->why, "group %llu", (unsigned long long)replica_group(r));
 }
 
-bool wipe_is_over(struct world *w, struct error_text *ret_why)
+bool wipe_all_are_whole(const struct world *w, struct error_text *ret_why)
 {
     struct look look = { w, ret_why, true };
 
-    if (w->wiped < 0)
-        return true;
     for (unsigned i = 0; i < w->n_machines; i++)
         if (!machine_is_ready(w->machines[i]) || node_broker_id(w->machines[i]->node) <= 0) {
             error_setf(ret_why, "node %u isn't ready", i);
@@ -71,34 +68,38 @@ bool wipe_is_over(struct world *w, struct error_text *ret_why)
     for (unsigned i = 0; i < w->n_machines; i++)
         for (unsigned s = 0; s < w->machines[i]->n_shards; s++)
             node_each_replica(w->machines[i]->node, s, look_at, &look);
-    if (look.whole)
-        w->wiped = -1;
     return look.whole;
 }
 
-static bool is_allowed(struct world *w, unsigned machine)
+bool wipe_is_over(struct world *w, struct error_text *ret_why)
+{
+    if (w->wiped >= 0 && wipe_all_are_whole(w, ret_why))
+        w->wiped = -1;
+    return w->wiped < 0;
+}
+
+static bool is_allowed(const struct world *w, unsigned machine)
 {
     struct error_text why;
-    int before = w->wiped;
 
-    if (before == (int)machine)
-        return true;
-    w->wiped = (int)machine;
-    if (wipe_is_over(w, &why))
-        return true;
-    w->wiped = before;
-    return false;
+    return !old_disk_is_there(w) && (w->wiped == (int)machine || wipe_all_are_whole(w, &why));
+}
+
+bool wipe_begin(struct world *w, struct machine *m)
+{
+    if (!machine_is_up(m) || !is_allowed(w, m->index))
+        return false;
+    w->wiped = (int)m->index;
+    return true;
 }
 
 void wipe_come(struct world *w)
 {
     struct machine *m = w->wipe_wanted >= 0 ? w->machines[w->wipe_wanted] : NULL;
 
-    if (m == NULL || w->story->n_events % TRY_EVENTS != 0 || w->phase != WORLD_WORK || !machine_is_up(m) ||
-        !is_allowed(w, m->index))
+    if (m == NULL || w->story->n_events % TRY_EVENTS != 0 || w->phase != WORLD_WORK || !wipe_begin(w, m))
         return;
     w->story->n_faults[WORLD_FAULT_WIPE]++;
-    w->wiped = w->wipe_wanted;
     w->wipe_wanted = -1;
     machine_lose_disk(m);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "world/internal.h"
+#include "world/faults.h"
 
 #include "state/state.h"
 #include "world/watch.h"
@@ -206,6 +206,7 @@ bool world_run(struct world *w)
         e->fire(e);
         faults_come(w);
         wipe_come(w);
+        old_disk_come(w);
         check_phase(w);
     }
     return !world_has_failed(w);
@@ -294,6 +295,7 @@ struct world *world_new(const struct world_options *options)
     w->recorder = recorder_new(w);
     w->model = model_new(w);
     w->watch = watch_new(w);
+    w->old_disk = old_disk_new(w);
     if (w->n_machines > 1)
         make_cluster(w);
     for (unsigned i = 0; i < w->n_machines; i++)
@@ -312,6 +314,7 @@ void world_free(struct world *w)
     between_free(TAKE_PTR(w->between));
     for (unsigned i = 0; i < w->n_machines; i++)
         machine_free(w->machines[i]);
+    old_disk_free(w->old_disk);
     watch_free(w->watch);
     model_free(w->model);
     recorder_free(w->recorder);

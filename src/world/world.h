@@ -53,7 +53,9 @@ struct world_story;
     X(PAUSE, "a process stands still for a while") \
     X(BLACKOUT, "all nodes lose power at once") \
     X(REASSIGN, "partitions are moved to other nodes") \
-    X(WIPE, "a node loses its disk and comes with an empty one")
+    X(WIPE, "a node loses its disk and comes with an empty one") \
+    X(UNTIMELY, "a node crashes or is cut off just when members change, its log is cut or an image comes") \
+    X(OLD_DISK, "a node gets an older image of its disk, and its own again after a while")
 
 enum world_fault {
 #define X(name, text) WORLD_FAULT_##name,
