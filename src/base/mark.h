@@ -49,11 +49,13 @@
     X(RAFT_VOTE_GIVEN, "raft: a node votes for another one") \
     X(RAFT_VOTE_SPENT, "raft: a node has voted for another one in the term") \
     X(RAFT_VOTE_FOR_SHORTER, "raft: a candidate with a shorter log asks for a vote") \
+    X(RAFT_VOTE_ON_PROBATION, "raft: a node on probation is asked for its vote") \
     X(RAFT_STUCK_TO_LEADER, "raft: a campaign isn't heard of by who hears of a leader") \
     X(RAFT_OLD_TERM_TOLD, "raft: a leader or candidate of an old term is told of a later one") \
     X(RAFT_ANSWER_OWED, "raft: an answer waits until the term is durable") \
     X(RAFT_DOWN_BY_TERM, "raft: a leader hears of a later term") \
     X(RAFT_DOWN_BY_SILENCE, "raft: a leader hears no quorum") \
+    X(RAFT_DOWN_BY_CONFIG, "raft: a leader is no voter any more") \
     X(RAFT_LEADER_DIED, "raft: a follower is told that its leader's node is gone") \
     X(RAFT_REPLICATES, "raft: it is known where a follower's log agrees") \
     X(RAFT_PROBES_AGAIN, "raft: a follower's log doesn't agree") \
@@ -66,6 +68,7 @@
     X(RAFT_IMAGE_SENT, "raft: a follower lacks what is below the log's start") \
     X(RAFT_IMAGE_FAILED, "raft: an image didn't get there") \
     X(RAFT_IMAGE_TAKEN, "raft: an image takes the place of a follower's log") \
+    X(RAFT_IMAGE_NOT_NEEDED, "raft: a follower has all that an image brings") \
     X(RAFT_IMAGE_ARRIVED, "raft: a leader hears that an image arrived") \
     X(RAFT_READ_ROUND, "raft: a leader asks whether it still leads") \
     X(RAFT_READS_LOST, "raft: reads are void with the lead") \
@@ -73,8 +76,11 @@
     X(RAFT_TRANSFER_GIVEN_UP, "raft: who was to lead doesn't, in time") \
     X(RAFT_CONFIG_APPENDED, "raft: a configuration holds from here on") \
     X(RAFT_CONFIG_REVERTED, "raft: a configuration is cut, and the one before holds again") \
+    X(RAFT_JOINT_ALLOWED, "raft: learners are to vote") \
+    X(RAFT_JOINT_COMMITTED, "raft: a joint configuration is committed") \
     X(RAFT_SESSION_JOINED, "raft: a follower lets the session of nodes speak for its leader") \
     X(RAFT_RESTS, "raft: a leader comes to rest") \
+    X(RAFT_VOUCHED_FOR, "raft: an election is put off since the session heard the leader's node") \
     X(RAFT_LEADER_WAKES, "raft: a leader's group leaves the session") \
     X(RAFT_FOLLOWER_WAKES, "raft: a follower's group leaves the session") \
     X(RAFT_LEADER_FELL_SILENT, "raft: the session with the leader's node ends") \
@@ -98,12 +104,14 @@
     X(REPLICA_LED_BY_OTHERS, "replica: the lead is given away since the journal stands still") \
     X(REPLICA_WAITS_FOR_MORE, "replica: a producer waits for more than a majority") \
     X(REPLICA_TOO_FEW_IN_SYNC, "replica: a producer is told that too few are in sync") \
+    X(REPLICA_ALONE_NO_LONGER, "replica: a sole voter gets others beside it") \
     X(LINK_REPLACED, "node: a connection to a node takes the place of one") \
     X(LINK_CROSSED, "node: of two connections that crossed one goes") \
     X(LINK_STRANGER, "node: a connection is refused for who it says it is") \
     X(LINK_OLD_DISK, "node: a connection is refused since the node's disk is an older one") \
     X(LINK_NEVER_UP, "node: a connection takes too long to come up") \
     X(LINK_SILENT, "node: a connection is given up since nothing is heard") \
+    X(LINK_IDLE, "node: a connection for images isn't needed any more") \
     X(LINK_RESET, "node: a connection to a node is reset") \
     X(LINK_REFUSED, "node: another node doesn't listen") \
     X(LINK_MESSAGE_DROPPED, "node: a message to another node goes nowhere") \

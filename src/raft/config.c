@@ -101,7 +101,10 @@ int raft_config_check(const struct raft *raft, const struct raft_config *to)
         return same_members(raft, RAFT_VOTER, to, RAFT_VOTER) ? 0 : RAFT_E_CONFIG_INVALID;
     if (raft_config_is_joint(raft) || !same_members(raft, RAFT_VOTER, to, RAFT_OUTGOING))
         return RAFT_E_CONFIG_INVALID;
-    return new_voters_caught_up(raft, to) ? 0 : RAFT_E_CONFIG_UNCAUGHT_UP;
+    if (!new_voters_caught_up(raft, to))
+        return RAFT_E_CONFIG_UNCAUGHT_UP;
+    GQ_MARK(RAFT_JOINT_ALLOWED);
+    return 0;
 }
 
 int raft_check_config(const struct raft *raft, const struct raft_config *config)
@@ -179,8 +182,11 @@ void raft_config_committed(struct raft *raft, struct raft_update *u)
     free(TAKE_PTR(raft->previous));
     if (raft->role != RAFT_LEADER)
         return;
-    if (raft_config_is_joint(raft))
+    if (raft_config_is_joint(raft)) {
+        GQ_MARK(RAFT_JOINT_COMMITTED);
         u->leave_joint = true;
-    else if ((raft_roles(raft, raft->id) & RAFT_VOTER) == 0)
+    } else if ((raft_roles(raft, raft->id) & RAFT_VOTER) == 0) {
+        GQ_MARK(RAFT_DOWN_BY_CONFIG);
         raft_become_follower(raft, u, raft->term, RAFT_NONE);
+    }
 }

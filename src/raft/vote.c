@@ -196,7 +196,9 @@ void raft_on_vote(struct raft *raft, struct raft_update *u, const struct raft_me
     struct raft_message *reply;
     bool yes = !raft->no_vote && is_up_to_date(raft, m);
 
-    if (!yes && !raft->no_vote)
+    if (raft->no_vote)
+        GQ_MARK(RAFT_VOTE_ON_PROBATION);
+    else if (!yes)
         GQ_MARK(RAFT_VOTE_FOR_SHORTER);
     if (m->kind == RAFT_PRE_VOTE) {
         yes = yes && (m->term > raft->term || raft->vote == m->from);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/hash.h"
+#include "base/mark.h"
 #include "replica/internal.h"
 
 /* The shard's fleet, and how a group's core gets into it: at a start, and when a sole voter is to have others beside
@@ -133,6 +134,7 @@ void replica_core_start(struct replica *r)
 
 void replica_core_join_fleet(struct replica *r)
 {
+    GQ_MARK(REPLICA_ALONE_NO_LONGER);
     gq_assert(r->peers == NULL && r->open && r->applied_term == r->term);
     raft_free(TAKE_PTR(r->raft));
     replica_find_peers(r);
