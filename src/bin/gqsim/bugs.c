@@ -29,23 +29,6 @@ bool gqsim_plant(const char *name)
 static const char *why_not(unsigned bug)
 {
     switch (bug) {
-    case GQ_BUG_RAFT_JOINT_HALF_ASKED:
-    case GQ_BUG_RAFT_CONFIG_NOT_REVERTED:
-    case GQ_BUG_CONFIG_NOT_REVERTED:
-    case GQ_BUG_RAFT_REMOVED_TOO_EARLY:
-    case GQ_BUG_CONFIG_NOT_AWAITED:
-    case GQ_BUG_CONFIG_NOT_REPLAYED:
-    case GQ_BUG_CONFIG_LOST_IN_SNAPSHOT:
-        return "a cluster's groups keep their members";
-    case GQ_BUG_PROBATION_FORGOTTEN:
-    case GQ_BUG_OLD_DISK_TRUSTED:
-        return "no node loses its disk, or gets an older one";
-    case GQ_BUG_LAGGING_COUNTED_IN_SYNC:
-        return "nothing is lost by it, producers only wait";
-    case GQ_BUG_RAFT_STALE_COMPLETION:
-        return "a run is too short for a disk that stands still until others lead";
-    case GQ_BUG_IMAGE_NAMED_EARLY:
-        return "images are too few for a crash in the midst of one";
     case GQ_BUG_FILES_BEFORE_FORGET:
         return "a start opens no group whose topic is gone, so it doesn't miss the files";
     default:
