@@ -104,6 +104,10 @@ struct log {
     bool no_room;     /* the checkpoint keeps no segment */
     bool names_dirty; /* names in the directory changed since it was synced */
     bool path_dirty;  /* the directory itself may be new */
+    /* The segment that was the last one at the start, 0: none. Of its parts that are there a process before may have
+     * cut the ends off, and been killed: a checkpoint makes that durable first. */
+    uint64_t found_base;
+    uint8_t found_parts;
     char dir[];
 };
 

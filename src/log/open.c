@@ -99,7 +99,6 @@ static int unlink_kinds(struct log *l, uint64_t index, uint8_t kinds)
         r = disk_unlink(l->disk, path);
         if (r < 0 && r != -ENOENT)
             return r;
-        l->names_dirty = true;
     }
     return 0;
 }
@@ -230,7 +229,21 @@ static int remove_files(struct log *l, const struct scan *scan)
     return 0;
 }
 
-/* Cuts the last segment's files back; that is made durable by the next sync job. */
+/* What this start, or one before it, did to names and sizes is to be durable before a checkpoint goes past it. */
+static void note_found(struct log *l, const struct scan *scan)
+{
+    const struct log_segment *s = segment_last(l);
+
+    l->names_dirty = scan->dir_exists;
+    l->path_dirty = scan->dir_exists && l->end.index == 0;
+    for (size_t i = 0; s != NULL && i < scan->n; i++)
+        if (scan->files[i].index == s->base_index) {
+            l->found_base = s->base_index;
+            l->found_parts = scan->files[i].kinds & ((1u << SEGMENT_N_PARTS) - 1);
+        }
+}
+
+/* Cuts the last segment's files back. */
 static int cut_last(struct log *l, const uint64_t sizes[SEGMENT_N_PARTS])
 {
     struct log_segment *s = segment_last(l);
@@ -252,7 +265,6 @@ static int cut_last(struct log *l, const uint64_t sizes[SEGMENT_N_PARTS])
         disk_close(f);
         if (r < 0)
             return r;
-        s->dirty |= (uint8_t)(1u << part);
     }
     return 0;
 }
@@ -285,9 +297,9 @@ static int recover(struct log *l, const struct log_config *config, struct error_
     if (r < 0)
         error_setf(err, "%s: can't list: %s", l->dir, strerror(-r));
     l->dir_made = scan.dir_exists;
-    l->path_dirty = scan.dir_exists && l->end.index == 0;
     if (r == 0)
         r = check_segments(l, &scan, last_sizes, err);
+    note_found(l, &scan);
     if (r == 0 && config->beyond != NULL)
         beyond_find(l, &scan, config->beyond);
     if (r == 0) {

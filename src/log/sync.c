@@ -32,6 +32,16 @@ static unsigned count_dirty(const struct log *l)
     return n;
 }
 
+/* With the one that was found at the start, and those behind it. */
+static unsigned count_with_found(const struct log *l)
+{
+    unsigned n = 0;
+
+    while (l->found_base != 0 && n < l->n_segments && l->segments[l->n_segments - 1 - n]->base_index >= l->found_base)
+        n++;
+    return MAX(n, count_dirty(l));
+}
+
 static bool segment_has_base(const struct log *l, uint64_t base_index)
 {
     uint32_t low = 0, high = l->n_segments;
@@ -62,7 +72,7 @@ static void prepare_snapshot(const struct log *l, const struct log_sync *job, st
 
 void log_sync_prepare(struct log *l, struct log_sync *job)
 {
-    unsigned n = count_dirty(l);
+    unsigned n = job->no_names ? count_dirty(l) : count_with_found(l);
     struct sync_op *op = xcalloc(1, sizeof(*op) + n * sizeof(op->items[0]));
 
     gq_assert(!l->syncing);
@@ -72,6 +82,8 @@ void log_sync_prepare(struct log *l, struct log_sync *job)
 
         item->segment = s;
         item->parts = s->syncing = s->dirty;
+        if (!job->no_names && s->base_index == l->found_base)
+            item->parts |= l->found_parts;
         s->dirty = 0;
         memcpy(item->files, s->files, sizeof(item->files));
         segment_ref(s);
@@ -91,7 +103,8 @@ void log_sync_prepare(struct log *l, struct log_sync *job)
     job->result = op;
 }
 
-/* A part that recovery cut has no descriptor here: its size is what has to be made durable. */
+/* A part that was found at the start may have no descriptor here: its size is what has to be made durable. If it is
+ * gone by now nothing has. */
 static int sync_part(const struct log *l, const struct sync_item *item, enum segment_file part)
 {
     struct disk_file *f = item->files[part];
@@ -102,7 +115,7 @@ static int sync_part(const struct log *l, const struct sync_item *item, enum seg
         segment_path(path, l->dir, item->segment->base_index, part);
         r = disk_open(l->disk, path, DISK_WRITE, &f);
         if (r < 0)
-            return r;
+            return r == -ENOENT ? 0 : r;
     }
     r = disk_sync_data(f);
     if (item->files[part] == NULL)
@@ -203,8 +216,10 @@ void log_sync_done(struct log_sync *job)
         l->names_dirty |= op->names;
         l->path_dirty |= op->path;
     } else {
-        if (!job->no_names)
+        if (!job->no_names) {
             l->synced_index = MAX(l->synced_index, job->position.index);
+            l->found_base = 0;
+        }
         if (op->write_snapshot)
             l->loose_snapshot = job->snapshot_at.index;
     }

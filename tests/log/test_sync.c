@@ -121,6 +121,44 @@ START_TEST(removed_segments_do_not_come_back)
 }
 END_TEST
 
+/* The process that cut or removed something was killed before a sync: the next one finds it done, and not durable. */
+static void killed_behind_a_start(bool roll_before, bool roll_behind)
+{
+    fx.no_snapshots = true;
+    ck_assert_int_eq(fx_append(&fx, 2), 0);
+    ck_assert_int_eq(fx_sync(&fx, 0), 0);
+    if (roll_before)
+        log_roll(fx.log);
+    ck_assert_int_eq(fx_append(&fx, 2), 0);
+    fx_close(&fx);
+    sim_disk_crash(fx.disk, SIM_CRASH_ALL, NULL);
+    fx_reopen(&fx);
+    fx_close(&fx);
+    sim_disk_exit(fx.disk);
+    fx_reopen(&fx);
+    if (roll_behind)
+        log_roll(fx.log);
+    ck_assert_int_eq(fx_append(&fx, roll_behind ? 1 : 4), 0);
+    ck_assert_int_eq(fx_sync(&fx, 0), 0);
+    fx_close(&fx);
+    sim_disk_crash(fx.disk, SIM_CRASH_NOTHING, NULL);
+    fx_reopen(&fx);
+    ck_assert_uint_eq(log_segment_count(fx.log), roll_behind ? 2 : 1);
+    fx_check(&fx);
+}
+
+START_TEST(segments_that_a_killed_process_removed_do_not_come_back)
+{
+    killed_behind_a_start(true, false);
+}
+END_TEST
+
+START_TEST(bytes_that_a_killed_process_cut_do_not_come_back)
+{
+    killed_behind_a_start(false, true);
+}
+END_TEST
+
 START_TEST(new_segments_have_durable_names)
 {
     fx.no_snapshots = true;
@@ -393,6 +431,8 @@ Suite *sync_suite(void)
     suite_add_with(s, only_the_newest_snapshot_and_those_of_segments_are_kept, setup, teardown);
     suite_add_with(s, cut_bytes_do_not_come_back, setup, teardown);
     suite_add_with(s, removed_segments_do_not_come_back, setup, teardown);
+    suite_add_with(s, segments_that_a_killed_process_removed_do_not_come_back, setup, teardown);
+    suite_add_with(s, bytes_that_a_killed_process_cut_do_not_come_back, setup, teardown);
     suite_add_with(s, new_segments_have_durable_names, setup, teardown);
     suite_add(s, some_snapshot_always_survives);
     suite_add_with(s, a_snapshot_may_be_ahead_of_the_checkpoint, setup, teardown);
