@@ -46,6 +46,7 @@ struct sim_mesh {
         bool power_lost;
     } nodes[SIM_MESH_MAX_NODES];
     struct sim_path paths[SIM_MESH_MAX_NODES][SIM_MESH_MAX_NODES];
+    uint64_t n_given[SIM_MESH_MAX_NODES][SIM_MESH_MAX_NODES];
     struct list wires;
     uint16_t next_port;
 };
@@ -97,6 +98,12 @@ struct sim_path *sim_mesh_path(struct sim_mesh *m, unsigned from, unsigned to)
 {
     gq_assert(from < SIM_MESH_MAX_NODES && to < SIM_MESH_MAX_NODES);
     return &m->paths[from][to];
+}
+
+uint64_t sim_mesh_n_given(const struct sim_mesh *m, unsigned from, unsigned to)
+{
+    gq_assert(from < SIM_MESH_MAX_NODES && to < SIM_MESH_MAX_NODES);
+    return m->n_given[from][to];
 }
 
 /* The node behind that end finds its connection dead. */
@@ -280,7 +287,7 @@ static size_t take(struct sim_mesh *m, struct wire *w, int from, uint64_t now_ns
 }
 
 /* False: the wire is broken, and gone. */
-static bool give(struct wire *w, int from, uint64_t now_ns, size_t *n_done)
+static bool give(struct sim_mesh *m, struct wire *w, int from, uint64_t now_ns, size_t *n_done)
 {
     struct flow *f = &w->flows[from];
     struct sim_conn *to = w->ends[1 - from];
@@ -304,6 +311,7 @@ static bool give(struct wire *w, int from, uint64_t now_ns, size_t *n_done)
         }
         p->at += (size_t)n;
         f->size -= (size_t)n;
+        m->n_given[w->nodes[from]][w->nodes[1 - from]] += n > 0;
         if (p->end > 0)
             sim_conn_shutdown(to);
         if (p->at < p->size)
@@ -351,7 +359,7 @@ static size_t turn_wire(struct sim_mesh *m, struct wire *w, uint64_t now_ns)
     for (int i = 0; i < 2; i++)
         n_done += take(m, w, i, now_ns);
     for (int i = 0; i < 2; i++)
-        if (!held[i] && !give(w, i, now_ns, &n_done))
+        if (!held[i] && !give(m, w, i, now_ns, &n_done))
             return n_done;
     if (is_over(w))
         free_wire(w);

@@ -49,6 +49,9 @@ void sim_mesh_break_for(struct sim_mesh *m, unsigned from, unsigned to);
 /* Connections that are there now, and those asked for. */
 unsigned sim_mesh_n_wires(const struct sim_mesh *m, unsigned a, unsigned b);
 
+/* How often bytes of a node have reached another one. */
+uint64_t sim_mesh_n_given(const struct sim_mesh *m, unsigned from, unsigned to);
+
 /* Moves what is due. Returns how much it did. */
 size_t sim_mesh_turn(struct sim_mesh *m, uint64_t now_ns);
 /* When something is due next; UINT64_MAX: nothing. */

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
 
+#include "config/topic.h"
 #include "world/internal.h"
 
-/* The operator: makes topics, has records deleted, deletes topics and makes them again. Topics are deleted by their id,
- * so that a request that comes late can't hit the next topic of that name. */
+/* The operator: makes topics, has records deleted, alters topics, deletes them and makes them again. Topics are deleted
+ * by their id, so that a request that comes late can't hit the next topic of that name. */
 
 #define METADATA_VERSION 12
 #define CREATE_VERSION 7
 #define DELETE_VERSION 6
 #define DELETE_RECORDS_VERSION 2
+#define ALTER_VERSION 1
+#define RESOURCE_TOPIC 2
 #define SETTLE_NS (100 * MS) /* reactors learn of topics by mail */
 
 struct admin {
@@ -149,6 +152,31 @@ static void delete_records(struct client *c, struct topic *t, struct partition *
     recorder_delete(c->world->recorder, c->index, p, offset);
 }
 
+/* By name, so one that comes late may alter the next topic of that name: that is as good. */
+static void alter_topic(struct client *c, const struct topic *t)
+{
+    struct wire_incremental_alter_configs_request m;
+    struct wire_incremental_alter_configs_request_resource resource;
+    struct wire_incremental_alter_configs_request_config to;
+    char size[16];
+
+    snprintf(size, sizeof(size), "%u", 16384u << sim_prng_below(&c->world->alter_prng, 6));
+    wire_incremental_alter_configs_request_init(&m);
+    wire_incremental_alter_configs_request_resource_init(&resource);
+    wire_incremental_alter_configs_request_config_init(&to);
+    m.resources = &resource;
+    m.n_resources = 1;
+    resource.resource_type = RESOURCE_TOPIC;
+    resource.resource_name = slice_str(t->name);
+    resource.configs = &to;
+    resource.n_configs = 1;
+    to.name = slice_str("segment.bytes");
+    to.config_operation = TOPIC_CONFIG_OP_SET;
+    to.value = slice_str(size);
+    client_call(c, WIRE_API_INCREMENTAL_ALTER_CONFIGS, ALTER_VERSION, &m);
+    c->world->story->n_faults[WORLD_FAULT_ALTER_TOPICS]++;
+}
+
 /* False: there is nothing to go on with. */
 static bool go_on_trimming(struct client *c)
 {
@@ -178,6 +206,8 @@ static void operate(struct client *c)
         return;
     if (world_has_fault(c->world, WORLD_FAULT_REASSIGN) && sim_prng_chance(&c->prng, 1, 2)) {
         reassign_ask(c, &a->reassign, t);
+    } else if (world_has_fault(c->world, WORLD_FAULT_ALTER_TOPICS) && sim_prng_chance(&c->world->alter_prng, 1, 4)) {
+        alter_topic(c, t);
     } else if (sim_prng_chance(&c->prng, 1, 8)) {
         if (world_has_fault(c->world, WORLD_FAULT_DELETE_TOPICS))
             delete_topic(c, t);
@@ -273,6 +303,16 @@ static void take_delete_records(struct client *c, const struct call *call, const
     model_told(c->world->model, call->partition, &call->floor, -1, a->low_watermark);
 }
 
+static void take_alter(struct client *c, const struct wire_incremental_alter_configs_response *m)
+{
+    int16_t code = m->responses[0].error_code;
+
+    if (code == KAFKA_E_INVALID_CONFIG || code == KAFKA_E_INVALID_REQUEST)
+        world_fail(c->world, "answers are as they should be", "altering a topic ended with %d", code);
+    if (code != 0)
+        client_lose_way(c);
+}
+
 static void admin_answer(struct client *c, const struct call *call, const void *message)
 {
     switch (call->api) {
@@ -291,6 +331,9 @@ static void admin_answer(struct client *c, const struct call *call, const void *
         break;
     case WIRE_API_DELETE_TOPICS:
         take_delete(c, topic_of(c, call), message);
+        break;
+    case WIRE_API_INCREMENTAL_ALTER_CONFIGS:
+        take_alter(c, message);
         break;
     default:
         take_delete_records(c, call, message);

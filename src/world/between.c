@@ -139,6 +139,25 @@ void between_isolate(struct world *w, unsigned machine, uint64_t until)
     set_paths(b);
 }
 
+void between_listen(const struct machine *m, uint64_t heard[WORLD_MAX_NODES])
+{
+    const struct between *b = m->world->between;
+
+    for (unsigned i = 0; b != NULL && i < m->world->n_machines; i++)
+        heard[i] = sim_mesh_n_given(b->mesh, i, m->index);
+}
+
+unsigned between_n_heard(const struct machine *m, const uint64_t since[WORLD_MAX_NODES])
+{
+    uint64_t now[WORLD_MAX_NODES] = { 0 };
+    unsigned n = 0;
+
+    between_listen(m, now);
+    for (unsigned i = 0; i < m->world->n_machines; i++)
+        n += now[i] > since[i];
+    return n;
+}
+
 struct pair {
     unsigned from, to;
 };

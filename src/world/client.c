@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <limits.h>
 #include <stdio.h>
 
 #include "base/crc32c.h"
@@ -113,6 +114,7 @@ struct call *client_call(struct client *c, int16_t key, int16_t version, const v
         .version = version,
         .correlation = c->next_correlation++,
         .deadline_ns = c->world->now_ns + c->call_timeout_ns,
+        .n_heard = UINT_MAX,
     };
     at = wire_request_begin(&c->out, api, version, call->correlation, slice_str(c->kind->name));
     api->request->encode(message, &c->out, version);
@@ -122,6 +124,16 @@ struct call *client_call(struct client *c, int16_t key, int16_t version, const v
     world_by(c->world, &c->timer, c->calls[0].deadline_ns);
     send_later(c);
     return call;
+}
+
+static void note_arrival(struct client *c)
+{
+    for (unsigned i = 0; i < c->n_calls; i++) {
+        if (c->calls[i].arrived)
+            continue;
+        c->calls[i].arrived = true;
+        between_listen(c->machine, c->calls[i].heard);
+    }
 }
 
 static void on_send(struct event *e)
@@ -148,6 +160,7 @@ static void on_send(struct event *e)
     } else {
         wr_reset(&c->out);
         c->n_sent = 0;
+        note_arrival(c);
     }
 }
 
@@ -252,8 +265,11 @@ void client_back_off(struct client *c)
 
 void client_look(struct client *c)
 {
-    if (!event_is_due(&c->receive) && (sim_conn_pending(c->conn) > 0 || sim_conn_server_closed(c->conn)))
-        world_at(c->world, &c->receive, link_arrival(c->world, c->index, c->machine->index, 1, &c->prng));
+    if (event_is_due(&c->receive) || (sim_conn_pending(c->conn) == 0 && !sim_conn_server_closed(c->conn)))
+        return;
+    if (c->n_calls == 1 && c->calls[0].arrived)
+        c->calls[0].n_heard = between_n_heard(c->machine, c->calls[0].heard);
+    world_at(c->world, &c->receive, link_arrival(c->world, c->index, c->machine->index, 1, &c->prng));
 }
 
 /* ---- Connecting, time ---- */

@@ -11,6 +11,7 @@ struct consumer {
     uint64_t pause_ns;
     bool ranges;     /* asks any node, whoever leads */
     bool lost_place; /* asks where the log starts */
+    bool at_end;     /* reads next from the end on, as anybody knows it by then */
     bool got_on;     /* has read to the end since the faults ended */
 };
 
@@ -35,7 +36,7 @@ static void choose(struct client *c)
 
     k->partition = model_partition(m, topic, (int32_t)sim_prng_below(&c->prng, (uint64_t)n));
     k->next = k->partition->log_start;
-    k->lost_place = false;
+    k->lost_place = k->at_end = false;
 }
 
 static void consumer_init(struct client *c)
@@ -70,6 +71,16 @@ static bool finds_somebody(struct client *c)
     return true;
 }
 
+static void read_on(struct client *c)
+{
+    struct consumer *k = consumer_of(c);
+
+    if (k->at_end)
+        k->next = k->partition->high_watermark;
+    k->at_end = false;
+    client_fetch(c, k->partition, k->next, k->max_wait_ms, k->max_bytes);
+}
+
 static void consumer_poll(struct client *c)
 {
     struct consumer *k = consumer_of(c);
@@ -87,7 +98,7 @@ static void consumer_poll(struct client *c)
     else if (is_in_cluster(c) && sim_prng_chance(&c->prng, k->ranges ? 3 : 1, 6))
         client_list_offsets(c, k->partition, -1);
     else
-        client_fetch(c, k->partition, k->next, k->max_wait_ms, k->max_bytes);
+        read_on(c);
 }
 
 /* The place is gone only when somebody had records deleted. */
@@ -113,6 +124,7 @@ static void take_fetch(struct client *c, const struct call *call, const void *me
         out_of_range(c, call);
     if (code != 0) {
         client_lose_way(c);
+        k->at_end = does_range(c);
         if (!does_range(c))
             client_back_off(c);
         return;
@@ -126,7 +138,7 @@ static void take_fetch(struct client *c, const struct call *call, const void *me
             k->partition->log_start +
             (int64_t)sim_prng_below(&c->prng, (uint64_t)(k->partition->high_watermark - k->partition->log_start) + 1);
     else if (is_in_cluster(c) && sim_prng_chance(&c->prng, 1, 4))
-        k->next = k->partition->high_watermark;
+        k->at_end = true;
 }
 
 static void consumer_answer(struct client *c, const struct call *call, const void *message)

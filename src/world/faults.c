@@ -7,6 +7,7 @@
 /* These come like them. */
 #define OF_CHANGES (UINT32_C(1) << WORLD_FAULT_WIPE | UINT32_C(1) << WORLD_FAULT_OLD_DISK)
 #define CHANGES_SALT UINT64_C(0x6368616e676573)
+#define ALTER_SALT UINT64_C(0x616c746572)
 
 static const char *const names[] = {
 #define X(name, text) [WORLD_FAULT_##name] = #name,
@@ -174,6 +175,9 @@ void faults_draw(struct world *w)
     for (unsigned f = 0; f < WORLD_FIRST_OF_CLUSTERS; f++)
         if (sim_prng_chance(&w->prng, 1, 2))
             w->drawn_faults |= UINT32_C(1) << f;
+    sim_prng_init(&w->alter_prng, w->options.seed ^ ALTER_SALT);
+    if (sim_prng_chance(&w->alter_prng, 1, 2))
+        w->drawn_faults |= UINT32_C(1) << WORLD_FAULT_ALTER_TOPICS;
     begin(w);
 }
 
@@ -187,7 +191,7 @@ void faults_draw_of_cluster(struct world *w, struct sim_prng *prng)
         if (sim_prng_chance(prng, 1, 2))
             w->drawn_faults |= UINT32_C(1) << f;
     sim_prng_init(&changes, w->options.seed ^ CHANGES_SALT);
-    for (unsigned f = WORLD_FIRST_OF_CHANGES; f < WORLD_N_FAULTS; f++)
+    for (unsigned f = WORLD_FIRST_OF_CHANGES; f < WORLD_FAULT_ALTER_TOPICS; f++)
         if (sim_prng_chance(&changes, 1, 2))
             w->drawn_faults |= UINT32_C(1) << f;
     w->moment_rarity = 1u << sim_prng_below(&changes, 5);

@@ -127,6 +127,7 @@ struct world {
     bool small_journals;      /* which are recycled all the time */
     struct machine *machines[WORLD_MAX_NODES];
     unsigned n_machines;
+    struct sim_prng alter_prng;  /* of ALTER_TOPICS */
     struct sim_prng moment_prng; /* of UNTIMELY */
     unsigned moment_rarity;      /* it comes at one of so many moments */
     struct machine *moment;      /* whom it may hit behind this event; NULL: nobody */
@@ -264,6 +265,9 @@ void between_hit(struct world *w, enum world_fault fault);
 /* Nothing gets to the machine, or away from it. */
 void between_isolate(struct world *w, unsigned machine, uint64_t until);
 void between_heal(struct world *w);
+/* What a machine has heard of the others so far, and how many of them have let hear of them since. */
+void between_listen(const struct machine *m, uint64_t heard[WORLD_MAX_NODES]);
+unsigned between_n_heard(const struct machine *m, const uint64_t since[WORLD_MAX_NODES]);
 
 /* --- model.c: what the system was asked, and what it told --- */
 
@@ -444,6 +448,9 @@ struct call {
     int64_t offset;      /* likewise */
     uint64_t poll, list; /* operations of the recorder that end with it; 0: none */
     bool finds_way;
+    bool arrived;                    /* all of it has reached the node */
+    uint64_t heard[WORLD_MAX_NODES]; /* what that had heard then of the others */
+    unsigned n_heard;                /* of so many it did hear before it answered; UINT_MAX: not known */
 };
 
 struct client_kind {

@@ -76,6 +76,17 @@ static bool may_fall_behind(const struct client *c, const struct call *call)
     return model_is_replicated(c->world->model, call->partition);
 }
 
+/* Where the log ends knows only who still leads, and that can be said only by who has heard so since it was asked. */
+static void check_end(const struct client *c, const struct call *call)
+{
+    const struct topic *t = &c->world->model->topics[call->partition->topic];
+
+    if (!call->partition->moved && call->n_heard < (unsigned)t->n_replicas / 2)
+        world_fail(c->world, "the end is told by who surely leads",
+                   "%s-%d: node %u tells it, and has heard of %u nodes since it was asked",
+                   client_topic_name(c, call->partition), call->partition->index, c->machine->index, call->n_heard);
+}
+
 int16_t client_take_list_offsets(struct client *c, const struct call *call, const void *message, int64_t *ret_offset)
 {
     const struct wire_list_offsets_response *m = message;
@@ -85,6 +96,8 @@ int16_t client_take_list_offsets(struct client *c, const struct call *call, cons
     if (a->error_code != 0 || call->partition->gone) {
         recorder_end(c->world->recorder, call->list, HISTORY_INFO);
     } else {
+        if (end >= 0)
+            check_end(c, call);
         recorder_listed(c->world->recorder, call->list, may_fall_behind(c, call) ? -1 : start, end, -1);
         model_told(c->world->model, call->partition, &call->floor, end, start);
     }

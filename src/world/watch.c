@@ -20,6 +20,11 @@ struct shard_seats {
     size_t n, capacity;
 };
 
+struct stepped {
+    int32_t node;
+    uint64_t step;
+};
+
 struct watched {
     uint32_t life;
     bool old_disk;
@@ -31,6 +36,9 @@ struct watch {
     struct world *world;
     struct hash_table groups;
     struct watched machines[WORLD_MAX_NODES];
+    uint64_t n_steps;
+    struct stepped *stepped;
+    size_t n_stepped;
 };
 
 struct watch *watch_new(struct world *w)
@@ -70,12 +78,42 @@ void watch_free(struct watch *watch)
         group_free(container_of(n, struct watch_group, by_id));
     }
     hash_table_fini(&watch->groups);
+    free(watch->stepped);
     for (unsigned i = 0; i < WORLD_MAX_NODES; i++) {
         for (unsigned s = 0; s < watch->machines[i].n_shards; s++)
             free(watch->machines[i].shards[s].seats);
         free(watch->machines[i].shards);
     }
     free(watch);
+}
+
+/* ---- Steps ---- */
+
+static struct stepped *find_stepped(const struct watch *watch, int32_t node)
+{
+    for (size_t i = 0; i < watch->n_stepped; i++)
+        if (watch->stepped[i].node == node)
+            return &watch->stepped[i];
+    return NULL;
+}
+
+uint64_t watch_last_step(const struct watch *watch, int32_t node)
+{
+    const struct stepped *s = find_stepped(watch, node);
+
+    return s != NULL ? s->step : 0;
+}
+
+static void note_step(struct watch *watch, int32_t node)
+{
+    struct stepped *s = find_stepped(watch, node);
+
+    if (s == NULL) {
+        watch->stepped = xrealloc(watch->stepped, (watch->n_stepped + 1) * sizeof(*s));
+        s = &watch->stepped[watch->n_stepped++];
+        s->node = node;
+    }
+    s->step = ++watch->n_steps;
 }
 
 /* ---- One group ---- */
@@ -213,9 +251,10 @@ static bool is_blank(const struct watch_state *s)
 
 void watch_see(struct watch *watch, const struct uuid *cluster, uint64_t group, const struct watch_state *s)
 {
-    struct watch_view v = { .world = watch->world, .group = group_of(watch, cluster, group), .state = s };
+    struct watch_view v = { watch, watch->world, .group = group_of(watch, cluster, group), .state = s };
     struct watch_node *n = v.node = watch_node_of(v.group, s->node);
 
+    note_step(watch, s->node);
     if (v.group->gone)
         return;
     if (s->old_disk) {
@@ -437,6 +476,7 @@ void watch_look(struct watch *watch, const struct machine *m)
         if (steps == w->shards[i].steps)
             continue;
         w->shards[i].steps = steps;
+        note_step(watch, node_broker_id(m->node));
         node_each_replica(m->node, i, look_at,
                           &(struct look){ .watch = watch, .machine = m, .shard = &w->shards[i], .index = i });
     }

@@ -14,7 +14,8 @@
  * leader completeness who leads has all that was committed in earlier terms
  * nothing goes back   term, commit, applied, log start in a life; a flush, a durable term, a log start over lives
  * order               applied ≤ commit, and ≤ flushed; nothing that is committed is cut
- * reads               what a leader lets read has all that was committed anywhere when it was asked for
+ * reads               what a leader lets read has all that was committed anywhere when it was asked for, and a quorum
+ *                     of voters has made a step since
  * open                a leader serves when an entry of its own term is applied
  * transfer            who is told to lead has all of the leader's log
  * log start           a leader that has applied an entry of its own term has every log start that was durable before

@@ -49,6 +49,7 @@ struct watch_node {
     /* Tickets of reads, the last one of a look each, and what was committed anywhere when they were given. */
     struct {
         uint64_t ticket, committed;
+        uint64_t step; /* of the node that gave them */
     } reads[WATCH_READS];
     unsigned n_reads;
 };
@@ -73,6 +74,7 @@ struct watch_group {
 
 /* A look under way. */
 struct watch_view {
+    struct watch *watch;
     struct world *world;
     struct watch_group *group;
     struct watch_node *node;
@@ -92,6 +94,8 @@ static inline uint64_t watch_term_at(const struct watch_view *v, uint64_t index)
 
 _printf_(3, 4) void watch_fail(const struct watch_view *v, const char *invariant, const char *fmt, ...);
 struct watch_node *watch_node_of(struct watch_group *g, int32_t id);
+/* Steps of all nodes are numbered. The last one of a node; 0: none yet. */
+uint64_t watch_last_step(const struct watch *watch, int32_t node);
 
 /* watch_log.c: what is flushed, and what is committed. */
 void watch_note_flushed(const struct watch_view *v);

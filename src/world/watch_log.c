@@ -201,6 +201,32 @@ void watch_check_complete(const struct watch_view *v)
 
 /* ---- Reads ---- */
 
+struct since {
+    const struct watch_view *view;
+    uint64_t step;
+};
+
+static bool has_stepped(void *ctx, const struct watch_member *m)
+{
+    const struct since *since = ctx;
+
+    return m->id == since->view->state->node || watch_last_step(since->view->watch, m->id) > since->step;
+}
+
+/* That it still led when the read was asked for can be said only by who has heard so since. A step may let read under
+ * one configuration and append the next. */
+static void check_round(const struct watch_view *v, uint64_t step)
+{
+    struct since since = { v, step };
+    struct watch_config now = { .n_members = v->state->n_members };
+
+    memcpy(now.members, v->state->members, now.n_members * sizeof(now.members[0]));
+    if (now.n_members > 0 && !watch_is_quorum(&now, has_stepped, &since) &&
+        !watch_is_quorum(&v->node->config, has_stepped, &since))
+        watch_fail(v, "reads wait for a quorum", "leads term %llu and lets read, and nobody can have said that it does",
+                   (unsigned long long)watch_raft(v)->term);
+}
+
 void watch_check_reads(const struct watch_view *v)
 {
     const struct raft_standing *r = watch_raft(v), *before = &v->node->at.raft;
@@ -213,12 +239,16 @@ void watch_check_reads(const struct watch_view *v)
     }
     if (r->reads_asked > before->reads_asked && n->n_reads < WATCH_READS) {
         n->reads[n->n_reads].ticket = r->reads_asked;
+        n->reads[n->n_reads].step = watch_last_step(v->watch, v->state->node);
         n->reads[n->n_reads++].committed = v->group->n_committed;
     }
     for (unsigned i = 0; i < n->n_reads; i++) {
-        if (n->reads[i].ticket > r->reads_done)
+        if (n->reads[i].ticket > r->reads_done) {
             n->reads[kept++] = n->reads[i];
-        else if (r->read_index < n->reads[i].committed)
+            continue;
+        }
+        check_round(v, n->reads[i].step);
+        if (r->read_index < n->reads[i].committed)
             watch_fail(v, "reads see all that was committed",
                        "leads term %llu and lets read at %llu, when %llu were committed", (unsigned long long)r->term,
                        (unsigned long long)r->read_index, (unsigned long long)n->reads[i].committed);

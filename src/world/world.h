@@ -22,7 +22,8 @@ struct world_story;
 
 /* Kinds of faults, and of operations that aren't in every seed; each is switched on or off by the seed: X(NAME, text).
  * Those before DELETE_RECORDS come at drawn times, and so do those from PARTITION to BLACKOUT, which there are in
- * clusters only, as are those behind them. */
+ * clusters only, as are those behind
+ * them but ALTER_TOPICS, an operation of all. */
 #define WORLD_FAULTS(X) \
     X(CRASH, "power loss at a drawn disk operation") \
     X(CRASH_IN_RECOVERY, "power loss while a node starts") \
@@ -55,7 +56,8 @@ struct world_story;
     X(REASSIGN, "partitions are moved to other nodes") \
     X(WIPE, "a node loses its disk and comes with an empty one") \
     X(UNTIMELY, "a node crashes or is cut off just when members change, its log is cut or an image comes") \
-    X(OLD_DISK, "a node gets an older image of its disk, and its own again after a while")
+    X(OLD_DISK, "a node gets an older image of its disk, and its own again after a while") \
+    X(ALTER_TOPICS, "the size of topics' segments is changed")
 
 enum world_fault {
 #define X(name, text) WORLD_FAULT_##name,

@@ -206,12 +206,15 @@ START_TEST(a_held_path_delivers_later)
     run(b, 1000 * MS);
     ck_assert_int_eq(hear(b, 1, 0, got, sizeof(got)), -EAGAIN);
     ck_assert_int_eq(hear(b, 0, 0, got, sizeof(got)), 4); /* the other way works */
+    ck_assert_uint_eq(sim_mesh_n_given(b->mesh, 0, 1), 0);
+    ck_assert_uint_eq(sim_mesh_n_given(b->mesh, 1, 0), 1);
     dial(b, 0, 1);
     run(b, 1000 * MS);
     ck_assert_int_eq(net_outcome(b->nodes[0].conns[1]), NET_UNDER_WAY);
     sim_mesh_path(b->mesh, 0, 1)->held = false;
     run(b, 0);
     ck_assert_int_eq(hear(b, 1, 0, got, sizeof(got)), 4);
+    ck_assert_uint_eq(sim_mesh_n_given(b->mesh, 0, 1), 1);
     ck_assert_int_eq(net_outcome(b->nodes[0].conns[1]), 0);
     bed_free(b);
 }

@@ -309,9 +309,31 @@ START_TEST(a_read_at_a_former_leader)
     raft_of(1)->read_index = 2;
     look(1);
     expect_none(); /* it was asked before */
-    raft_of(1)->reads_asked = raft_of(1)->reads_done = 2;
+    raft_of(1)->reads_asked = 2;
+    look(1);
+    look(3);
+    raft_of(1)->reads_done = 2;
     look(1);
     expect_failure("reads see all that was committed");
+}
+END_TEST
+
+START_TEST(a_read_that_nobody_is_asked_about)
+{
+    two_entries();
+    raft_of(1)->reads_asked = 1;
+    look(1);
+    look(2);
+    raft_of(1)->reads_done = 1;
+    raft_of(1)->read_index = 2;
+    look(1);
+    expect_none();
+    raft_of(1)->reads_asked = 2;
+    look(1);
+    look(4); /* has no vote */
+    raft_of(1)->reads_done = 2;
+    look(1);
+    expect_failure("reads wait for a quorum");
 }
 END_TEST
 
@@ -377,6 +399,7 @@ Suite *watch_log_suite(void)
     add(s, applied_and_not_committed);
     add(s, committed_beyond_the_end);
     add(s, a_read_at_a_former_leader);
+    add(s, a_read_that_nobody_is_asked_about);
     add(s, open_too_early);
     add(s, quorums_do_not_overlap);
     tcase_add_checked_fixture(tc, looks_set_up, looks_tear_down);
