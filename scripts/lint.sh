@@ -19,9 +19,10 @@ lint_source() {
     } | sort -u | xargs -r scripts/check-source
 }
 
-# The table of scenarios names tests that exist.
+# The tables name tests that exist, and all bugs.
 lint_scenarios() {
     scripts/check-scenarios
+    scripts/check-bugs
 }
 
 lint_shell() {

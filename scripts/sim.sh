@@ -5,6 +5,7 @@
 FRESH_SEEDS=2000
 HASH_SEEDS=6    # of the fresh ones, which run in several ways
 MARK_SEEDS=2000 # always the same ones, which must come by all coverage marks
+KNOWN_BUGS=tests/seeds/bugs.txt
 
 # Fresh ones for each commit, so that nobody runs the same ones for ever, and the same ones for all who look at it.
 first_seed() {
@@ -60,11 +61,21 @@ run_simulator() {
     build/gqsim --seeds "$first-$((first + $1 - 1))" --jobs "$JOBS"
 }
 
+# hunt OPTION FILE: plants one bug after the other.
+hunt() {
+    make_tree plain gqsim
+    build/gqsim --bugs "$@" --jobs "$JOBS"
+}
+
+# Begins with the seeds that showed each bug when somebody looked at all of them last.
+hunt_known() {
+    hunt --known "$KNOWN_BUGS"
+}
+
 cmd_sim() {
     [ $# -le 1 ] || die "sim takes at most one word: how many seeds, or --bugs"
     if [ "${1-}" = --bugs ]; then
-        make_tree plain gqsim
-        build/gqsim --bugs --large --jobs "$JOBS"
+        hunt --save "$KNOWN_BUGS"
         return
     fi
     case "${1-$FRESH_SEEDS}" in

@@ -75,6 +75,12 @@ stage_sim() {
     run_simulator "$FRESH_SEEDS"
 }
 
+# The variants that are broken on purpose are found.
+stage_bugs() {
+    . scripts/sim.sh
+    hunt_known
+}
+
 stage_lint() {
     . scripts/lint.sh
     cmd_lint
@@ -151,7 +157,7 @@ stage_package() {
 # Stages of this run in their order: those there is something for in the tree.
 stages() {
     echo build lint check check-asan
-    echo sim
+    echo sim bugs
     [ ! -d tests/sys ] || echo check-tsan
     [ ! -f tests/wire/compare_schemas.py ] || echo schemas
     [ ! -x tests/golden/make-vectors ] || echo golden

@@ -16,9 +16,11 @@ struct gqsim_options {
     const char *history;            /* file to write what clients did to; NULL: none */
     uint64_t first_seed, last_seed; /* of --seeds */
     unsigned n_jobs;
-    const char *bug; /* NULL: none */
-    bool need_marks; /* --seeds fails when a coverage mark isn't hit */
-    char commit[64]; /* of the source */
+    const char *bug;          /* NULL: none */
+    const char *known, *save; /* of --bugs: files of seeds that show bugs; NULL: none */
+    bool mixed;               /* likewise: each even one of the seeds has large records */
+    bool need_marks;          /* --seeds fails when a coverage mark isn't hit */
+    char commit[64];          /* of the source */
 };
 
 /* One seed in this process. */
@@ -27,18 +29,24 @@ bool gqsim_run(const struct gqsim_options *o, struct world_story *story, uint64_
 bool gqsim_run_seed(const struct gqsim_options *o);
 /* Those of a file (tests/seeds/README.md). */
 bool gqsim_run_list(const struct gqsim_options *o, const char *path);
-/* Many, in n_jobs processes, up to the first one that fails. Quiet: without a word; ret_failed is the failed seed then,
- * text says what failed. */
+/* Many, in n_jobs processes, up to one that fails. Quiet: without a word; ret_failed is the first one that fails then,
+ * in the order of their numbers, and text says what failed. */
 bool gqsim_run_seeds(const struct gqsim_options *o);
 bool gqsim_run_seeds_quietly(const struct gqsim_options *o, uint64_t *ret_failed, char *text, size_t size);
+
+static inline bool gqsim_is_large(const struct gqsim_options *o, uint64_t seed)
+{
+    return o->world.large || (o->mixed && seed % 2 == 0);
+}
 
 /* Cuts a failing seed down and reports what is left of it. False: it doesn't fail. */
 bool gqsim_shrink(const struct gqsim_options *o);
 
 /* Chooses a planted bug by its name. False: there is none of that name. */
 bool gqsim_plant(const char *name);
-/* Plants one after the other, or the one that o->bug names, and looks for it with the seeds of o. False: some were
- * missed. */
+/* Plants one after the other, or the one that o->bug names, and looks for it with the seed that is known to show it,
+ * else with the seeds of o, and prints how many it took. False: some were missed, or a file can't be read or written.
+ */
 bool gqsim_hunt(const struct gqsim_options *o);
 
 /* Coverage: marks in the code, and kinds of faults that came. Adds what this process came by in its last seed. */

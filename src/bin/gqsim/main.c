@@ -21,19 +21,21 @@ static const char usage[] =
     "             [--trace | --shrink]\n"
     "       gqsim --seeds A-B [--nodes K] [--events M] [--bug NAME] [--marks] [--jobs J]\n"
     "       gqsim --list FILE\n"
-    "       gqsim --bugs [--bug NAME] [--seeds A-B] [--jobs J]\n"
+    "       gqsim --bugs [--bug NAME] [--seeds A-B] [--known FILE] [--save FILE] [--jobs J]\n"
     "\n"
     "  --seed N     one run; the last line tells its hash\n"
     "  --seeds A-B  many runs, up to the first one that fails\n"
     "  --list FILE  the runs of a file such as tests/seeds/seeds.txt\n"
-    "  --bugs       plant one bug after the other, and look for it\n"
+    "  --bugs       plant one bug after the other, and look for it with seeds 1-2000\n"
+    "  --known F    look with the seeds first that this file has for them\n"
+    "  --save F     write that file anew\n"
     "  --bug NAME   with this planted bug (src/base/bug.h)\n"
     "  --nodes K    so many nodes; else the seed says how many: 1, 3 or 5\n"
     "  --events M   so many events under faults\n"
     "  --marks      fail when a coverage mark (src/base/mark.h) isn't hit\n"
     "  --clients K  with so many clients at most\n"
     "  --without F  without a kind of fault or operation (src/world/world.h)\n"
-    "  --large      with records of up to 64 KiB, so that journals are recycled\n"
+    "  --large      with records of up to 64 KiB, so that journals are recycled; --bugs has that in each even seed\n"
     "  --shrink     cut a run that fails down\n"
     "  --trace      print each step\n"
     "  --history F  write what clients did, for gqcheck\n"
@@ -170,6 +172,12 @@ static bool read_argument(struct arguments *a, int option, const char *value)
     case 'H':
         a->o.history = value;
         return true;
+    case 'K':
+        a->o.known = value;
+        return true;
+    case 'W':
+        a->o.save = value;
+        return true;
     case 't':
         a->o.trace = true;
         return true;
@@ -179,6 +187,24 @@ static bool read_argument(struct arguments *a, int option, const char *value)
     default:
         return false;
     }
+}
+
+/* What goes together. Says what doesn't. */
+static bool is_sound(const struct arguments *a)
+{
+    const char *wrong = NULL;
+
+    if (a->mode == MODE_NONE || a->mode == MODE_TOO_MANY)
+        wrong = usage;
+    else if (a->o.history != NULL && (a->mode != MODE_SEED || a->shrink))
+        wrong = "gqsim: --history goes with --seed\n";
+    else if ((a->o.known != NULL || a->o.save != NULL) && a->mode != MODE_BUGS)
+        wrong = "gqsim: --known and --save go with --bugs\n";
+    else if (a->o.save != NULL && a->o.bug != NULL)
+        wrong = "gqsim: --save is for all bugs\n";
+    if (wrong != NULL)
+        fputs(wrong, stderr);
+    return wrong == NULL;
 }
 
 static bool run(struct arguments *a)
@@ -192,6 +218,7 @@ static bool run(struct arguments *a)
     case MODE_LIST:
         return gqsim_run_list(&a->o, a->list);
     default:
+        a->o.mixed = true;
         return gqsim_hunt(&a->o);
     }
 }
@@ -206,7 +233,8 @@ int main(int argc, char **argv)
         { "jobs", required_argument, NULL, 'j' },    { "nodes", required_argument, NULL, 'n' },
         { "clients", required_argument, NULL, 'c' }, { "without", required_argument, NULL, 'w' },
         { "large", no_argument, NULL, 'L' },         { "shrink", no_argument, NULL, 'k' },
-        { "history", required_argument, NULL, 'H' }, { NULL },
+        { "history", required_argument, NULL, 'H' }, { "known", required_argument, NULL, 'K' },
+        { "save", required_argument, NULL, 'W' },    { NULL },
     };
     struct arguments a = { .o = { .n_jobs = 1, .first_seed = 1, .last_seed = HUNT_SEEDS } };
     int c;
@@ -218,14 +246,10 @@ int main(int argc, char **argv)
             fputs(usage, stderr);
             return EX_USAGE;
         }
-    if (a.o.history != NULL && (a.mode != MODE_SEED || a.shrink)) {
-        fputs("gqsim: --history goes with --seed\n", stderr);
+    if (optind != argc)
+        a.mode = MODE_TOO_MANY;
+    if (!is_sound(&a))
         return EX_USAGE;
-    }
-    if (a.mode == MODE_NONE || a.mode == MODE_TOO_MANY || optind != argc) {
-        fputs(usage, stderr);
-        return EX_USAGE;
-    }
     if (a.o.bug != NULL && a.mode != MODE_BUGS && !gqsim_plant(a.o.bug)) {
         fprintf(stderr, "gqsim: there is no bug '%s', see src/base/bug.h\n", a.o.bug);
         return EX_USAGE;

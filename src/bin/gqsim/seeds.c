@@ -17,6 +17,7 @@
 struct worker {
     pid_t pid;
     uint64_t seed;              /* under way */
+    uint64_t last_seed;         /* no one behind it is of interest */
     uint64_t n_seeds, n_events; /* done */
     uint64_t cpu_ns;
     uint64_t marks[GQSIM_MAX_MARKS];
@@ -54,10 +55,11 @@ static _Noreturn void work(const struct campaign *k, unsigned i)
 
     if (k->quiet && freopen("/dev/null", "w", stderr) == NULL)
         _exit(EXIT_FAILURE);
-    for (uint64_t seed = o.first_seed + i; seed <= o.last_seed && seed >= o.first_seed; seed += o.n_jobs) {
+    for (uint64_t seed = o.first_seed + i; seed <= self->last_seed && seed >= o.first_seed; seed += o.n_jobs) {
         uint64_t hash, events;
 
         self->seed = o.world.seed = seed;
+        o.world.large = gqsim_is_large(k->o, seed);
         if (!gqsim_run(&o, story_of(k, i), &hash, &events))
             _exit(EXIT_FAILURE);
         gqsim_add_marks(self->marks, story_of(k, i));
@@ -110,11 +112,22 @@ static void stop_workers(const struct campaign *k)
         }
 }
 
+/* What is wanted of a quiet run is the first seed that fails, the same one with any number of processes: those before
+ * it have to pass. */
+static void look_only_below(const struct campaign *k, uint64_t seed)
+{
+    for (unsigned i = 0; i < k->o->n_jobs; i++)
+        k->workers[i].last_seed = seed - 1;
+}
+
 /* The worker that failed, or NULL when all seeds passed. */
 static struct worker *watch(const struct campaign *k, int *ret_status)
 {
+    struct worker *failed = NULL;
+
     for (unsigned n_running = k->o->n_jobs; n_running > 0;) {
-        struct worker *w = wait_for_one(k, ret_status);
+        int status;
+        struct worker *w = wait_for_one(k, &status);
 
         if (w == NULL) {
             print_progress(k);
@@ -122,12 +135,17 @@ static struct worker *watch(const struct campaign *k, int *ret_status)
         }
         w->ended = true;
         n_running--;
-        if (!WIFEXITED(*ret_status) || WEXITSTATUS(*ret_status) != 0) {
+        if ((WIFEXITED(status) && WEXITSTATUS(status) == 0) || (failed != NULL && w->seed > failed->seed))
+            continue;
+        failed = w;
+        *ret_status = status;
+        if (!k->quiet) {
             stop_workers(k);
-            return w;
+            break;
         }
+        look_only_below(k, w->seed);
     }
-    return NULL;
+    return failed;
 }
 
 static void begin(struct campaign *k)
@@ -136,6 +154,8 @@ static void begin(struct campaign *k)
     k->workers = gqsim_shared(k->o->n_jobs * sizeof(struct worker));
     k->stories = gqsim_shared(k->o->n_jobs * k->story_size);
     k->start_ns = clock_ns(CLOCK_MONOTONIC);
+    for (unsigned i = 0; i < k->o->n_jobs; i++)
+        k->workers[i].last_seed = k->o->last_seed;
     fflush(stdout);
     for (unsigned i = 0; i < k->o->n_jobs; i++) {
         pid_t pid = fork();
