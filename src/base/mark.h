@@ -26,6 +26,7 @@
     X(LOG_READ_COLD, "log: a worker reads ahead what isn't in the page cache") \
     X(REPLICA_DUPLICATE, "replica: a retry is answered as the original was") \
     X(REPLICA_PENDING_DUPLICATE, "replica: a retry waits for the original") \
+    X(REPLICA_REFUSED_UNMADE, "replica: a batch comes before its group is made") \
     X(REPLICA_SEQUENCE_REFUSED, "replica: a batch out of sequence is refused") \
     X(REPLICA_HELD, "replica: a producer waits for room in the write cache") \
     X(REPLICA_SHORTAGE_REFUSED, "replica: a producer is refused since the disk is full") \

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/heap.h"
 #include "broker/request.h"
+#include "txn/refusals.h"
 
 #define BROKER_SCRATCH_SIZE (64u << 10) /* small requests are received here first */
 #define BROKER_SMALL_FRAME (BROKER_SCRATCH_SIZE / 2)
@@ -82,6 +83,7 @@ struct broker {
     bool open; /* takes requests: the node was ready once, or the time for it is over */
     uint64_t open_ns;
     bool stopping;
+    struct producer_refusals refusals;         /* produce.c: of partitions that weren't known */
     int64_t producer_id_next, producer_id_end; /* init_producer_id.c: the block of ids in hand */
     uint8_t *scratch;
 };

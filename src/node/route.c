@@ -33,6 +33,7 @@ static void op_run(struct node_shard *s, struct replica_op *op)
     /* The asker's metadata had it: it is elsewhere, or was just deleted, which the client will find out then. */
     op->error = r->in_cluster ? KAFKA_E_NOT_LEADER_OR_FOLLOWER : KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION;
     op->error_message = NULL;
+    replica_shard_note_refusal(&s->replicas, op);
     node_complete(s, op);
 }
 

@@ -6,7 +6,37 @@
 /* What is asked of a member that isn't an open leader. A new leader doesn't know all that is committed before its own
  * first entry is: what it does know may be read, the end of the log isn't told, and the rest waits till it opens. A
  * follower sends clients away, but for readers that may have it from anyone: these wait for what it hasn't applied, and
- * never hear from it that there is no such offset. Neither waits longer than its reader. */
+ * never hear from it that there is no such offset. Neither waits longer than its reader.
+ *
+ * A client sends several batches at once, so those behind one that was refused may come when the group is here and
+ * leads. Where there was no replica yet, nor the topic, the refusal is noted elsewhere, and reaches it before them. */
+
+void replica_shard_note_refusal(struct replica_shard *shard, const struct replica_op *op)
+{
+    const struct batch_view *v = &op->produce.batch;
+
+    if (op->kind != REPLICA_PRODUCE || v->producer_id < 0)
+        return;
+    GQ_MARK(REPLICA_REFUSED_UNMADE);
+    producer_refusals_note(&shard->refusals, op->group, v->producer_id, v->producer_epoch, v->base_sequence);
+    if (op->produce.has_refused)
+        producer_refusals_note(&shard->refusals, op->group, v->producer_id, op->produce.refused_epoch,
+                               op->produce.refused_sequence);
+}
+
+void replica_take_refusals(struct replica *r)
+{
+    struct producer_refusal f;
+
+    while (producer_refusals_take_any(&r->shard->refusals, r->group, &f))
+        producer_refuse(replica_producers(r), f.producer_id, f.epoch, f.first_sequence);
+}
+
+void replica_take_refusal(struct replica *r, const struct replica_op *op)
+{
+    producer_refuse(replica_producers(r), op->produce.batch.producer_id, op->produce.refused_epoch,
+                    op->produce.refused_sequence);
+}
 
 static bool is_latest(const struct replica_op *op)
 {

@@ -220,6 +220,9 @@ void replica_produce(struct replica *r, struct replica_op *op);
 void replica_produce_held(struct replica *r, struct replica_op *op);
 /* The PRODUCE op is ended, and was never proposed: later ones of its producer must not pass it. */
 void replica_note_refusal(struct replica *r, const struct replica_op *op);
+/* early.c: what the PRODUCE op brings of refusals elsewhere; those of a group that has a replica now. */
+void replica_take_refusal(struct replica *r, const struct replica_op *op);
+void replica_take_refusals(struct replica *r);
 /* Memory that the entry of a PRODUCE op will take, and its bytes. */
 size_t replica_produce_cost(const struct replica_op *op);
 uint32_t replica_produce_size(const struct replica_op *op);

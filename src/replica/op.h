@@ -69,6 +69,10 @@ struct replica_op {
              * leader), 0 (nobody: when it is proposed). A group with one voter has no difference to make. */
             int8_t acks;
             bool held; /* the replica's: it waits for room */
+            /* The asker refused this one of the same producer before, when it didn't know the partition. */
+            bool has_refused;
+            int16_t refused_epoch;
+            int32_t refused_sequence;
             int64_t ret_base_offset;
             int64_t ret_append_time_ms; /* −1 unless the topic uses LogAppendTime */
             int64_t ret_log_start;

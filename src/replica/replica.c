@@ -103,6 +103,8 @@ int replica_new(struct replica_shard *shard, const struct replica_config *config
         replica_found(*ret, config->first, config->first_ms);
     if (rc == 0 && config->members != NULL)
         replica_core_start(*ret);
+    if (rc == 0)
+        replica_take_refusals(*ret);
     return rc;
 }
 
@@ -238,15 +240,24 @@ static void submit_open(struct replica *r, struct replica_op *op)
     }
 }
 
+/* The partition may get another replica here by and by. */
+static void submit_late(struct replica *r, struct replica_op *op)
+{
+    replica_shard_note_refusal(r->shard, op);
+    replica_finish(r, op, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION, NULL);
+}
+
 void replica_submit(struct replica *r, struct replica_op *op)
 {
     list_init(&op->link);
+    if (op->kind == REPLICA_PRODUCE && op->produce.has_refused && !r->destroyed)
+        replica_take_refusal(r, op);
     if (op->kind == REPLICA_RELEASE)
         replica_release(r, op);
     else if (op->kind == REPLICA_CANCEL)
         replica_cancel(r, op);
     else if (r->destroyed)
-        replica_finish(r, op, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION, NULL);
+        submit_late(r, op);
     else if (r->closing)
         replica_finish(r, op, KAFKA_E_NOT_LEADER_OR_FOLLOWER, NULL);
     else if (!r->open)

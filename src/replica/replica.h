@@ -22,6 +22,7 @@
 #include "raft/raft.h"
 #include "replica/members.h"
 #include "replica/op.h"
+#include "txn/refusals.h"
 
 struct replica;
 
@@ -162,8 +163,9 @@ struct replica_shard {
     int64_t now_real_ms;
     uint64_t n_produced_batches, n_produced_records, n_produced_bytes, n_duplicates, n_waits; /* since start */
     uint64_t n_fetched_bytes;
-    struct raft_update update; /* what the last step of a core outside the fleet asks for */
-    uint64_t n_steps;          /* of such cores, and ends of replicas */
+    struct raft_update update;         /* what the last step of a core outside the fleet asks for */
+    uint64_t n_steps;                  /* of such cores, and ends of replicas */
+    struct producer_refusals refusals; /* by group: PRODUCE ops of those that have no replica here */
 };
 
 /* What groups with several voters may have in the journal that isn't committed. */
@@ -332,6 +334,9 @@ void replica_close(struct replica *r);
 void replica_destroy(struct replica *r, void (*done)(void *ctx), void *ctx);
 
 void replica_submit(struct replica *r, struct replica_op *op);
+/* The op ends, since its group has no replica here. It may be about to get one, and more of the same producer may be on
+ * its way to that: of a PRODUCE it is noted. */
+void replica_shard_note_refusal(struct replica_shard *shard, const struct replica_op *op);
 void replica_set_limits(struct replica *r, const struct replica_limits *limits);
 
 /* State groups: proposes one command (copied). done() on the owner when it is applied, with apply's result; or at once

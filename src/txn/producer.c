@@ -223,12 +223,6 @@ static bool is_forgotten_duplicate(const struct producer *p, int32_t first, int3
            last_behind >= h.remembered;
 }
 
-/* Equal, or somewhat smaller. */
-static bool is_at_or_before(int32_t sequence, int32_t other)
-{
-    return sequence_behind(sequence, other) < RUN_MAX;
-}
-
 void producer_refuse(struct producer_state *s, int64_t producer_id, int16_t epoch, int32_t first_sequence)
 {
     struct producer *p = producer_find(s, producer_id);
@@ -237,8 +231,7 @@ void producer_refuse(struct producer_state *s, int64_t producer_id, int16_t epoc
         return;
     if (p == NULL)
         p = producer_add(s, producer_id);
-    else if (was_refused(p) && (epoch < p->refused_epoch ||
-                                (epoch == p->refused_epoch && !is_at_or_before(first_sequence, p->refused_sequence))))
+    else if (was_refused(p) && !producer_comes_before(epoch, first_sequence, p->refused_epoch, p->refused_sequence))
         return;
     forget_refused(s, p);
     list_append(&s->refused, &p->refused_link);
@@ -252,7 +245,8 @@ void producer_refuse(struct producer_state *s, int64_t producer_id, int16_t epoc
 /* Of a producer without state. */
 static bool comes_before_refused(const struct producer *p, int16_t epoch, int32_t first_sequence)
 {
-    return epoch == p->refused_epoch ? is_at_or_before(first_sequence, p->refused_sequence) : first_sequence == 0;
+    return epoch == p->refused_epoch ? sequence_is_at_or_before(first_sequence, p->refused_sequence)
+                                     : first_sequence == 0;
 }
 
 void producer_check(const struct producer_state *s, int64_t producer_id, int16_t epoch, int32_t first_sequence,

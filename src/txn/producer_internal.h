@@ -81,6 +81,18 @@ static inline bool producer_is_applied(const struct producer *p)
     return list_is_linked(&p->applied_link);
 }
 
+/* Somewhat smaller at most, as sequences wrap. */
+static inline bool sequence_is_at_or_before(int32_t sequence, int32_t other)
+{
+    return sequence_behind(sequence, other) < RUN_MAX;
+}
+
+/* Of two batches that were refused it is the first one, or of a later epoch, where the other doesn't count any more. */
+static inline bool producer_comes_before(int16_t epoch, int32_t sequence, int16_t other_epoch, int32_t other_sequence)
+{
+    return epoch == other_epoch ? sequence_is_at_or_before(sequence, other_sequence) : epoch > other_epoch;
+}
+
 struct producer *producer_find(const struct producer_state *s, int64_t id);
 /* Adds a producer without any state. */
 struct producer *producer_add(struct producer_state *s, int64_t id);

@@ -28,7 +28,6 @@ struct track {
     int32_t next_sequence;
     struct batch batches[MAX_BATCHES];
     unsigned n_batches, n_sent;
-    bool is_known;          /* the partition has taken a batch of this producer id */
     uint64_t not_before_ns; /* a refused batch isn't sent again at once */
 };
 
@@ -202,13 +201,6 @@ static bool wants_more(const struct client *c)
     return c->world->phase == WORLD_WORK || (c->world->phase == WORLD_HEAL && p->n_acked < GOALS);
 }
 
-/* A node of a cluster that has heard of the topic on one reactor only refuses a batch without a note of it, and takes
- * the next one, as Kafka does: for whom it doesn't know any sequence number is the first. */
-static bool goes_alone(const struct client *c, const struct track *t)
-{
-    return c->world->n_machines > 1 && producer_of(c)->idempotent && !t->is_known;
-}
-
 static void poll_track(struct client *c, struct track *t)
 {
     struct producer *p = producer_of(c);
@@ -224,7 +216,7 @@ static void poll_track(struct client *c, struct track *t)
         first++;
     if ((t->n_sent > first && !p->eager) || c->world->now_ns < t->not_before_ns)
         return;
-    for (unsigned i = first; i < (goes_alone(c, t) ? 1 : t->n_batches) && client_can_call(c); i++)
+    for (unsigned i = first; i < t->n_batches && client_can_call(c); i++)
         if (!t->batches[i].sent)
             send_batch(c, t, &t->batches[i]);
 }
@@ -277,10 +269,8 @@ static void renew_id(struct producer *p)
     for (unsigned i = 0; i < p->n_tracks; i++)
         if (p->tracks[i].n_batches > 0)
             return;
-    for (unsigned i = 0; i < p->n_tracks; i++) {
+    for (unsigned i = 0; i < p->n_tracks; i++)
         p->tracks[i].next_sequence = 0;
-        p->tracks[i].is_known = false;
-    }
     p->wants_id = false;
     p->producer_id = -1;
 }
@@ -393,7 +383,6 @@ static void take_produce(struct client *c, const struct call *call, const struct
     if (a->error_code == 0 || (a->error_code == KAFKA_E_DUPLICATE_SEQUENCE_NUMBER && p->idempotent)) {
         model_told(model, t->partition, &call->floor, -1, a->error_code == 0 ? a->log_start_offset : -1);
         take_ack(c, call, b, a->error_code == 0 ? a->base_offset : -1);
-        t->is_known = true;
         t->n_sent--;
         forget(t, b);
         p->n_acked += c->world->phase == WORLD_HEAL;

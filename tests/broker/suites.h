@@ -10,3 +10,4 @@ Suite *admin_configs_suite(void);
 Suite *admin_describe_suite(void);
 Suite *admin_reassign_suite(void);
 Suite *opening_suite(void);
+Suite *produce_suite(void);

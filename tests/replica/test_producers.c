@@ -112,6 +112,65 @@ START_TEST(a_refused_batch_is_not_passed_by_those_behind_it)
 }
 END_TEST
 
+static void refuse_unmade(struct rig *r, unsigned group, int64_t id, int32_t sequence)
+{
+    struct rig_op *o = rig_prepare_as(r, group, id, 0, sequence, 1, 20);
+
+    replica_shard_note_refusal(&r->shard, &o->op);
+    o->done = true;
+}
+
+/* The same where the first one is there before its group. */
+START_TEST(a_batch_that_came_before_its_group_is_not_passed)
+{
+    struct rig *r = started();
+    struct replica_config config = { .group = 3, .dir = "topics/g-2", .limits = r->limits };
+    struct rig_op *o;
+
+    refuse_unmade(r, 2, 77, 0);
+    refuse_unmade(r, 2, 77, 1);
+    refuse_unmade(r, 3, 78, 0); /* of another group */
+    r->groups[2].id = 3;
+    r->n_groups = 3;
+    ck_assert_int_eq(replica_new(&r->shard, &config, &r->groups[2].replica), 0);
+    replica_lead(r->groups[2].replica);
+    for (int32_t i = 2; i >= 0; i--) {
+        o = rig_produce_as(r, 2, 77, 0, i, 1, 20);
+        rig_wait(r, o);
+        ck_assert_int_eq(o->op.error, i > 0 ? KAFKA_E_OUT_OF_ORDER_SEQUENCE_NUMBER : 0);
+    }
+    o = rig_produce_as(r, 2, 77, 0, 1, 1, 20);
+    rig_wait(r, o);
+    ck_assert_int_eq(o->op.error, 0);
+    o = rig_produce_as(r, 2, 78, 0, 1, 1, 20);
+    rig_wait(r, o);
+    ck_assert_int_eq(o->op.error, 0);
+    rig_free(r);
+}
+END_TEST
+
+/* And where who asks didn't know the partition. */
+START_TEST(a_batch_that_the_asker_refused_is_not_passed)
+{
+    struct rig *r = started();
+
+    for (int i = 0; i < 2; i++) {
+        struct rig_op *o = rig_prepare_as(r, 0, 77, 0, 2, 1, 20);
+
+        o->op.produce.has_refused = true;
+        o->op.produce.refused_sequence = 0;
+        rig_send(r, o);
+        rig_wait(r, o);
+        ck_assert_int_eq(o->op.error, i == 0 ? KAFKA_E_OUT_OF_ORDER_SEQUENCE_NUMBER : 0);
+        if (i == 0)
+            must_give(r, 0, 0, 2, 0);
+    }
+    must_give(r, 0, 2, 1, 2); /* what is known of it counts, whatever was refused */
+    rig_check(r);
+    rig_free(r);
+}
+END_TEST
+
 START_TEST(sequences_wrap)
 {
     struct rig *r = started();
@@ -214,6 +273,8 @@ Suite *producers_suite(void)
 
     suite_add(s, retries_are_known_across_restarts);
     suite_add(s, a_refused_batch_is_not_passed_by_those_behind_it);
+    suite_add(s, a_batch_that_came_before_its_group_is_not_passed);
+    suite_add(s, a_batch_that_the_asker_refused_is_not_passed);
     suite_add(s, sequences_wrap);
     suite_add(s, a_retry_of_a_pending_batch_waits);
     suite_add(s, state_is_a_function_of_the_log);

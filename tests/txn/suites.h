@@ -6,3 +6,4 @@
 Suite *producer_suite(void);
 Suite *producer_image_suite(void);
 Suite *producer_model_suite(void);
+Suite *refusals_suite(void);

@@ -65,7 +65,41 @@ static bool check_batch(struct broker_request *req, struct produce_partition *p,
     return true;
 }
 
-static void start_partition(struct broker_request *req, const struct meta_topic *t,
+/* ---- Partitions that aren't known yet ----
+ *
+ * Metadata of another node may have sent the client here, ahead of this reactor's copy. It sends several batches at
+ * once, and the next one may find the partition: so what was refused goes with that. */
+
+static uint64_t place_of(const struct broker_request *req, struct slice topic, int32_t partition)
+{
+    return hash_u64((uint64_t)(uint32_t)partition, hash_bytes(topic.data, topic.size, req->broker->hash_seed));
+}
+
+static void note_refusal(struct broker_request *req, struct slice topic,
+                         const struct wire_produce_request_partition *from)
+{
+    struct batch_view v;
+
+    if (batch_parse_only(from->records, &v) == BATCH_OK && v.producer_id >= 0 && v.base_sequence >= 0)
+        producer_refusals_note(&req->broker->refusals, place_of(req, topic, from->index), v.producer_id,
+                               v.producer_epoch, v.base_sequence);
+}
+
+static void take_refusal(struct broker_request *req, struct slice topic, int32_t partition, struct replica_op *op)
+{
+    struct producer_refusals *all = &req->broker->refusals;
+    struct producer_refusal r;
+
+    op->produce.has_refused =
+        all->n > 0 && op->produce.batch.producer_id >= 0 &&
+        producer_refusals_take(all, place_of(req, topic, partition), op->produce.batch.producer_id, &r);
+    if (!op->produce.has_refused)
+        return;
+    op->produce.refused_epoch = r.epoch;
+    op->produce.refused_sequence = r.first_sequence;
+}
+
+static void start_partition(struct broker_request *req, struct slice topic, const struct meta_topic *t,
                             const struct wire_produce_request_partition *from, struct produce_partition *p)
 {
     struct produce_state *s = req->state;
@@ -76,6 +110,7 @@ static void start_partition(struct broker_request *req, const struct meta_topic 
     wire_produce_response_partition_init(p->response);
     p->response->index = from->index;
     if (error != 0) {
+        note_refusal(req, topic, from);
         set_error(req, p, error, NULL);
         return;
     }
@@ -86,6 +121,7 @@ static void start_partition(struct broker_request *req, const struct meta_topic 
     p->op.op.produce.frame = buf_ref(req->buf);
     p->op.op.produce.acks = (int8_t)s->request.acks;
     p->op.op.produce.held = false;
+    take_refusal(req, topic, from->index, &p->op.op);
     p->started = true;
     broker_op_start(&p->op);
 }
@@ -230,7 +266,7 @@ static void start_all(struct broker_request *req, struct produce_state *s)
         const struct meta_topic *t = meta_topic_by_name(req->backend->meta, from->name);
 
         for (int32_t k = 0; k < from->n_partition_data; k++)
-            start_partition(req, t, &from->partition_data[k], p++);
+            start_partition(req, from->name, t, &from->partition_data[k], p++);
     }
 }
 
