@@ -2,10 +2,10 @@
 #include "world/faults.h"
 
 /* Those that come now and then: on each node, and in clusters. */
-#define TIMED ((UINT32_C(1) << WORLD_FIRST_OPERATION) - 1)
-#define OF_CLUSTERS ((UINT32_C(1) << WORLD_FIRST_OF_CHANGES) - (UINT32_C(1) << WORLD_FIRST_OF_CLUSTERS))
+#define TIMED ((UINT64_C(1) << WORLD_FIRST_OPERATION) - 1)
+#define OF_CLUSTERS ((UINT64_C(1) << WORLD_FIRST_OF_CHANGES) - (UINT64_C(1) << WORLD_FIRST_OF_CLUSTERS))
 /* These come like them. */
-#define OF_CHANGES (UINT32_C(1) << WORLD_FAULT_WIPE | UINT32_C(1) << WORLD_FAULT_OLD_DISK)
+#define OF_CHANGES (UINT64_C(1) << WORLD_FAULT_WIPE | UINT64_C(1) << WORLD_FAULT_OLD_DISK)
 #define CHANGES_SALT UINT64_C(0x6368616e676573)
 #define ALTER_SALT UINT64_C(0x616c746572)
 
@@ -144,7 +144,7 @@ void faults_come(struct world *w)
 static void on_fault(struct event *e)
 {
     struct world *w = container_of(e, struct world, fault_event);
-    unsigned left = (unsigned)sim_prng_below(&w->fault_prng, (unsigned)__builtin_popcount(w->timed_faults));
+    unsigned left = (unsigned)sim_prng_below(&w->fault_prng, (unsigned)__builtin_popcountll(w->timed_faults));
 
     sim_prng_fork(&w->fault_prng, &w->fault_draw);
     for (unsigned f = 0; f < WORLD_N_FAULTS; f++)
@@ -174,10 +174,10 @@ void faults_draw(struct world *w)
     w->fault_interval_ns = MS << sim_prng_below(&w->prng, 12);
     for (unsigned f = 0; f < WORLD_FIRST_OF_CLUSTERS; f++)
         if (sim_prng_chance(&w->prng, 1, 2))
-            w->drawn_faults |= UINT32_C(1) << f;
+            w->drawn_faults |= UINT64_C(1) << f;
     sim_prng_init(&w->alter_prng, w->options.seed ^ ALTER_SALT);
     if (sim_prng_chance(&w->alter_prng, 1, 2))
-        w->drawn_faults |= UINT32_C(1) << WORLD_FAULT_ALTER_TOPICS;
+        w->drawn_faults |= UINT64_C(1) << WORLD_FAULT_ALTER_TOPICS;
     begin(w);
 }
 
@@ -189,11 +189,11 @@ void faults_draw_of_cluster(struct world *w, struct sim_prng *prng)
     w->fault_interval_events = UINT64_C(64) << sim_prng_below(prng, 6);
     for (unsigned f = WORLD_FIRST_OF_CLUSTERS; f < WORLD_FIRST_OF_CHANGES; f++)
         if (sim_prng_chance(prng, 1, 2))
-            w->drawn_faults |= UINT32_C(1) << f;
+            w->drawn_faults |= UINT64_C(1) << f;
     sim_prng_init(&changes, w->options.seed ^ CHANGES_SALT);
     for (unsigned f = WORLD_FIRST_OF_CHANGES; f < WORLD_FAULT_ALTER_TOPICS; f++)
         if (sim_prng_chance(&changes, 1, 2))
-            w->drawn_faults |= UINT32_C(1) << f;
+            w->drawn_faults |= UINT64_C(1) << f;
     w->moment_rarity = 1u << sim_prng_below(&changes, 5);
     sim_prng_fork(&changes, &w->moment_prng);
     begin(w);

@@ -88,7 +88,7 @@ struct world_step {
 struct world_story {
     struct world_step steps[WORLD_N_STEPS];
     uint64_t n_steps, n_events;
-    uint32_t faults; /* 1 << WORLD_FAULT_* */
+    uint64_t faults; /* 1 << WORLD_FAULT_* */
     uint64_t n_faults[WORLD_N_FAULTS];
     const char *client_names[WORLD_MAX_CLIENTS];
     struct error_text failure; /* text "": none */
@@ -118,8 +118,8 @@ struct world {
     uint64_t phase_end_ns, phase_end_event; /* then it has failed */
     struct event fault_event;
     struct sim_prng fault_prng, fault_draw; /* when and which; of the one that is under way */
-    uint32_t drawn_faults;                  /* those that the seed has, with those that are switched off */
-    uint32_t timed_faults;                  /* of these those that come now and then */
+    uint64_t drawn_faults;                  /* those that the seed has, with those that are switched off */
+    uint64_t timed_faults;                  /* of these those that come now and then */
     uint64_t fault_interval_ns;
     uint64_t fault_interval_events, fault_at_event; /* in clusters; 0: not so */
     uint64_t net_delay_ns;

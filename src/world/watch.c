@@ -243,10 +243,13 @@ static void remember(const struct watch_view *v)
     v->group->log_start = MAX(v->group->log_start, n->log_start);
 }
 
-/* It has nothing, and waits to be spoken to: what it once had went when its group went elsewhere. */
+/* It has nothing: what it once had went with its disk, or when its group went elsewhere. It waits to be spoken to, or
+ * was within the step that made it. */
 static bool is_blank(const struct watch_state *s)
 {
-    return !s->at.alone && s->n_members == 0 && s->at.raft.last == 0;
+    const struct raft_standing *r = &s->at.raft;
+
+    return !s->at.alone && ((s->n_members == 0 && r->last == 0) || (r->durable_term == 0 && r->flushed <= r->start));
 }
 
 void watch_see(struct watch *watch, const struct uuid *cluster, uint64_t group, const struct watch_state *s)

@@ -44,7 +44,22 @@ static void note_vote(const struct watch_view *v, int32_t voter, uint64_t term, 
                    n->votes[term], vote, (unsigned long long)term);
 }
 
-/* A vote is told when it is durable; who asks for votes knows what it was told. */
+/* Whether it showed this one's vote for it before, or won without it: of members that come back the core may still have
+ * one. */
+static bool had_vote(const struct watch_view *v, int32_t voter)
+{
+    const struct watch_node *n = v->node;
+
+    if (v->starts || n->at.raft.role < RAFT_CANDIDATE || n->at.raft.term != watch_raft(v)->term)
+        return false;
+    for (uint32_t i = 0; n->at.raft.role == RAFT_CANDIDATE && i < n->config.n_members; i++)
+        if (n->config.members[i].id == voter)
+            return n->config.members[i].granted;
+    return n->at.raft.role == RAFT_LEADER;
+}
+
+/* A vote is told when it is durable; who asks for votes knows what it was told. The voter may have lost its disk since
+ * then: only what is new is news. */
 void watch_note_votes(const struct watch_view *v)
 {
     const struct raft_standing *r = watch_raft(v);
@@ -56,7 +71,8 @@ void watch_note_votes(const struct watch_view *v)
         watch_fail(v, "one vote in a term", "votes for %d in term %llu, and voted for %d before", r->vote,
                    (unsigned long long)r->term, n->votes[r->term]);
     for (uint32_t i = 0; r->role >= RAFT_CANDIDATE && i < v->state->n_members; i++)
-        if (v->state->members[i].granted && v->state->members[i].id != v->state->node)
+        if (v->state->members[i].granted && v->state->members[i].id != v->state->node &&
+            !had_vote(v, v->state->members[i].id))
             note_vote(v, v->state->members[i].id, r->term, v->state->node);
 }
 

@@ -72,7 +72,7 @@ enum world_fault {
 struct world_options {
     uint64_t seed;
     uint64_t max_events;       /* under faults; 0: as many as is usual */
-    uint32_t no_faults;        /* 1 << WORLD_FAULT_*: those stay off, whatever the seed says */
+    uint64_t no_faults;        /* 1 << WORLD_FAULT_*: those stay off, whatever the seed says */
     unsigned max_clients;      /* 0: as many as the seed says; at least 2, the operator and the auditor */
     bool large;                /* records of up to 64 KiB, which fill journals: what recycles them has much to do */
     unsigned n_nodes;          /* 0: as the seed says: 1, 3 or 5. Several are one cluster */

@@ -22,7 +22,7 @@ static struct partition *part;
 static void set_up(void)
 {
     struct world_options o = {
-        .seed = 1, .n_nodes = 1, .no_faults = UINT32_C(1) << WORLD_FAULT_RETENTION, .history = keep_line
+        .seed = 1, .n_nodes = 1, .no_faults = UINT64_C(1) << WORLD_FAULT_RETENTION, .history = keep_line
     };
 
     wr_init_growing(&lines, 4096, 64 << 20);

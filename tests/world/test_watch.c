@@ -150,7 +150,27 @@ START_TEST(a_node_on_probation_knows_nothing)
     raft_of(2)->vote = raft_of(2)->durable_vote = RAFT_NONE;
     raft_of(2)->no_vote = 1;
     look(2);
+    look(1); /* still has its vote */
+    enter(2, 1, RAFT_NONE);
     expect_none();
+}
+END_TEST
+
+/* It was spoken to within the step that made its replica. */
+START_TEST(a_new_disk_knows_nothing)
+{
+    two_entries();
+    nodes[2].s.life++;
+    memset(&nodes[2].s.at, 0, sizeof(nodes[2].s.at));
+    raft_of(2)->vote = raft_of(2)->durable_vote = RAFT_NONE;
+    raft_of(2)->term = 1;
+    raft_of(2)->last = 2;
+    look(2);
+    expect_none();
+    restart(1);
+    raft_of(1)->vote = raft_of(1)->durable_vote = RAFT_NONE; /* and has its disk */
+    look(1);
+    expect_failure("one vote in a term");
 }
 END_TEST
 
@@ -476,6 +496,7 @@ Suite *watch_suite(void)
     add(s, the_old_configuration_counts_for_what_was_before);
     add(s, alone_all_is_committed);
     add(s, a_node_on_probation_knows_nothing);
+    add(s, a_new_disk_knows_nothing);
     add(s, an_image_takes_the_place_of_a_log);
     add(s, a_group_that_is_gone);
     add(s, an_old_disk);

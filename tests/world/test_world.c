@@ -69,7 +69,7 @@ START_TEST(options_are_heard)
 {
     struct outcome some = run((struct world_options){ .seed = 1, .n_nodes = 1, .max_events = 2000 }),
                    more = run((struct world_options){ .seed = 1, .n_nodes = 1, .max_events = 4000 }), calm, several;
-    uint32_t all = (UINT32_C(1) << WORLD_N_FAULTS) - 1;
+    uint64_t all = (UINT64_C(1) << WORLD_N_FAULTS) - 1;
 
     ck_assert_uint_ge(some.events, 2000);
     ck_assert_uint_gt(more.events, some.events);
@@ -89,7 +89,7 @@ START_TEST(faults_have_names)
 }
 END_TEST
 
-static uint64_t n_faults(uint64_t seed, unsigned n_nodes, uint32_t no_faults)
+static uint64_t n_faults(uint64_t seed, unsigned n_nodes, uint64_t no_faults)
 {
     struct world_options o = {
         .seed = seed,
@@ -120,9 +120,9 @@ START_TEST(faults_are_counted)
         n += n_faults(seed, 1, 0);
     ck_assert_uint_gt(n, 20);
     for (uint64_t seed = 1; seed <= 4; seed++)
-        of_cluster += n_faults(seed, 3, (UINT32_C(1) << WORLD_FAULT_PARTITION) - 1);
+        of_cluster += n_faults(seed, 3, (UINT64_C(1) << WORLD_FAULT_PARTITION) - 1);
     ck_assert_uint_gt(of_cluster, 4);
-    ck_assert_uint_eq(n_faults(1, 1, (UINT32_C(1) << WORLD_N_FAULTS) - 1), 0);
+    ck_assert_uint_eq(n_faults(1, 1, (UINT64_C(1) << WORLD_N_FAULTS) - 1), 0);
 }
 END_TEST
 

@@ -99,7 +99,7 @@ static bool switch_off(struct gqsim_options *o, const char *name)
 {
     for (unsigned f = 0; f < WORLD_N_FAULTS; f++)
         if (strcmp(name, world_fault_name((enum world_fault)f)) == 0) {
-            o->world.no_faults |= UINT32_C(1) << f;
+            o->world.no_faults |= UINT64_C(1) << f;
             return true;
         }
     fprintf(stderr, "gqsim: there is no fault '%s', see src/world/world.h\n", name);

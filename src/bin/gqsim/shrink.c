@@ -20,7 +20,7 @@ struct shrink {
     struct gqsim_options o;
     struct world_story *story; /* of the last run */
     char key[64];              /* the invariant */
-    uint32_t faults;           /* that the seed has */
+    uint64_t faults;           /* that the seed has */
     unsigned n_runs;
 };
 
@@ -68,7 +68,7 @@ static bool drop_faults(struct shrink *s)
     for (unsigned f = 0; f < WORLD_N_FAULTS; f++) {
         struct gqsim_options o = s->o;
 
-        o.world.no_faults |= s->faults & UINT32_C(1) << f;
+        o.world.no_faults |= s->faults & UINT64_C(1) << f;
         if (o.world.no_faults != s->o.world.no_faults)
             changed = keep(s, &o) || changed;
     }
@@ -121,7 +121,7 @@ bool gqsim_shrink(const struct gqsim_options *options)
         return false;
     }
     for (unsigned f = 0; f < WORLD_N_FAULTS; f++)
-        s.faults |= (uint32_t)world_story_has_fault(s.story, (enum world_fault)f) << f;
+        s.faults |= (uint64_t)world_story_has_fault(s.story, (enum world_fault)f) << f;
     for (int round = 0; changed && round < MAX_ROUNDS; round++) {
         changed = drop_events(&s, s.o.world.max_events != 0 ? s.o.world.max_events : world_story_events(s.story));
         changed = drop_faults(&s) || changed;
