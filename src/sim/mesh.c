@@ -8,6 +8,8 @@
 #include "base/util.h"
 
 #define PIECE 16384
+#define MAX_INSERTED 64
+#define CUT_NS 1000000 /* the reset comes when the part before it has been read */
 #define FIRST_PORT 40000
 
 /* What is on its way: bytes, or at the end of a stream how it ended. */
@@ -38,6 +40,13 @@ struct wire {
     bool silent;     /* only one end is left, which wasn't told; or no answer will come */
 };
 
+struct tamper {
+    bool is_set;
+    enum sim_tamper how;
+    uint64_t skip;
+    struct sim_prng prng;
+};
+
 struct sim_mesh {
     struct sim_prng *prng;
     struct {
@@ -47,6 +56,8 @@ struct sim_mesh {
     } nodes[SIM_MESH_MAX_NODES];
     struct sim_path paths[SIM_MESH_MAX_NODES][SIM_MESH_MAX_NODES];
     uint64_t n_given[SIM_MESH_MAX_NODES][SIM_MESH_MAX_NODES];
+    struct tamper tampers[SIM_MESH_MAX_NODES][SIM_MESH_MAX_NODES];
+    uint64_t n_tampered;
     struct list wires;
     uint16_t next_port;
 };
@@ -269,18 +280,92 @@ static void put(struct sim_mesh *m, struct wire *w, int from, const void *data, 
     f->ended = end != 0;
 }
 
+void sim_mesh_tamper(struct sim_mesh *m, unsigned from, unsigned to, enum sim_tamper how, uint64_t skip,
+                     struct sim_prng *prng)
+{
+    struct tamper *t = &m->tampers[from][to];
+
+    gq_assert(from < SIM_MESH_MAX_NODES && to < SIM_MESH_MAX_NODES);
+    *t = (struct tamper){ .is_set = true, .how = how, .skip = skip };
+    sim_prng_fork(prng, &t->prng);
+}
+
+void sim_mesh_tamper_no_more(struct sim_mesh *m)
+{
+    memset(m->tampers, 0, sizeof(m->tampers));
+}
+
+uint64_t sim_mesh_n_tampered(const struct sim_mesh *m)
+{
+    return m->n_tampered;
+}
+
+/* Whether it is this piece's turn. */
+static bool is_tampered(struct sim_mesh *m, struct tamper *t)
+{
+    if (!t->is_set || t->skip-- > 0)
+        return false;
+    t->is_set = false;
+    m->n_tampered++;
+    return true;
+}
+
+/* Other bytes in their place; returns how many. There is room for MAX_INSERTED more. */
+static size_t change_bytes(struct tamper *t, uint8_t *data, size_t n)
+{
+    size_t at = (size_t)sim_prng_below(&t->prng, n), part;
+
+    switch (t->how) {
+    case SIM_TAMPER_FLIP:
+        for (uint64_t k = 1 + sim_prng_below(&t->prng, 4); k > 0; k--)
+            data[sim_prng_below(&t->prng, n)] ^= (uint8_t)(1u << sim_prng_below(&t->prng, 8));
+        return n;
+    case SIM_TAMPER_OMIT:
+        part = 1 + (size_t)sim_prng_below(&t->prng, n - at);
+        memmove(data + at, data + at + part, n - at - part);
+        return n - part;
+    case SIM_TAMPER_INSERT:
+        part = 1 + (size_t)sim_prng_below(&t->prng, MAX_INSERTED);
+        memmove(data + at + part, data + at, n - at);
+        for (size_t i = 0; i < part; i++)
+            data[at + i] = (uint8_t)sim_prng_below(&t->prng, 256);
+        return n + part;
+    case SIM_TAMPER_CUT:
+        return at;
+    default:
+        return n;
+    }
+}
+
+static void put_tampered(struct sim_mesh *m, struct wire *w, int from, uint8_t *data, size_t n, uint64_t now_ns)
+{
+    struct tamper *t = &m->tampers[w->nodes[from]][w->nodes[1 - from]];
+
+    n = change_bytes(t, data, n);
+    if (n > 0)
+        put(m, w, from, data, n, 0, now_ns);
+    if (n > 0 && t->how == SIM_TAMPER_REPEAT)
+        put(m, w, from, data, n, 0, now_ns);
+    if (t->how == SIM_TAMPER_CUT)
+        put(m, w, from, NULL, 0, -ECONNRESET, now_ns + CUT_NS);
+}
+
 static size_t take(struct sim_mesh *m, struct wire *w, int from, uint64_t now_ns)
 {
     struct flow *f = &w->flows[from];
-    uint8_t data[PIECE];
+    struct tamper *t = &m->tampers[w->nodes[from]][w->nodes[1 - from]];
+    uint8_t data[PIECE + MAX_INSERTED];
     size_t n_done = 0;
 
     while (!f->ended && f->size < SIM_MESH_WINDOW) {
-        ssize_t n = sim_conn_recv(w->ends[from], data, sizeof(data));
+        ssize_t n = sim_conn_recv(w->ends[from], data, PIECE);
 
         if (n == -EAGAIN)
             break;
-        put(m, w, from, data, n > 0 ? (size_t)n : 0, n > 0 ? 0 : n == 0 ? 1 : -ECONNRESET, now_ns);
+        if (n > 0 && is_tampered(m, t))
+            put_tampered(m, w, from, data, (size_t)n, now_ns);
+        else
+            put(m, w, from, data, n > 0 ? (size_t)n : 0, n > 0 ? 0 : n == 0 ? 1 : -ECONNRESET, now_ns);
         n_done++;
     }
     return n_done;

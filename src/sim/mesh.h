@@ -29,6 +29,16 @@ struct sim_path {
     enum sim_reach reach;         /* of new connections */
 };
 
+/* What somebody on the way may do to a stream, who doesn't keep to TCP. */
+enum sim_tamper {
+    SIM_TAMPER_FLIP,   /* some bits are others */
+    SIM_TAMPER_OMIT,   /* some bytes are left out */
+    SIM_TAMPER_REPEAT, /* a piece comes twice */
+    SIM_TAMPER_INSERT, /* bytes of somebody else come in between */
+    SIM_TAMPER_CUT,    /* the connection breaks within a piece, the first part of which arrives */
+    SIM_N_TAMPERS,
+};
+
 /* prng must live as long as the mesh. */
 struct sim_mesh *sim_mesh_new(struct sim_prng *prng);
 /* Before the nets go, or when all nodes are detached. Takes NULL. */
@@ -51,6 +61,15 @@ unsigned sim_mesh_n_wires(const struct sim_mesh *m, unsigned a, unsigned b);
 
 /* How often bytes of a node have reached another one. */
 uint64_t sim_mesh_n_given(const struct sim_mesh *m, unsigned from, unsigned to);
+
+/* Does that to a piece that goes this way: to the next one but skip. What is drawn for it comes from a generator that
+ * is forked from prng. One at a time for each way, the last one counts. */
+void sim_mesh_tamper(struct sim_mesh *m, unsigned from, unsigned to, enum sim_tamper how, uint64_t skip,
+                     struct sim_prng *prng);
+/* None that hasn't come yet comes any more. */
+void sim_mesh_tamper_no_more(struct sim_mesh *m);
+/* How many pieces were changed so far. */
+uint64_t sim_mesh_n_tampered(const struct sim_mesh *m);
 
 /* Moves what is due. Returns how much it did. */
 size_t sim_mesh_turn(struct sim_mesh *m, uint64_t now_ns);

@@ -12,4 +12,5 @@ Suite *disk_names_suite(void);
 Suite *lane_suite(void);
 Suite *mesh_suite(void);
 Suite *net_suite(void);
+Suite *pace_suite(void);
 Suite *prng_suite(void);

@@ -329,9 +329,86 @@ START_TEST(a_stream_arrives_whole)
 }
 END_TEST
 
+#define SAID "0123456789abcdefghij"
+
+/* A piece of it is changed; how much is heard. */
+static ssize_t hear_tampered(struct bed *b, enum sim_tamper how, char *got, size_t size)
+{
+    struct sim_prng prng;
+    ssize_t n;
+
+    sim_prng_init(&prng, 3);
+    dial(b, 0, 1);
+    sim_mesh_tamper(b->mesh, 0, 1, how, 0, &prng);
+    say(b, 0, 0, SAID);
+    run(b, 0);
+    n = hear(b, 1, 0, got, size);
+    ck_assert_uint_eq(sim_mesh_n_tampered(b->mesh), 1);
+    return n;
+}
+
+START_TEST(somebody_changes_bytes)
+{
+    struct bed *b = bed_new(8);
+    char got[256], byte;
+    ssize_t said = (ssize_t)strlen(SAID), n = hear_tampered(b, (enum sim_tamper)_i, got, sizeof(got));
+
+    switch ((enum sim_tamper)_i) {
+    case SIM_TAMPER_FLIP:
+        ck_assert_int_eq(n, said);
+        ck_assert_mem_ne(got, SAID, (size_t)said);
+        break;
+    case SIM_TAMPER_OMIT:
+        ck_assert_int_lt(n, said);
+        break;
+    case SIM_TAMPER_REPEAT: /* pieces may be small */
+        ck_assert_int_gt(n, said);
+        ck_assert_mem_eq(got, SAID, (size_t)(n - said));
+        ck_assert_mem_eq(got + (n - said), SAID, (size_t)said);
+        break;
+    case SIM_TAMPER_INSERT:
+        ck_assert_int_gt(n, said);
+        break;
+    default:
+        ck_assert_int_lt(n, said);
+        ck_assert_int_gt(n, 0);
+        ck_assert_mem_eq(got, SAID, (size_t)n);
+        run(b, MS);
+        ck_assert_int_eq(net_recv(b->nodes[1].conns[0], &byte, 1), -ECONNRESET);
+        ck_assert_int_eq(net_recv(b->nodes[0].conns[0], &byte, 1), -ECONNRESET);
+        break;
+    }
+    bed_free(b);
+}
+END_TEST
+
+/* One that waits for its turn doesn't come any more. */
+START_TEST(nobody_changes_them_any_more)
+{
+    struct bed *b = bed_new(9);
+    struct sim_prng prng;
+    char got[64];
+
+    sim_prng_init(&prng, 1);
+    dial(b, 0, 1);
+    sim_mesh_tamper(b->mesh, 0, 1, SIM_TAMPER_FLIP, 2, &prng);
+    say(b, 1, 0, SAID); /* the other way */
+    run(b, 0);
+    ck_assert_int_eq(hear(b, 0, 0, got, sizeof(got)), (ssize_t)strlen(SAID));
+    sim_mesh_tamper_no_more(b->mesh);
+    say(b, 0, 0, SAID);
+    run(b, 0);
+    ck_assert_int_eq(hear(b, 1, 0, got, sizeof(got)), (ssize_t)strlen(SAID));
+    ck_assert_mem_eq(got, SAID, strlen(SAID));
+    ck_assert_uint_eq(sim_mesh_n_tampered(b->mesh), 0);
+    bed_free(b);
+}
+END_TEST
+
 Suite *mesh_suite(void)
 {
     Suite *s = suite_create("mesh");
+    TCase *tc = tcase_create("somebody_changes_bytes");
 
     suite_add(s, bytes_take_as_long_as_the_path);
     suite_add(s, a_close_comes_behind_the_bytes);
@@ -340,5 +417,8 @@ Suite *mesh_suite(void)
     suite_add(s, a_break_is_found_by_both_or_by_one);
     suite_add(s, a_lost_process_resets_a_lost_host_does_not);
     suite_add(s, a_stream_arrives_whole);
+    tcase_add_loop_test(tc, somebody_changes_bytes, 0, SIM_N_TAMPERS);
+    suite_add_tcase(s, tc);
+    suite_add(s, nobody_changes_them_any_more);
     return s;
 }
