@@ -115,6 +115,8 @@
     X(LINK_IDLE, "node: a connection for images isn't needed any more") \
     X(LINK_RESET, "node: a connection to a node is reset") \
     X(LINK_REFUSED, "node: another node doesn't listen") \
+    X(LINK_NOT_FRAMES, "node: what comes from another node isn't frames, and the connection ends") \
+    X(LINK_MESSAGE_REFUSED, "node: a group's message is refused, as by the checksum of an entry") \
     X(LINK_MESSAGE_DROPPED, "node: a message to another node goes nowhere") \
     X(LINK_WORD_DROPPED, "node: a word to another node goes nowhere") \
     X(LINK_IMAGE_LOST, "node: an image goes nowhere") \

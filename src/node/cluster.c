@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/mark.h"
 #include "node/internal.h"
 
 /* What a node that is one of several does beside its groups: words and messages of the others find whom they are for,
@@ -34,8 +35,10 @@ void node_group_heard(struct node_shard *s, struct replica_message *m)
 
     if (g == NULL || g->gone || node_is_at_rest(&s->node->reactors[s->index % s->node->n_reactors]))
         return;
-    if (replica_receive(g->replica, m) != 0)
+    if (replica_receive(g->replica, m) != 0) {
+        GQ_MARK(LINK_MESSAGE_REFUSED);
         s->n_refused++;
+    }
 }
 
 void node_hello_heard(struct node *n, const struct peer_hello *hello)

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/mark.h"
 #include "node/links_internal.h"
 
 /* A connection: how it comes, what of it is read in a turn, and how it goes. */
@@ -176,8 +177,10 @@ static int take(struct links_conn *c, struct slice *data, size_t n)
     err.text[0] = '\0';
     rc = data != NULL ? peer_read(&c->reader, data, &m, &err) : peer_filled(&c->reader, n, &m, &err);
     while (rc != -EAGAIN) {
-        if (rc == -EBADMSG)
+        if (rc == -EBADMSG) {
+            GQ_MARK(LINK_NOT_FRAMES);
             links_refused(l, "node '%s': %s", c->channel->peer->node_id, err.text);
+        }
         if (rc < 0)
             return rc;
         if (rc > 0) {

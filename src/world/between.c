@@ -49,6 +49,7 @@ static void on_turn(struct event *e)
     size_t n = sim_mesh_turn(b->mesh, w->now_ns);
     uint64_t next_ns = sim_mesh_next_ns(b->mesh);
 
+    w->story->n_faults[WORLD_FAULT_TAMPER] = sim_mesh_n_tampered(b->mesh);
     world_step(w, WORLD_STEP_CARRY, 0, (int64_t)n, 0);
     for (unsigned i = 0; i < w->n_machines; i++)
         b->moves[i] = machine_is_up(w->machines[i]) ? sim_net_peer_moves(w->machines[i]->net) : 0;
@@ -229,10 +230,22 @@ void between_hit(struct world *w, enum world_fault fault)
     set_paths(w->between);
 }
 
+void between_tamper(struct world *w)
+{
+    struct sim_prng *prng = &w->rare_draw;
+    unsigned from = (unsigned)sim_prng_below(prng, w->n_machines);
+    unsigned to = (from + 1 + (unsigned)sim_prng_below(prng, w->n_machines - 1)) % w->n_machines;
+    enum sim_tamper how = (enum sim_tamper)sim_prng_below(prng, SIM_N_TAMPERS);
+
+    sim_mesh_tamper(w->between->mesh, from, to, how, sim_prng_below(prng, UINT64_C(1) << sim_prng_below(prng, 7)),
+                    prng);
+}
+
 void between_heal(struct world *w)
 {
     if (w->between == NULL)
         return;
+    sim_mesh_tamper_no_more(w->between->mesh);
     memset(w->between->passages, 0, sizeof(w->between->passages));
     set_paths(w->between);
 }

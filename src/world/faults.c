@@ -206,6 +206,7 @@ void faults_end(struct world *w)
     memset(w->links, 0, sizeof(w->links));
     between_heal(w);
     old_disk_end(w);
+    rare_end(w);
     for (unsigned i = 0; i < w->n_machines; i++) {
         struct machine *m = w->machines[i];
 

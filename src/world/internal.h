@@ -18,6 +18,7 @@
 #include "sim/lane.h"
 #include "sim/mesh.h"
 #include "sim/net.h"
+#include "sim/pace.h"
 #include "sim/prng.h"
 #include "wire/wire_messages.h"
 #include "world/world.h"
@@ -99,6 +100,7 @@ struct between;
 struct client;
 struct model;
 struct old_disk;
+struct rare;
 struct recorder;
 struct watch;
 
@@ -122,6 +124,8 @@ struct world {
     uint64_t timed_faults;                  /* of these those that come now and then */
     uint64_t fault_interval_ns;
     uint64_t fault_interval_events, fault_at_event; /* in clusters; 0: not so */
+    struct rare *rare;
+    struct sim_prng rare_draw; /* of the rare fault that is under way */
     uint64_t net_delay_ns;
     uint64_t max_batch_bytes; /* that producers send */
     bool small_journals;      /* which are recycled all the time */
@@ -193,6 +197,9 @@ struct machine {
     uint64_t max_disk_files;
     struct sim_prng node_prng, disk_prng, net_prng, lane_prng, prng;
     struct sim_clock clock;
+    struct sim_pace pace; /* of its monotonic clock */
+    struct sim_prng clock_prng;
+    bool power_lost; /* since it was booted */
     struct sim_disk *disk;
     struct sim_lane *lane; /* these three: NULL while it is down */
     struct sim_net *net;
@@ -262,12 +269,33 @@ void between_detach(struct machine *m, bool power_lost);
 void between_look(struct machine *m);
 /* A fault of the paths; none of these any more. */
 void between_hit(struct world *w, enum world_fault fault);
+/* A rare one: somebody changes bytes that go from a node to another. */
+void between_tamper(struct world *w);
 /* Nothing gets to the machine, or away from it. */
 void between_isolate(struct world *w, unsigned machine, uint64_t until);
 void between_heal(struct world *w);
 /* What a machine has heard of the others so far, and how many of them have let hear of them since. */
 void between_listen(const struct machine *m, uint64_t heard[WORLD_MAX_NODES]);
 unsigned between_n_heard(const struct machine *m, const uint64_t since[WORLD_MAX_NODES]);
+
+/* --- rare.c: faults with generators of their own --- */
+
+struct rare *rare_new(struct world *w);
+void rare_free(struct rare *r);
+/* Behind each event: one may be due. */
+void rare_come(struct world *w);
+void rare_end(struct world *w);
+
+/* --- clock.c: monotonic clocks --- */
+
+void clock_begin(struct machine *m);
+/* It boots behind a power loss. */
+void clock_boot(struct machine *m);
+/* Its clock shows what it is to show now. */
+void clock_tick(struct machine *m);
+void clock_hit(struct machine *m);
+/* From now on it goes as the world does. */
+void clock_mend(struct machine *m);
 
 /* --- model.c: what the system was asked, and what it told --- */
 

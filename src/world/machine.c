@@ -135,6 +135,7 @@ void machine_lose_power(struct machine *m, enum sim_disk_crash how)
     world_step(m->world, WORLD_STEP_POWER_LOSS, m->index, how, (int64_t)sim_disk_units(m->disk));
     sim_disk_crash(m->disk, how, &m->disk_prng);
     m->excused = m->sync_failed = false;
+    m->power_lost = true;
     boot_again(m);
 }
 
@@ -264,15 +265,15 @@ static void on_turn(struct event *e)
 
     if (is_paused(m, e))
         return;
-    sim_clock_advance_to(&m->clock, w->now_ns);
+    clock_tick(m);
     n_calls = sim_net_turn(m->net, r->index);
     deadline = node_turn(m->node, r->index, m->clock.mono_ns);
     world_step(w, WORLD_STEP_TURN, m->index, r->index, (int64_t)n_calls);
     check_memory(m, r->index);
-    if (has_more(m, r->index, n_calls) || deadline <= w->now_ns)
+    if (has_more(m, r->index, n_calls) || deadline <= m->clock.mono_ns)
         machine_wake(m, r->index);
     else if (deadline != UINT64_MAX)
-        world_at(w, &r->turn, deadline);
+        world_at(w, &r->turn, sim_pace_world(&m->pace, deadline));
     follow(m);
 }
 
@@ -283,7 +284,7 @@ static void on_lane(struct event *e)
 
     if (is_paused(m, e))
         return;
-    sim_clock_advance_to(&m->clock, m->world->now_ns);
+    clock_tick(m);
     if (!sim_lane_step(m->lane, &m->lane_prng))
         return; /* all of it is held */
     reactor = sim_lane_last_reactor(m->lane);
@@ -374,7 +375,10 @@ static void on_boot(struct event *e)
     struct error_text err = { "" };
     int rc;
 
-    sim_clock_advance_to(&m->clock, w->now_ns);
+    clock_tick(m);
+    if (m->power_lost)
+        clock_boot(m);
+    m->power_lost = false;
     sim_disk_crash_after(m->disk, m->boot_crash_steps);
     m->boot_crash_steps = UINT64_MAX;
     faults_at_boot(m);
@@ -494,6 +498,7 @@ struct machine *machine_new(struct world *w, unsigned index)
     m->lane_delay_ns = US << sim_prng_below(&m->prng, 10);
     m->boot_crash_steps = UINT64_MAX;
     sim_clock_init(&m->clock, w->now_ns, WORLD_EPOCH_MS + (int64_t)sim_prng_below(&m->prng, 1000000000));
+    clock_begin(m);
     m->disk = sim_disk_new(&m->disk_prng);
     m->has_sync_fs = sim_prng_chance(&m->prng, 1, 2);
     configure(m);

@@ -207,6 +207,7 @@ bool world_run(struct world *w)
         faults_come(w);
         wipe_come(w);
         old_disk_come(w);
+        rare_come(w);
         check_phase(w);
     }
     return !world_has_failed(w);
@@ -298,6 +299,7 @@ struct world *world_new(const struct world_options *options)
     w->old_disk = old_disk_new(w);
     if (w->n_machines > 1)
         make_cluster(w);
+    w->rare = rare_new(w);
     for (unsigned i = 0; i < w->n_machines; i++)
         w->machines[i] = machine_new(w, i);
     make_clients(w);
@@ -318,6 +320,7 @@ void world_free(struct world *w)
     watch_free(w->watch);
     model_free(w->model);
     recorder_free(w->recorder);
+    rare_free(w->rare);
     heap_fini(&w->heap);
     free(w->own_story);
     free(w);

@@ -22,8 +22,8 @@ struct world_story;
 
 /* Kinds of faults, and of operations that aren't in every seed; each is switched on or off by the seed: X(NAME, text).
  * Those before DELETE_RECORDS come at drawn times, and so do those from PARTITION to BLACKOUT, which there are in
- * clusters only, as are those behind
- * them but ALTER_TOPICS, an operation of all. */
+ * clusters only, as are those behind them up to ALTER_TOPICS, an operation of all. Those from TAMPER on are rare.c's.
+ */
 #define WORLD_FAULTS(X) \
     X(CRASH, "power loss at a drawn disk operation") \
     X(CRASH_IN_RECOVERY, "power loss while a node starts") \
@@ -57,7 +57,9 @@ struct world_story;
     X(WIPE, "a node loses its disk and comes with an empty one") \
     X(UNTIMELY, "a node crashes or is cut off just when members change, its log is cut or an image comes") \
     X(OLD_DISK, "a node gets an older image of its disk, and its own again after a while") \
-    X(ALTER_TOPICS, "the size of topics' segments is changed")
+    X(ALTER_TOPICS, "the size of topics' segments is changed") \
+    X(TAMPER, "bytes between nodes are changed, left out, repeated or made up, or a connection breaks within a frame") \
+    X(CLOCK_RATE, "monotonic clocks run fast or slow, stand still, leap, and begin anew when power was lost")
 
 enum world_fault {
 #define X(name, text) WORLD_FAULT_##name,
@@ -67,6 +69,7 @@ enum world_fault {
     WORLD_FIRST_OPERATION = WORLD_FAULT_DELETE_RECORDS,
     WORLD_FIRST_OF_CLUSTERS = WORLD_FAULT_PARTITION,
     WORLD_FIRST_OF_CHANGES = WORLD_FAULT_REASSIGN,
+    WORLD_FIRST_RARE = WORLD_FAULT_TAMPER,
 };
 
 struct world_options {

@@ -4,6 +4,7 @@
 #include "support/suite.h"
 
 Suite *model_suite(void);
+Suite *rare_suite(void);
 Suite *recorder_suite(void);
 Suite *watch_log_suite(void);
 Suite *watch_suite(void);
