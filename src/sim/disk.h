@@ -135,5 +135,22 @@ void sim_disk_drop_caches(struct sim_disk *d);
  * when offset isn't below the size. */
 int sim_disk_flip(struct sim_disk *d, const char *path, uint64_t offset, uint8_t mask);
 
+/* What a medium does to bytes that it had, while nobody writes. */
+enum sim_disk_damage {
+    SIM_DAMAGE_FLIPPED,    /* some bits of a sector are others */
+    SIM_DAMAGE_UNREADABLE, /* sectors give -EIO until they are written again */
+    SIM_DAMAGE_UNWRITTEN,  /* sectors are zeros: that they were written was a lie */
+    SIM_DAMAGE_MISPLACED,  /* sectors have what was meant for others */
+    SIM_N_DAMAGES,
+};
+
+/* Damages some sectors of a drawn page of the file, which leaves the page cache. 0, -ENOENT, -EISDIR, or -EBUSY when
+ * that page isn't durable as it is now, has nothing, or is damaged already. */
+int sim_disk_damage(struct sim_disk *d, const char *path, enum sim_disk_damage how, struct sim_prng *prng);
+/* All of them are what they were, where nobody has written since. */
+void sim_disk_mend(struct sim_disk *d);
+/* Pages that are damaged. */
+size_t sim_disk_n_damaged(const struct sim_disk *d);
+
 /* The bytes of all files as programs see them now, as one number: equal runs have equal disks. */
 uint32_t sim_disk_crc(struct sim_disk *d);

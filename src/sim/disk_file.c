@@ -35,6 +35,7 @@ void content_fini(struct content *c)
         free_page(&c->pages[i]);
     free(c->pages);
     free(c->touched);
+    content_drop_damage(c);
     *c = (struct content){ 0 };
 }
 
@@ -130,6 +131,8 @@ static void make_dirty(struct content *c, struct page *p, uint8_t sectors)
     touch(c, p);
     if (is_clean(p))
         p->durable = copy_page(p->live);
+    if (c->n_spoils > 0)
+        content_forget_damage(c, p, sectors);
     p->dirty |= sectors;
     p->lost &= (uint8_t)~sectors;
 }
@@ -489,6 +492,7 @@ void content_copy(struct content *to, const struct content *from, const bool *ke
 {
     gq_assert(to->n_pages == 0 && to->space == NULL);
     grow_table(to, from->n_pages);
+    content_copy_damage(to, from);
     for (size_t i = 0; i < from->n_pages; i++) {
         const struct page *p = &from->pages[i];
 

@@ -39,6 +39,8 @@ struct content {
     bool size_dirty;
     bool error_unseen; /* a sync lost some of it, and nobody who syncs this file was told */
     uint64_t n_allocated;
+    struct spoil *spoils; /* damage of the medium, see disk_damage.c; NULL: none */
+    size_t n_spoils;
     struct space *space; /* NULL while the file counts nowhere: no name and no handle */
 };
 
@@ -82,3 +84,15 @@ uint64_t content_unit_offset(const struct content *c, size_t i);
 /* to is empty; gets what is durable in from, and its units for which keep says so (NULL: none). */
 void content_copy(struct content *to, const struct content *from, const bool *keep);
 void content_flip(struct content *c, uint64_t offset, uint8_t mask);
+
+/* --- disk_damage.c --- */
+
+/* A page that has something, and that the medium has as it is; else -EBUSY. */
+int content_damage(struct content *c, size_t page, enum sim_disk_damage how, struct sim_prng *prng);
+void content_mend(struct content *c);
+/* These sectors are about to be written. */
+void content_forget_damage(struct content *c, struct page *p, uint8_t sectors);
+bool content_is_readable(const struct content *c, uint64_t size, uint64_t offset, bool through_cache);
+/* to has none. */
+void content_copy_damage(struct content *to, const struct content *from);
+void content_drop_damage(struct content *c);

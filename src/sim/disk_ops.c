@@ -112,6 +112,8 @@ static ssize_t do_pread(struct disk_file *file, void *to, size_t size, uint64_t 
     if (r < 0)
         return r;
     check_alignment(f, to, size, offset);
+    if (!content_is_readable(&f->inode->content, size, offset, (f->flags & DISK_DIRECT) == 0))
+        return -EIO;
     return (ssize_t)content_read(&f->inode->content, to, size, offset, (f->flags & DISK_DIRECT) == 0);
 }
 
@@ -279,31 +281,39 @@ static int do_allocate(struct disk_file *file, uint64_t offset, uint64_t size)
     return r < 0 ? r : content_allocate(&f->inode->content, offset, size);
 }
 
+struct sim_map {
+    struct disk_map map; /* first member */
+    bool is_broken;      /* some of it can't be read, and is zeros */
+};
+
 /* A copy: files here have no address of their own, and what may be mapped doesn't change. */
 static int do_map(struct disk_file *file, struct disk_map **ret)
 {
     struct sim_file *f = file_of(file);
     int r = enter_file(f, SIM_DISK_MAP);
-    struct disk_map *m;
+    struct sim_map *m;
     uint8_t *data;
 
     if (r < 0)
         return r;
     data = xcalloc(1, MAX(f->inode->content.size, 1));
     m = xcalloc(1, sizeof(*m));
-    m->disk = file->disk;
-    m->data = data;
-    m->size = content_read(&f->inode->content, data, f->inode->content.size, 0, true);
-    *ret = m;
+    m->is_broken = !content_is_readable(&f->inode->content, f->inode->content.size, 0, true);
+    m->map = (struct disk_map){ .data = data, .size = f->inode->content.size, .disk = file->disk };
+    if (!m->is_broken)
+        (void)content_read(&f->inode->content, data, m->map.size, 0, true);
+    *ret = &m->map;
     return 0;
 }
 
 /* A fault of this call stands for a page that couldn't be read. */
-static int do_unmap(struct disk_map *m)
+static int do_unmap(struct disk_map *map)
 {
-    int r = sim_disk_enter(disk_of(m->disk), SIM_DISK_UNMAP);
+    struct sim_map *m = container_of(map, struct sim_map, map);
+    int r = sim_disk_enter(disk_of(map->disk), SIM_DISK_UNMAP);
 
-    free((void *)m->data);
+    r = r == 0 && m->is_broken ? -EIO : r;
+    free((void *)map->data);
     free(m);
     return r;
 }

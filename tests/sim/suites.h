@@ -7,6 +7,7 @@ Suite *clock_suite(void);
 Suite *disk_suite(void);
 Suite *disk_copy_suite(void);
 Suite *disk_crash_suite(void);
+Suite *disk_damage_suite(void);
 Suite *disk_faults_suite(void);
 Suite *disk_names_suite(void);
 Suite *lane_suite(void);
