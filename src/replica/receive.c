@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/bug.h"
 #include "base/crc32c.h"
 #include "replica/internal.h"
 #include "wire/batch.h"
@@ -42,7 +43,8 @@ static int check_entry(const struct replica *r, const struct replica_message_ent
     struct entry e;
     int rc;
 
-    if (m->head.size + m->batches.size > journal_max_entry(r->shard->journal) || checksum != m->checksum)
+    if (m->head.size + m->batches.size > journal_max_entry(r->shard->journal) ||
+        (checksum != m->checksum && !GQ_BUG(RECEIVED_UNCHECKED)))
         return -EBADMSG;
     rc = m->batches.size > 0 ? entry_parse_apart(m->head.data, m->head.size, m->batches, &e)
                              : entry_parse(m->head.data, m->head.size, &e);
