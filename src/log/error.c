@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/mark.h"
 #include "log/internal.h"
 
 int damage_report(const struct damage *d, struct error_text *err, const char *fmt, ...)
@@ -13,6 +14,7 @@ int damage_report(const struct damage *d, struct error_text *err, const char *fm
     va_start(ap, fmt);
     vsnprintf(what, sizeof(what), fmt, ap);
     va_end(ap);
+    GQ_MARK(LOG_DAMAGED);
     segment_path(path, d->dir, d->base_index, d->kind);
     if (d->last_index > 0)
         snprintf(hit, sizeof(hit), " Hit are entries %" PRIu64 " to %" PRIu64 ", which were acknowledged.",

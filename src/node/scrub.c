@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/mark.h"
 #include "node/internal.h"
 
 /* Reads the sealed segments of a shard again, group by group and a small piece at a time, to find damage while there
@@ -85,6 +86,7 @@ static void tell_damage(struct node_shard *s, struct node_group *g)
     const struct meta_topic *t = topic_of(r, g->id, &partition);
     struct error_text text;
 
+    GQ_MARK(SCRUB_DAMAGE);
     g->n_found++;
     g->n_damaged = MAX(g->n_damaged, g->n_found);
     s->scrub.n_damaged++;

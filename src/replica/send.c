@@ -104,8 +104,10 @@ static void load_done(struct lane_work *work)
         err = 0;
     }
     free(l);
-    if (err != 0 && !disk_is_shortage(err)) /* else it is lost, as messages may be */
+    if (err != 0 && !disk_is_shortage(err)) { /* else it is lost, as messages may be */
+        GQ_MARK(REPLICA_READ_BACK_DAMAGED);
         replica_fatal(r, err, "reading entries back for a follower");
+    }
     if (err != 0 || !replica_has_core(r) || r->shard->dead)
         replica_message_free(m);
     else

@@ -97,6 +97,7 @@ struct world_story {
 
 struct machine;
 struct between;
+struct call;
 struct client;
 struct model;
 struct old_disk;
@@ -126,6 +127,7 @@ struct world {
     uint64_t fault_interval_events, fault_at_event; /* in clusters; 0: not so */
     struct rare *rare;
     struct sim_prng rare_draw; /* of the rare fault that is under way */
+    struct machine *sick;      /* whose segments are damaged; NULL: nobody's */
     uint64_t net_delay_ns;
     uint64_t max_batch_bytes; /* that producers send */
     bool small_journals;      /* which are recycled all the time */
@@ -199,7 +201,8 @@ struct machine {
     struct sim_clock clock;
     struct sim_pace pace; /* of its monotonic clock */
     struct sim_prng clock_prng;
-    bool power_lost; /* since it was booted */
+    bool power_lost;    /* since it was booted */
+    uint64_t mended_ns; /* when its segments were put right */
     struct sim_disk *disk;
     struct sim_lane *lane; /* these three: NULL while it is down */
     struct sim_net *net;
@@ -296,6 +299,15 @@ void clock_tick(struct machine *m);
 void clock_hit(struct machine *m);
 /* From now on it goes as the world does. */
 void clock_mend(struct machine *m);
+
+/* --- media.c: damaged segments --- */
+
+/* Of the node, or of the one that has some. */
+void media_hit(struct machine *m, enum world_fault fault);
+/* The bytes are what they were, if they were damaged. */
+void media_mend(struct machine *m);
+/* The answer may have damaged bytes, which its checksums must show. */
+bool media_may_show(const struct client *c, const struct call *call);
 
 /* --- model.c: what the system was asked, and what it told --- */
 
@@ -396,6 +408,8 @@ void model_acked(struct model *m, uint64_t id, int32_t count, int64_t offset, ui
  * there. */
 void model_acked_alone(struct model *m, uint64_t id, int32_t count, int64_t offset, int32_t epoch);
 void model_saw(struct model *m, struct partition *p, int64_t offset, uint64_t id, bool in_audit);
+/* The record at this offset is known to be this one. */
+bool model_knows(const struct partition *p, int64_t offset, uint64_t id);
 /* It was sent to the topic that had this name before. */
 bool model_is_late(const struct model *m, uint64_t id);
 /* Each time that it was sent it was refused for certain. */

@@ -98,7 +98,7 @@ static void end_process(struct machine *m, bool power_lost)
         world_cancel(w, &m->reactors[i].turn);
     m->stopping = false;
     m->paused_until = 0;
-    m->excused = m->sync_failed;
+    m->excused = m->sync_failed || m->world->sick == m;
     m->fatal_error = 0;
 }
 
@@ -134,7 +134,8 @@ void machine_lose_power(struct machine *m, enum sim_disk_crash how)
     end_process(m, true);
     world_step(m->world, WORLD_STEP_POWER_LOSS, m->index, how, (int64_t)sim_disk_units(m->disk));
     sim_disk_crash(m->disk, how, &m->disk_prng);
-    m->excused = m->sync_failed = false;
+    m->sync_failed = false;
+    m->excused = m->world->sick == m;
     m->power_lost = true;
     boot_again(m);
 }
@@ -399,6 +400,8 @@ static void on_boot(struct event *e)
     }
     sim_disk_free(TAKE_PTR(m->backup));
     m->rot_wipes = false;
+    if (rc != 0 && !sim_disk_is_dead(m->disk))
+        media_mend(m);
     if (rc == 0 || sim_disk_is_dead(m->disk))
         follow(m);
     else

@@ -190,6 +190,11 @@ static bool is_late(const struct partition *p, const struct sent_record *r)
     return r->partition->gone && r->partition->topic == p->topic && r->partition->index == p->index;
 }
 
+bool model_knows(const struct partition *p, int64_t offset, uint64_t id)
+{
+    return offset >= 0 && offset < (int64_t)p->n_log && p->log[offset] == id;
+}
+
 void model_saw(struct model *m, struct partition *p, int64_t offset, uint64_t id, bool in_audit)
 {
     struct sent_record *r = record_of(m, id);

@@ -6,8 +6,9 @@
 
 #define SALT UINT64_C(0x72617265)
 #define BIT(f) (UINT64_C(1) << WORLD_FAULT_##f)
-#define OF_CLUSTERS BIT(TAMPER)
-#define TIMED (BIT(TAMPER) | BIT(CLOCK_RATE))
+#define OF_MEDIA (BIT(BIT_ROT) | BIT(LATENT) | BIT(MISPLACED))
+#define OF_CLUSTERS (BIT(TAMPER) | OF_MEDIA)
+#define TIMED (BIT(TAMPER) | BIT(CLOCK_RATE) | OF_MEDIA)
 
 struct rare {
     struct world *world;
@@ -43,6 +44,11 @@ static void inject(struct world *w, enum world_fault fault)
         break;
     case WORLD_FAULT_CLOCK_RATE:
         clock_hit(m);
+        break;
+    case WORLD_FAULT_BIT_ROT:
+    case WORLD_FAULT_LATENT:
+    case WORLD_FAULT_MISPLACED:
+        media_hit(m, fault);
         break;
     default:
         gq_assert(!"a rare fault");
@@ -88,8 +94,10 @@ void rare_end(struct world *w)
 {
     world_cancel(w, &w->rare->event);
     w->rare->at_event = UINT64_MAX;
-    for (unsigned i = 0; i < w->n_machines; i++)
+    for (unsigned i = 0; i < w->n_machines; i++) {
         clock_mend(w->machines[i]);
+        media_mend(w->machines[i]);
+    }
 }
 
 void rare_free(struct rare *r)

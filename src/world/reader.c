@@ -175,6 +175,32 @@ static bool take_records(struct client *c, const struct call *call, struct slice
     return it.error == BATCH_OK;
 }
 
+static bool is_known_batch(const struct partition *p, const struct batch_view *v)
+{
+    struct records_iter it;
+    struct record rec;
+    uint64_t id;
+
+    records_iter_init(&it, v->records, v->count);
+    while (records_next(&it, &rec))
+        if (!is_value(rec.value, &id) || !model_knows(p, v->base_offset + rec.offset_delta, id))
+            return false;
+    return it.error == BATCH_OK;
+}
+
+/* Of a node with damaged segments only what is known to be right is taken: offsets and epochs have no checksum. */
+static bool is_known(const struct partition *p, struct slice records)
+{
+    struct batch_iter it;
+    struct batch_view v;
+
+    batch_iter_init(&it, records.data, records.size);
+    while (batch_next(&it, &v))
+        if (!batch_crc_ok(&v) || !is_known_batch(p, &v))
+            return false;
+    return it.error == BATCH_OK;
+}
+
 /* What the answer tells, as the recorder takes it. Of a topic that is gone it may be that of the next one. */
 static void record(struct client *c, const struct call *call, const struct wire_fetch_response_partition *a,
                    int64_t next)
@@ -202,6 +228,10 @@ int16_t client_take_fetch(struct client *c, const struct call *call, const void 
         return m->error_code != 0 ? m->error_code : a->error_code;
     }
     model_told(c->world->model, call->partition, &call->floor, a->high_watermark, a->log_start_offset);
+    if (media_may_show(c, call) && !is_known(call->partition, a->records)) {
+        client_lose_read(c, call);
+        return KAFKA_E_NOT_LEADER_OR_FOLLOWER;
+    }
     recorder_begin_records(c->world->recorder);
     if (!take_records(c, call, a->records, in_audit, ret_next))
         world_fail(c->world, "history", "%s-%d: what client %u fetched from %lld on is damaged",

@@ -59,7 +59,10 @@ struct world_story;
     X(OLD_DISK, "a node gets an older image of its disk, and its own again after a while") \
     X(ALTER_TOPICS, "the size of topics' segments is changed") \
     X(TAMPER, "bytes between nodes are changed, left out, repeated or made up, or a connection breaks within a frame") \
-    X(CLOCK_RATE, "monotonic clocks run fast or slow, stand still, leap, and begin anew when power was lost")
+    X(CLOCK_RATE, "monotonic clocks run fast or slow, stand still, leap, and begin anew when power was lost") \
+    X(BIT_ROT, "bits of a node's segments flip") \
+    X(LATENT, "sectors of a node's segments can't be read") \
+    X(MISPLACED, "blocks of a node's segments were never written, or have what was meant for others")
 
 enum world_fault {
 #define X(name, text) WORLD_FAULT_##name,

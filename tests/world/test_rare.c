@@ -14,7 +14,7 @@ static struct world *new_world(uint64_t seed, unsigned n_nodes, uint64_t no_faul
     struct world_options o = {
         .seed = seed,
         .n_nodes = n_nodes,
-        .max_events = 3000,
+        .max_events = 4000 * n_nodes,
         .max_clients = 5,
         .no_faults = no_faults,
     };
