@@ -205,8 +205,8 @@ bool journal_is_full(const struct journal *j);
 typedef void (*journal_pin_fn)(void *ctx, uint64_t group, uint64_t index);
 int journal_pins(struct journal *j, journal_pin_fn fn, void *ctx);
 /* Bytes of entries that may be relocated now: copies that still count, and those that wait, stay below an eighth of
- * size_bytes. Those of the group (0: none) don't count, for whom others will take their place. 0 while the disk is full.
- * Copies pass what waits in a full journal, as far as there is room at all. */
+ * size_bytes. Those of the group (0: none) don't count, for whom others will take their place. 0 while the disk is
+ * full. Copies pass what waits in a full journal, as far as there is room at all. */
 uint64_t journal_relocation_room(const struct journal *j, uint64_t group);
 /* What n entries with so many bytes of envelopes take of it at most. */
 uint64_t journal_relocation_size(uint64_t n, uint64_t bytes);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
 
-#include "world/internal.h"
+#include "world/faults.h"
 
 /* Damage to the segments of one node of a cluster while it runs, found when somebody reads them: of one node at a time,
  * so that each group keeps a majority of sound copies. The node may refuse to read, end, or not start; nobody may take
@@ -111,6 +111,14 @@ static void expose(struct machine *m)
     }
 }
 
+/* Of nobody else anything is missing. */
+static bool is_allowed(struct world *w, const struct machine *m)
+{
+    struct error_text why;
+
+    return !old_disk_is_there(w) && (w->wiped == (int)m->index || wipe_is_over(w, &why));
+}
+
 void media_hit(struct machine *m, enum world_fault fault)
 {
     struct world *w = m->world;
@@ -118,7 +126,7 @@ void media_hit(struct machine *m, enum world_fault fault)
     if (w->sick != NULL && w->sick != m && sim_prng_chance(&w->rare_draw, 1, 4))
         media_mend(w->sick);
     m = w->sick != NULL ? w->sick : m;
-    if (!machine_is_up(m) || sim_disk_is_dead(m->disk) || !damage(m, fault))
+    if (!machine_is_up(m) || sim_disk_is_dead(m->disk) || !is_allowed(w, m) || !damage(m, fault))
         return;
     w->story->n_faults[fault]++;
     w->sick = m;

@@ -53,7 +53,7 @@ void old_disk_keep(struct world *w, struct machine *m)
 {
     struct old_disk *o = w->old_disk;
 
-    if (o->image != NULL || o->real != NULL)
+    if (o->image != NULL || o->real != NULL || w->sick == m)
         return;
     o->machine = m;
     o->image = sim_disk_image(m->disk, &m->disk_prng);
@@ -91,7 +91,7 @@ void old_disk_come(struct world *w)
         machine_kill(m);
         return;
     }
-    if (!wipe_all_are_whole(w, &why) || !all_have_met(w, m))
+    if (w->sick != NULL || !wipe_all_are_whole(w, &why) || !all_have_met(w, m))
         return;
     w->wiped = -1;
     w->story->n_faults[WORLD_FAULT_OLD_DISK]++;

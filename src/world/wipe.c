@@ -82,6 +82,8 @@ static bool is_allowed(const struct world *w, unsigned machine)
 {
     struct error_text why;
 
+    if (w->sick != NULL && w->sick->index != machine)
+        return false;
     return !old_disk_is_there(w) && (w->wiped == (int)machine || wipe_all_are_whole(w, &why));
 }
 
