@@ -276,8 +276,7 @@ static void settling_done(struct broker_command *c)
 
     if (g != NULL) {
         g->settling = false;
-        if (c->error != 0)
-            node_group_look(g);
+        node_group_look(g); /* it may have been moved again meanwhile */
     }
     settling_free(told);
 }

@@ -342,6 +342,27 @@ START_TEST(one_becomes_three_and_one_again)
 }
 END_TEST
 
+/* The group's leader may hear in one message that its report of the last place was taken, and of the next place. */
+START_TEST(places_that_follow_each_other)
+{
+    static const int32_t places[6][3] = { { 1, 2, 3 }, { 2, 3, 1 }, { 3, 1, 2 }, { 1, 3, 2 }, { 3, 2, 1 }, { 2, 1, 3 } };
+    struct story *s = story_new(1400 + 2 * (uint64_t)_i, 3, 1 + (unsigned)_i % 2, 3);
+
+    for (int k = 0; k < 60; k++) {
+        int at = cluster_ask_controller(s->c, 0) - 1, p = cluster_find_leader(s->c, TOPIC, 0) == at;
+
+        s->c->loss = 60;
+        reassign_ok(s->c, at, p, places[k % 6], 3);
+        for (int i = 0; i < 2000 && meta_is_unsettled(topic_of(s->c, at), p); i++)
+            cluster_run(s->c, MS / 16);
+        reassign_ok(s->c, at, p, places[(k + 1) % 6], 3);
+        s->c->loss = 0;
+        wait_until_there(s, p, places[(k + 1) % 6], 3);
+    }
+    story_free(s);
+}
+END_TEST
+
 static void tell_of_crashes(uint64_t seed)
 {
     static const int32_t places[3][3] = { { 1, 2, 3 }, { 3, 4, 5 }, { 5, 1, 2 } };
@@ -609,6 +630,7 @@ Suite *move_suite(void)
 
     cluster_add_loop(s, "all_replicas_go_elsewhere", all_replicas_go_elsewhere, 0, 4);
     cluster_add_loop(s, "one_becomes_three_and_one_again", one_becomes_three_and_one_again, 0, 4);
+    cluster_add_loop(s, "places_that_follow_each_other", places_that_follow_each_other, 0, 4);
     cluster_add_loop(s, "crashes_on_the_way", crashes_on_the_way, 0, 8);
     cluster_add_loop(s, "all_come_back_on_the_way", all_come_back_on_the_way, 0, 4);
     cluster_add_loop(s, "whatever_happens", whatever_happens, 0, 12);
