@@ -61,6 +61,7 @@
     X(LOG_START_OF_LEADER_ONLY, "replica: followers don't take a log start from the log") \
     X(IMAGE_WITHOUT_PRODUCERS, "replica: an image is installed without its producers") \
     X(RECEIVED_UNCHECKED, "replica: an entry from another node is taken whatever its checksum says") \
+    X(FENCED_TAKEN, "replica: a producer goes on in an epoch that is over") \
     X(OLD_DISK_TRUSTED, "node: a node is believed whose disk is an older one of its own") \
     X(STATE_APPLIED_APART, "state: the applied index isn't written in the records' transaction") \
     X(RAFT_OLD_TERM_COUNTED, "raft: entries of earlier terms are committed by counting") \

@@ -381,6 +381,8 @@ static bool produce_settled(struct replica *r, struct replica_op *op)
     if (v->producer_id < 0)
         return false;
     producer_check(replica_producers(r), v->producer_id, v->producer_epoch, v->base_sequence, v->count, &verdict);
+    if (GQ_BUG(FENCED_TAKEN) && verdict.error == PRODUCER_E_INVALID_EPOCH)
+        return false;
     switch (verdict.kind) {
     case PRODUCER_NEW:
         return false;
