@@ -3,6 +3,7 @@
 
 #include "config/topic.h"
 #include "world/internal.h"
+#include "world/rare.h"
 
 /* The operator: makes topics, has records deleted, alters topics, deletes them and makes them again. Topics are deleted
  * by their id, so that a request that comes late can't hit the next topic of that name. */
@@ -208,6 +209,8 @@ static void operate(struct client *c)
         reassign_ask(c, &a->reassign, t);
     } else if (world_has_fault(c->world, WORLD_FAULT_ALTER_TOPICS) && sim_prng_chance(&c->world->alter_prng, 1, 4)) {
         alter_topic(c, t);
+    } else if (world_has_fault(c->world, WORLD_FAULT_CONFIGS) && sim_prng_chance(&c->prng, 1, 3)) {
+        configs_alter(c, t);
     } else if (sim_prng_chance(&c->prng, 1, 8)) {
         if (world_has_fault(c->world, WORLD_FAULT_DELETE_TOPICS))
             delete_topic(c, t);

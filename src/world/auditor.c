@@ -68,7 +68,8 @@ static void end_partition(struct client *c)
     struct model *m = c->world->model;
     struct partition *p = model_partition(m, a->topic, a->partition);
 
-    recorder_drain(c->world->recorder, c->index, p, a->start, a->end);
+    /* Retention may have gone on meanwhile. */
+    recorder_drain(c->world->recorder, c->index, p, MAX(a->start, p->log_start), a->end);
     model_end_audit(m, p, a->start, a->end);
     if (++a->partition == m->topics[a->topic].n_partitions) {
         a->partition = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "world/internal.h"
+#include "world/rare.h"
 
 /* Monotonic clocks that don't go as the world does, where the seed has CLOCK_RATE: each begins anywhere, and anew when
  * its machine has lost power; they run fast or slow, stand still, and leap forward. Nothing may depend on that but how

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "world/faults.h"
+#include "world/rare.h"
 
 /* Those that come now and then: on each node, and in clusters. */
 #define TIMED ((UINT64_C(1) << WORLD_FIRST_OPERATION) - 1)

@@ -97,7 +97,6 @@ struct world_story {
 
 struct machine;
 struct between;
-struct call;
 struct client;
 struct model;
 struct old_disk;
@@ -281,34 +280,6 @@ void between_heal(struct world *w);
 void between_listen(const struct machine *m, uint64_t heard[WORLD_MAX_NODES]);
 unsigned between_n_heard(const struct machine *m, const uint64_t since[WORLD_MAX_NODES]);
 
-/* --- rare.c: faults with generators of their own --- */
-
-struct rare *rare_new(struct world *w);
-void rare_free(struct rare *r);
-/* Behind each event: one may be due. */
-void rare_come(struct world *w);
-void rare_end(struct world *w);
-
-/* --- clock.c: monotonic clocks --- */
-
-void clock_begin(struct machine *m);
-/* It boots behind a power loss. */
-void clock_boot(struct machine *m);
-/* Its clock shows what it is to show now. */
-void clock_tick(struct machine *m);
-void clock_hit(struct machine *m);
-/* From now on it goes as the world does. */
-void clock_mend(struct machine *m);
-
-/* --- media.c: damaged segments --- */
-
-/* Of the node, or of the one that has some. */
-void media_hit(struct machine *m, enum world_fault fault);
-/* The bytes are what they were, if they were damaged. */
-void media_mend(struct machine *m);
-/* The answer may have damaged bytes, which its checksums must show. */
-bool media_may_show(const struct client *c, const struct call *call);
-
 /* --- model.c: what the system was asked, and what it told --- */
 
 #define MODEL_EPOCHS 256
@@ -358,6 +329,7 @@ struct topic {
     int16_t n_replicas, min_insync;
     unsigned n_lives; /* it was made so often */
     bool has_retention;
+    bool may_retain; /* somebody asked for it, and may hit the topic when it is made again */
     struct partition *partitions[WORLD_MAX_PARTITIONS];
 };
 
@@ -493,6 +465,7 @@ struct call {
     bool arrived;                    /* all of it has reached the node */
     uint64_t heard[WORLD_MAX_NODES]; /* what that had heard then of the others */
     unsigned n_heard;                /* of so many it did hear before it answered; UINT_MAX: not known */
+    bool is_zombie;                  /* of a producer: sent in an epoch that is over */
 };
 
 struct client_kind {

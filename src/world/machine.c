@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "node/links.h"
 #include "world/faults.h"
+#include "world/rare.h"
 #include "world/watch.h"
 
 #define N_SHARDS 2
@@ -144,6 +145,8 @@ struct sim_disk *machine_change_disk(struct machine *m, struct sim_disk *disk)
 {
     struct sim_disk *before = m->disk;
 
+    media_mend(m);
+    sim_disk_mend(disk); /* it may be an image that was made of a damaged one */
     m->disk = disk;
     m->rots = false;
     set_up_disk(m);

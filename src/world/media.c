@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "world/faults.h"
+#include "world/rare.h"
 
 /* Damage to the segments of one node of a cluster while it runs, found when somebody reads them: of one node at a time,
  * so that each group keeps a majority of sound copies. The node may refuse to read, end, or not start; nobody may take

@@ -17,6 +17,7 @@
 struct batch {
     uint64_t id; /* of its first record */
     int32_t count, sequence;
+    int16_t epoch;
     size_t value_size;
     uint64_t op; /* of the recorder; 0: it wasn't sent yet */
     bool sent;
@@ -28,6 +29,9 @@ struct track {
     int32_t next_sequence;
     struct batch batches[MAX_BATCHES];
     unsigned n_batches, n_sent;
+    bool is_acked;   /* the partition has acknowledged a batch of this epoch */
+    bool has_zombie; /* somebody is left over from the epoch before */
+    int32_t zombie_sequence;
     uint64_t not_before_ns; /* a refused batch isn't sent again at once */
 };
 
@@ -42,6 +46,7 @@ struct producer {
     int32_t max_count;
     size_t max_value;
     bool wants_id;        /* a new one, as soon as all is settled */
+    bool wants_epoch;     /* the next one of this id: nothing is unsettled */
     uint64_t pause_ns;    /* between batches, at most */
     uint64_t max_wait_ms; /* that it gives the node, at most */
     unsigned n_acked;     /* in the phase WORLD_HEAL */
@@ -98,6 +103,10 @@ static void ask_for_id(struct client *c)
     wire_init_producer_id_request_init(&m);
     m.transactional_id = SLICE_NULL;
     m.transaction_timeout_ms = 60000;
+    if (producer_of(c)->wants_epoch) {
+        m.producer_id = producer_of(c)->producer_id;
+        m.producer_epoch = producer_of(c)->epoch;
+    }
     client_call(c, WIRE_API_INIT_PRODUCER_ID, INIT_VERSION, &m);
 }
 
@@ -110,7 +119,7 @@ static uint8_t *make_records(const struct producer *p, const struct batch *b, si
 
     if (p->idempotent) {
         params.producer_id = p->producer_id;
-        params.producer_epoch = p->epoch;
+        params.producer_epoch = b->epoch;
         params.base_sequence = b->sequence;
     }
     batch_builder_init(&builder, &params, 1 << 20);
@@ -139,11 +148,11 @@ static void record(struct client *c, const struct track *t, struct batch *b)
                                                       .count = b->count,
                                                       .sequence = b->sequence,
                                                       .producer_id = p->idempotent ? p->producer_id : -1,
-                                                      .epoch = p->epoch,
+                                                      .epoch = b->epoch,
                                                   });
 }
 
-static void send_batch(struct client *c, struct track *t, struct batch *b)
+static struct call *send_records(struct client *c, struct track *t, const struct batch *b)
 {
     struct wire_produce_request m;
     struct wire_produce_request_topic topic;
@@ -169,10 +178,32 @@ static void send_batch(struct client *c, struct track *t, struct batch *b)
     call->number = b->id;
     call->offset = c->way.epoch;
     call->floor = model_floor(c->world->model, t->partition, c->life);
+    return call;
+}
+
+static void send_batch(struct client *c, struct track *t, struct batch *b)
+{
+    (void)send_records(c, t, b);
     model_sent(c->world->model, b->id, b->count);
     record(c, t, b);
     b->sent = true;
     t->n_sent++;
+}
+
+/* Of the epoch that is over, behind its last batch. Nothing of it may ever be stored, so to the model it isn't sent. */
+static void send_zombie(struct client *c, struct track *t)
+{
+    struct producer *p = producer_of(c);
+    const struct batch b = {
+        .id = model_add(c->world->model, t->partition, c->index, true),
+        .count = 1,
+        .sequence = t->zombie_sequence,
+        .epoch = (int16_t)(p->epoch - 1),
+        .value_size = 8 + (size_t)sim_prng_below(&c->prng, p->max_value),
+    };
+
+    c->world->story->n_faults[WORLD_FAULT_ZOMBIE]++;
+    send_records(c, t, &b)->is_zombie = true;
 }
 
 static void new_batch(struct client *c, struct track *t)
@@ -184,6 +215,7 @@ static void new_batch(struct client *c, struct track *t)
     *b = (struct batch){
         .count = 1 + (int32_t)sim_prng_below(&c->prng, (uint64_t)p->max_count),
         .sequence = t->next_sequence,
+        .epoch = p->epoch,
         .value_size = 8 + (size_t)sim_prng_below(&c->prng, p->max_value),
     };
     for (int32_t i = 0; i < b->count; i++) {
@@ -219,6 +251,9 @@ static void poll_track(struct client *c, struct track *t)
     for (unsigned i = first; i < t->n_batches && client_can_call(c); i++)
         if (!t->batches[i].sent)
             send_batch(c, t, &t->batches[i]);
+    if (t->has_zombie && t->is_acked && client_can_call(c) && c->world->phase == WORLD_WORK &&
+        sim_prng_chance(&c->prng, 1, 8))
+        send_zombie(c, t);
 }
 
 static bool is_held_up(const struct client *c)
@@ -269,10 +304,40 @@ static void renew_id(struct producer *p)
     for (unsigned i = 0; i < p->n_tracks; i++)
         if (p->tracks[i].n_batches > 0)
             return;
-    for (unsigned i = 0; i < p->n_tracks; i++)
+    for (unsigned i = 0; i < p->n_tracks; i++) {
         p->tracks[i].next_sequence = 0;
-    p->wants_id = false;
+        p->tracks[i].has_zombie = p->tracks[i].is_acked = false;
+    }
+    p->wants_id = p->wants_epoch = false;
     p->producer_id = -1;
+}
+
+/* Now and then it begins a new epoch, as one does that was told of an error, or that takes over for another. */
+static void maybe_bump(struct client *c)
+{
+    struct producer *p = producer_of(c);
+
+    if (!world_has_fault(c->world, WORLD_FAULT_ZOMBIE) || !p->idempotent || p->producer_id < 0 || p->wants_epoch ||
+        c->world->phase != WORLD_WORK)
+        return;
+    for (unsigned i = 0; i < p->n_tracks; i++)
+        if (p->tracks[i].n_batches > 0 || !p->tracks[i].is_acked || p->tracks[i].partition->gone)
+            return;
+    p->wants_epoch = sim_prng_chance(&c->prng, 1, 4);
+}
+
+static void begin_epoch(struct producer *p, int16_t epoch)
+{
+    for (unsigned i = 0; i < p->n_tracks; i++) {
+        struct track *t = &p->tracks[i];
+
+        t->has_zombie = p->wants_epoch;
+        t->is_acked = false;
+        t->zombie_sequence = t->next_sequence;
+        t->next_sequence = 0;
+    }
+    p->epoch = epoch;
+    p->wants_epoch = false;
 }
 
 static void producer_poll(struct client *c)
@@ -285,7 +350,8 @@ static void producer_poll(struct client *c)
         follow_topic(c, &p->tracks[i]);
     if (p->wants_id)
         renew_id(p);
-    if (p->idempotent && p->producer_id < 0) {
+    maybe_bump(c);
+    if (p->idempotent && (p->producer_id < 0 || p->wants_epoch)) {
         if (c->n_calls == 0)
             ask_for_id(c);
         return;
@@ -383,6 +449,7 @@ static void take_produce(struct client *c, const struct call *call, const struct
     if (a->error_code == 0 || (a->error_code == KAFKA_E_DUPLICATE_SEQUENCE_NUMBER && p->idempotent)) {
         model_told(model, t->partition, &call->floor, -1, a->error_code == 0 ? a->log_start_offset : -1);
         take_ack(c, call, b, a->error_code == 0 ? a->base_offset : -1);
+        t->is_acked = true;
         t->n_sent--;
         forget(t, b);
         p->n_acked += c->world->phase == WORLD_HEAL;
@@ -403,6 +470,17 @@ static void take_produce(struct client *c, const struct call *call, const struct
     put_back(c, t, b);
 }
 
+/* Who leads no more may not know of the epoch, but nothing that it takes counts. */
+static void take_zombie(struct client *c, const struct wire_produce_response *m)
+{
+    int16_t code = m->responses[0].partition_responses[0].error_code;
+
+    if (code != KAFKA_E_INVALID_PRODUCER_EPOCH && code != KAFKA_E_DUPLICATE_SEQUENCE_NUMBER &&
+        !is_expected(producer_of(c), code))
+        world_fail(c->world, "who is fenced writes nothing",
+                   "client %u: produce in an epoch that is over ended with %d", c->index, code);
+}
+
 static void producer_answer(struct client *c, const struct call *call, const void *message)
 {
     struct producer *p = producer_of(c);
@@ -411,22 +489,28 @@ static void producer_answer(struct client *c, const struct call *call, const voi
         const struct wire_init_producer_id_response *m = message;
 
         if (m->error_code == 0) {
+            if (p->wants_epoch && (m->producer_id != p->producer_id || m->producer_epoch != p->epoch + 1))
+                world_fail(c->world, "answers are as they should be", "producer %u gets epoch %d behind %d", c->index,
+                           m->producer_epoch, p->epoch);
             p->producer_id = m->producer_id;
-            p->epoch = m->producer_epoch;
+            begin_epoch(p, m->producer_epoch);
         } else {
             client_lose_way(c);
             client_back_off(c);
         }
         return;
     }
-    take_produce(c, call, message);
+    if (call->is_zombie)
+        take_zombie(c, message);
+    else
+        take_produce(c, call, message);
 }
 
 static void producer_lost(struct client *c, const struct call *call)
 {
     struct track *t = track_of(producer_of(c), call->partition);
 
-    if (call->api == WIRE_API_PRODUCE && t != NULL)
+    if (call->api == WIRE_API_PRODUCE && t != NULL && !call->is_zombie)
         put_back(c, t, batch_of(t, call->number));
 }
 

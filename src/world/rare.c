@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "world/internal.h"
+#include "world/rare.h"
 
 /* Faults that are drawn, and come, by generators of their own: a seed without them is the run that it was before there
  * were any, and where one is on all others are drawn as without it. They come by the number of events. */

@@ -3,6 +3,7 @@
 #include "wire/batch.h"
 #include "wire/records.h"
 #include "world/internal.h"
+#include "world/rare.h"
 
 /* Questions about what is in a partition, and the checks of their answers. */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "world/faults.h"
+#include "world/rare.h"
 
 #include "state/state.h"
 #include "world/watch.h"

@@ -62,7 +62,9 @@ struct world_story;
     X(CLOCK_RATE, "monotonic clocks run fast or slow, stand still, leap, and begin anew when power was lost") \
     X(BIT_ROT, "bits of a node's segments flip") \
     X(LATENT, "sectors of a node's segments can't be read") \
-    X(MISPLACED, "blocks of a node's segments were never written, or have what was meant for others")
+    X(MISPLACED, "blocks of a node's segments were never written, or have what was meant for others") \
+    X(CONFIGS, "topics are configured otherwise") \
+    X(ZOMBIE, "producers go on in an epoch that is over")
 
 enum world_fault {
 #define X(name, text) WORLD_FAULT_##name,

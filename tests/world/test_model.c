@@ -82,6 +82,19 @@ START_TEST(records_may_be_deleted_when_asked)
 }
 END_TEST
 
+/* And nobody was told of them, nor saw them. */
+START_TEST(all_records_may_be_gone)
+{
+    sent(true);
+    part->start_asked = INT64_MAX;
+    model_told(model, part, &(struct floor){ 0 }, 1, 1);
+    audit(1, 1);
+    expect_none();
+    model_end_audit(model, part, 1, 2);
+    expect_failure("records end at");
+}
+END_TEST
+
 START_TEST(a_lost_write)
 {
     model_acked(model, sent(true), 1, 0, 1);
@@ -374,6 +387,7 @@ Suite *model_suite(void)
 
     add(s, a_good_history);
     add(s, records_may_be_deleted_when_asked);
+    add(s, all_records_may_be_gone);
     add(s, a_lost_write);
     add(s, a_lost_write_that_was_only_seen);
     add(s, a_lost_write_without_an_offset);
