@@ -481,6 +481,41 @@ static const struct raft_message *answer_of(const struct cluster *c, int node)
 }
 
 /* A vote is given when it is on the disk, and stands after a crash. */
+static void take_command(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, struct slice command,
+                         int16_t *ret_result)
+{
+    *ret_result = 0;
+}
+
+/* All make it alike, so it counts before it is on a disk, in later terms too. */
+START_TEST(the_first_entry_of_a_founded_group_counts)
+{
+    struct cluster *c = cluster_new(1, 1 << 20);
+    struct rig *r = c->nodes[0];
+    struct replica_config config = {
+        .group = r->n_groups + 1,
+        .dir = "founded",
+        .limits = r->limits,
+        .members = &c->members,
+        .first = slice_str("made alike"),
+        .apply = take_command,
+    };
+    struct replica_standing at;
+    const struct raft *core;
+    struct replica *replica;
+
+    ck_assert_int_eq(replica_new(&r->shard, &config, &replica), 0);
+    r->groups[r->n_groups].id = config.group;
+    r->groups[r->n_groups++].replica = replica;
+    ck_assert(replica_stands(replica, &at, &core));
+    ck_assert_uint_eq(at.raft.flushed, 1);
+    ck_assert_uint_eq(at.applied, 1);
+    ck_assert(!tail_at(&replica->tail, 0)->flushed);
+    ck_assert(!at.ahead);
+    cluster_free(c);
+}
+END_TEST
+
 START_TEST(a_node_votes_once)
 {
     struct cluster *c = cluster_new(8, 1 << 20);
@@ -602,6 +637,7 @@ Suite *peers_suite(void)
     suite_add(s, the_end_is_told_by_who_leads);
     suite_add(s, a_new_leader_does_not_tell_the_end);
     suite_add(s, the_log_start_is_replicated);
+    suite_add(s, the_first_entry_of_a_founded_group_counts);
     suite_add(s, a_node_votes_once);
     suite_add(s, malformed_entries_are_refused);
     suite_add(s, what_was_acknowledged_stays);
