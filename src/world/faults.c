@@ -105,21 +105,30 @@ static void inject(struct world *w, enum world_fault fault)
     }
 }
 
-void faults_note_moment(const struct machine *m)
+void faults_note_moment(const struct machine *m, enum world_moment moment)
 {
-    m->world->moment = m->world->machines[m->index];
+    struct world *w = m->world;
+
+    if (moment <= w->moment)
+        return;
+    w->moment = moment;
+    w->moment_machine = m->index;
 }
 
+/* Members that change are often seen. */
 static void come_untimely(struct world *w)
 {
-    struct machine *m = TAKE_PTR(w->moment);
+    enum world_moment moment = w->moment;
+    struct machine *m = w->machines[w->moment_machine];
 
-    if (m == NULL || w->phase != WORLD_WORK || !world_has_fault(w, WORLD_FAULT_UNTIMELY) ||
-        !sim_prng_chance(&w->moment_prng, 1, w->moment_rarity))
+    w->moment = WORLD_MOMENT_NONE;
+    if (moment == WORLD_MOMENT_NONE || w->phase != WORLD_WORK || !world_has_fault(w, WORLD_FAULT_UNTIMELY) ||
+        !sim_prng_chance(&w->moment_prng, 1, moment == WORLD_MOMENT_CHANGE ? w->moment_rarity : 2) || !machine_is_up(m))
         return;
     sim_prng_fork(&w->moment_prng, &w->fault_draw);
-    world_step(w, WORLD_STEP_FAULT, m->index, WORLD_FAULT_UNTIMELY, 0);
-    fault_hit(w, WORLD_FAULT_UNTIMELY, m);
+    world_step(w, WORLD_STEP_FAULT, m->index, WORLD_FAULT_UNTIMELY, moment);
+    w->story->n_faults[WORLD_FAULT_UNTIMELY]++;
+    fault_strike(w, m, moment);
 }
 
 /* On a node alone by time; in a cluster by what happens, which is much in little time or little in much. */
@@ -182,6 +191,14 @@ void faults_draw(struct world *w)
     begin(w);
 }
 
+/* Where disks may be lost, partitions have three replicas at least, and some seeds are to have fewer. */
+static const uint8_t eighths_of_changes[] = {
+    [WORLD_FAULT_REASSIGN - WORLD_FIRST_OF_CHANGES] = 4,
+    [WORLD_FAULT_WIPE - WORLD_FIRST_OF_CHANGES] = 4,
+    [WORLD_FAULT_UNTIMELY - WORLD_FIRST_OF_CHANGES] = 6,
+    [WORLD_FAULT_OLD_DISK - WORLD_FIRST_OF_CHANGES] = 3,
+};
+
 void faults_draw_of_cluster(struct world *w, struct sim_prng *prng)
 {
     struct sim_prng changes;
@@ -193,7 +210,7 @@ void faults_draw_of_cluster(struct world *w, struct sim_prng *prng)
             w->drawn_faults |= UINT64_C(1) << f;
     sim_prng_init(&changes, w->options.seed ^ CHANGES_SALT);
     for (unsigned f = WORLD_FIRST_OF_CHANGES; f < WORLD_FAULT_ALTER_TOPICS; f++)
-        if (sim_prng_chance(&changes, 1, 2))
+        if (sim_prng_chance(&changes, eighths_of_changes[f - WORLD_FIRST_OF_CHANGES], 8))
             w->drawn_faults |= UINT64_C(1) << f;
     w->moment_rarity = 1u << sim_prng_below(&changes, 5);
     sim_prng_fork(&changes, &w->moment_prng);

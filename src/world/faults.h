@@ -41,8 +41,8 @@ void old_disk_before_end(const struct machine *m);
 void faults_draw(struct world *w);
 /* Those that there are in clusters only. */
 void faults_draw_of_cluster(struct world *w, struct sim_prng *prng);
-/* Now it would hurt the node most to be hit. */
-void faults_note_moment(const struct machine *m);
+/* Now it would hurt the node most to be hit, as UNTIMELY does behind this event. */
+void faults_note_moment(const struct machine *m, enum world_moment moment);
 /* Behind each event: one may be due. */
 void faults_come(struct world *w);
 void faults_end(struct world *w);
@@ -52,5 +52,7 @@ void faults_at_boot(struct machine *m);
 void hostile_visit(struct world *w, struct machine *m);
 /* faults_node.c: one of those that hit a node. */
 void fault_hit(struct world *w, enum world_fault fault, struct machine *m);
+/* What UNTIMELY does to it. */
+void fault_strike(struct world *w, struct machine *m, enum world_moment moment);
 /* When bytes that leave now in this direction (1: to the client) arrive. */
 uint64_t link_arrival(struct world *w, unsigned client, unsigned machine, unsigned direction, struct sim_prng *prng);

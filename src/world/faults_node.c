@@ -76,28 +76,36 @@ static void hold_lane(struct world *w, struct machine *m)
     world_at(w, &m->release, until + sim_prng_below(&w->fault_draw, 300 * MS));
 }
 
-/* It crashes, or the others hear nothing of what it just did, and its disk may stand still as long. */
-static void strike(struct world *w, struct machine *m)
+static void cut_off(struct world *w, struct machine *m, bool hold)
 {
     uint64_t until = w->now_ns + SEC / 2 + sim_prng_below(&w->fault_draw, 4 * SEC);
 
-    switch (sim_prng_below(&w->fault_draw, 6)) {
+    for (unsigned i = 0; hold && i < m->n_shards; i++)
+        sim_lane_hold(m->lane, LANE_FLUSH, i, true);
+    if (hold)
+        world_at(w, &m->release, until + sim_prng_below(&w->fault_draw, 300 * MS));
+    between_isolate(w, m->index, until);
+}
+
+/* It crashes, or the others hear nothing of what it just did, and its disk may stand still as long. */
+void fault_strike(struct world *w, struct machine *m, enum world_moment moment)
+{
+    switch (sim_prng_below(&w->fault_draw, moment == WORLD_MOMENT_IMAGE ? 4 : 8)) {
     case 0:
         machine_kill(m);
-        return;
+        break;
     case 1:
     case 2:
         sim_disk_crash_after(m->disk, draw_steps(&w->fault_draw));
-        return;
+        break;
     case 3:
-        for (unsigned i = 0; i < m->n_shards; i++)
-            sim_lane_hold(m->lane, LANE_FLUSH, i, true);
-        world_at(w, &m->release, until + sim_prng_below(&w->fault_draw, 300 * MS));
+    case 4:
+    case 5:
+        cut_off(w, m, true);
         break;
     default:
-        break;
+        cut_off(w, m, false);
     }
-    between_isolate(w, m->index, until);
 }
 
 static void set_clock(struct world *w, struct machine *m)
@@ -161,9 +169,6 @@ void fault_hit(struct world *w, enum world_fault fault, struct machine *m)
         break;
     case WORLD_FAULT_OLD_DISK:
         old_disk_keep(w, m);
-        break;
-    case WORLD_FAULT_UNTIMELY:
-        strike(w, m);
         break;
     case WORLD_FAULT_SLOW_LANE:
         hold_lane(w, m);

@@ -109,6 +109,15 @@ struct link {
     uint64_t cut_until[2]; /* towards the node, towards the client */
 };
 
+/* When a mishap hits a node hard, the rarest last. */
+enum world_moment {
+    WORLD_MOMENT_NONE,
+    WORLD_MOMENT_CHANGE, /* a configuration isn't committed */
+    WORLD_MOMENT_LEAVE,  /* one in which the node doesn't vote */
+    WORLD_MOMENT_CUT,    /* the log was cut */
+    WORLD_MOMENT_IMAGE,  /* an image takes the log's place, and isn't durable */
+};
+
 struct world {
     struct world_options options;
     struct sim_prng prng; /* for what is drawn once */
@@ -134,10 +143,11 @@ struct world {
     unsigned n_machines;
     struct sim_prng alter_prng;  /* of ALTER_TOPICS */
     struct sim_prng moment_prng; /* of UNTIMELY */
-    unsigned moment_rarity;      /* it comes at one of so many moments */
-    struct machine *moment;      /* whom it may hit behind this event; NULL: nobody */
-    int wiped;                   /* the node that lost its disk, until it is whole again; -1: none */
-    int wipe_wanted;             /* the node that is to lose its disk as soon as the others can do without; -1: none */
+    unsigned moment_rarity;      /* it comes at one of so many changes */
+    enum world_moment moment;    /* of this event, and whose it is */
+    unsigned moment_machine;
+    int wiped;       /* the node that lost its disk, until it is whole again; -1: none */
+    int wipe_wanted; /* the node that is to lose its disk as soon as the others can do without; -1: none */
     struct old_disk *old_disk;
     struct between *between; /* NULL: there is one node */
     struct client *clients[WORLD_MAX_CLIENTS];

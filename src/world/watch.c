@@ -406,11 +406,27 @@ static void see_closed(const struct look *look, const struct replica *r)
     watch_note_closed(look->watch, &cluster, replica_group(r), &s);
 }
 
-/* One that a mishap would hit hard: see WORLD_FAULT_UNTIMELY. */
-static bool is_a_moment(const struct raft_standing *before, const struct raft_standing *now)
+static bool votes(const struct raft *core, int32_t id)
 {
-    return (now->config_index != before->config_index && now->config_index > now->commit) ||
-           now->epoch != before->epoch || (now->flushed < now->start && before->flushed >= before->start);
+    struct raft_progress p;
+
+    for (uint32_t i = 0; core != NULL && raft_progress(core, i, &p); i++)
+        if (p.id == id)
+            return (p.roles & RAFT_VOTER) != 0;
+    return false;
+}
+
+/* See WORLD_FAULT_UNTIMELY. */
+static enum world_moment moment_of(const struct look *look, const struct raft_standing *before,
+                                   const struct raft_standing *now, const struct raft *core)
+{
+    if (now->flushed < now->start && before->flushed >= before->start)
+        return WORLD_MOMENT_IMAGE;
+    if (now->epoch != before->epoch)
+        return WORLD_MOMENT_CUT;
+    if (now->config_index == before->config_index || now->config_index <= now->commit)
+        return WORLD_MOMENT_NONE;
+    return votes(core, node_broker_id(look->machine->node)) ? WORLD_MOMENT_CHANGE : WORLD_MOMENT_LEAVE;
 }
 
 static struct seat *seat_of(struct shard_seats *shard, size_t i)
@@ -447,8 +463,7 @@ static void look_at(void *ctx, const struct replica *r)
         if (memcmp(&at, &seat->at, sizeof(at)) == 0)
             return;
         before = seat->at;
-        if (is_a_moment(&before.raft, &at.raft))
-            faults_note_moment(look->machine);
+        faults_note_moment(look->machine, moment_of(look, &before.raft, &at.raft, core));
     }
     *seat = (struct seat){ r, replica_group(r), at };
     see(look, r, &before, &at, core);
