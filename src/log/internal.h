@@ -96,6 +96,7 @@ struct log {
     struct log_plan plan;
     struct log_reader *reader; /* NULL until the first read */
     uint64_t loose_snapshot;   /* as of this index the newest snapshot that belongs to no segment; 0 none */
+    uint64_t begun_snapshot;   /* found at the start: as of the log's end, for a segment that was lost; 0 none */
 
     struct append_op *append; /* in flight */
     bool syncing, cutting;

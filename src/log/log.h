@@ -120,6 +120,9 @@ unsigned log_segment_count(const struct log *l);
  * the checkpoint on. Where the owner doesn't have that state (has_snapshot is false) the segment goes on for now,
  * unless it would get larger than any may. */
 bool log_plan(struct log *l, size_t batches_size, int64_t append_time_ms, bool has_snapshot);
+/* The snapshot as of this index, that of a segment which begins behind it, was there at the start: the owner needn't
+ * pass another one, where it has a later state only. */
+bool log_has_begun(const struct log *l, uint64_t index);
 
 /* One committed entry to append. */
 struct log_append_entry {

@@ -173,6 +173,11 @@ static void note_snapshot(struct scan *scan, uint64_t base_index)
     qsort(scan->files, scan->n, sizeof(*scan->files), scan_compare);
 }
 
+static bool is_at_end(const struct log *l, const struct log_position *at)
+{
+    return at->term == l->end.term && at->checksum == l->end.checksum && at->next_offset == l->end.next_offset;
+}
+
 /* The log begins with an image, as the journal says, and a crash came before its file got its name. */
 static int adopt_image(struct log *l, struct scan *scan, struct error_text *err)
 {
@@ -190,7 +195,7 @@ static int adopt_image(struct log *l, struct scan *scan, struct error_text *err)
         error_setf(err, "%s: written by a newer version of this program", path);
     if (r != 0)
         return r == -ENOENT || r == -EBADMSG ? 0 : r;
-    if (at.term != l->end.term || at.checksum != l->end.checksum || at.next_offset != l->end.next_offset)
+    if (!is_at_end(l, &at))
         return 0;
     r = image_adopt(l->disk, l->dir, l->end.index);
     if (r == 0)
@@ -198,19 +203,46 @@ static int adopt_image(struct log *l, struct scan *scan, struct error_text *err)
     return r;
 }
 
-/* Of the snapshots the newest stays, and those of live segments. */
+/* The first segment had begun behind the checkpoint, and its files weren't durable; the snapshot that goes with it is.
+ */
+static int find_begun_snapshot(struct log *l, const struct scan *scan)
+{
+    uint64_t base_index = l->end.index + 1;
+
+    for (size_t i = 0; i < scan->n && l->n_segments == 0; i++) {
+        const struct scan_file *f = &scan->files[i];
+        _cleanup_(freep) uint8_t *data = NULL;
+        char path[LOG_PATH_SIZE];
+        struct log_position at;
+        size_t size;
+        int r;
+
+        if (f->index != base_index || f->live || (f->kinds & 1u << SEGMENT_SNAPSHOT) == 0)
+            continue;
+        segment_path(path, l->dir, base_index, SEGMENT_SNAPSHOT);
+        r = snapshot_read_file(l->disk, path, l->end.index, &at, &data, &size);
+        if (r == 0 && is_at_end(l, &at))
+            l->begun_snapshot = l->end.index;
+        return r == -EBADMSG ? 0 : r;
+    }
+    return 0;
+}
+
+/* Of the snapshots the newest stays, those of live segments, and that of the one which comes next. */
 static int remove_files(struct log *l, const struct scan *scan)
 {
     uint64_t newest;
     int r = find_newest_snapshot(l, scan, &newest);
 
+    if (r == 0)
+        r = find_begun_snapshot(l, scan);
     if (r < 0)
         return r;
     for (size_t i = 0; i < scan->n; i++) {
         const struct scan_file *f = &scan->files[i];
         uint8_t kinds = f->live ? 0 : f->kinds;
 
-        if (f->index == newest)
+        if (f->index == newest || (l->begun_snapshot != 0 && f->index == l->begun_snapshot + 1))
             kinds &= (uint8_t) ~(1u << SEGMENT_SNAPSHOT);
         if (kinds != 0)
             GQ_MARK(LOG_FILES_REMOVED);

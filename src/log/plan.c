@@ -47,6 +47,11 @@ bool log_plan(struct log *l, size_t batches_size, int64_t append_time_ms, bool h
     return roll;
 }
 
+bool log_has_begun(const struct log *l, uint64_t index)
+{
+    return l->begun_snapshot != 0 && l->begun_snapshot == index;
+}
+
 void log_roll(struct log *l)
 {
     if (l->plan.n_entries > 0)

@@ -116,13 +116,13 @@ void replica_answer(struct replica *r, struct replica_entry *e, int16_t result)
 }
 
 /* The snapshot that goes with a new segment is the state before its first entry, from which an image may begin. After a
- * start that found a later state than the log's end there is none. */
+ * start that found a later state than the log's end there is none, but for one that is on the disk. */
 static void plan_segment(struct replica *r, struct replica_entry *e)
 {
     struct wr w;
 
     e->roll = log_plan(r->log, e->header.batches_size, e->header.append_time_ms, e->index > r->state_index);
-    if (!e->roll || r->applied_index == 0)
+    if (!e->roll || r->applied_index == 0 || (e->index <= r->state_index && log_has_begun(r->log, r->applied_index)))
         return;
     wr_init_growing(&w, 256, REPLICA_SNAPSHOT_MAX);
     replica_snapshot_write(r, &w);

@@ -80,7 +80,7 @@ bool replica_snapshot_add_members(const struct replica *r, uint8_t **data, size_
     *data = xrealloc(*data, *size + added);
     memmove(*data + SECTION_AT + added, *data + SECTION_AT, *size - SECTION_AT);
     store_le32(*data + 4, (uint32_t)added);
-    store_le64(*data + SECTION_AT, 0);
+    store_le64(*data + SECTION_AT, replica_snapshot_index(*data, *size)); /* 0 would say that they needn't be kept */
     memcpy(*data + SECTION_AT + SECTION_INDEX_SIZE, members->bytes, members->size);
     *size += added;
     return true;
