@@ -68,10 +68,13 @@ static bool same_members(const struct raft *raft, uint8_t role, const struct raf
 }
 
 /* What is committed may be on its way still, as far as the window goes: under load a slow disk never has all of it. Who
- * came to rest by the session may have all of it, and never have been sent anything. */
+ * came to rest by the session may have all of it, and never have been sent anything. But the configuration that it is a
+ * learner by has to be on its disk: when what is on its way gets lost with the leader, its vote may be needed for
+ * anybody to lead, and it doesn't vote before a configuration has named it. */
 static bool has_caught_up(const struct raft *raft, const struct raft_member *m)
 {
-    return m->match >= raft->commit || (m->state == RAFT_REPLICATE && m->next > raft->commit);
+    return m->match >= raft->config_index &&
+           (m->match >= raft->commit || (m->state == RAFT_REPLICATE && m->next > raft->commit));
 }
 
 static bool new_voters_caught_up(const struct raft *raft, const struct raft_config *to)

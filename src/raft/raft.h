@@ -48,7 +48,7 @@ enum {
     RAFT_E_TRANSFER,           /* leadership is being handed over */
     RAFT_E_CONFIG_PENDING,     /* the last change isn't committed, or nothing of this term is */
     RAFT_E_CONFIG_INVALID,     /* not a step that the current configuration may take */
-    RAFT_E_CONFIG_UNCAUGHT_UP, /* a new voter has to be a learner that was sent all that is committed */
+    RAFT_E_CONFIG_UNCAUGHT_UP, /* a new voter has to be a learner that knows it, and was sent all that is committed */
     RAFT_E_TARGET,             /* not a voter to hand over to */
 };
 

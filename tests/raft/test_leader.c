@@ -277,6 +277,31 @@ START_TEST(who_has_all_may_vote_after_a_lost_connection)
 }
 END_TEST
 
+/* Its vote may be needed as soon as the next configuration is there, and it gives none before one has named it. */
+START_TEST(who_votes_next_has_been_named)
+{
+    static const uint8_t alone[] = { RAFT_VOTER };
+    static const struct raft_config learner = { 2, { { 1, RAFT_VOTER }, { 2, RAFT_LEARNER } } },
+                                    both = { 2, { { 1, RAFT_VOTER | RAFT_OUTGOING }, { 2, RAFT_VOTER } } };
+
+    lone_members(1, alone);
+    lone_start((struct raft_start){ 0 });
+    lone_step((struct raft_event){ .kind = RAFT_CAMPAIGN });
+    lone_flush();
+    lone_flush();
+    ck_assert_int_eq(lone_propose_config(&learner), 0);
+    lone_flush();
+    acknowledge(2, 1); /* the rest is on its way */
+    ck_assert_uint_eq(raft_commit_index(lone.raft), 2);
+    ck_assert_int_eq(lone_propose_config(&both), RAFT_E_CONFIG_UNCAUGHT_UP);
+    acknowledge(2, 2);
+    ck_assert_int_eq(lone_propose(1), 0);
+    lone_flush();
+    ck_assert_uint_eq(raft_commit_index(lone.raft), 3);
+    ck_assert_int_eq(lone_propose_config(&both), 0);
+}
+END_TEST
+
 /* Who is alone has nothing to tick for, until it has company. */
 START_TEST(a_single_leader_gets_company)
 {
@@ -390,6 +415,7 @@ Suite *raft_leader_suite(void)
     ADD(no_change_while_leadership_moves);
     ADD(new_voters_get_a_timeout_to_answer);
     ADD(who_has_all_may_vote_after_a_lost_connection);
+    ADD(who_votes_next_has_been_named);
     ADD(a_single_leader_gets_company);
     ADD(leadership_goes_to_other_voters_only);
     ADD(a_transfer_can_be_asked_for_again);
