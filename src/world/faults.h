@@ -33,6 +33,8 @@ void old_disk_come(struct world *w);
 bool old_disk_is_there(const struct world *w);
 /* Whoever runs on one loses power and gets its real one. */
 void old_disk_end(struct world *w);
+/* The machine starts: not once too often on an old one. */
+void old_disk_before_start(const struct machine *m);
 /* The machine is about to forget whom it met. */
 void old_disk_before_end(const struct machine *m);
 

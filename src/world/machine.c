@@ -383,6 +383,7 @@ static void on_boot(struct event *e)
     if (m->power_lost)
         clock_boot(m);
     m->power_lost = false;
+    old_disk_before_start(m);
     sim_disk_crash_after(m->disk, m->boot_crash_steps);
     m->boot_crash_steps = UINT64_MAX;
     faults_at_boot(m);

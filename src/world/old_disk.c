@@ -5,7 +5,8 @@
 /* A node gets an older image of its own disk, and after a while its real one again. The others are to notice: they
  * neither count what it says nor follow it. They can, as long as each of them remembers a later start of it than the
  * next one of the image will be, and they do that in memory: so all have met it, and none of them may end meanwhile. As
- * soon as one does, the node gets its real disk. For its groups that is as long as if the disk were lost. */
+ * soon as one does, the node gets its real disk, and before the image has been started as often as that. For its groups
+ * that is as long as if the disk were lost. */
 
 #define TRY_EVENTS 16
 #define STARTS_BETWEEN 2 /* the image's next start is an older one, too */
@@ -17,7 +18,8 @@ struct old_disk {
     struct sim_disk *real;   /* while the image is in its place */
     struct uuid incarnation; /* that the image is of, and of which start */
     uint64_t n_starts;
-    uint64_t at_event; /* then it is put in its place */
+    uint64_t n_starts_seen; /* that the others remember, while the image is in its place */
+    uint64_t at_event;      /* then it is put in its place */
     struct event end;
 };
 
@@ -95,6 +97,7 @@ void old_disk_come(struct world *w)
         return;
     w->wiped = -1;
     w->story->n_faults[WORLD_FAULT_OLD_DISK]++;
+    o->n_starts_seen = node_n_starts(m->node);
     machine_lose_power(m, SIM_CRASH_DRAW);
     o->real = machine_change_disk(m, TAKE_PTR(o->image));
     watch_set_old_disk(w->watch, m, true);
@@ -113,6 +116,14 @@ void old_disk_end(struct world *w)
         machine_lose_power(m, SIM_CRASH_DRAW);
     sim_disk_free(machine_change_disk(m, TAKE_PTR(o->real)));
     watch_set_old_disk(w->watch, m, false);
+}
+
+void old_disk_before_start(const struct machine *m)
+{
+    struct old_disk *o = m->world->old_disk;
+
+    if (o->real != NULL && m == o->machine && ++o->n_starts >= o->n_starts_seen)
+        old_disk_end(m->world);
 }
 
 void old_disk_before_end(const struct machine *m)
