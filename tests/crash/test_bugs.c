@@ -145,6 +145,16 @@ static bool try_bug(enum gq_bug bug)
     return found == (bug != GQ_BUG_NONE);
 }
 
+/* test-raft-bugs looks for those, the simulator for the others: there are no such modules here, nobody sends what the
+ * bug would take, or no log is wrong by it. */
+static bool is_for_others(unsigned bug)
+{
+    const char *text = bugs[bug].text;
+
+    return strncmp(text, "raft: ", 6) == 0 || strncmp(text, "state: ", 7) == 0 || strncmp(text, "node: ", 6) == 0 ||
+           bug == GQ_BUG_STABLE_NOT_COMMITTED || bug == GQ_BUG_RECEIVED_UNCHECKED || bug == GQ_BUG_FENCED_TAKEN;
+}
+
 int main(int argc, char **argv)
 {
     int n_passed = 0, n_failed = 0;
@@ -153,10 +163,7 @@ int main(int argc, char **argv)
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
     progress = crash_progress_new();
     for (unsigned bug = 0; bug < GQ_N_BUGS; bug++) {
-        /* test-raft-bugs looks for those, the simulator for the others: there are no such modules here, or no log is
-         * wrong by the bug. */
-        if (argc == 1 && (strncmp(bugs[bug].text, "raft: ", 6) == 0 || strncmp(bugs[bug].text, "state: ", 7) == 0 ||
-                          strncmp(bugs[bug].text, "node: ", 6) == 0 || bug == GQ_BUG_STABLE_NOT_COMMITTED))
+        if (argc == 1 && is_for_others(bug))
             continue;
         if (argc > 1 ? strcmp(argv[1], bugs[bug].name) != 0 : is_skipped((enum gq_bug)bug))
             continue;
