@@ -149,7 +149,7 @@ bool gqsim_hunt(const struct gqsim_options *o)
 {
     uint64_t seeds[GQ_N_BUGS] = { 0 };
     unsigned n_looked_for = 0, n_found = 0;
-    bool saved;
+    bool saved = true;
 
     if (o->known != NULL && !read_known(o->known, seeds))
         return false;
@@ -160,11 +160,11 @@ bool gqsim_hunt(const struct gqsim_options *o)
         seeds[i] = hunt(o, i, seeds[i]);
         n_looked_for++;
         n_found += seeds[i] != 0;
+        saved = (o->save == NULL || write_known(o->save, seeds)) && saved; /* each time: a hunt may be broken off */
     }
     gq_bug = GQ_BUG_NONE;
     if (o->bug == NULL)
         tell_left_out();
-    saved = o->save == NULL || write_known(o->save, seeds);
     printf("bugs: %u passed, %u failed\n", n_found, n_looked_for - n_found);
     printf("%u of %u found\n", n_found, n_looked_for);
     return saved && n_looked_for > 0 && n_found == n_looked_for;
