@@ -115,7 +115,13 @@ void faults_note_moment(const struct machine *m, enum world_moment moment)
     w->moment_machine = m->index;
 }
 
-/* Members that change are often seen. */
+static bool strikes(struct world *w, enum world_moment moment)
+{
+    if (moment == WORLD_MOMENT_IMAGE)
+        return sim_prng_chance(&w->moment_prng, 3, 4);
+    return sim_prng_chance(&w->moment_prng, 1, moment >= WORLD_MOMENT_LEAVE ? 2 : w->moment_rarity);
+}
+
 static void come_untimely(struct world *w)
 {
     enum world_moment moment = w->moment;
@@ -123,7 +129,7 @@ static void come_untimely(struct world *w)
 
     w->moment = WORLD_MOMENT_NONE;
     if (moment == WORLD_MOMENT_NONE || w->phase != WORLD_WORK || !world_has_fault(w, WORLD_FAULT_UNTIMELY) ||
-        !sim_prng_chance(&w->moment_prng, 1, moment == WORLD_MOMENT_CHANGE ? w->moment_rarity : 2) || !machine_is_up(m))
+        !strikes(w, moment) || !machine_is_up(m))
         return;
     sim_prng_fork(&w->moment_prng, &w->fault_draw);
     world_step(w, WORLD_STEP_FAULT, m->index, WORLD_FAULT_UNTIMELY, moment);

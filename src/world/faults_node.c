@@ -87,10 +87,19 @@ static void cut_off(struct world *w, struct machine *m, bool hold)
     between_isolate(w, m->index, until);
 }
 
-/* It crashes, or the others hear nothing of what it just did, and its disk may stand still as long. */
-void fault_strike(struct world *w, struct machine *m, enum world_moment moment)
+/* It crashes before that is durable. */
+static void strike_image(struct world *w, struct machine *m)
 {
-    switch (sim_prng_below(&w->fault_draw, moment == WORLD_MOMENT_IMAGE ? 4 : 8)) {
+    if (sim_prng_chance(&w->fault_draw, 1, 2))
+        machine_kill(m);
+    else
+        sim_disk_crash_after(m->disk, sim_prng_below(&w->fault_draw, 4));
+}
+
+/* It crashes, or the others hear nothing of what it just did, and its disk may stand still as long. */
+static void strike_log(struct world *w, struct machine *m)
+{
+    switch (sim_prng_below(&w->fault_draw, 8)) {
     case 0:
         machine_kill(m);
         break;
@@ -106,6 +115,18 @@ void fault_strike(struct world *w, struct machine *m, enum world_moment moment)
     default:
         cut_off(w, m, false);
     }
+}
+
+void fault_strike(struct world *w, struct machine *m, enum world_moment moment)
+{
+    unsigned other = m->index + 1 + (unsigned)sim_prng_below(&w->fault_draw, w->n_machines - 1);
+
+    if (moment == WORLD_MOMENT_START)
+        cut_off(w, w->machines[other % w->n_machines], false);
+    else if (moment == WORLD_MOMENT_IMAGE)
+        strike_image(w, m);
+    else
+        strike_log(w, m);
 }
 
 static void set_clock(struct world *w, struct machine *m)

@@ -112,6 +112,7 @@ struct link {
 /* When a mishap hits a node hard, the rarest last. */
 enum world_moment {
     WORLD_MOMENT_NONE,
+    WORLD_MOMENT_START,  /* a leader's log begins later: another one that misses more needs an image */
     WORLD_MOMENT_CHANGE, /* a configuration isn't committed */
     WORLD_MOMENT_LEAVE,  /* one in which the node doesn't vote */
     WORLD_MOMENT_CUT,    /* the log was cut */
@@ -143,7 +144,7 @@ struct world {
     unsigned n_machines;
     struct sim_prng alter_prng;  /* of ALTER_TOPICS */
     struct sim_prng moment_prng; /* of UNTIMELY */
-    unsigned moment_rarity;      /* it comes at one of so many changes */
+    unsigned moment_rarity;      /* it comes at one of so many moments that are often seen */
     enum world_moment moment;    /* of this event, and whose it is */
     unsigned moment_machine;
     int wiped;       /* the node that lost its disk, until it is whole again; -1: none */

@@ -425,7 +425,7 @@ static enum world_moment moment_of(const struct look *look, const struct raft_st
     if (now->epoch != before->epoch)
         return WORLD_MOMENT_CUT;
     if (now->config_index == before->config_index || now->config_index <= now->commit)
-        return WORLD_MOMENT_NONE;
+        return now->role == RAFT_LEADER && now->start > before->start ? WORLD_MOMENT_START : WORLD_MOMENT_NONE;
     return votes(core, node_broker_id(look->machine->node)) ? WORLD_MOMENT_CHANGE : WORLD_MOMENT_LEAVE;
 }
 

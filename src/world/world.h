@@ -55,7 +55,8 @@ struct world_story;
     X(BLACKOUT, "all nodes lose power at once") \
     X(REASSIGN, "partitions are moved to other nodes") \
     X(WIPE, "a node loses its disk and comes with an empty one") \
-    X(UNTIMELY, "a node crashes or is cut off just when members change, its log is cut or an image comes") \
+    X(UNTIMELY, \
+      "a node crashes or is cut off just when members change, a log is cut or begins later, or an image comes") \
     X(OLD_DISK, "a node gets an older image of its disk, and its own again after a while") \
     X(ALTER_TOPICS, "the size of topics' segments is changed") \
     X(TAMPER, "bytes between nodes are changed, left out, repeated or made up, or a connection breaks within a frame") \
