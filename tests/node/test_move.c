@@ -345,19 +345,19 @@ END_TEST
 /* The group's leader may hear in one message that its report of the last place was taken, and of the next place. */
 START_TEST(places_that_follow_each_other)
 {
-    static const int32_t places[6][3] = { { 1, 2, 3 }, { 2, 3, 1 }, { 3, 1, 2 }, { 1, 3, 2 }, { 3, 2, 1 }, { 2, 1, 3 } };
+    static const int32_t places[][3] = { { 1, 2, 3 }, { 2, 3, 1 }, { 3, 1, 2 }, { 1, 3, 2 } };
     struct story *s = story_new(1400 + 2 * (uint64_t)_i, 3, 1 + (unsigned)_i % 2, 3);
 
-    for (int k = 0; k < 60; k++) {
+    for (int k = 0; k < 30; k++) {
         int at = cluster_ask_controller(s->c, 0) - 1, p = cluster_find_leader(s->c, TOPIC, 0) == at;
 
         s->c->loss = 60;
-        reassign_ok(s->c, at, p, places[k % 6], 3);
+        reassign_ok(s->c, at, p, places[k % 4], 3);
         for (int i = 0; i < 2000 && meta_is_unsettled(topic_of(s->c, at), p); i++)
             cluster_run(s->c, MS / 16);
-        reassign_ok(s->c, at, p, places[(k + 1) % 6], 3);
+        reassign_ok(s->c, at, p, places[(k + 1) % 4], 3);
         s->c->loss = 0;
-        wait_until_there(s, p, places[(k + 1) % 6], 3);
+        wait_until_there(s, p, places[(k + 1) % 4], 3);
     }
     story_free(s);
 }
