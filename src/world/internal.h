@@ -590,6 +590,9 @@ const char *client_topic_name(const struct client *c, const struct partition *p)
 /* Tells the model. Returns the answer's error code. */
 int16_t client_take_list_offsets(struct client *c, const struct call *call, const void *message, int64_t *ret_offset);
 int32_t client_leader_epoch(const void *list_offsets_answer);
+/* The answer to this call says where the log ends, or that something lies beyond: who gave it must know that it leads.
+ */
+void client_check_end(const struct client *c, const struct call *call);
 /* No answer came. */
 void client_lose_read(struct client *c, const struct call *call);
 /* Checks a Fetch answer and tells the model; gives the next offset to read. Returns its error code, or -1 after a

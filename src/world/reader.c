@@ -78,7 +78,7 @@ static bool may_fall_behind(const struct client *c, const struct call *call)
 }
 
 /* Where the log ends knows only who still leads, and that can be said only by who has heard so since it was asked. */
-static void check_end(const struct client *c, const struct call *call)
+void client_check_end(const struct client *c, const struct call *call)
 {
     const struct topic *t = &c->world->model->topics[call->partition->topic];
 
@@ -98,7 +98,7 @@ int16_t client_take_list_offsets(struct client *c, const struct call *call, cons
         recorder_end(c->world->recorder, call->list, HISTORY_INFO);
     } else {
         if (end >= 0)
-            check_end(c, call);
+            client_check_end(c, call);
         recorder_listed(c->world->recorder, call->list, may_fall_behind(c, call) ? -1 : start, end, -1);
         model_told(c->world->model, call->partition, &call->floor, end, start);
     }
