@@ -81,7 +81,6 @@
     X(RAFT_JOINT_COMMITTED, "raft: a joint configuration is committed") \
     X(RAFT_SESSION_JOINED, "raft: a follower lets the session of nodes speak for its leader") \
     X(RAFT_RESTS, "raft: a leader comes to rest") \
-    X(RAFT_VOUCHED_FOR, "raft: an election is put off since the session heard the leader's node") \
     X(RAFT_LEADER_WAKES, "raft: a leader's group leaves the session") \
     X(RAFT_FOLLOWER_WAKES, "raft: a follower's group leaves the session") \
     X(RAFT_LEADER_FELL_SILENT, "raft: the session with the leader's node ends") \
@@ -99,7 +98,6 @@
     X(REPLICA_READ_BEHIND_ROUND, "replica: an answer waits until a quorum said that this node leads") \
     X(REPLICA_READ_BACK, "replica: entries for a follower are read back from segments") \
     X(REPLICA_IMAGE_INSTALLED, "replica: an image takes the place of a log") \
-    X(REPLICA_IMAGE_NOT_WRITTEN, "replica: an image can't be written") \
     X(REPLICA_STARTS_WITH_MORE, "replica: a start finds entries that may not be committed") \
     X(REPLICA_TAKES_NO_MORE, "replica: a follower's journal has no room for what isn't committed") \
     X(REPLICA_LED_BY_OTHERS, "replica: the lead is given away since the journal stands still") \
@@ -112,7 +110,6 @@
     X(LINK_OLD_DISK, "node: a connection is refused since the node's disk is an older one") \
     X(LINK_NEVER_UP, "node: a connection takes too long to come up") \
     X(LINK_SILENT, "node: a connection is given up since nothing is heard") \
-    X(LINK_IDLE, "node: a connection for images isn't needed any more") \
     X(LINK_RESET, "node: a connection to a node is reset") \
     X(LINK_REFUSED, "node: another node doesn't listen") \
     X(LINK_NOT_FRAMES, "node: what comes from another node isn't frames, and the connection ends") \

@@ -276,7 +276,6 @@ static uint64_t look_at_conn(struct links_conn *c, uint64_t now_ns)
         GQ_MARK(LINK_SILENT);
         links_conn_ended(c, -ETIMEDOUT);
     } else if (is_idle(c, now_ns)) {
-        GQ_MARK(LINK_IDLE);
         links_conn_ended(c, 0);
     } else {
         return now_ns + LINKS_LOOK_NS;

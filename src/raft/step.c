@@ -139,7 +139,6 @@ static void tick(struct raft *raft, struct raft_update *u)
     heard = raft_leader_heard(raft);
     if (heard > raft->heard) {
         /* Others vouched for the leader meanwhile: the timer runs from then. */
-        GQ_MARK(RAFT_VOUCHED_FOR);
         raft->deadline += heard - raft->heard;
         raft->heard = heard;
         if (raft->now < raft->deadline)

@@ -241,8 +241,6 @@ static void write_done(struct lane_work *work)
 
     log_image_written(r->log, &job->file);
     job->phase = IMAGE_WRITTEN;
-    if (err != 0)
-        GQ_MARK(REPLICA_IMAGE_NOT_WRITTEN);
     if (err != 0 || r->destroyed || r->closing || r->shard->dead)
         replica_image_drop(r); /* the leader sends it again, where it still is needed */
     if (err != 0 && !disk_is_shortage(err))

@@ -135,18 +135,17 @@ struct world {
     uint64_t fault_interval_ns;
     uint64_t fault_interval_events, fault_at_event; /* in clusters; 0: not so */
     struct rare *rare;
-    struct sim_prng rare_draw; /* of the rare fault that is under way */
-    struct machine *sick;      /* whose segments are damaged; NULL: nobody's */
-    uint64_t net_delay_ns;
-    uint64_t max_batch_bytes; /* that producers send */
-    bool small_journals;      /* which are recycled all the time */
+    struct sim_prng rare_draw;              /* of the rare fault that is under way */
+    struct machine *sick;                   /* whose segments are damaged; NULL: nobody's */
+    uint64_t net_delay_ns, max_batch_bytes; /* that producers send */
+    bool small_journals;                    /* which are recycled all the time */
     struct machine *machines[WORLD_MAX_NODES];
     unsigned n_machines;
     struct sim_prng alter_prng;  /* of ALTER_TOPICS */
     struct sim_prng moment_prng; /* of UNTIMELY */
     unsigned moment_rarity;      /* it comes at one of so many moments that are often seen */
-    enum world_moment moment;    /* of this event, and whose it is */
-    unsigned moment_machine;
+    unsigned moment_machine;     /* of this event: whose it is */
+    enum world_moment moment;
     int wiped;       /* the node that lost its disk, until it is whole again; -1: none */
     int wipe_wanted; /* the node that is to lose its disk as soon as the others can do without; -1: none */
     struct old_disk *old_disk;
