@@ -45,6 +45,8 @@ void content_forget_damage(struct content *c, struct page *p, uint8_t sectors)
 
     if (s == NULL)
         return;
+    if (p->live != NULL) /* what the write leaves of a sector would be damaged for good */
+        put_back(p->live, s, sectors);
     if (p->durable != NULL) /* should a crash take the write back, it is the one before that counts */
         put_back(p->durable, s, sectors);
     s->sectors &= (uint8_t)~sectors;

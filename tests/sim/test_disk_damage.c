@@ -85,6 +85,16 @@ START_TEST(who_writes_again_mends)
 }
 END_TEST
 
+START_TEST(a_write_within_a_sector_leaves_the_rest_of_it_sound)
+{
+    damage((enum sim_disk_damage)_i);
+    for (uint64_t at = 7; at < SIZE; at += SIM_DISK_SECTOR)
+        ck_assert_int_eq(disk_pwrite(file, said + at, 1, at), 0);
+    ck_assert_uint_eq(sim_disk_n_damaged(disk), 0);
+    ck_assert_uint_eq(n_wrong(), 0);
+}
+END_TEST
+
 /* What is put right later isn't put over what was written meanwhile. */
 START_TEST(new_bytes_stay)
 {
@@ -162,6 +172,7 @@ Suite *disk_damage_suite(void)
 
     add_loop(s, damage_shows_and_is_mended);
     add_loop(s, who_writes_again_mends);
+    add_loop(s, a_write_within_a_sector_leaves_the_rest_of_it_sound);
     add_loop(s, new_bytes_stay);
     add_loop(s, an_image_has_the_damage_and_can_be_mended);
     suite_add_with(s, what_is_in_memory_can_be_read, setup, teardown);
