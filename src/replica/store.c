@@ -181,6 +181,7 @@ void replica_set_blocked(struct replica *r, bool blocked)
     r->blocked = blocked;
     r->shard->n_blocked += blocked ? 1 : -1u;
     log_set_no_room(r->log, blocked);
+    replica_core_compact(r);
 }
 
 /* Tried again by the poll. A look-up that waits for the segment isn't kept for as long as that takes. */
