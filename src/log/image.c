@@ -101,8 +101,7 @@ void log_reset(struct log *l, const struct log_position *at, int64_t start)
         list_append(&l->dead, &s->dead_link);
     }
     l->n_segments = l->n_runs = 0;
-    l->found_base = 0;
-    l->begun_snapshot = 0;
+    l->found = l->begun = false;
     l->end = *at;
     l->synced_index = l->checkpoint = at->index;
     l->start = start;

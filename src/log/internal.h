@@ -46,6 +46,7 @@ struct log_segment {
     struct list dead_link;
     uint32_t refs, n_lent;
     uint8_t dirty, syncing; /* a bit per part: has unsynced bytes or size; of these, at a sync job */
+    uint8_t found;          /* of the last one at the start: those that were there, see log.found */
     bool dead;
     bool idle; /* the cache's: counted as such */
 };
@@ -96,7 +97,6 @@ struct log {
     struct log_plan plan;
     struct log_reader *reader; /* NULL until the first read */
     uint64_t loose_snapshot;   /* as of this index the newest snapshot that belongs to no segment; 0 none */
-    uint64_t begun_snapshot;   /* found at the start: as of the log's end, for a segment that was lost; 0 none */
 
     struct append_op *append; /* in flight */
     bool syncing, cutting;
@@ -105,10 +105,10 @@ struct log {
     bool no_room;     /* the checkpoint keeps no segment */
     bool names_dirty; /* names in the directory changed since it was synced */
     bool path_dirty;  /* the directory itself may be new */
-    /* The segment that was the last one at the start, 0: none. Of its parts that are there a process before may have
-     * cut the ends off, and been killed: a checkpoint makes that durable first. */
-    uint64_t found_base;
-    uint8_t found_parts;
+    /* Of the segment that was the last one at the start a process before may have cut the ends of parts off, and been
+     * killed: a checkpoint makes that durable first. */
+    bool found;
+    bool begun; /* there was a snapshot as of the checkpoint, for a first segment that was lost */
     char dir[];
 };
 

@@ -222,7 +222,7 @@ static int find_begun_snapshot(struct log *l, const struct scan *scan)
         segment_path(path, l->dir, base_index, SEGMENT_SNAPSHOT);
         r = snapshot_read_file(l->disk, path, l->end.index, &at, &data, &size);
         if (r == 0 && is_at_end(l, &at))
-            l->begun_snapshot = l->end.index;
+            l->begun = true;
         return r == -EBADMSG ? 0 : r;
     }
     return 0;
@@ -242,7 +242,7 @@ static int remove_files(struct log *l, const struct scan *scan)
         const struct scan_file *f = &scan->files[i];
         uint8_t kinds = f->live ? 0 : f->kinds;
 
-        if (f->index == newest || (l->begun_snapshot != 0 && f->index == l->begun_snapshot + 1))
+        if (f->index == newest || (l->begun && f->index == l->end.index + 1))
             kinds &= (uint8_t) ~(1u << SEGMENT_SNAPSHOT);
         if (kinds != 0)
             GQ_MARK(LOG_FILES_REMOVED);
@@ -264,14 +264,14 @@ static int remove_files(struct log *l, const struct scan *scan)
 /* What this start, or one before it, did to names and sizes is to be durable before a checkpoint goes past it. */
 static void note_found(struct log *l, const struct scan *scan)
 {
-    const struct log_segment *s = segment_last(l);
+    struct log_segment *s = segment_last(l);
 
     l->names_dirty = scan->dir_exists;
     l->path_dirty = scan->dir_exists && l->end.index == 0;
     for (size_t i = 0; s != NULL && i < scan->n; i++)
         if (scan->files[i].index == s->base_index) {
-            l->found_base = s->base_index;
-            l->found_parts = scan->files[i].kinds & ((1u << SEGMENT_N_PARTS) - 1);
+            s->found = scan->files[i].kinds & ((1u << SEGMENT_N_PARTS) - 1);
+            l->found = s->found != 0;
         }
 }
 

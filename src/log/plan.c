@@ -49,7 +49,7 @@ bool log_plan(struct log *l, size_t batches_size, int64_t append_time_ms, bool h
 
 bool log_has_begun(const struct log *l, uint64_t index)
 {
-    return l->begun_snapshot != 0 && l->begun_snapshot == index;
+    return l->begun && l->checkpoint == index;
 }
 
 void log_roll(struct log *l)

@@ -35,11 +35,12 @@ static unsigned count_dirty(const struct log *l)
 /* With the one that was found at the start, and those behind it. */
 static unsigned count_with_found(const struct log *l)
 {
-    unsigned n = 0;
+    unsigned n_dirty = count_dirty(l);
 
-    while (l->found_base != 0 && n < l->n_segments && l->segments[l->n_segments - 1 - n]->base_index >= l->found_base)
-        n++;
-    return MAX(n, count_dirty(l));
+    for (unsigned n = 1; l->found && n <= l->n_segments; n++)
+        if (l->segments[l->n_segments - n]->found != 0)
+            return MAX(n, n_dirty);
+    return n_dirty;
 }
 
 static bool segment_has_base(const struct log *l, uint64_t base_index)
@@ -82,8 +83,8 @@ void log_sync_prepare(struct log *l, struct log_sync *job)
 
         item->segment = s;
         item->parts = s->syncing = s->dirty;
-        if (!job->no_names && s->base_index == l->found_base)
-            item->parts |= l->found_parts;
+        if (!job->no_names)
+            item->parts |= s->found;
         s->dirty = 0;
         memcpy(item->files, s->files, sizeof(item->files));
         segment_ref(s);
@@ -208,6 +209,8 @@ void log_sync_done(struct log_sync *job)
 
         if (job->error < 0)
             s->dirty |= s->syncing;
+        else if (!job->no_names)
+            s->found = 0;
         s->syncing = 0;
         cache_synced(l->cache, s);
         segment_unref(s);
@@ -218,7 +221,7 @@ void log_sync_done(struct log_sync *job)
     } else {
         if (!job->no_names) {
             l->synced_index = MAX(l->synced_index, job->position.index);
-            l->found_base = 0;
+            l->found = false;
         }
         if (op->write_snapshot)
             l->loose_snapshot = job->snapshot_at.index;
