@@ -107,8 +107,8 @@ struct log {
     bool path_dirty;  /* the directory itself may be new */
     /* Of the segment that was the last one at the start a process before may have cut the ends of parts off, and been
      * killed: a checkpoint makes that durable first. */
-    bool found;
-    bool begun; /* there was a snapshot as of the checkpoint, for a first segment that was lost */
+    bool found : 1;
+    bool begun : 1; /* there was a snapshot as of the checkpoint, for a first segment that was lost */
     char dir[];
 };
 
