@@ -101,6 +101,11 @@ void model_sent(struct model *m, uint64_t id, int32_t count)
         record_of(m, id + (uint64_t)i)->tries++;
 }
 
+void model_fenced(struct model *m, uint64_t id)
+{
+    record_of(m, id)->fenced = true;
+}
+
 void model_refused(struct model *m, uint64_t id, int32_t count)
 {
     for (int32_t i = 0; i < count; i++) {
@@ -204,6 +209,7 @@ void model_saw(struct model *m, struct partition *p, int64_t offset, uint64_t id
     if (r != NULL && r->partition != p && is_late(p, r)) {
         r->partition = p;
         r->copies = 0;
+        r->tries += r->fenced; /* the next topic knows of no producer */
         r->once = r->acked = false;
         r->late = true;
     }

@@ -190,7 +190,7 @@ static void send_batch(struct client *c, struct track *t, struct batch *b)
     t->n_sent++;
 }
 
-/* Of the epoch that is over, behind its last batch. Nothing of it may ever be stored, so to the model it isn't sent. */
+/* Of the epoch that is over, behind its last batch. Nothing of it may ever be stored there. */
 static void send_zombie(struct client *c, struct track *t)
 {
     struct producer *p = producer_of(c);
@@ -203,6 +203,7 @@ static void send_zombie(struct client *c, struct track *t)
     };
 
     c->world->story->n_faults[WORLD_FAULT_ZOMBIE]++;
+    model_fenced(c->world->model, b.id);
     send_records(c, t, &b)->is_zombie = true;
 }
 
@@ -470,12 +471,13 @@ static void take_produce(struct client *c, const struct call *call, const struct
     put_back(c, t, b);
 }
 
-/* Who leads no more may not know of the epoch, but nothing that it takes counts. */
-static void take_zombie(struct client *c, const struct wire_produce_response *m)
+/* Who leads no more may not know of the epoch, but nothing that it takes counts. Where the topic is another one now,
+ * nobody knows of it. */
+static void take_zombie(struct client *c, const struct call *call, const struct wire_produce_response *m)
 {
     int16_t code = m->responses[0].partition_responses[0].error_code;
 
-    if (code != KAFKA_E_INVALID_PRODUCER_EPOCH && code != KAFKA_E_DUPLICATE_SEQUENCE_NUMBER &&
+    if (!call->partition->gone && code != KAFKA_E_INVALID_PRODUCER_EPOCH && code != KAFKA_E_DUPLICATE_SEQUENCE_NUMBER &&
         !is_expected(producer_of(c), code))
         world_fail(c->world, "who is fenced writes nothing",
                    "client %u: produce in an epoch that is over ended with %d", c->index, code);
@@ -501,7 +503,7 @@ static void producer_answer(struct client *c, const struct call *call, const voi
         return;
     }
     if (call->is_zombie)
-        take_zombie(c, message);
+        take_zombie(c, call, message);
     else
         take_produce(c, call, message);
 }
