@@ -118,7 +118,7 @@
     X(LINK_WORD_DROPPED, "node: a word to another node goes nowhere") \
     X(LINK_IMAGE_LOST, "node: an image goes nowhere") \
     X(SCRUB_DAMAGE, "node: the scrubber finds a damaged segment") \
-    X(REPLICA_READ_BACK_DAMAGED, "replica: entries for a follower can't be read back, and the process ends") \
+    X(REPLICA_READ_BACK_DAMAGED, "replica: entries for a follower can't be read back") \
     X(LOG_DAMAGED, "log: what is read of a segment is damaged") \
     X(FORMING_FORMED, "node: a cluster is formed") \
     X(FORMING_JOINED, "node: a founder hears of it") \

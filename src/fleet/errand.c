@@ -168,7 +168,7 @@ void fleet_note_log_flushed(struct fleet_group *g, uint64_t index, uint64_t term
 
 /* ---- Handing over ---- */
 
-void fleet_errand_hand_over(struct fleet_group *g)
+void fleet_group_hand_over(struct fleet_group *g)
 {
     if (raft_role(g->raft) == RAFT_LEADER)
         errand_of(g)->hand_over = true;

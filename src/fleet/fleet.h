@@ -143,6 +143,8 @@ bool fleet_peer_is_up(const struct fleet *f, int32_t node);
  * for a drain, a stop, or a disk that hangs. By fleet_next(), as TRANSFER; a group without such a member is left as it
  * is. Who didn't make it within an election timeout leads on, until it is asked for again. */
 void fleet_hand_over(struct fleet *f);
+/* The same for one group. */
+void fleet_group_hand_over(struct fleet_group *g);
 /* It leads a group that it could hand over. */
 bool fleet_can_hand_over(const struct fleet *f);
 

@@ -92,8 +92,6 @@ const struct raft_update *fleet_run(struct fleet_group *g, struct raft_event *ev
 /* errand.c */
 bool fleet_next_errand(struct fleet *f, struct fleet_work *ret_work);
 void fleet_errand_drop(struct fleet_group *g);
-/* If it leads. */
-void fleet_errand_hand_over(struct fleet_group *g);
 /* It leads, and there is somebody to lead in its place. */
 bool fleet_errand_can_hand_over(struct fleet_group *g);
 void fleet_use(struct fleet *f, uint64_t bytes);

@@ -218,7 +218,7 @@ static bool try_groups(const struct fleet *f, bool (*fn)(struct fleet_group *g))
 
 static bool hand_over(struct fleet_group *g)
 {
-    fleet_errand_hand_over(g);
+    fleet_group_hand_over(g);
     return false;
 }
 

@@ -209,7 +209,8 @@ struct log_load {
     struct log *log;
     log_entry_fn fn;
     void *ctx;
-    int error; /* after run: 0, LOG_E_CORRUPT, an errno, or what fn returned */
+    int error;             /* after run: 0, LOG_E_CORRUPT, an errno, or what fn returned */
+    struct error_text err; /* of the first two: the file, the position, and what to do */
     void *result;
 };
 /* first_index and last_index lie within log_first_index() .. log_end().index. */

@@ -245,8 +245,7 @@ void log_load_prepare(struct log *l, struct log_load *job, uint64_t first_index,
 void log_load_run(struct log_load *job)
 {
     struct load_op *op = job->result;
-    struct error_text err;
-    struct replay p = { .l = job->log, .fn = job->fn, .ctx = job->ctx, .err = &err };
+    struct replay p = { .l = job->log, .fn = job->fn, .ctx = job->ctx, .err = &job->err };
 
     for (unsigned i = 0; i < op->n_parts && job->error == 0; i++) {
         p.segment = &op->parts[i].view;

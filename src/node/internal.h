@@ -475,6 +475,8 @@ uint64_t node_housekeep(struct node_reactor *r);
 void node_scrub_init(struct node_shard *s, uint64_t now_ns);
 /* The group is about to go. */
 void node_scrub_forget(struct node_group *g);
+/* Damage was found while somebody needed what it hit: ctx is the struct node_shard. */
+void node_group_damaged(void *ctx, struct replica *replica, const char *text);
 /* Each turn. Returns when it wants to be called again. */
 uint64_t node_scrub_poll(struct node_reactor *r);
 

@@ -78,12 +78,18 @@ static const struct meta_topic *topic_of(const struct node_reactor *r, uint64_t 
     return NULL;
 }
 
-static void tell_damage(struct node_shard *s, struct node_group *g)
+static void tell(const struct node_shard *s, const struct node_group *g, const char *text)
 {
     struct node *n = s->node;
-    struct node_reactor *r = &n->reactors[s->index % n->n_reactors];
     int32_t partition = -1;
-    const struct meta_topic *t = topic_of(r, g->id, &partition);
+    const struct meta_topic *t = topic_of(&n->reactors[s->index % n->n_reactors], g->id, &partition);
+
+    if (n->host.damaged != NULL)
+        n->host.damaged(n->host.ctx, t != NULL ? t->name : NULL, partition, text);
+}
+
+static void tell_damage(struct node_shard *s, struct node_group *g)
+{
     struct error_text text;
 
     GQ_MARK(SCRUB_DAMAGE);
@@ -91,8 +97,19 @@ static void tell_damage(struct node_shard *s, struct node_group *g)
     g->n_damaged = MAX(g->n_damaged, g->n_found);
     s->scrub.n_damaged++;
     replica_describe_damage(g->replica, &s->scrub.replica.job.damage, &text);
-    if (n->host.damaged != NULL)
-        n->host.damaged(n->host.ctx, t != NULL ? t->name : NULL, partition, text.text);
+    tell(s, g, text.text);
+}
+
+/* A pass that is under way counts it anew. */
+void node_group_damaged(void *ctx, struct replica *replica, const char *text)
+{
+    struct node_shard *s = ctx;
+    struct node_group *g = node_group_find(s, replica_group(replica));
+
+    if (g == NULL || g->gone)
+        return;
+    g->n_damaged = MAX(g->n_damaged, 1u);
+    tell(s, g, text);
 }
 
 static void piece_done(struct replica_scrub *job, struct replica *replica)

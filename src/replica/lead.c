@@ -4,7 +4,12 @@
 
 /* A node gives away what it leads: when it is to stop, and when its journal stands still. Its disk may hang for long
  * without an error; the others have what it sent them, and one of them can go on. Whoever can't be handed over stays:
- * nobody else could lead it either, or it gets another chance. */
+ * nobody else could lead it either, or it gets another chance.
+ *
+ * A group whose segments have damage that keeps a follower from what it needs is given away too: what is in a segment
+ * is committed, so somebody else has it whole. Here it is served as far as it can be read. */
+
+#define UNREADABLE_NS 30000000000ull /* somebody else may have had damage as well */
 
 bool replica_shard_hand_over(struct replica_shard *shard)
 {
@@ -32,4 +37,19 @@ uint64_t replica_lead_poll(struct replica_shard *shard)
         GQ_MARK(REPLICA_LED_BY_OTHERS);
     shard->moved_ns = shard->now_ns; /* looks again as late */
     return shard->now_ns + replica_election_ns(shard);
+}
+
+void replica_lead_unreadable(struct replica *r, const char *text)
+{
+    struct replica_shard *shard = r->shard;
+    struct replica_peers *p = r->peers;
+
+    GQ_MARK(REPLICA_READ_BACK_DAMAGED);
+    if (!p->unreadable && shard->damaged != NULL)
+        shard->damaged(shard->ctx, r, text);
+    p->unreadable = true;
+    if (shard->now_ns < p->unreadable_ns)
+        return;
+    p->unreadable_ns = shard->now_ns + UNREADABLE_NS;
+    fleet_group_hand_over(&p->member);
 }

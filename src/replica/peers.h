@@ -35,6 +35,8 @@ struct replica_peers {
     bool parts;                          /* it did before the update that is being acted on */
     struct replica_change *change;       /* under way, or NULL */
     struct list changing_link;           /* shard->changing */
+    bool unreadable;                     /* that was told, see lead.c */
+    uint64_t unreadable_ns;              /* the lead isn't given away for that again before */
     struct list loads;                   /* messages for which a worker reads */
     struct list sent;                    /* images that are on their way to a follower */
     struct replica_image_job *image;     /* one that came, see image.c; NULL: none */
@@ -69,6 +71,8 @@ static inline uint64_t replica_election_ns(const struct replica_shard *shard)
 
 /* lead.c: gives the lead away when the journal stands still. Returns when it wants to be called again. */
 uint64_t replica_lead_poll(struct replica_shard *shard);
+/* A follower needs entries that can't be read here. */
+void replica_lead_unreadable(struct replica *r, const char *text);
 
 /* early.c: who doesn't lead, or doesn't know yet all that is committed. */
 void replica_submit_early(struct replica *r, struct replica_op *op);

@@ -100,6 +100,9 @@ struct replica_shard {
     void (*led)(void *ctx, struct replica *r);
     /* The replica of a group, NULL when it is gone. */
     struct replica *(*find)(void *ctx, uint64_t group);
+    /* Entries in a segment can't be read when somebody needs them; text says where, and what to do. Told once of a
+     * replica. NULL: nobody wants to know. */
+    void (*damaged)(void *ctx, struct replica *r, const char *text);
     /* Another configuration holds, or is applied: replica_members() tells. Called in the midst of a step, so nothing
      * may be asked of the replica that takes one; not for what a start finds. NULL: nobody wants to know. */
     void (*members_changed)(void *ctx, struct replica *r);

@@ -103,11 +103,10 @@ static void load_done(struct lane_work *work)
         cut_message(m, l->n);
         err = 0;
     }
+    /* Else it is lost, as messages may be. */
+    if (err != 0 && !disk_is_shortage(err) && replica_has_core(r) && !r->shard->dead)
+        replica_lead_unreadable(r, l->load.err.text);
     free(l);
-    if (err != 0 && !disk_is_shortage(err)) { /* else it is lost, as messages may be */
-        GQ_MARK(REPLICA_READ_BACK_DAMAGED);
-        replica_fatal(r, err, "reading entries back for a follower");
-    }
     if (err != 0 || !replica_has_core(r) || r->shard->dead)
         replica_message_free(m);
     else

@@ -376,6 +376,61 @@ START_TEST(who_is_in_sync_is_told)
 }
 END_TEST
 
+/* A byte of the first segment of the only topic that there is. */
+static int damage_segment(void *ctx, const struct disk_dirent *ent)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "topics/%.80s/00000000000000000001.log", ent->name);
+    return sim_disk_flip(ctx, path, 1500, 1);
+}
+
+/* The disk of who leads has damage that its own readers don't meet; who needs that gets it elsewhere, and people hear
+ * of it at once. */
+START_TEST(damage_that_a_follower_meets_is_told)
+{
+    struct cluster *c = cluster_new(94 + (uint64_t)_i, 3, 1);
+    int leader, away;
+
+    for (int i = 0; i < 3; i++) {
+        c->rigs[i]->config.segment_size_bytes = 4096;
+        c->rigs[i]->config.scrub_rate_bytes = 0;
+    }
+    cluster_start_all(c);
+    cluster_settle(c);
+    cluster_create(c, 0, "orders", 1, 3);
+    leader = cluster_find_leader(c, "orders", 0);
+    away = (leader + 1) % 3;
+    cluster_crash(c, away, SIM_CRASH_NOTHING);
+    for (uint64_t id = 0; id < 100; id++)
+        produce(c, leader, "orders", 0, 1 + id, (int64_t)id);
+    for (int i = 0; i < 3; i++)
+        if (i != away)
+            replica_checkpoint(group_of(c, i, "orders", 0)->replica, UINT64_MAX);
+    cluster_run(c, 1000 * MS);
+    for (int i = 0; i < 3; i++)
+        if (i != away)
+            cluster_crash(c, i, SIM_CRASH_NOTHING);
+    for (int i = 0; i < 3; i++)
+        if (i != away)
+            cluster_start(c, i);
+    cluster_run(c, 3000 * MS);
+    leader = cluster_find_leader(c, "orders", 0);
+    ck_assert_int_eq(disk_list(sim_disk_env(c->rigs[leader]->disk), "topics", damage_segment, c->rigs[leader]->disk),
+                     0);
+    cluster_start(c, away);
+    cluster_settle(c);
+    cluster_run(c, 5000 * MS);
+    ck_assert_uint_eq(c->rigs[leader]->n_damaged, 1);
+    ck_assert_ptr_eq(strstr(c->rigs[leader]->damage, "orders-0: topics/"), c->rigs[leader]->damage);
+    ck_assert_ptr_nonnull(strstr(c->rigs[leader]->damage, "00000000000000000001.log"));
+    ck_assert_uint_eq(group_of(c, leader, "orders", 0)->n_damaged, 1);
+    ck_assert_int_ne(cluster_find_leader(c, "orders", 0), leader);
+    ck_assert_int_eq(replica_high_watermark(group_of(c, away, "orders", 0)->replica), 100);
+    cluster_free(c);
+}
+END_TEST
+
 Suite *cluster_suite(void)
 {
     Suite *s = suite_create("cluster");
@@ -392,5 +447,6 @@ Suite *cluster_suite(void)
     suite_add(s, without_a_majority_commands_wait_and_end);
     suite_add(s, a_stop_hands_over);
     cluster_add_loop(s, "who_is_in_sync_is_told", who_is_in_sync_is_told, 0, 2);
+    cluster_add_loop(s, "damage_that_a_follower_meets_is_told", damage_that_a_follower_meets_is_told, 0, 2);
     return s;
 }

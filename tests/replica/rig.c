@@ -22,6 +22,14 @@ static void fatal(void *ctx, int err, const char *what)
     snprintf(r->fatal_text, sizeof(r->fatal_text), "%s", what);
 }
 
+static void damaged(void *ctx, struct replica *replica, const char *text)
+{
+    struct rig *r = ctx;
+
+    r->n_damaged++;
+    error_setf(&r->damage, "%s", text);
+}
+
 struct rig *rig_new(uint64_t seed, unsigned n_groups)
 {
     struct rig *r = xcalloc(1, sizeof(*r));
@@ -168,6 +176,7 @@ static void shard_init(struct rig *r)
         .blocks = &r->blocks,
         .complete = complete,
         .fatal = fatal,
+        .damaged = damaged,
         .find = find,
         .ctx = r,
         .max_producer_ids = 6,

@@ -93,6 +93,8 @@ struct rig {
     struct error_text err;
     int fatal_error;
     char fatal_text[256];
+    unsigned n_damaged; /* tellings of damage, and the last one */
+    struct error_text damage;
     size_t max_replay_bytes;    /* in memory while the journal was replayed */
     uint64_t n_replayed_copies; /* entries that replay read from relocated copies */
 };
