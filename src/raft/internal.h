@@ -36,8 +36,8 @@ struct raft_log {
     uint64_t last;
     uint64_t flushed;
     struct raft_run *runs;
-    uint16_t n_runs, capacity;
-    uint32_t epoch; /* of truncations */
+    uint32_t n_runs; /* there is memory for raft_log_room() of them */
+    uint32_t epoch;  /* of truncations */
 };
 
 /* What a configuration that isn't committed replaced. */
@@ -96,6 +96,15 @@ void raft_log_append(struct raft_log *log, uint64_t term);
 void raft_log_truncate(struct raft_log *log, uint64_t from);
 void raft_log_compact(struct raft_log *log, uint64_t index);
 void raft_log_reset(struct raft_log *log, uint64_t index, uint64_t term);
+/* So many runs there is memory for, at least, where there are n: 0, 2, 4, 8, … */
+static inline size_t raft_log_room(uint32_t n)
+{
+    size_t room = n == 0 ? 0 : 2;
+
+    while (room < n)
+        room *= 2;
+    return room;
+}
 /* The largest index ≤ index whose term is ≤ term; the log's start if there is none. */
 uint64_t raft_log_find(const struct raft_log *log, uint64_t index, uint64_t term);
 

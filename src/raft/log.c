@@ -4,11 +4,8 @@
 static void push(struct raft_log *log, uint64_t first, uint64_t term)
 {
     gq_assert(log->n_runs == 0 || log->runs[log->n_runs - 1].term < term);
-    if (log->n_runs == log->capacity) {
-        log->capacity = log->capacity == 0 ? 2 : log->capacity * 2;
-        gq_assert(log->capacity > log->n_runs);
-        log->runs = xrealloc(log->runs, log->capacity * sizeof(*log->runs));
-    }
+    if (raft_log_room(log->n_runs) < log->n_runs + 1)
+        log->runs = xrealloc(log->runs, raft_log_room(log->n_runs + 1) * sizeof(*log->runs));
     log->runs[log->n_runs++] = (struct raft_run){ .first = first, .term = term };
 }
 
@@ -40,7 +37,7 @@ void raft_log_fini(struct raft_log *log)
 /* The run that holds index, which lies behind the start. From the end, since that is where the questions are. */
 static const struct raft_run *find_run(const struct raft_log *log, uint64_t index)
 {
-    for (uint16_t i = log->n_runs; i > 0; i--)
+    for (uint32_t i = log->n_runs; i > 0; i--)
         if (log->runs[i - 1].first <= index)
             return &log->runs[i - 1];
     gq_assert(false);
@@ -81,7 +78,7 @@ void raft_log_truncate(struct raft_log *log, uint64_t from)
 
 void raft_log_compact(struct raft_log *log, uint64_t index)
 {
-    uint16_t n_gone = 0;
+    uint32_t n_gone = 0;
 
     if (index <= log->start)
         return;

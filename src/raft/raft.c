@@ -160,7 +160,8 @@ uint64_t raft_next_tick(const struct raft *raft)
 
 size_t raft_memory(const struct raft *raft)
 {
-    return sizeof(*raft) + raft->n_members * sizeof(*raft->members) + raft->log.capacity * sizeof(*raft->log.runs) +
+    return sizeof(*raft) + raft->n_members * sizeof(*raft->members) +
+           raft_log_room(raft->log.n_runs) * sizeof(*raft->log.runs) +
            (raft->previous != NULL ? sizeof(*raft->previous) : 0);
 }
 

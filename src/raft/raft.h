@@ -34,10 +34,10 @@
 #define RAFT_MAX_MESSAGES 96    /* of an update */
 #define RAFT_MAX_TERM INT32_MAX /* Kafka's leader epoch */
 #define RAFT_MAX_INDEX (UINT64_MAX / 4)
-#define RAFT_MAX_RUNS 32768 /* terms of a log */
-#define RAFT_WINDOW 8       /* messages on their way to a follower, at most */
-#define RAFT_MAX_RANK 4     /* of raft_start */
-#define RAFT_NOOP_SIZE 64   /* bytes that a leader's first entry is counted as */
+#define RAFT_MAX_RUNS (1u << 20) /* terms of a log; the metadata's never loses its beginning */
+#define RAFT_WINDOW 8            /* messages on their way to a follower, at most */
+#define RAFT_MAX_RANK 4          /* of raft_start */
+#define RAFT_NOOP_SIZE 64        /* bytes that a leader's first entry is counted as */
 
 struct raft;
 

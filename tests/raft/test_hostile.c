@@ -189,16 +189,34 @@ END_TEST
 
 START_TEST(more_terms_than_a_log_can_have)
 {
-    struct raft_entry *entries = xcalloc(40000, sizeof(*entries));
+    const uint32_t n = RAFT_MAX_RUNS + 10;
+    struct raft_entry *entries = xcalloc(n, sizeof(*entries));
 
-    for (unsigned i = 0; i < 40000; i++)
+    for (uint32_t i = 0; i < n; i++)
         entries[i].term = i + 1;
     lone_start((struct raft_start){ .term = 5 });
-    refused(
-        (struct raft_message){ .kind = RAFT_APPEND, .from = 2, .term = 40000, .n_entries = 40000, .entries = entries });
+    refused((struct raft_message){ .kind = RAFT_APPEND, .from = 2, .term = n, .n_entries = n, .entries = entries });
     lone_receive((struct raft_message){
-        .kind = RAFT_APPEND, .from = 2, .term = 40000, .n_entries = RAFT_MAX_RUNS - 1, .entries = entries });
+        .kind = RAFT_APPEND, .from = 2, .term = n, .n_entries = RAFT_MAX_RUNS - 1, .entries = entries });
     ck_assert_uint_eq(raft_last_index(lone.raft), RAFT_MAX_RUNS - 1);
+    free(entries);
+}
+END_TEST
+
+/* As many leaders as a group that never loses its beginning has in years: one more can still lead. */
+START_TEST(many_leaders)
+{
+    const uint32_t n = 100000;
+    struct raft_entry *entries = xcalloc(n, sizeof(*entries));
+
+    for (uint32_t i = 0; i < n; i++)
+        entries[i].term = i + 1;
+    lone_start((struct raft_start){ .term = 5 });
+    lone_receive(
+        (struct raft_message){ .kind = RAFT_APPEND, .from = 2, .term = n, .n_entries = n, .entries = entries });
+    ck_assert_uint_eq(raft_last_index(lone.raft), n);
+    lone_tick(1000);
+    ck_assert_int_eq(raft_role(lone.raft), RAFT_PRE_CANDIDATE);
     free(entries);
 }
 END_TEST
@@ -231,6 +249,7 @@ Suite *raft_hostile_suite(void)
     ADD(two_leaders_of_a_term);
     ADD(answers_to_what_nobody_asked);
     ADD(more_terms_than_a_log_can_have);
+    ADD(many_leaders);
     ADD(the_last_term);
 #undef ADD
     return s;
