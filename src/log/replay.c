@@ -220,9 +220,13 @@ static bool overlaps(const struct log_segment *s, uint64_t first_index, uint64_t
 
 void log_load_prepare(struct log *l, struct log_load *job, uint64_t first_index, uint64_t last_index)
 {
-    struct load_op *op = xcalloc(1, sizeof(*op) + l->n_segments * sizeof(op->parts[0]));
+    struct load_op *op;
+    size_t n = 0;
 
     gq_assert(first_index >= log_first_index(l) && first_index <= last_index && last_index <= l->end.index);
+    for (uint32_t i = 0; i < l->n_segments; i++)
+        n += overlaps(l->segments[i], first_index, last_index);
+    op = xcalloc(1, sizeof(*op) + n * sizeof(op->parts[0]));
     op->first_index = first_index;
     for (uint32_t i = 0; i < l->n_segments; i++) {
         struct log_segment *s = l->segments[i];

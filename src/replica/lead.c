@@ -10,6 +10,7 @@
  * is committed, so somebody else has it whole. Here it is served as far as it can be read. */
 
 #define UNREADABLE_NS 30000000000ull /* somebody else may have had damage as well */
+#define READ_AGAIN_NS 5000000000ull  /* a disk may take seconds to say that it can't */
 
 bool replica_shard_hand_over(struct replica_shard *shard)
 {
@@ -39,7 +40,7 @@ uint64_t replica_lead_poll(struct replica_shard *shard)
     return shard->now_ns + replica_election_ns(shard);
 }
 
-void replica_lead_unreadable(struct replica *r, const char *text)
+void replica_lead_unreadable(struct replica *r, uint64_t index, const char *text)
 {
     struct replica_shard *shard = r->shard;
     struct replica_peers *p = r->peers;
@@ -48,8 +49,17 @@ void replica_lead_unreadable(struct replica *r, const char *text)
     if (!p->unreadable && shard->damaged != NULL)
         shard->damaged(shard->ctx, r, text);
     p->unreadable = true;
+    p->unreadable_index = index;
+    p->read_again_ns = shard->now_ns + READ_AGAIN_NS;
     if (shard->now_ns < p->unreadable_ns)
         return;
     p->unreadable_ns = shard->now_ns + UNREADABLE_NS;
     fleet_group_hand_over(&p->member);
+}
+
+bool replica_is_unreadable(const struct replica *r, uint64_t index)
+{
+    const struct replica_peers *p = r->peers;
+
+    return p->unreadable && p->unreadable_index == index && r->shard->now_ns < p->read_again_ns;
 }

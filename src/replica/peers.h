@@ -36,6 +36,8 @@ struct replica_peers {
     struct replica_change *change;       /* under way, or NULL */
     struct list changing_link;           /* shard->changing */
     bool unreadable;                     /* that was told, see lead.c */
+    uint64_t unreadable_index;           /* of the entry */
+    uint64_t read_again_ns;              /* it isn't read before */
     uint64_t unreadable_ns;              /* the lead isn't given away for that again before */
     struct list loads;                   /* messages for which a worker reads */
     struct list sent;                    /* images that are on their way to a follower */
@@ -71,8 +73,10 @@ static inline uint64_t replica_election_ns(const struct replica_shard *shard)
 
 /* lead.c: gives the lead away when the journal stands still. Returns when it wants to be called again. */
 uint64_t replica_lead_poll(struct replica_shard *shard);
-/* A follower needs entries that can't be read here. */
-void replica_lead_unreadable(struct replica *r, const char *text);
+/* A follower needs the entry of this index, or the image as of it, and it can't be read here. */
+void replica_lead_unreadable(struct replica *r, uint64_t index, const char *text);
+/* It couldn't just now, and needn't be tried. */
+bool replica_is_unreadable(const struct replica *r, uint64_t index);
 
 /* early.c: who doesn't lead, or doesn't know yet all that is committed. */
 void replica_submit_early(struct replica *r, struct replica_op *op);

@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <inttypes.h>
+
 #include "base/mark.h"
 #include "replica/internal.h"
 
 /* The core's messages on their way out. Entries of an APPEND come from memory where they are there, with a reference
  * on their buffers; older ones are read back from the segments by a worker first. */
 
-struct replica_load {
+/* What a message waits for. */
+struct reading {
     struct lane_work work;
     struct list link; /* peers->loads */
-    struct log_load load;
     struct replica *replica;
     struct replica_message *message;
+};
+
+struct replica_load {
+    struct reading reading;
+    struct log_load load;
     uint32_t n;            /* entries that are here */
     size_t size, capacity; /* of the message's data */
 };
@@ -32,6 +40,32 @@ uint32_t replica_size_of(const struct replica *r, uint64_t index)
         return (uint32_t)replica_entry_size(e);
     n = log_end(r->log).index + 1 - log_first_index(r->log);
     return (uint32_t)MIN(log_size_bytes(r->log) / MAX(n, 1u) + ENTRY_HEADER_SIZE, (uint64_t)UINT32_MAX);
+}
+
+static void reading_begin(struct reading *d, struct replica *r, struct replica_message *m,
+                          void (*run)(struct lane_work *work), void (*done)(struct lane_work *work))
+{
+    d->replica = r;
+    d->message = m;
+    list_append(&r->peers->loads, &d->link);
+    d->work.run = run;
+    d->work.done = done;
+    lane_submit(r->shard->env->lane, LANE_POOL, r->shard->shard, &d->work);
+}
+
+/* The message is the caller's. */
+static struct replica_message *reading_end(struct reading *d)
+{
+    list_remove(&d->link);
+    return TAKE_PTR(d->message);
+}
+
+static void goes_on(struct replica *r)
+{
+    if (r->destroyed)
+        replica_settle(r);
+    else
+        replica_store_continue(r); /* files may have waited for this reader to go */
 }
 
 static struct replica_message *message_new(const struct replica *r, const struct raft_message *from)
@@ -56,7 +90,7 @@ static struct replica_message *message_new(const struct replica *r, const struct
 static int load_entry(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, const void *data, size_t size)
 {
     struct replica_load *l = ctx;
-    struct replica_message *m = l->message;
+    struct replica_message *m = l->reading.message;
 
     gq_assert(index == m->raft.index + 1 + l->n);
     if (l->n > 0 && l->size + size > LOAD_MAX_BYTES)
@@ -73,9 +107,7 @@ static int load_entry(void *ctx, uint64_t index, uint64_t term, uint32_t checksu
 
 static void load_run(struct lane_work *work)
 {
-    struct replica_load *l = container_of(work, struct replica_load, work);
-
-    log_load_run(&l->load);
+    log_load_run(&container_of(work, struct replica_load, reading.work)->load);
 }
 
 static void cut_message(struct replica_message *m, uint32_t n)
@@ -87,50 +119,59 @@ static void cut_message(struct replica_message *m, uint32_t n)
 
 static void load_done(struct lane_work *work)
 {
-    struct replica_load *l = container_of(work, struct replica_load, work);
-    struct replica_message *m = TAKE_PTR(l->message);
-    struct replica *r = l->replica;
+    struct replica_load *l = container_of(work, struct replica_load, reading.work);
+    struct replica_message *m = reading_end(&l->reading);
+    struct replica *r = l->reading.replica;
     int err = l->load.error;
     size_t at = 0;
 
     log_load_done(&l->load);
-    list_remove(&l->link);
     for (uint32_t i = 0; i < l->n; i++) {
         m->entries[i].head.data = m->data + at;
         at += m->entries[i].head.size;
     }
-    if (err == LOADED_ENOUGH) {
+    if (err != 0 && l->n > 0) { /* enough; or what the next message begins with can't be read */
         cut_message(m, l->n);
         err = 0;
     }
     /* Else it is lost, as messages may be. */
     if (err != 0 && !disk_is_shortage(err) && replica_has_core(r) && !r->shard->dead)
-        replica_lead_unreadable(r, l->load.err.text);
+        replica_lead_unreadable(r, m->raft.index + 1, l->load.err.text);
     free(l);
     if (err != 0 || !replica_has_core(r) || r->shard->dead)
         replica_message_free(m);
     else
         r->shard->send(r->shard->ctx, m);
-    if (r->destroyed)
-        replica_settle(r);
-    else
-        replica_store_continue(r); /* files may have waited for this reader to go */
+    goes_on(r);
+}
+
+/* The core takes a message for lost when it hears nothing of it for long, but it may only wait for a worker: what it
+ * sends again would wait behind that, and again, for as long as a slow disk takes. */
+static bool is_loading(const struct replica *r, const struct replica_message *m)
+{
+    const struct reading *d;
+    unsigned n = 0;
+
+    list_foreach (&r->peers->loads, d, link)
+        if (d->message->raft.to == m->raft.to && (d->message->raft.index == m->raft.index || ++n == RAFT_WINDOW))
+            return true;
+    return false;
 }
 
 static void load(struct replica *r, struct replica_message *m, uint64_t last)
 {
-    struct replica_load *l = xcalloc(1, sizeof(*l));
+    struct replica_load *l;
 
-    l->replica = r;
-    l->message = m;
+    if (is_loading(r, m) || replica_is_unreadable(r, m->raft.index + 1)) {
+        replica_message_free(m);
+        return;
+    }
+    GQ_MARK(REPLICA_READ_BACK);
+    l = xcalloc(1, sizeof(*l));
     l->load.fn = load_entry;
     l->load.ctx = l;
     log_load_prepare(r->log, &l->load, m->raft.index + 1, last);
-    GQ_MARK(REPLICA_READ_BACK);
-    list_append(&r->peers->loads, &l->link);
-    l->work.run = load_run;
-    l->work.done = load_done;
-    lane_submit(r->shard->env->lane, LANE_POOL, r->shard->shard, &l->work);
+    reading_begin(&l->reading, r, m, load_run, load_done);
 }
 
 /* ---- From memory ---- */
@@ -162,11 +203,8 @@ void replica_send_append(struct replica *r, const struct raft_message *from)
 #define IMAGE_MS 3000u
 
 struct image_load {
-    struct lane_work work;
-    struct list link; /* peers->loads */
+    struct reading reading;
     struct log_image image;
-    struct replica *replica;
-    struct replica_message *message;
 };
 
 struct image_sent {
@@ -175,12 +213,12 @@ struct image_sent {
     uint64_t deadline_ns;
 };
 
-static void note_sent(struct replica *r, const struct replica_message *m)
+static void note_sent(struct replica *r, const struct replica_message *m, size_t size)
 {
     struct image_sent *s = xcalloc(1, sizeof(*s));
 
     s->peer = m->raft.to;
-    s->deadline_ns = r->shard->now_ns + (IMAGE_MS + m->image->size / 1024) * MS;
+    s->deadline_ns = r->shard->now_ns + (IMAGE_MS + size / 1024) * MS;
     list_append(&r->peers->sent, &s->link);
     replica_note_imaging(r);
 }
@@ -215,7 +253,7 @@ void replica_sent_forget(struct replica_peers *peers)
 
 static void image_run(struct lane_work *work)
 {
-    log_image_read(&container_of(work, struct image_load, work)->image);
+    log_image_read(&container_of(work, struct image_load, reading.work)->image);
 }
 
 static void send_loaded(struct replica *r, struct replica_message *m, const struct log_image *image, size_t size)
@@ -225,7 +263,7 @@ static void send_loaded(struct replica *r, struct replica_message *m, const stru
     m->image->checksum = image->at.checksum;
     m->image->log_start = r->durable_start;
     m->image->size = size;
-    note_sent(r, m);
+    note_sent(r, m, size);
     r->shard->send(r->shard->ctx, m);
 }
 
@@ -237,46 +275,52 @@ static bool is_sound(const struct replica *r, const struct replica_message *m, c
            replica_snapshot_index(m->data, image->size) == m->raft.index && r->durable_start >= image->at.next_offset;
 }
 
+/* False: retention was faster, and the log begins elsewhere by now. */
+static bool is_damaged(const struct replica *r, const struct replica_message *m, int err)
+{
+    return err != 0 && !disk_is_shortage(err) && (err != -ENOENT || log_first_index(r->log) == m->raft.index + 1);
+}
+
+static void tell_damaged(struct replica *r, const struct replica_message *m, int err)
+{
+    struct error_text text;
+
+    error_setf(&text,
+               "%s: the partition snapshot as of entry %" PRIu64 " can't be read: %s. A follower needs it. Check the "
+               "disk, and put the .snapshot file of the first segment back from a backup",
+               log_dir(r->log), m->raft.index, err == -EBADMSG ? "its bytes are damaged" : error_text(err));
+    replica_lead_unreadable(r, m->raft.index, text.text);
+}
+
 static void image_done(struct lane_work *work)
 {
-    struct image_load *l = container_of(work, struct image_load, work);
-    struct replica_message *m = l->message;
-    struct replica *r = l->replica;
-    int32_t peer = m->raft.to;
+    struct image_load *l = container_of(work, struct image_load, reading.work);
+    struct replica_message *m = reading_end(&l->reading);
+    struct replica *r = l->reading.replica;
     size_t size = l->image.size;
-    int err = l->image.error;
 
-    list_remove(&l->link);
     m->data = l->image.data;
-    if (err < 0 && err != -ENOENT && err != -EBADMSG && !disk_is_shortage(err))
-        replica_fatal(r, err, "reading an image for a follower");
     if (!replica_has_core(r) || r->shard->dead) {
         replica_message_free(m);
     } else if (is_sound(r, m, &l->image) && replica_snapshot_add_members(r, &m->data, &size)) {
         send_loaded(r, m, &l->image, size);
     } else {
+        if (is_damaged(r, m, l->image.error))
+            tell_damaged(r, m, l->image.error);
+        note_sent(r, m, 0); /* so it isn't read again at once */
         replica_message_free(m);
-        replica_image_lost(r, peer);
     }
     free(l);
-    if (r->destroyed)
-        replica_settle(r);
-    else
-        replica_store_continue(r);
+    goes_on(r);
 }
 
 static void send_image(struct replica *r, const struct raft_message *from)
 {
     struct image_load *l = xcalloc(1, sizeof(*l));
 
-    l->replica = r;
-    l->message = message_new(r, from);
     log_image_prepare(r->log, &l->image);
     l->image.at.index = from->index;
-    list_append(&r->peers->loads, &l->link);
-    l->work.run = image_run;
-    l->work.done = image_done;
-    lane_submit(r->shard->env->lane, LANE_POOL, r->shard->shard, &l->work);
+    reading_begin(&l->reading, r, message_new(r, from), image_run, image_done);
 }
 
 void replica_send(struct replica *r, const struct raft_update *u)

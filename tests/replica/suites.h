@@ -12,6 +12,7 @@ Suite *crash_suite(void);
 Suite *destroy_suite(void);
 Suite *frame_suite(void);
 Suite *image_suite(void);
+Suite *damage_suite(void);
 Suite *keep_suite(void);
 Suite *members_suite(void);
 Suite *files_suite(void);

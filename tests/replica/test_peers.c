@@ -3,7 +3,6 @@
 /* Groups with three voters. */
 
 #include <errno.h>
-#include <stdio.h>
 
 #include "base/crc32c.h"
 #include "base/util.h"
@@ -96,97 +95,6 @@ START_TEST(who_was_away_gets_entries_from_segments)
     ck_assert_uint_eq(tail_count(&replica_of(c, leader)->tail), 0);
     cluster_check(c);
     ck_assert_uint_gt(c->n_loaded, 0);
-    cluster_free(c);
-}
-END_TEST
-
-/* A group that has sealed segments, on all but one disk that is away. Returns who leads it. */
-static int store_without(struct cluster *c, int *ret_away)
-{
-    int leader = cluster_leader(c), away = (leader + 1) % 3;
-
-    cluster_crash(c, away);
-    for (int i = 0; i < 60; i++)
-        ck_assert_int_eq(cluster_wait(c, cluster_produce(c, leader, 300)), 0);
-    cluster_run(c, 500);
-    for (int i = 0; i < 3; i++)
-        if (i != away)
-            replica_checkpoint(replica_of(c, i), UINT64_MAX);
-    cluster_run(c, 500);
-    ck_assert_uint_gt(replica_of(c, leader)->checkpoint_index, 50);
-    *ret_away = away;
-    return leader;
-}
-
-static void damage(struct cluster *c, int node, const char *ending, uint64_t position)
-{
-    char path[200];
-
-    snprintf(path, sizeof(path), "%s/%020u%s", log_dir(replica_of(c, node)->log), 1, ending);
-    ck_assert_int_eq(sim_disk_flip(c->nodes[node]->disk, path, position, 1), 0);
-}
-
-static void check_damage(const struct cluster *c, int node, const char *ending)
-{
-    const struct rig *r = c->nodes[node];
-
-    ck_assert_int_eq(r->fatal_error, 0);
-    ck_assert_uint_eq(r->n_damaged, 1);
-    ck_assert_ptr_nonnull(strstr(r->damage.text, "/00000000000000000001"));
-    ck_assert_ptr_nonnull(strstr(r->damage.text, ending));
-}
-
-static void give_away(const char *ending, uint64_t position)
-{
-    struct cluster *c = cluster_new(31, 4096);
-    int away, leader = store_without(c, &away), now;
-
-    damage(c, leader, ending, position);
-    cluster_restart(c, away);
-    cluster_run(c, 5000);
-    check_damage(c, leader, ending);
-    now = cluster_leader(c);
-    ck_assert_int_ne(now, leader);
-    ck_assert_uint_eq(replica_of(c, away)->applied_index, replica_of(c, now)->applied_index);
-    /* It follows, and what is new comes to it. */
-    for (int i = 0; i < 10; i++)
-        ck_assert_int_eq(cluster_wait(c, cluster_produce(c, now, 300)), 0);
-    cluster_run(c, 500);
-    ck_assert_uint_eq(replica_of(c, leader)->applied_index, replica_of(c, now)->applied_index);
-    cluster_free(c);
-}
-
-/* Who can't read what a follower needs says so and lets somebody lead who can: its other groups go on, and nobody
- * waits for what can't be read. */
-START_TEST(who_has_damaged_records_lets_others_lead)
-{
-    give_away(".log", 1500);
-}
-END_TEST
-
-START_TEST(who_has_a_damaged_table_lets_others_lead)
-{
-    give_away(".entries", 128 * 5 /* a record */);
-}
-END_TEST
-
-/* Nobody else has it: the others are served what can be read, and it is told once. */
-START_TEST(damage_that_nobody_can_help_with)
-{
-    struct cluster *c = cluster_new(32, 4096);
-    int away, leader = store_without(c, &away), other = 3 - leader - away;
-    uint64_t last = replica_of(c, leader)->last_index;
-
-    damage(c, leader, ".log", 1500);
-    damage(c, other, ".log", 1500);
-    cluster_restart(c, away);
-    for (int i = 0; i < 90; i++) {
-        cluster_run(c, 1000);
-        ck_assert_int_eq(cluster_wait(c, cluster_produce(c, cluster_leader(c), 300)), 0);
-    }
-    check_damage(c, leader, ".log");
-    check_damage(c, other, ".log");
-    ck_assert_uint_lt(replica_of(c, away)->last_index, last);
     cluster_free(c);
 }
 END_TEST
@@ -717,9 +625,6 @@ Suite *peers_suite(void)
     suite_add(s, followers_send_clients_away);
     suite_add(s, a_new_leader_cuts_what_the_old_one_had_alone);
     suite_add(s, who_was_away_gets_entries_from_segments);
-    suite_add(s, who_has_damaged_records_lets_others_lead);
-    suite_add(s, who_has_a_damaged_table_lets_others_lead);
-    suite_add(s, damage_that_nobody_can_help_with);
     suite_add(s, a_start_knows_what_was_in_segments);
     suite_add(s, entries_without_a_majority_hold_no_files);
     suite_add(s, large_entries_without_a_majority_hold_no_files);
