@@ -9,8 +9,8 @@
  * done/deliver. Neither done() nor deliver() runs inside submit or post.
  *
  * Order: work of one LANE_FLUSH lane runs one after the other in submission order, and its completions come back in
- * that order; LANE_POOL work runs in any order and at the same time; mail between one pair of reactors keeps its
- * order. */
+ * that order; LANE_POOL and LANE_NAMES work runs in any order and at the same time; mail between one pair of reactors
+ * keeps its order. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -22,6 +22,8 @@ struct env_lane;
 enum lane_kind {
     LANE_FLUSH, /* one thread per shard: the journal */
     LANE_POOL,  /* the small pool of workers: everything else that may block */
+    LANE_NAMES, /* one thread: looking up host names, which may take half a minute and must not hold up the disk's work
+                 */
 };
 
 struct lane_work {

@@ -48,7 +48,7 @@ static void submit(struct env_lane *env, enum lane_kind kind, unsigned shard, st
     struct sim_lane *l = container_of(env, struct reactor, env)->lanes;
     struct queue *q;
 
-    gq_assert(kind == LANE_POOL || shard < l->n_shards);
+    gq_assert(kind != LANE_FLUSH || shard < l->n_shards);
     q = kind == LANE_FLUSH ? flush_queue(l, shard) : pool_queue(l);
     w->home = env;
     list_init(&w->link);
@@ -224,7 +224,7 @@ size_t sim_lane_run_all(struct sim_lane *l, struct sim_prng *prng)
 
 void sim_lane_hold(struct sim_lane *l, enum lane_kind kind, unsigned shard, bool held)
 {
-    gq_assert(kind == LANE_POOL || shard < l->n_shards);
+    gq_assert(kind != LANE_FLUSH || shard < l->n_shards);
     if (kind == LANE_FLUSH)
         flush_queue(l, shard)->held = held;
     else

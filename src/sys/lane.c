@@ -45,6 +45,20 @@ static void pool_submit(struct work_pool *p, struct lane_work *w)
     pthread_mutex_unlock(&p->lock);
 }
 
+static void worker_main(void *ctx);
+
+/* Where no thread is to be had the other workers do it. */
+static void names_submit(struct sys_lanes *lanes, struct lane_work *w)
+{
+    struct work_pool *p = &lanes->names;
+    bool runs;
+
+    pthread_mutex_lock(&p->lock);
+    runs = p->workers[0].started || sys_thread_start(&p->workers[0], "gq-names", worker_main, p) == 0;
+    pthread_mutex_unlock(&p->lock);
+    pool_submit(runs ? p : &lanes->pool, w);
+}
+
 static void submit(struct env_lane *l, enum lane_kind kind, unsigned shard, struct lane_work *w)
 {
     struct sys_lanes *lanes = to_sys_lane(l)->lanes;
@@ -52,6 +66,10 @@ static void submit(struct env_lane *l, enum lane_kind kind, unsigned shard, stru
     w->home = l;
     if (kind == LANE_POOL) {
         pool_submit(&lanes->pool, w);
+        return;
+    }
+    if (kind == LANE_NAMES) {
+        names_submit(lanes, w);
         return;
     }
     gq_assert(kind == LANE_FLUSH && shard < lanes->n_shards);
@@ -240,6 +258,23 @@ static void pool_init(struct work_pool *p, unsigned n_workers)
     p->workers = xcalloc(n_workers, sizeof(*p->workers));
 }
 
+static void pool_fini(struct work_pool *p)
+{
+    free(p->workers);
+    pthread_cond_destroy(&p->wake);
+    pthread_mutex_destroy(&p->lock);
+}
+
+static void pool_stop(struct work_pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->ending = true;
+    pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+    for (unsigned i = 0; i < p->n_workers; i++)
+        sys_thread_join(&p->workers[i]);
+}
+
 int sys_lanes_init(struct sys_lanes *l, unsigned n_shards, unsigned n_workers, uint64_t spin_ns)
 {
     int r = 0;
@@ -247,6 +282,7 @@ int sys_lanes_init(struct sys_lanes *l, unsigned n_shards, unsigned n_workers, u
     gq_assert(n_shards > 0 && n_workers > 0);
     *l = (struct sys_lanes){ .n_shards = n_shards };
     pool_init(&l->pool, n_workers);
+    pool_init(&l->names, 1);
     give_way_init(&l->give_way);
     l->flush = aligned_alloc(_Alignof(struct flush_lane), n_shards * sizeof(*l->flush));
     gq_assert(l->flush != NULL);
@@ -269,10 +305,9 @@ void sys_lanes_fini(struct sys_lanes *l)
     for (unsigned s = 0; s < l->n_shards; s++)
         mailbox_fini(&l->flush[s].queue);
     free(l->flush);
-    free(l->pool.workers);
     give_way_fini(&l->give_way);
-    pthread_cond_destroy(&l->pool.wake);
-    pthread_mutex_destroy(&l->pool.lock);
+    pool_fini(&l->names);
+    pool_fini(&l->pool);
 }
 
 int sys_lanes_start(struct sys_lanes *l)
@@ -298,12 +333,8 @@ void sys_lanes_stop(struct sys_lanes *l)
             mailbox_push(&l->flush[s].queue, &l->flush[s].end.link);
     for (unsigned s = 0; s < l->n_shards; s++)
         sys_thread_join(&l->flush[s].thread);
-    pthread_mutex_lock(&l->pool.lock);
-    l->pool.ending = true;
-    pthread_cond_broadcast(&l->pool.wake);
-    pthread_mutex_unlock(&l->pool.lock);
-    for (unsigned i = 0; i < l->pool.n_workers; i++)
-        sys_thread_join(&l->pool.workers[i]);
+    pool_stop(&l->names);
+    pool_stop(&l->pool);
 }
 
 uint64_t sys_lanes_busy_since(struct sys_lanes *l)

@@ -43,6 +43,7 @@ struct sys_lanes {
     unsigned n_shards;
     struct flush_lane *flush;
     struct work_pool pool;
+    struct work_pool names; /* one worker, which starts when there is something for it */
     struct give_way give_way;
 };
 

@@ -8,12 +8,14 @@
 #include "sys/listen.h"
 #include "sys/net_impl.h"
 
-/* Connections to other nodes. A name is looked up by a worker, since resolvers block; numeric addresses aren't. */
+/* Connections to other nodes. A name is looked up by a thread, since resolvers block; numeric addresses aren't. Who is
+ * given up before its turn isn't looked up: while no server answers new ones come faster than old ones end. */
 
 struct net_resolve {
     struct lane_work work;
     struct list link;      /* net->resolves */
     struct sys_conn *conn; /* NULL: it was closed meanwhile */
+    atomic_bool given_up;  /* the same, for the thread */
     char *host;
     uint16_t port;
     struct sockaddr_storage sa;
@@ -45,7 +47,7 @@ static void resolve_run(struct lane_work *work)
 {
     struct net_resolve *r = container_of(work, struct net_resolve, work);
 
-    r->rc = sys_addr_resolve(r->host, r->port, false, &r->sa, &r->size);
+    r->rc = atomic_load(&r->given_up) ? EAI_AGAIN : sys_addr_resolve(r->host, r->port, false, &r->sa, &r->size);
 }
 
 static void resolve_free(struct net_resolve *r)
@@ -78,13 +80,14 @@ static void resolve(struct sys_conn *c, const char *host, uint16_t port)
     struct net_resolve *r = xcalloc(1, sizeof(*r));
 
     r->conn = c;
+    atomic_init(&r->given_up, false);
     c->resolve = r;
     r->host = xstrdup(host);
     r->port = port;
     r->work.run = resolve_run;
     r->work.done = resolve_done;
     list_append(&n->resolves, &r->link);
-    lane_submit(&n->lane->base, LANE_POOL, 0, &r->work);
+    lane_submit(&n->lane->base, LANE_NAMES, 0, &r->work);
 }
 
 int sys_net_connect(struct env_net *env, const char *address, void *conn_ctx, struct net_conn **ret)
@@ -137,9 +140,12 @@ int sys_net_outcome(struct net_conn *base)
 
 void sys_net_stop_resolving(struct sys_conn *c)
 {
-    if (c->resolve != NULL)
-        c->resolve->conn = NULL;
-    c->resolve = NULL;
+    struct net_resolve *r = TAKE_PTR(c->resolve);
+
+    if (r == NULL)
+        return;
+    r->conn = NULL;
+    atomic_store(&r->given_up, true);
 }
 
 void sys_net_drop_resolves(struct sys_net *n)

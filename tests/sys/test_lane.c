@@ -161,6 +161,53 @@ START_TEST(workers_run_at_the_same_time)
 END_TEST
 
 /* Before any thread of the lanes is started. */
+struct gate {
+    struct lane_work work;
+    sem_t *wait_for; /* may be NULL */
+    bool done;
+};
+
+static void gate_run(struct lane_work *w)
+{
+    struct gate *g = container_of(w, struct gate, work);
+
+    while (g->wait_for != NULL && sem_wait(g->wait_for) < 0)
+        ;
+}
+
+static void gate_done(struct lane_work *w)
+{
+    container_of(w, struct gate, work)->done = true;
+}
+
+/* A name server that doesn't answer holds up names, and nothing else. */
+START_TEST(names_hold_up_no_worker)
+{
+    struct gate names[3], other = { .work = { .run = gate_run, .done = gate_done } };
+    struct fixture fx;
+    sem_t answer;
+
+    sem_init(&answer, 0, 0);
+    fixture_make(&fx, 1, 1);
+    ck_assert_int_eq(sys_lanes_start(&fx.lanes), 0);
+    for (int i = 0; i < 3; i++) {
+        names[i] = (struct gate){ .work = { .run = gate_run, .done = gate_done }, .wait_for = &answer };
+        lane_submit(&fx.lane[0].base, LANE_NAMES, 0, &names[i].work);
+    }
+    lane_submit(&fx.lane[0].base, LANE_POOL, 0, &other.work);
+    while (!other.done)
+        deliver_next(&fx.lane[0]);
+    for (int i = 0; i < 3; i++) {
+        ck_assert(!names[i].done);
+        sem_post(&answer);
+    }
+    while (!names[0].done || !names[1].done || !names[2].done)
+        deliver_next(&fx.lane[0]);
+    fixture_remove(&fx);
+    sem_destroy(&answer);
+}
+END_TEST
+
 START_TEST(start_up_work_runs_at_the_same_time)
 {
     struct meeting m[2] = { 0 };
@@ -364,6 +411,7 @@ Suite *lane_suite(void)
     suite_add(s, flush_keeps_submission_order);
     suite_add(s, stop_runs_what_is_queued);
     suite_add(s, workers_run_at_the_same_time);
+    suite_add(s, names_hold_up_no_worker);
     suite_add(s, start_up_work_runs_at_the_same_time);
     suite_add(s, a_running_flush_is_seen);
     suite_add(s, a_worker_gives_way_to_flushes);
