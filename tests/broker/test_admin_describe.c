@@ -301,6 +301,22 @@ START_TEST(producers_for_a_client_that_has_gone)
 }
 END_TEST
 
+/* More than one request may take memory for: its connection ends, and nothing else. */
+START_TEST(producers_of_more_than_fit)
+{
+    const int32_t n = 1000000;
+    _cleanup_(freep) int32_t *indexes = xcalloc((size_t)n, sizeof(*indexes));
+    struct wire_describe_producers_request_topic topic = { slice_str("b"), indexes, n };
+    struct wire_describe_producers_request m = { .topics = &topic, .n_topics = 1 };
+
+    for (int32_t i = 0; i < n; i++)
+        indexes[i] = i;
+    rig_send(&rig, WIRE_API_DESCRIBE_PRODUCERS, 0, &m);
+    ck_assert(!rig_receive(&rig, WIRE_API_DESCRIBE_PRODUCERS, 0, &producers));
+    ck_assert(sim_conn_server_closed(rig.conn));
+}
+END_TEST
+
 static void add_loop(Suite *s, const char *name, const TTest *test, int from, int to)
 {
     TCase *tc = tcase_create(name);
@@ -326,5 +342,6 @@ Suite *admin_describe_suite(void)
     suite_add_with(s, producers_of_partitions, setup, teardown);
     suite_add_with(s, producers_of_a_topic_that_goes, setup, teardown);
     suite_add_with(s, producers_for_a_client_that_has_gone, setup, teardown);
+    suite_add_with(s, producers_of_more_than_fit, setup, teardown);
     return s;
 }

@@ -105,7 +105,6 @@ void broker_handle_describe_producers(struct broker_request *req, struct rd *bod
 
     if (s == NULL || !broker_decode(req, body, &s->request))
         return;
-    req->release = free_producers;
     wire_describe_producers_response_init(&s->response);
     for (int32_t i = 0; i < s->request.n_topics; i++)
         s->n_partitions += s->request.topics[i].n_partition_indexes;
@@ -114,6 +113,7 @@ void broker_handle_describe_producers(struct broker_request *req, struct rd *bod
     next = s->partitions = broker_alloc(req, (size_t)s->n_partitions, sizeof(*s->partitions));
     if (s->response.topics == NULL || next == NULL)
         return;
+    req->release = free_producers;
     for (int32_t i = 0; i < s->request.n_topics; i++) {
         if (!start_topic(req, i, &next))
             return;
