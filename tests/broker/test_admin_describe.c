@@ -287,17 +287,85 @@ START_TEST(producers_of_a_topic_that_goes)
 }
 END_TEST
 
-/* What the partitions gave is freed also when nobody reads it. */
+/* What the partitions gave is freed also when nobody reads it, and who has surely gone needs no more of it. */
 START_TEST(producers_for_a_client_that_has_gone)
 {
+    const bool reset = _i == 1;
+
     rig.hold_ops = true;
     send_producers();
     rig_run(&rig);
+    if (reset)
+        sim_conn_reset(rig.conn);
     sim_conn_close(TAKE_PTR(rig.conn));
     rig_run(&rig);
     rig.hold_ops = false;
     rig_run(&rig);
+    ck_assert_uint_eq(rig.n_ops, reset ? 1 : 2);
+}
+END_TEST
+
+/* However a request names it, a partition is asked once at most. */
+START_TEST(producers_of_a_partition_named_twice)
+{
+    int32_t some[] = { 1, 0, 1, 1, 9, 9 }, others[] = { 2, 1 };
+    struct wire_describe_producers_request_topic topics[] = { { slice_str("b"), some, 6 },
+                                                              { slice_str("b"), others, 2 } };
+    struct wire_describe_producers_request m = { .topics = topics, .n_topics = 2 };
+    const int16_t expected[] = {
+        KAFKA_E_INVALID_REQUEST,
+        0,
+        KAFKA_E_INVALID_REQUEST,
+        KAFKA_E_INVALID_REQUEST,
+        KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION,
+        KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION,
+    };
+
+    rig.serve = serve_producers;
+    rig_call(&rig, WIRE_API_DESCRIBE_PRODUCERS, 0, &m, &producers);
+    for (int i = 0; i < 6; i++) {
+        ck_assert_int_eq(producers.topics[0].partitions[i].partition_index, some[i]);
+        ck_assert_int_eq(producers.topics[0].partitions[i].error_code, expected[i]);
+    }
+    ck_assert_slice_has(producers.topics[0].partitions[0].error_message, "more than once");
+    ck_assert_int_eq(producers.topics[0].partitions[0].n_active_producers, 0);
+    ck_assert_int_eq(producers.topics[0].partitions[1].n_active_producers, 2);
+    ck_assert_int_eq(producers.topics[1].partitions[0].n_active_producers, 2);
+    ck_assert_int_eq(producers.topics[1].partitions[1].error_code, KAFKA_E_INVALID_REQUEST);
     ck_assert_uint_eq(rig.n_ops, 2);
+}
+END_TEST
+
+#define MANY_PRODUCERS 10000
+
+static bool serve_many_producers(struct rig *r, struct replica_op *op)
+{
+    ck_assert(list_is_empty(&r->ops)); /* nobody else's list is in memory */
+    op->describe_producers.ret_n_producers = MANY_PRODUCERS;
+    op->describe_producers.ret_producers = xcalloc(MANY_PRODUCERS, sizeof(struct producer_info));
+    return true;
+}
+
+/* An answer has as much as there is memory for, and says what isn't in it. */
+START_TEST(producers_of_many_partitions)
+{
+    int32_t indexes[200];
+    struct wire_describe_producers_request_topic topic = { slice_str("many"), indexes, ARRAY_SIZE(indexes) };
+    struct wire_describe_producers_request m = { .topics = &topic, .n_topics = 1 };
+    const struct wire_describe_producers_response_partition *p;
+
+    rig_create(&rig, "many", ARRAY_SIZE(indexes));
+    for (int32_t i = 0; i < topic.n_partition_indexes; i++)
+        indexes[i] = i;
+    rig.serve = serve_many_producers;
+    rig_call(&rig, WIRE_API_DESCRIBE_PRODUCERS, 0, &m, &producers);
+    p = producers.topics[0].partitions;
+    for (int32_t i = 0; i < topic.n_partition_indexes; i++) {
+        ck_assert_int_eq(p[i].error_code, i < 50 ? 0 : KAFKA_E_INVALID_REQUEST);
+        ck_assert_int_eq(p[i].n_active_producers, i < 50 ? MANY_PRODUCERS : 0);
+    }
+    ck_assert_slice_has(p[50].error_message, "one answer");
+    ck_assert_uint_eq(rig.n_ops, 51);
 }
 END_TEST
 
@@ -341,7 +409,9 @@ Suite *admin_describe_suite(void)
     suite_add_with(s, a_disk_that_fails, setup, teardown);
     suite_add_with(s, producers_of_partitions, setup, teardown);
     suite_add_with(s, producers_of_a_topic_that_goes, setup, teardown);
-    suite_add_with(s, producers_for_a_client_that_has_gone, setup, teardown);
+    add_loop(s, "producers_for_a_client_that_has_gone", producers_for_a_client_that_has_gone, 0, 2);
+    suite_add_with(s, producers_of_a_partition_named_twice, setup, teardown);
+    suite_add_with(s, producers_of_many_partitions, setup, teardown);
     suite_add_with(s, producers_of_more_than_fit, setup, teardown);
     return s;
 }
