@@ -187,6 +187,89 @@ START_TEST(a_dir_that_goes_meanwhile)
 }
 END_TEST
 
+/* The first of three brokers, without topics. */
+static void join_cluster(void)
+{
+    static const char *const names[] = { "b1", "b2", "b3" };
+    struct meta_formation f = { .cluster_id = { { 1 } }, .formed_ms = 1 };
+    struct wr w;
+
+    for (int32_t i = 0; i < 3; i++)
+        f.founders[f.n_founders++] = (struct meta_founder){
+            .id = RIG_BROKER_ID + i,
+            .incarnation = { { (uint8_t)(i + 1) } },
+            .node_id = (char *)(uintptr_t)names[i],
+            .raft_addr = (char *)(uintptr_t) "192.0.2.1:9093",
+            .votes = true,
+        };
+    meta_fini(&rig.meta);
+    meta_init(&rig.meta, 1);
+    wr_init_growing(&w, 0, 1 << 20);
+    meta_write_formation(&w, &f);
+    rig_apply(&rig, &w);
+    wr_fini(&w);
+}
+
+/* Of a cluster's partitions those count that are here, and so do the topics that they are of. */
+START_TEST(dirs_of_what_is_here)
+{
+    int32_t indexes[] = { 0, 1, 2, 3, 4, 5 }, n = 0, elsewhere = 0;
+    struct wire_describe_log_dirs_request_topic topic = { slice_str("c"), indexes, 6 };
+    const struct wire_describe_log_dirs_response_result *r;
+    const struct meta_topic *c;
+
+    join_cluster();
+    c = rig_create(&rig, "c", 6);
+    r = _i == 0 ? describe_dirs(4, NULL, -1) : describe_dirs(4, &topic, 1);
+    ck_assert_int_eq(r->n_topics, 1);
+    for (int32_t p = 0; p < 6; p++) {
+        if (meta_replica_of(c, p, RIG_BROKER_ID) >= 0)
+            expect_partition(&r->topics[0].partitions[n++], "c", p);
+        else
+            elsewhere = p;
+    }
+    ck_assert(n > 0 && n < 6);
+    ck_assert_int_eq(r->topics[0].n_partitions, n);
+    topic.partitions = &elsewhere;
+    topic.n_partitions = 1;
+    ck_assert_int_eq(describe_dirs(4, &topic, 1)->n_topics, 0);
+}
+END_TEST
+
+static bool serve_few_at_once(struct rig *r, struct replica_op *op)
+{
+    unsigned n = 0;
+
+    for (const struct list *l = r->ops.next; l != &r->ops; l = l->next)
+        n++;
+    ck_quick(n < 100);
+    return rig_serve(r, op);
+}
+
+/* However much there is here, or elsewhere, it has an answer. */
+START_TEST(dirs_of_very_many_partitions)
+{
+    const struct wire_describe_log_dirs_response_result *r;
+
+    if (_i == 1)
+        join_cluster();
+    rig.serve = serve_few_at_once;
+    rig_create(&rig, "c", META_PARTITIONS_MAX);
+    rig_create(&rig, "d", META_PARTITIONS_MAX);
+    r = describe_dirs(4, NULL, -1);
+    for (int32_t t = 0; t < 2; t++) {
+        const struct wire_describe_log_dirs_response_topic *topic = &r->topics[r->n_topics - 2 + t];
+        const struct meta_topic *known = rig_topic(&rig, t == 0 ? "c" : "d");
+        int32_t n = 0;
+
+        for (int32_t p = 0; p < META_PARTITIONS_MAX; p++)
+            n += _i == 0 || meta_replica_of(known, p, RIG_BROKER_ID) >= 0;
+        ck_assert_int_eq(topic->n_partitions, n);
+        expect_partition(&topic->partitions[n - 1], known->name, topic->partitions[n - 1].partition_index);
+    }
+}
+END_TEST
+
 /* The disk is asked on a worker: one that hangs doesn't hold up the reactor. */
 START_TEST(a_disk_that_hangs)
 {
@@ -405,6 +488,8 @@ Suite *admin_describe_suite(void)
     add_loop(s, "all_dirs_in_every_version", all_dirs_in_every_version, 1, 5);
     suite_add_with(s, named_dirs, setup, teardown);
     suite_add_with(s, a_dir_that_goes_meanwhile, setup, teardown);
+    add_loop(s, "dirs_of_what_is_here", dirs_of_what_is_here, 0, 2);
+    add_loop(s, "dirs_of_very_many_partitions", dirs_of_very_many_partitions, 0, 2);
     suite_add_with(s, a_disk_that_hangs, setup, teardown);
     suite_add_with(s, a_disk_that_fails, setup, teardown);
     suite_add_with(s, producers_of_partitions, setup, teardown);
