@@ -9,5 +9,6 @@ Suite *admin_delete_suite(void);
 Suite *admin_configs_suite(void);
 Suite *admin_describe_suite(void);
 Suite *admin_reassign_suite(void);
+Suite *fetch_suite(void);
 Suite *opening_suite(void);
 Suite *produce_suite(void);

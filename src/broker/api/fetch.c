@@ -105,14 +105,18 @@ static void fill_partition(struct broker_request *req, struct fetch_state *s, st
         to->records = wire_records_elsewhere(op->read.ret_size);
 }
 
-static const struct fetch_partition *partition_of(const struct fetch_state *s, const struct wire_gap *gap)
+/* Gaps come in the order of the partitions: *next is where to go on. */
+static const struct fetch_partition *partition_of(const struct fetch_state *s, const struct wire_gap *gap,
+                                                  int32_t *next)
 {
     const struct wire_fetch_response_partition *response =
         container_of(gap->records, struct wire_fetch_response_partition, records);
 
-    for (int32_t i = 0; i < s->n_partitions; i++) {
-        if (s->partitions[i].response == response)
-            return &s->partitions[i];
+    while (*next < s->n_partitions) {
+        const struct fetch_partition *p = &s->partitions[(*next)++];
+
+        if (p->response == response)
+            return p;
     }
     gq_assert(!"a gap that isn't of this response");
 }
@@ -139,6 +143,7 @@ static uint32_t lay_out(const struct fetch_state *s, const struct wr *out, struc
 {
     struct wire_pieces pieces;
     struct wire_piece piece;
+    int32_t next = 0;
     uint32_t n = 0;
 
     wire_pieces_init(&pieces, out, 0, &s->gaps);
@@ -147,7 +152,7 @@ static uint32_t lay_out(const struct fetch_state *s, const struct wr *out, struc
             to[n] = (struct broker_segment){ .bytes = piece.bytes };
         n++;
         if (piece.gap != NULL)
-            n += lay_records(partition_of(s, piece.gap), to != NULL ? to + n : NULL);
+            n += lay_records(partition_of(s, piece.gap, &next), to != NULL ? to + n : NULL);
     }
     return n;
 }

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Fetch of several partitions. */
+#include <time.h>
+
+#include "broker/rig.h"
+#include "broker/suites.h"
+
+#define FETCH_VERSION 12
+#define MANY 20000
+
+typedef struct wire_fetch_request_partition asked_partition;
+typedef struct wire_fetch_request_topic asked_topic;
+
+static struct rig rig;
+static struct wire_fetch_response answer;
+static uint8_t records[1 << 20];
+static bool empty;
+static uint32_t n_links; /* of each partition's records, a byte each */
+static unsigned n_reads, n_held;
+static int64_t offsets; /* all that were asked for, summed up */
+
+static size_t size_of(uint64_t group)
+{
+    return empty ? 0 : 1 + group % 50;
+}
+
+/* Each partition has records of a length of its own, or as many bytes as links are wanted. */
+static void serve_records(struct replica_op *op)
+{
+    op->read.ret_high_watermark = op->read.ret_last_stable = 1000;
+    op->read.ret_diverging_epoch = -1;
+    op->read.ret_put_off = false;
+    op->read.has_range = false;
+    buf_chain_init(&op->read.chain, NULL);
+    if (n_links == 0)
+        buf_chain_append(&op->read.chain, NULL, records, size_of(op->group));
+    for (uint32_t i = 0; i < n_links; i++)
+        buf_chain_append(&op->read.chain, NULL, records + i, 1);
+    op->read.ret_size = op->read.chain.size;
+}
+
+static bool serve(struct rig *r, struct replica_op *op)
+{
+    switch (op->kind) {
+    case REPLICA_READ:
+        n_reads++;
+        n_held++;
+        offsets += op->read.offset;
+        serve_records(op);
+        return true;
+    case REPLICA_RELEASE:
+        n_held--;
+        buf_chain_fini(&op->release.target->read.chain);
+        return true;
+    default:
+        return rig_serve(r, op);
+    }
+}
+
+static void setup(void)
+{
+    rig_init(&rig);
+    rig.serve = serve;
+    rig_create(&rig, "a", 4);
+    rig_create(&rig, "b", 1);
+    empty = false;
+    n_links = 0;
+    n_reads = n_held = 0;
+    offsets = 0;
+}
+
+static void teardown(void)
+{
+    ck_assert_uint_eq(n_held, 0);
+    rig_fini(&rig);
+}
+
+static asked_partition want(int32_t partition, int64_t offset)
+{
+    asked_partition p;
+
+    wire_fetch_request_partition_init(&p);
+    p.partition = partition;
+    p.fetch_offset = offset;
+    p.partition_max_bytes = 1 << 20;
+    return p;
+}
+
+static asked_topic topic_of(const char *name, asked_partition *partitions, int32_t n)
+{
+    return (asked_topic){ .topic = slice_str(name), .partitions = partitions, .n_partitions = n };
+}
+
+static void send_fetch(int16_t version, asked_topic *topics, int32_t n)
+{
+    struct wire_fetch_request m;
+
+    wire_fetch_request_init(&m);
+    m.max_bytes = INT32_MAX;
+    m.topics = topics;
+    m.n_topics = n;
+    rig_send(&rig, WIRE_API_FETCH, version, &m);
+}
+
+static void fetch(asked_topic *topics, int32_t n)
+{
+    send_fetch(FETCH_VERSION, topics, n);
+    ck_assert(rig_receive(&rig, WIRE_API_FETCH, FETCH_VERSION, &answer));
+}
+
+static void expect_records(const struct wire_fetch_response_partition *p, const char *topic, int32_t partition)
+{
+    ck_quick(p->partition_index == partition);
+    ck_quick(p->error_code == 0);
+    ck_quick(p->records.size == size_of(rig_topic(&rig, topic)->partitions[partition].group));
+}
+
+static double fetch_many(asked_partition *partitions, int32_t n)
+{
+    asked_topic topic = topic_of("many", partitions, n);
+    clock_t begin = clock();
+
+    fetch(&topic, 1);
+    return (double)(clock() - begin) / CLOCKS_PER_SEC;
+}
+
+/* Their records are found in about the time that it takes to ask for them. */
+START_TEST(very_many_partitions)
+{
+    _cleanup_(freep) asked_partition *partitions = xcalloc(MANY, sizeof(*partitions));
+    double without, with;
+
+    rig_create(&rig, "many", MANY);
+    for (int32_t i = 0; i < MANY; i++)
+        partitions[i] = want(MANY - 1 - i, 0);
+    empty = true;
+    without = fetch_many(partitions, MANY);
+    empty = false;
+    with = fetch_many(partitions, MANY);
+    ck_assert_int_eq(answer.responses[0].n_partitions, MANY);
+    for (int32_t i = 0; i < MANY; i++)
+        expect_records(&answer.responses[0].partitions[i], "many", MANY - 1 - i);
+    ck_assert_msg(with < 0.1 + 8 * without, "%g s with records, %g s without", with, without);
+}
+END_TEST
+
+Suite *fetch_suite(void)
+{
+    Suite *s = suite_create("fetch");
+
+    suite_add_with(s, very_many_partitions, setup, teardown);
+    return s;
+}
