@@ -115,6 +115,29 @@ static void expect_records(const struct wire_fetch_response_partition *p, const 
     ck_quick(p->records.size == size_of(rig_topic(&rig, topic)->partitions[partition].group));
 }
 
+/* The last one counts, in the place of the first, as with Kafka. */
+START_TEST(a_partition_named_more_than_once)
+{
+    asked_partition first[] = { want(2, 1), want(0, 2), want(2, 3), want(9, 4), want(2, 500) };
+    asked_partition second[] = { want(0, 600), want(1, 7) }, other[] = { want(0, 8) };
+    asked_topic topics[] = { topic_of("a", first, 5), topic_of("b", other, 1), topic_of("a", second, 2) };
+
+    fetch(topics, 3);
+    ck_assert_int_eq(answer.n_responses, 3);
+    ck_assert_int_eq(answer.responses[0].n_partitions, 3);
+    expect_records(&answer.responses[0].partitions[0], "a", 2);
+    expect_records(&answer.responses[0].partitions[1], "a", 0);
+    ck_assert_int_eq(answer.responses[0].partitions[2].partition_index, 9);
+    ck_assert_int_eq(answer.responses[0].partitions[2].error_code, KAFKA_E_UNKNOWN_TOPIC_OR_PARTITION);
+    ck_assert_int_eq(answer.responses[1].n_partitions, 1);
+    expect_records(&answer.responses[1].partitions[0], "b", 0);
+    ck_assert_int_eq(answer.responses[2].n_partitions, 1);
+    expect_records(&answer.responses[2].partitions[0], "a", 1);
+    ck_assert_uint_eq(n_reads, 4);
+    ck_assert_int_eq(offsets, 500 + 600 + 7 + 8);
+}
+END_TEST
+
 static double fetch_many(asked_partition *partitions, int32_t n)
 {
     asked_topic topic = topic_of("many", partitions, n);
@@ -148,6 +171,7 @@ Suite *fetch_suite(void)
 {
     Suite *s = suite_create("fetch");
 
+    suite_add_with(s, a_partition_named_more_than_once, setup, teardown);
     suite_add_with(s, very_many_partitions, setup, teardown);
     return s;
 }

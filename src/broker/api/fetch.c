@@ -320,16 +320,80 @@ static void find_partition(struct broker_request *req, const struct wire_fetch_r
         p->group = partition->group;
 }
 
-static bool find_partitions(struct broker_request *req, struct fetch_state *s)
-{
-    struct fetch_partition *p;
+/* The partitions of a request by their groups, in open addressing. One partition alone needs none. */
+struct fetch_table {
+    uint32_t *slots; /* 1 + place of a partition; 0: free */
+    size_t n_slots;  /* a power of two */
+};
 
-    for (int32_t i = 0; i < s->request.n_topics; i++)
-        s->n_partitions += s->request.topics[i].n_partitions;
+static bool table_init(struct broker_request *req, struct fetch_table *table, size_t n_partitions)
+{
+    *table = (struct fetch_table){ .n_slots = 1 };
+    if (n_partitions < 2)
+        return true;
+    while (table->n_slots < 2 * n_partitions)
+        table->n_slots *= 2;
+    table->slots = broker_alloc(req, table->n_slots, sizeof(*table->slots));
+    return table->slots != NULL;
+}
+
+/* The one of the same group that is there, or NULL: then p is. */
+static struct fetch_partition *table_add(const struct broker_request *req, const struct fetch_table *table,
+                                         const struct fetch_partition *p)
+{
+    const struct fetch_state *s = req->state;
+    size_t i;
+
+    if (table->slots == NULL)
+        return NULL;
+    i = hash_u64(p->group, req->broker->hash_seed) & (table->n_slots - 1);
+    for (; table->slots[i] != 0; i = (i + 1) & (table->n_slots - 1)) {
+        struct fetch_partition *other = &s->partitions[table->slots[i] - 1];
+
+        if (other->group == p->group)
+            return other;
+    }
+    table->slots[i] = (uint32_t)(p - s->partitions) + 1;
+    return NULL;
+}
+
+/* The k-th of a topic. Of one that is named again the last counts, in the place of the first, as with Kafka: whoever
+ * names one a thousand times gets it once. */
+static void add_partition(struct broker_request *req, const struct fetch_table *table,
+                          const struct wire_fetch_request_topic *from, const struct meta_topic *t,
+                          struct wire_fetch_response_topic *to, int32_t k)
+{
+    struct fetch_state *s = req->state;
+    struct fetch_partition *p = &s->partitions[s->n_partitions], *other;
+
+    p->from = &from->partitions[k];
+    find_partition(req, from, t, p);
+    other = p->error == 0 ? table_add(req, table, p) : NULL;
+    if (other != NULL) {
+        other->from = p->from;
+        return;
+    }
+    p->response = &to->partitions[to->n_partitions++];
+    s->n_partitions++;
+}
+
+static int32_t count_named(const struct wire_fetch_request *m)
+{
+    int32_t n = 0;
+
+    for (int32_t i = 0; i < m->n_topics; i++)
+        n += m->topics[i].n_partitions;
+    return n;
+}
+
+static bool find_partitions(struct broker_request *req, struct fetch_state *s, int32_t n_named)
+{
+    struct fetch_table table;
+
     s->response.n_responses = s->request.n_topics;
     s->response.responses = broker_alloc(req, (size_t)s->request.n_topics, sizeof(*s->response.responses));
-    p = s->partitions = broker_alloc(req, (size_t)s->n_partitions, sizeof(*s->partitions));
-    if (p == NULL || s->response.responses == NULL)
+    s->partitions = broker_alloc(req, (size_t)n_named, sizeof(*s->partitions));
+    if (s->partitions == NULL || s->response.responses == NULL || !table_init(req, &table, (size_t)n_named))
         return false;
     for (int32_t i = 0; i < s->request.n_topics; i++) {
         const struct wire_fetch_request_topic *from = &s->request.topics[i];
@@ -340,15 +404,11 @@ static bool find_partitions(struct broker_request *req, struct fetch_state *s)
 
         to->topic = from->topic;
         to->topic_id = from->topic_id;
-        to->n_partitions = from->n_partitions;
         to->partitions = broker_alloc(req, (size_t)from->n_partitions, sizeof(*to->partitions));
         if (to->partitions == NULL)
             return false;
-        for (int32_t k = 0; k < from->n_partitions; k++, p++) {
-            p->from = &from->partitions[k];
-            p->response = &to->partitions[k];
-            find_partition(req, from, t, p);
-        }
+        for (int32_t k = 0; k < from->n_partitions; k++)
+            add_partition(req, &table, from, t, to, k);
     }
     return true;
 }
@@ -371,7 +431,7 @@ void broker_handle_fetch(struct broker_request *req, struct rd *body)
         broker_answer(req, &s->response);
         return;
     }
-    if (!find_partitions(req, s))
+    if (!find_partitions(req, s, count_named(&s->request)))
         return;
     s->begun_ns = req->received_ns;
     s->deadline_ns = req->received_ns + (uint64_t)MIN(MAX(s->request.max_wait_ms, 0), MAX_WAIT_MS) * 1000000;
