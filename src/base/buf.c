@@ -214,6 +214,11 @@ static size_t links_size(uint32_t n)
     return n * sizeof(struct buf_link);
 }
 
+size_t buf_chain_memory(const struct buf_chain *c)
+{
+    return links_size(c->capacity);
+}
+
 void buf_chain_fini(struct buf_chain *c)
 {
     for (uint32_t i = 0; i < c->n; i++)

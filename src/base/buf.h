@@ -85,5 +85,7 @@ struct buf_chain {
 /* pool: may be NULL. */
 void buf_chain_init(struct buf_chain *c, struct mem_pool *pool);
 void buf_chain_fini(struct buf_chain *c);
+/* What its links take, without the buffers that they hold. */
+size_t buf_chain_memory(const struct buf_chain *c);
 /* Takes a reference on b of its own. */
 void buf_chain_append(struct buf_chain *c, struct buf *b, const uint8_t *data, size_t size);

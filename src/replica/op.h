@@ -33,7 +33,8 @@ enum replica_op_kind {
 };
 
 #define REPLICA_ACKS_ALL (-1)
-#define REPLICA_OP_CANCELED (-1000) /* not a Kafka code: never leaves the broker */
+#define REPLICA_READ_MAX_LINKS 16384 /* of a READ's chain: batches that are so small are read in parts */
+#define REPLICA_OP_CANCELED (-1000)  /* not a Kafka code: never leaves the broker */
 
 /* Special timestamps of ListOffsets. */
 #define LIST_OFFSETS_LATEST (-1)
@@ -104,7 +105,7 @@ struct replica_op {
             struct lane_work work;
             struct log_warm warm;
             struct log_copy copy; /* its data until the RELEASE */
-            size_t lent_bytes;    /* of it, as the shard counts them */
+            size_t lent_bytes;    /* of it, or of the chain's links, as the shard counts them */
             struct replica *replica;
             unsigned warm_rounds;
         } read;

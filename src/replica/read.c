@@ -97,7 +97,7 @@ static bool is_lent_out(const struct replica_shard *shard, unsigned share)
     return shard->lent_bytes > MAX(shard->read_budget, (size_t)LENT_MIN) / share;
 }
 
-static void count_copy(struct replica_shard *shard, struct replica_op *op, size_t size)
+static void count_lent(struct replica_shard *shard, struct replica_op *op, size_t size)
 {
     shard->lent_bytes += size - op->read.lent_bytes;
     op->read.lent_bytes = size;
@@ -111,7 +111,7 @@ static void copy_done(struct lane_work *work)
     uint8_t *data;
 
     log_copy_done(copy);
-    count_copy(r->shard, op, 0);
+    count_lent(r->shard, op, 0);
     data = TAKE_PTR(copy->data);
     if (!read_goes_on(r, op, copy->error)) {
         free(data);
@@ -119,7 +119,7 @@ static void copy_done(struct lane_work *work)
     }
     if (op->read.min_one || copy->size <= op->read.max_bytes) {
         copy->data = TAKE_PTR(data);
-        count_copy(r->shard, op, copy->size);
+        count_lent(r->shard, op, copy->size);
         buf_chain_append(&op->read.chain, NULL, copy->data, copy->size);
     }
     free(data);
@@ -145,7 +145,7 @@ static void read_copy(struct replica *r, struct replica_op *op)
     }
     GQ_MARK(REPLICA_READ_COPIED);
     log_copy_prepare(r->log, &op->read.copy, op->read.offset, max);
-    count_copy(shard, op, op->read.copy.size);
+    count_lent(shard, op, op->read.copy.size);
     read_by_worker(r, op, copy_run, copy_done);
 }
 
@@ -182,7 +182,7 @@ static bool read_entry(const struct replica *r, struct replica_op *op, const str
 {
     size_t size = e->batches.size;
 
-    if (e->index > r->applied_index)
+    if (e->index > r->applied_index || op->read.chain.n == REPLICA_READ_MAX_LINKS)
         return false;
     if (size == 0)
         return true;
@@ -207,6 +207,7 @@ static void read_from_memory(struct replica *r, struct replica_op *op)
     if (read_tail(r, op, &r->kept))
         read_tail(r, op, &r->tail);
     op->read.ret_size = op->read.chain.size;
+    count_lent(r->shard, op, buf_chain_memory(&op->read.chain));
     read_finish(r, op);
 }
 
@@ -340,7 +341,7 @@ void replica_release(struct replica *r, struct replica_op *op)
     r->shard->n_fetched_bytes += read->read.ret_size;
     buf_chain_fini(&read->read.chain);
     free(TAKE_PTR(read->read.copy.data));
-    count_copy(r->shard, read, 0);
+    count_lent(r->shard, read, 0);
     if (read->read.has_range) {
         log_range_release(&read->read.range);
         read->read.has_range = false;

@@ -141,7 +141,7 @@ struct replica_shard {
     bool room_made;          /* since they were last looked at */
     struct list kept;        /* entries of all replicas that are in segments and still in memory, oldest first */
     size_t kept_bytes;       /* their memory */
-    size_t lent_bytes;       /* memory of entries that are held by readers alone: slow ones hold what is long gone */
+    size_t lent_bytes;       /* memory that is held by readers alone: slow ones hold entries that are long gone */
     size_t read_budget;      /* of both */
     unsigned n_blocked;      /* replicas whose segment met a full disk: Produce is refused until they got on */
     int blocked_error;       /* of the last of them: -ENOSPC, or what else was short */

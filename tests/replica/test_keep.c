@@ -193,6 +193,55 @@ START_TEST(readers_keep_what_they_got)
 }
 END_TEST
 
+/* Of tiny batches what a reader holds them by takes nearly as much memory as they do. */
+START_TEST(readers_of_tiny_batches_hold_memory)
+{
+    struct rig *r = rig_with(11, 1, 4u << 20);
+    struct rig_op *op;
+
+    produce(r, 0, 500, 10);
+    rig_settle(r);
+    op = read_at(r, 0, 0, 60000);
+    ck_assert(!op->op.read.has_range);
+    ck_assert_uint_eq(op->op.read.chain.n, 500);
+    ck_assert_uint_ge(r->shard.lent_bytes, 500 * sizeof(struct buf_link));
+    rig_release(r, op);
+    ck_assert_uint_eq(r->shard.lent_bytes, 0);
+    rig_check(r);
+    rig_free(r);
+}
+END_TEST
+
+/* However many of them there are, a read has as many as an answer can be made of. */
+START_TEST(a_read_of_tiny_batches_ends)
+{
+    struct rig *r = rig_new(12, 1);
+    struct rig_op *op = NULL;
+
+    r->write_budget = 64 << 20;
+    r->journal_config.size_bytes = 64 << 20;
+    r->journal_config.first_file_size_bytes = r->journal_config.file_size_bytes = 8 << 20;
+    rig_start_ok(r);
+    sim_lane_hold(r->lane, LANE_POOL, 0, true);
+    for (int i = 0; i < REPLICA_READ_MAX_LINKS + 10; i++) {
+        op = rig_produce(r, 0, 1, 10);
+        if (i % 1000 == 0)
+            rig_wait(r, op);
+    }
+    rig_wait(r, op);
+    op = read_at(r, 0, 0, SIZE_MAX);
+    ck_assert(!op->op.read.has_range);
+    ck_assert_uint_eq(op->op.read.chain.n, REPLICA_READ_MAX_LINKS);
+    rig_release(r, op);
+    op = read_at(r, 0, REPLICA_READ_MAX_LINKS, SIZE_MAX);
+    ck_assert_uint_eq(op->op.read.chain.n, 10);
+    rig_release(r, op);
+    sim_lane_hold(r->lane, LANE_POOL, 0, false);
+    rig_settle(r);
+    rig_free(r);
+}
+END_TEST
+
 /* Readers that never take what they asked for: memory stays within bounds, others are served by the segments, and what
  * isn't stored yet comes as soon as it is. */
 START_TEST(slow_readers_hold_no_more_than_the_budget)
@@ -364,6 +413,8 @@ Suite *keep_suite(void)
     suite_add(s, the_oldest_make_room);
     suite_add(s, what_is_larger_than_all_of_it_isn_t_kept);
     suite_add(s, readers_keep_what_they_got);
+    suite_add(s, readers_of_tiny_batches_hold_memory);
+    suite_add(s, a_read_of_tiny_batches_ends);
     suite_add(s, slow_readers_hold_no_more_than_the_budget);
     suite_add(s, deleted_records_leave_memory);
     suite_add(s, deleted_groups_leave_memory);
