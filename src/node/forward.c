@@ -92,7 +92,7 @@ static void ask_send(struct node *n, struct ask *a, const char *to)
         return;
     }
     wr_init_growing(&w, WORD_HEADER + a->asker->body.size, NODE_WORD_MAX);
-    a->id = ++n->asks.next_id;
+    a->id = ++n->asks.last_id;
     a->state = ASK_SENT;
     wr_le64(&w, a->id);
     wr_bytes(&w, a->asker->body.data, a->asker->body.size);

@@ -197,8 +197,8 @@ struct node_readmitting {
 struct node_asks {
     struct list all, served; /* this node's, those of others that this node has proposed */
     unsigned n_served;
-    uint64_t next_id;
-    bool look; /* something is new */
+    uint64_t last_id; /* random at first: answers to what was asked before a start come late, and are for nobody */
+    bool look;        /* something is new */
 };
 
 struct node {

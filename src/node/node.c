@@ -147,6 +147,7 @@ int node_open(const struct node_options *options, struct node **ret, struct erro
         reactor_init(n, i, options, hash_seed);
     list_init(&n->asks.all);
     list_init(&n->asks.served);
+    n->asks.last_id = prng_u64(options->envs[0]->prng);
     node_forming_init(n, options);
     rc = node_identify(n, options, err);
     if (rc == 0) {

@@ -316,6 +316,42 @@ START_TEST(without_a_majority_commands_wait_and_end)
 }
 END_TEST
 
+static void ask_ended(struct broker_command *c)
+{
+    *(int16_t *)c->route = c->error;
+}
+
+/* Numbers of asks are none that an earlier start gave: its answers may come late. */
+START_TEST(a_late_answer_is_not_for_another_command)
+{
+    struct cluster *c = cluster_begin(72, 3, 1);
+    int i = cluster_ask_controller(c, 0) == cluster_id(c, 1) ? 2 : 1;
+    int16_t ended = INT16_MAX;
+    struct broker_command command = { .route = &ended, .done = ask_ended };
+    uint8_t answer[8 + 2 + 8 + 4 + 8] = { 0 };
+    struct wr w;
+
+    cluster_crash(c, i, SIM_CRASH_NOTHING);
+    cluster_start(c, i);
+    cluster_settle(c);
+    cluster_cut(c, i);
+    wr_init_growing(&w, 64, 1024);
+    meta_write_producer_ids(&w, 1000);
+    command.body = slice_make(w.start, wr_size(&w));
+    node_ask(c->rigs[i]->node, &command);
+    for (uint64_t number = 0; number < 100; number++) {
+        store_le64(answer, number);
+        node_ask_replied(c->rigs[i]->node, slice_make(answer, sizeof(answer)));
+    }
+    cluster_run(c, 1000 * MS);
+    ck_assert_int_eq(ended, INT16_MAX);
+    cluster_run(c, 5000 * MS);
+    ck_assert_int_eq(ended, KAFKA_E_REQUEST_TIMED_OUT);
+    wr_fini(&w);
+    cluster_free(c);
+}
+END_TEST
+
 /* Who is told to stop hands over what it leads first, and ends in time. */
 START_TEST(a_stop_hands_over)
 {
@@ -445,6 +481,7 @@ Suite *cluster_suite(void)
     cluster_add_loop(s, "a_minority_does_not_answer", a_minority_does_not_answer, 0, 2);
     cluster_add_loop(s, "what_was_not_committed_never_was", what_was_not_committed_never_was, 0, 2);
     suite_add(s, without_a_majority_commands_wait_and_end);
+    suite_add(s, a_late_answer_is_not_for_another_command);
     suite_add(s, a_stop_hands_over);
     cluster_add_loop(s, "who_is_in_sync_is_told", who_is_in_sync_is_told, 0, 2);
     cluster_add_loop(s, "damage_that_a_follower_meets_is_told", damage_that_a_follower_meets_is_told, 0, 2);
