@@ -12,3 +12,4 @@ Suite *admin_reassign_suite(void);
 Suite *fetch_suite(void);
 Suite *opening_suite(void);
 Suite *produce_suite(void);
+Suite *producer_ids_suite(void);

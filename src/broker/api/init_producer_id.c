@@ -26,6 +26,13 @@ static void answer_from_block(struct broker_request *req)
     answer(req, 0, req->broker->producer_id_next++, 0);
 }
 
+/* The answer of another broker is taken for no more than it says. */
+static bool is_block(const struct broker_command *c)
+{
+    return c->ret_producer_id_first >= 0 && c->ret_producer_id_count > 0 &&
+           c->ret_producer_id_first <= INT64_MAX - c->ret_producer_id_count;
+}
+
 static void block_came(struct broker_request *req)
 {
     struct init_producer_id_state *s = req->state;
@@ -36,7 +43,11 @@ static void block_came(struct broker_request *req)
         answer(req, c->error, -1, 0);
         return;
     }
-    if (b->producer_id_next == b->producer_id_end) {
+    if (!is_block(c)) {
+        answer(req, KAFKA_E_REQUEST_TIMED_OUT, -1, 0); /* clients try again */
+        return;
+    }
+    if (b->producer_id_next >= b->producer_id_end) {
         b->producer_id_next = c->ret_producer_id_first;
         b->producer_id_end = c->ret_producer_id_first + c->ret_producer_id_count;
     }
