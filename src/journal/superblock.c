@@ -64,6 +64,12 @@ static enum copy_verdict copy_read(const struct superblock_disk *d, struct super
     return COPY_GOOD;
 }
 
+/* A file system has one of its own, for root alone, wherever it is mounted. */
+static bool is_of_file_system(const struct disk_dirent *ent)
+{
+    return ent->is_dir && strcmp(ent->name, "lost+found") == 0;
+}
+
 struct file_search {
     struct env_disk *disk;
     const char *path;
@@ -78,6 +84,8 @@ static int find_file(void *ctx, const struct disk_dirent *ent)
     _cleanup_(freep) char *path = xasprintf("%s/%s", s->path, ent->name);
     struct file_search below = { s->disk, path, s->depth + 1 };
 
+    if (is_of_file_system(ent))
+        return 0;
     return ent->is_dir && below.depth < DATA_DEPTH ? disk_list(s->disk, path, find_file, &below) : 1;
 }
 

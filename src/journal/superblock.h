@@ -71,9 +71,10 @@ enum superblock_error {
 /* Reads the superblock of node_id's data directory and changes nothing. Returns 0, -ENOENT when the directory is
  * new, SUPERBLOCK_E_*, or a negative errno; but for -ENOENT err says what is wrong and what to do.
  *
- * A directory is new when it has neither a superblock nor a file below journal, topics or state; other names (logs,
- * lost+found) don't count, nor do these directories themselves: a first start makes them before the superblock. Nor do
- * lock and superblock.new alone: a first start that was cut short leaves them, without data. */
+ * A directory is new when it has neither a superblock nor a file below journal, topics or state; other names (logs)
+ * don't count, nor does lost+found, wherever it is, nor do these directories themselves: a first start makes them
+ * before the superblock. Nor do lock and superblock.new alone: a first start that was cut short leaves them, without
+ * data. */
 int superblock_read(struct env_disk *disk, const char *node_id, struct superblock *ret, struct error_text *err);
 
 /* Replaces it durably. Returns 0 or a negative errno; after an error of a sync the process must end. */

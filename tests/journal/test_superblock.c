@@ -60,6 +60,28 @@ START_TEST(new_directory)
 }
 END_TEST
 
+/* Each directory of ours may be a file system of its own. */
+START_TEST(new_mounts)
+{
+    static const char *const names[] = { "journal", "journal/0", "topics", "state", "state/metadata" };
+    struct superblock got;
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        _cleanup_(freep) char *dir = xasprintf("%s/lost+found", names[i]), *file = xasprintf("%s/#12", dir);
+
+        ck_assert_int_eq(disk_mkdir(env, names[i]), 0);
+        ck_assert_int_eq(disk_mkdir(env, dir), 0);
+        make(file); /* stands for a directory that only root may list */
+        ck_assert_int_eq(read_as("b1", &got), -ENOENT);
+    }
+    make("topics/file");
+    ck_assert_int_eq(read_as("b1", &got), SUPERBLOCK_E_MISSING);
+    ck_assert_int_eq(disk_unlink(env, "topics/file"), 0);
+    make("state/lost+found.db");
+    ck_assert_int_eq(read_as("b1", &got), SUPERBLOCK_E_MISSING);
+}
+END_TEST
+
 START_TEST(data_without_superblock_are_refused)
 {
     static const char *const names[] = { "journal", "topics", "state" };
@@ -284,6 +306,7 @@ Suite *superblock_suite(void)
     Suite *s = suite_create("superblock");
 
     suite_add_with(s, new_directory, setup, teardown);
+    suite_add_with(s, new_mounts, setup, teardown);
     suite_add_with(s, data_without_superblock_are_refused, setup, teardown);
     suite_add_with(s, round_trip, setup, teardown);
     suite_add_with(s, layout, setup, teardown);
