@@ -218,12 +218,26 @@ static void apply_partitions_add(struct meta *m, const struct meta_command *c, s
     meta_note_cluster(m, &e->records);
 }
 
+/* What the command takes back doesn't make room for what it sets. */
+static bool have_configs_room(const struct meta_topic *t, const struct meta_command *c)
+{
+    size_t n = c->replace ? 0 : t->n_configs;
+
+    for (size_t i = 0; i < c->n_configs; i++)
+        n += c->configs[i].value != NULL && (c->replace || meta_topic_config(t, c->configs[i].name) == NULL);
+    return n <= META_CONFIGS_MAX;
+}
+
 static void apply_topic_configs(struct meta *m, const struct meta_command *c, struct meta_event *e)
 {
     struct meta_topic *t = known_topic(m, c, e);
 
     if (t == NULL)
         return;
+    if (!have_configs_room(t, c)) {
+        e->error = META_INVALID_REQUEST;
+        return;
+    }
     if (c->replace)
         meta_clear_configs(t);
     for (size_t i = 0; i < c->n_configs; i++)

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <assert.h>
+
 #include "meta/internal.h"
 
 /* Version 2 says more, of brokers that form a cluster together and of topics with several replicas; version 3 of
@@ -6,7 +8,12 @@
 #define VERSION_PLAIN 1
 #define VERSION_CLUSTER 2
 #define VERSION_CHANGED 3
+/* Of others than topics: a broker's former data directories are most of it. */
 #define RECORD_MAX (16u << 20)
+
+static_assert(RECORD_MAX > 1000 + 5 * (4 + META_BROKER_TEXT_MAX) + META_FORMERS_MAX * (16 + 8),
+              "a broker's record fits");
+static_assert(META_TOPIC_RECORD_MAX < 1000u * 1000 * 1000, "SQLite takes a topic's record");
 
 /* One allocation holds the record, its key and its value. */
 static void record_add(struct list *records, uint16_t kind, struct slice key, const struct wr *value)
@@ -132,7 +139,7 @@ void meta_note_topic(const struct meta_topic *t, bool gone, struct list *records
         record_add(records, META_RECORD_TOPIC, key, NULL);
         return;
     }
-    wr_init_growing(&w, 256, RECORD_MAX);
+    wr_init_growing(&w, 256, META_TOPIC_RECORD_MAX);
     wr_u8(&w, version);
     meta_put_string(&w, t->name);
     wr_le64(&w, t->created_index);
@@ -281,6 +288,8 @@ static void load_configs(struct meta_topic *t, struct rd *r)
 {
     uint32_t n = rd_le32(r);
 
+    if (n > META_CONFIGS_MAX)
+        rd_fail(r, -EBADMSG);
     for (uint32_t i = 0; i < n && r->error == 0; i++) {
         _cleanup_(freep) char *name = meta_get_string(r, META_CONFIG_VALUE_MAX);
         _cleanup_(freep) char *value = meta_get_string(r, META_CONFIG_VALUE_MAX);

@@ -106,6 +106,13 @@ void meta_settle_in_sync(struct meta_topic *t, int32_t partition);
 /* place.c: chooses brokers for the topic's partitions from `from` on; there are as many as a partition needs. */
 void meta_place(const struct meta *m, struct meta_topic *t, int32_t from);
 
+/* Bytes of a topic's record with all that may be in it: its head, each partition with its replicas and where it goes
+ * elsewhere, the configs. */
+#define META_TOPIC_RECORD_MAX \
+    ((size_t)(1 + 4 + META_TOPIC_NAME_MAX + 8 + 2 + 2 + 4 + 4 + 4) + \
+     (size_t)META_PARTITIONS_MAX * (8 + 4 * META_REPLICAS_MAX + 4 + 8 + 4 + 3 * 2 + 2 * 4 * META_REPLICAS_MAX) + \
+     (size_t)META_CONFIGS_MAX * 2 * (4 + META_CONFIG_VALUE_MAX))
+
 /* image.c: lists the record of what changed. */
 void meta_note_cluster(const struct meta *m, struct list *records);
 void meta_note_broker(const struct meta_broker *b, struct list *records);

@@ -26,7 +26,7 @@
 #define META_PARTITIONS_MAX 100000      /* of one topic */
 #define META_ALL_PARTITIONS_MAX 1000000 /* of all topics together */
 #define META_CONFIG_VALUE_MAX 4096      /* bytes of a config's name or value */
-#define META_CONFIGS_MAX 64             /* in one command */
+#define META_CONFIGS_MAX 64             /* of a topic, and in one command */
 #define META_BROKER_TEXT_MAX 255        /* bytes of a broker's node id, host, rack or raft address */
 #define META_REPLICAS_MAX 32            /* of a partition */
 #define META_FOUNDERS_MAX 32            /* brokers that form a cluster */

@@ -282,6 +282,32 @@ START_TEST(configs_are_set_and_taken_back)
 }
 END_TEST
 
+/* All configs of a topic together are limited, not only those of a command. */
+START_TEST(configs_are_limited)
+{
+    static char names[META_CONFIGS_MAX + 1][4];
+    struct meta_config_op ops[META_CONFIGS_MAX + 1];
+    const struct meta_topic *t;
+
+    for (int i = 0; i <= META_CONFIGS_MAX; i++) {
+        snprintf(names[i], sizeof(names[i]), "c%d", i);
+        ops[i] = (struct meta_config_op){ names[i], "1" };
+    }
+    ck_assert_int_eq(state_create(&s, "t", 7, 1), 0);
+    t = topic("t");
+    ck_assert_int_eq(configure(7, false, ops, META_CONFIGS_MAX - 1), 0);
+    expect_refused(INVALID_REQUEST, configure(7, false, &ops[META_CONFIGS_MAX - 1], 2));
+    ck_assert_uint_eq(t->n_configs, META_CONFIGS_MAX - 1);
+    ck_assert_int_eq(configure(7, false, &ops[1], META_CONFIGS_MAX - 1), 0); /* all but one are there */
+    expect_refused(INVALID_REQUEST, configure(7, false, &ops[META_CONFIGS_MAX], 1));
+    ck_assert_int_eq(configure(7, true, &ops[1], META_CONFIGS_MAX), 0);
+    ck_assert_uint_eq(t->n_configs, META_CONFIGS_MAX);
+    ck_assert_int_eq(configure(7, false, &(struct meta_config_op){ "c1", NULL }, 1), 0);
+    ck_assert_int_eq(configure(7, false, ops, 1), 0);
+    ck_assert_uint_eq(t->n_configs, META_CONFIGS_MAX);
+}
+END_TEST
+
 START_TEST(producer_ids_come_in_blocks)
 {
     ck_assert_int_eq(producer_ids(1000), 0);
@@ -352,6 +378,7 @@ Suite *meta_apply_suite(void)
     suite_add_with(suite, group_ids_are_never_used_again, setup, teardown);
     suite_add_with(suite, partitions_are_added, setup, teardown);
     suite_add_with(suite, configs_are_set_and_taken_back, setup, teardown);
+    suite_add_with(suite, configs_are_limited, setup, teardown);
     suite_add_with(suite, producer_ids_come_in_blocks, setup, teardown);
     suite_add_with(suite, producer_ids_end_one_day, setup, teardown);
     suite_add(suite, names);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The image: records of all the state, and of what a command changed. */
+#include "meta/internal.h"
 #include "meta/state.h"
 #include "meta/suites.h"
 
@@ -248,6 +249,68 @@ START_TEST(partition_counts_are_checked)
 }
 END_TEST
 
+static void fill_configs(struct meta_config_entry *configs)
+{
+    for (int i = 0; i < META_CONFIGS_MAX; i++) {
+        configs[i] =
+            (struct meta_config_entry){ xmalloc(META_CONFIG_VALUE_MAX + 1), xmalloc(META_CONFIG_VALUE_MAX + 1) };
+        memset(configs[i].name, 'a' + i % 26, META_CONFIG_VALUE_MAX);
+        memset(configs[i].name, 'a' + i / 26, 1);
+        memset(configs[i].value, 'v', META_CONFIG_VALUE_MAX);
+        configs[i].name[META_CONFIG_VALUE_MAX] = configs[i].value[META_CONFIG_VALUE_MAX] = '\0';
+    }
+}
+
+static void move_all(struct meta_topic *t)
+{
+    for (int32_t p = 0; p < t->n_partitions; p++) {
+        struct meta_ids all = meta_placed(t, p);
+
+        t->partitions[p].move = meta_move_new(all, (struct meta_ids){ NULL, 0 }, all);
+        t->partitions[p].move->since = 1;
+    }
+}
+
+/* All that the limits allow, in one record. */
+START_TEST(the_largest_topic)
+{
+    struct meta_config_entry configs[META_CONFIGS_MAX];
+    char name[META_TOPIC_NAME_MAX + 1] = { 0 };
+    struct meta_topic_create c = {
+        .id = state_id(9),
+        .n_partitions = META_PARTITIONS_MAX,
+        .replication_factor = META_REPLICAS_MAX,
+        .configs = configs,
+        .n_configs = META_CONFIGS_MAX,
+    };
+    struct state large;
+    struct meta m;
+
+    list_init(&records);
+    memset(name, 'n', META_TOPIC_NAME_MAX);
+    c.name = slice_str(name);
+    fill_configs(configs);
+    state_init(&large, 1);
+    ck_assert_int_eq(state_form(&large, META_REPLICAS_MAX), 0);
+    meta_write_topic_create(&large.command, &c);
+    ck_assert_int_eq(state_apply(&large), 0);
+    move_all(meta_find_topic(&large.meta, &c.id));
+    meta_dump(&large.meta, &records);
+    ck_assert_uint_eq(find(TOPIC, 0)->value.size, META_TOPIC_RECORD_MAX);
+    meta_init(&m, 2);
+    ck_assert_int_eq(load_records(&m, &records, false, large.meta.applied_index), 0);
+    ck_assert_uint_eq(meta_find_topic(&m, &c.id)->partitions[META_PARTITIONS_MAX - 1].move->n_before,
+                      META_REPLICAS_MAX);
+    meta_fini(&m);
+    meta_records_fini(&records);
+    state_fini(&large);
+    for (int i = 0; i < META_CONFIGS_MAX; i++) {
+        free(configs[i].name);
+        free(configs[i].value);
+    }
+}
+END_TEST
+
 static void add_loop(Suite *suite, const char *name, const TTest *test, int from, int to)
 {
     TCase *tc = tcase_create(name);
@@ -272,5 +335,6 @@ Suite *meta_image_suite(void)
     suite_add_with(suite, an_entry_creates_one_topic, setup, teardown);
     suite_add_with(suite, an_image_is_not_younger_than_its_index, setup, teardown);
     suite_add_with(suite, partition_counts_are_checked, setup, teardown);
+    suite_add(suite, the_largest_topic);
     return suite;
 }
