@@ -94,8 +94,8 @@ struct env_disk_ops {
     int (*unlink)(struct env_disk *d, const char *path); /* a file or an empty directory */
     int (*mkdir)(struct env_disk *d, const char *path);  /* -EEXIST as in POSIX */
     int (*sync_dir)(struct env_disk *d, const char *path);
-    /* All bytes and names so far, of all files, in one go. -EOPNOTSUPP where that would sync what isn't ours, or where
-     * the system doesn't tell of everything that failed. */
+    /* All bytes and names so far, of all files, in one go. -EOPNOTSUPP where that would sync what isn't ours, or not
+     * all that is, or where the system doesn't tell of everything that failed; it may come to that later. */
     int (*sync_fs)(struct env_disk *d);
     int (*list)(struct env_disk *d, const char *path, disk_list_fn fn, void *ctx);
     int (*space)(struct env_disk *d, struct disk_space *ret);

@@ -69,6 +69,7 @@ static int open_file(struct env_disk *d, const char *path, unsigned flags, struc
         close(fd);
         return -ENOMEM;
     }
+    sys_disk_note_opened(to_sys_disk(d), fd);
     if ((flags & DISK_DIRECT) != 0)
         try_direct(to_sys_disk(d), fd);
     if ((flags & DISK_EXACT) != 0)
@@ -163,7 +164,10 @@ static int open_dir(struct env_disk *d, const char *path)
     do
         fd = openat(to_sys_disk(d)->dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     while (fd < 0 && errno == EINTR);
-    return fd < 0 ? -errno : fd;
+    if (fd < 0)
+        return -errno;
+    sys_disk_note_opened(to_sys_disk(d), fd);
+    return fd;
 }
 
 /* In place of the spare one. Another thread may be faster for it, but not for ever. */
@@ -341,8 +345,7 @@ int sys_disk_new(const char *data_dir, struct env_disk **ret)
     d->spare_fd = dup(fd);
     d->max_files = UINT64_MAX;
     atomic_init(&d->n_files, 0);
-    d->owns_fs = sys_disk_owns_fs(fd);
-    atomic_init(&d->sync_failed, false);
+    sys_disk_init_sync(d);
     atomic_init(&d->nowait_fails, false);
     atomic_init(&d->direct_fails, false);
     *ret = &d->base;

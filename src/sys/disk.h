@@ -5,7 +5,8 @@
  *
  * Paths are checked before use: relative, no empty, "." or ".." component (a directory itself is named "." where a
  * whole path is one). -EINVAL otherwise. A file is never opened through a symbolic link; directories on the way may
- * be links, so that an administrator can move parts of the data elsewhere.
+ * be links, or mount points, so that an administrator can move parts of the data elsewhere. disk_sync_fs() says
+ * -EOPNOTSUPP from the first file or directory on that isn't on the data directory's file system.
  *
  * Where the file system refuses O_DIRECT, a DISK_DIRECT file is read and written through the page cache; the
  * alignment that DISK_DIRECT asks for is asserted either way. disk_pread_cached() reads plainly where the file

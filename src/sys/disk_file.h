@@ -15,7 +15,10 @@ struct sys_disk {
     int lock_fd;  /* -1 while not locked */
     int spare_fd; /* given up to sync a directory when there are no more descriptors */
     pthread_mutex_t spare_lock;
-    bool owns_fs; /* the file system holds the data directory only, and can be synced as a whole */
+    /* The file system holds the data directory only, has all of it that was opened so far, and can be synced as a
+     * whole. Once that was found untrue it stays so. */
+    atomic_bool owns_fs;
+    dev_t device; /* of the data directory */
     uint64_t max_files;
     _Atomic(uint64_t) n_files; /* open */
     pthread_mutex_t sync_fs_lock;
@@ -47,7 +50,9 @@ int sys_file_sync_data(struct disk_file *f);
 void sys_file_write_back(struct disk_file *f, uint64_t offset, uint64_t size);
 int sys_file_allocate(struct disk_file *f, uint64_t offset, uint64_t size);
 int sys_file_truncate(struct disk_file *f, uint64_t size);
-bool sys_disk_owns_fs(int dir_fd);
+void sys_disk_init_sync(struct sys_disk *d);
+/* A file or directory was opened: it may lie on another file system, by a link or a mount below the data directory. */
+void sys_disk_note_opened(struct sys_disk *d, int fd);
 int sys_disk_sync_fs(struct env_disk *d);
 /* What a sync is told to have come to: its error, or another one's. */
 int sys_disk_synced(struct sys_disk *d, int err);

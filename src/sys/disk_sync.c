@@ -40,12 +40,33 @@ static bool syncs_whole(int dir_fd)
     return false;
 }
 
-bool sys_disk_owns_fs(int dir_fd)
+static bool owns_fs(int dir_fd, const struct stat *dir)
 {
-    struct stat dir, parent;
+    struct stat parent;
 
-    return fstat(dir_fd, &dir) == 0 && fstatat(dir_fd, "..", &parent, 0) == 0 && dir.st_dev != parent.st_dev &&
-           syncs_whole(dir_fd) && kernel_tells_errors();
+    return fstatat(dir_fd, "..", &parent, 0) == 0 && dir->st_dev != parent.st_dev && syncs_whole(dir_fd) &&
+           kernel_tells_errors();
+}
+
+void sys_disk_init_sync(struct sys_disk *d)
+{
+    struct stat dir = { 0 };
+    bool known = fstat(d->dir_fd, &dir) == 0;
+
+    d->device = dir.st_dev;
+    atomic_init(&d->owns_fs, known && owns_fs(d->dir_fd, &dir));
+    atomic_init(&d->sync_failed, false);
+}
+
+/* syncfs() of the data directory wouldn't sync it, so from now on each file is synced by itself. */
+void sys_disk_note_opened(struct sys_disk *d, int fd)
+{
+    struct stat st;
+
+    if (!atomic_load_explicit(&d->owns_fs, memory_order_relaxed))
+        return;
+    if (fstat(fd, &st) < 0 || st.st_dev != d->device)
+        atomic_store(&d->owns_fs, false);
 }
 
 int sys_disk_synced(struct sys_disk *d, int err)
@@ -61,7 +82,7 @@ int sys_disk_sync_fs(struct env_disk *d)
     struct sys_disk *disk = to_sys_disk(d);
     int r;
 
-    if (!disk->owns_fs)
+    if (!atomic_load(&disk->owns_fs))
         return -EOPNOTSUPP;
     pthread_mutex_lock(&disk->sync_fs_lock);
     r = sys_disk_synced(disk, syncfs(disk->dir_fd) < 0 ? -errno : 0);

@@ -6,6 +6,7 @@
 Suite *addr_suite(void);
 Suite *clock_suite(void);
 Suite *disk_map_suite(void);
+Suite *disk_mounts_suite(void);
 Suite *disk_suite(void);
 Suite *file_system_suite(void);
 Suite *lane_suite(void);
