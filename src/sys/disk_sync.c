@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
@@ -9,6 +11,7 @@
 
 #include "base/util.h"
 #include "sys/disk_file.h"
+#include "sys/file_system.h"
 
 #ifndef XFS_SUPER_MAGIC
 #define XFS_SUPER_MAGIC 0x58465342
@@ -40,12 +43,58 @@ static bool syncs_whole(int dir_fd)
     return false;
 }
 
-static bool owns_fs(int dir_fd, const struct stat *dir)
+/* The mount on which a descriptor was opened, as /proc/self/mountinfo counts them, or -1. */
+static int mount_of(int fd)
 {
-    struct stat parent;
+    char name[48], line[128];
+    int id = -1;
+    FILE *f;
 
-    return fstatat(dir_fd, "..", &parent, 0) == 0 && dir->st_dev != parent.st_dev && syncs_whole(dir_fd) &&
-           kernel_tells_errors();
+    snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", fd);
+    f = fopen(name, "re");
+    if (f == NULL)
+        return -1;
+    while (fgets(line, sizeof(line), f) != NULL && sscanf(line, "mnt_id: %d", &id) != 1)
+        ;
+    fclose(f);
+    return id;
+}
+
+static int mount_of_parent(int dir_fd)
+{
+    int fd = openat(dir_fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC), id;
+
+    if (fd < 0)
+        return -1;
+    id = mount_of(fd);
+    close(fd);
+    return id;
+}
+
+/* What is mounted there is a file system from its root on, and not a part of one, as a bind mount, a container's volume
+ * or a btrfs subvolume. */
+static bool mount_is_whole(int id)
+{
+    FILE *f = fopen("/proc/self/mountinfo", "re");
+    bool whole = false;
+    char *line = NULL;
+    size_t size = 0;
+
+    while (f != NULL && !whole && getline(&line, &size, f) >= 0)
+        whole = sys_mountinfo_is_whole(line, id);
+    if (f != NULL)
+        fclose(f);
+    free(line);
+    return whole;
+}
+
+/* Where one of these can't be told, the file system isn't ours. A directory that isn't on its parent's mount is what
+ * is mounted there. */
+static bool owns_fs(int dir_fd)
+{
+    int id = mount_of(dir_fd), above = mount_of_parent(dir_fd);
+
+    return id >= 0 && above >= 0 && id != above && mount_is_whole(id) && syncs_whole(dir_fd) && kernel_tells_errors();
 }
 
 void sys_disk_init_sync(struct sys_disk *d)
@@ -54,7 +103,7 @@ void sys_disk_init_sync(struct sys_disk *d)
     bool known = fstat(d->dir_fd, &dir) == 0;
 
     d->device = dir.st_dev;
-    atomic_init(&d->owns_fs, known && owns_fs(d->dir_fd, &dir));
+    atomic_init(&d->owns_fs, known && owns_fs(d->dir_fd));
     atomic_init(&d->sync_failed, false);
 }
 

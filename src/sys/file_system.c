@@ -83,6 +83,14 @@ bool sys_mountinfo_has(const char *line, dev_t device, const char *option)
     return false;
 }
 
+/* The root is told as a path within the file system, with blanks written as escapes: "/" alone is its own. */
+bool sys_mountinfo_is_whole(const char *line, int mount_id)
+{
+    int id, end = 0;
+
+    return sscanf(line, "%d %*u %*u:%*u /%n", &id, &end) == 1 && id == mount_id && end > 0 && line[end] == ' ';
+}
+
 static bool mounted_with(dev_t device, const char *option)
 {
     FILE *f = fopen("/proc/self/mountinfo", "re");

@@ -25,3 +25,6 @@ bool sys_ext4_lacks_journal(const char *journal_task);
 
 /* Whether this line of /proc/self/mountinfo is of the device and has the option of the file system. Pure. */
 bool sys_mountinfo_has(const char *line, dev_t device, const char *option);
+
+/* Whether this line is of the mount with that number, and the whole file system is mounted there. Pure. */
+bool sys_mountinfo_is_whole(const char *line, int mount_id);

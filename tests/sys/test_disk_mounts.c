@@ -64,6 +64,15 @@ static struct env_disk *must_make(const char *path)
     return d;
 }
 
+static void expect_sync_fs(const char *path, int expected)
+{
+    struct env_disk *d = must_make(path);
+
+    write_file(d, "f");
+    ck_assert_int_eq(disk_sync_fs(d), expected);
+    sys_disk_free(d);
+}
+
 static void make_path(char *to, size_t size, const char *in, const char *name)
 {
     ck_assert_int_lt(snprintf(to, size, "%s/%s", in, name), (int)size);
@@ -143,6 +152,45 @@ START_TEST(names_alone_on_another_disk)
 }
 END_TEST
 
+/* As a container sees a directory of the host: another file system than what is above it, and not its own either. */
+START_TEST(a_part_of_a_file_system_mounted_by_itself)
+{
+    char part[PATH_MAX], at[PATH_MAX];
+
+    if (!has_mounts)
+        return;
+    make_path(part, sizeof(part), other, "part");
+    ck_assert_int_eq(mkdir(part, 0700), 0);
+    make_path(at, sizeof(at), data, "a b");
+    ck_assert_int_eq(mkdir(at, 0700), 0);
+    ck_assert_int_eq(mount(part, at, NULL, MS_BIND, NULL), 0);
+    expect_sync_fs(at, -EOPNOTSUPP);
+    make_path(part, sizeof(part), at, "below");
+    ck_assert_int_eq(mkdir(part, 0700), 0);
+    expect_sync_fs(part, -EOPNOTSUPP);
+}
+END_TEST
+
+/* Names that mountinfo writes with escapes, and mounts on top of each other: the one that is seen counts. */
+START_TEST(odd_mount_points)
+{
+    char part[PATH_MAX], at[PATH_MAX];
+
+    if (!has_mounts)
+        return;
+    make_path(at, sizeof(at), data, "a \\040\t\n - b");
+    ck_assert_int_eq(mkdir(at, 0700), 0);
+    ck_assert(mount_memory(at));
+    expect_sync_fs(at, 0);
+    make_path(part, sizeof(part), other, "part");
+    ck_assert_int_eq(mkdir(part, 0700), 0);
+    ck_assert_int_eq(mount(part, at, NULL, MS_BIND, NULL), 0);
+    expect_sync_fs(at, -EOPNOTSUPP);
+    ck_assert(mount_memory(at));
+    expect_sync_fs(at, 0);
+}
+END_TEST
+
 Suite *disk_mounts_suite(void)
 {
     Suite *s = suite_create("disk_mounts");
@@ -151,5 +199,7 @@ Suite *disk_mounts_suite(void)
     suite_add_with(s, a_link_to_another_disk, setup, teardown);
     suite_add_with(s, another_disk_mounted_below, setup, teardown);
     suite_add_with(s, names_alone_on_another_disk, setup, teardown);
+    suite_add_with(s, a_part_of_a_file_system_mounted_by_itself, setup, teardown);
+    suite_add_with(s, odd_mount_points, setup, teardown);
     return s;
 }

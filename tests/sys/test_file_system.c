@@ -67,6 +67,20 @@ START_TEST(lines_of_mountinfo)
 }
 END_TEST
 
+START_TEST(whole_file_systems_in_mountinfo)
+{
+    ck_assert(sys_mountinfo_is_whole("36 35 98:0 / /mnt\\040x rw - ext4 /dev/root rw\n", 36));
+    ck_assert(!sys_mountinfo_is_whole("36 35 98:0 / /mnt rw - ext4 /dev/root rw\n", 35));
+    ck_assert(!sys_mountinfo_is_whole("36 35 98:0 /\\040 /mnt rw - ext4 /dev/root rw\n", 36));
+    ck_assert(!sys_mountinfo_is_whole("36 35 98:0 /a / rw - ext4 /dev/root rw\n", 36));
+    ck_assert(!sys_mountinfo_is_whole("36 35 98:0 /@/volumes / rw - btrfs /dev/root rw\n", 36));
+    ck_assert(!sys_mountinfo_is_whole("36 35 98:0 net:[4026531840] / rw - nsfs nsfs rw\n", 36));
+    ck_assert(!sys_mountinfo_is_whole("36 35 98:0", 36));
+    ck_assert(!sys_mountinfo_is_whole("36 35 98:0 /", 36));
+    ck_assert(!sys_mountinfo_is_whole("", 36));
+}
+END_TEST
+
 START_TEST(a_look)
 {
     struct sys_file_system fs;
@@ -86,6 +100,7 @@ Suite *file_system_suite(void)
     suite_add(s, good_places);
     suite_add(s, places_that_lose_at_a_power_cut);
     suite_add(s, lines_of_mountinfo);
+    suite_add(s, whole_file_systems_in_mountinfo);
     suite_add(s, a_look);
     return s;
 }
