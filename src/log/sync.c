@@ -60,14 +60,21 @@ static bool segment_has_base(const struct log *l, uint64_t base_index)
     return false;
 }
 
+/* A segment begins behind this index, or may: entries behind the end can be planned to begin one, and until it is
+ * published nothing here tells which. What is kept for that in vain goes at the next start. */
+static bool belongs_to_segment(const struct log *l, uint64_t index)
+{
+    return segment_has_base(l, index + 1) || (index >= l->end.index && l->plan.pending > 0) ||
+           (l->append != NULL && append_starts_at(l->append, index + 1));
+}
+
 static void prepare_snapshot(const struct log *l, const struct log_sync *job, struct sync_op *op)
 {
     if (job->snapshot.size == 0 || !l->dir_made || job->snapshot_at.index == l->loose_snapshot)
         return;
     gq_assert(job->snapshot_at.index >= l->end.index);
     op->write_snapshot = true;
-    if (l->loose_snapshot != 0 && !segment_has_base(l, l->loose_snapshot + 1) &&
-        (l->append == NULL || !append_starts_at(l->append, l->loose_snapshot + 1)))
+    if (l->loose_snapshot != 0 && !belongs_to_segment(l, l->loose_snapshot))
         op->old_snapshot = l->loose_snapshot;
 }
 

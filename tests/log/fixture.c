@@ -117,6 +117,21 @@ static void snapshot_text(char to[24], uint64_t index)
     snprintf(to, 24, "state %" PRIu64, index);
 }
 
+static void plan(struct fx *fx, struct fx_entry *e)
+{
+    if (e->planned)
+        return;
+    e->roll = log_plan(fx->log, e->parsed.batches.size, e->parsed.header.append_time_ms, true);
+    e->planned = true;
+    snapshot_text(e->snapshot, e->index - 1);
+}
+
+void fx_plan(struct fx *fx, uint64_t index)
+{
+    for (uint64_t i = log_end(fx->log).index + 1; i <= index; i++)
+        plan(fx, &fx->entries[i - 1]);
+}
+
 void fx_append_prepare(struct fx *fx, struct log_append *job, size_t n)
 {
     uint64_t next = log_end(fx->log).index + 1;
@@ -129,11 +144,7 @@ void fx_append_prepare(struct fx *fx, struct log_append *job, size_t n)
     for (size_t i = 0; i < n; i++) {
         struct fx_entry *e = &fx->entries[next - 1 + i];
 
-        if (!e->planned) {
-            e->roll = log_plan(fx->log, e->parsed.batches.size, e->parsed.header.append_time_ms, true);
-            e->planned = true;
-            snapshot_text(e->snapshot, e->index - 1);
-        }
+        plan(fx, e);
         entries[i] = (struct log_append_entry){ e->index, e->term, e->checksum, e->data, e->size, e->roll, { 0 } };
         if (e->roll && e->index > 1 && !fx->no_snapshots)
             entries[i].snapshot = slice_str(e->snapshot);

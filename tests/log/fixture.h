@@ -51,6 +51,8 @@ void fx_fini(struct fx *fx);
 uint64_t fx_commit(struct fx *fx, const struct fx_spec *spec);
 #define fx_add(fx, ...) fx_commit((fx), &(struct fx_spec){ __VA_ARGS__ })
 
+/* Plans the segments of the entries up to this one, as when they are applied long before they are appended. */
+void fx_plan(struct fx *fx, uint64_t index);
 /* Appends the next n committed entries (0: all) in one job. Returns the job's error. */
 int fx_append(struct fx *fx, size_t n);
 /* Makes a job of them without running it. */

@@ -326,6 +326,80 @@ START_TEST(sync_and_append_overlap)
 }
 END_TEST
 
+static void sync_prepare(struct log_sync *job, uint64_t index, char text[24])
+{
+    snprintf(text, 24, "state %d", (int)index);
+    *job = (struct log_sync){ .snapshot = slice_str(text), .snapshot_at = fx_position(&fx, index) };
+    log_sync_prepare(fx.log, job);
+}
+
+/* The snapshot of a sync is as of where a segment will begin: the next sync leaves it to that segment, whether that is
+ * planned or on its way, and in whatever order they run. */
+START_TEST(a_planned_segment_keeps_its_snapshot)
+{
+    for (int order = 0; order < 4; order++) {
+        uint64_t end = log_end(fx.log).index;
+        struct log_append append;
+        struct log_sync sync;
+        char text[24];
+
+        if (end == 0) {
+            ck_assert_int_eq(fx_append(&fx, 1), 0);
+            end = 1;
+        }
+        ck_assert_int_eq(fx_sync(&fx, 1), 0); /* as of one behind the end */
+        fx_plan(&fx, end + 1);
+        log_roll(fx.log);
+        fx_plan(&fx, end + 2);
+        if (order % 2 != 0)
+            fx_append_prepare(&fx, &append, 2);
+        sync_prepare(&sync, end + 2, text);
+        if (order % 2 == 0)
+            fx_append_prepare(&fx, &append, 2);
+        if (order < 2)
+            log_append_run(&append);
+        log_sync_run(&sync);
+        if (order >= 2)
+            log_append_run(&append);
+        ck_assert(append.error == 0 && sync.error == 0);
+        log_sync_done(&sync);
+        fx_append_finish(&append);
+        fx.checkpoint = sync.position;
+        assert_snapshot(end + 1, end + 1);
+        ck_assert_int_eq(fx_sync(&fx, 0), 0);
+        assert_snapshot(end + 1, end + 1);
+        /* Those of the segments but for the first one, and the last sync's. */
+        ck_assert_uint_eq(fx_count_files(&fx, ".snapshot"), log_segment_count(fx.log));
+    }
+    fx_check(&fx);
+    fx_reopen(&fx);
+    fx_check(&fx);
+}
+END_TEST
+
+/* The segment that is planned begins elsewhere. */
+START_TEST(a_snapshot_kept_in_vain_goes_at_a_start)
+{
+    struct log_sync sync;
+    char text[24];
+
+    ck_assert_int_eq(fx_append(&fx, 2), 0);
+    ck_assert_int_eq(fx_sync(&fx, 1), 0); /* as of 3 */
+    fx_plan(&fx, 4);
+    log_roll(fx.log);
+    fx_plan(&fx, 5);
+    sync_prepare(&sync, 5, text);
+    log_sync_run(&sync);
+    log_sync_done(&sync);
+    ck_assert_int_eq(sync.error, 0);
+    fx.checkpoint = sync.position;
+    ck_assert_uint_eq(fx_count_files(&fx, ".snapshot"), 2);
+    fx_reopen(&fx);
+    ck_assert_uint_eq(fx_count_files(&fx, ".snapshot"), 1);
+    assert_snapshot(UINT64_MAX, 5);
+}
+END_TEST
+
 START_TEST(groups_without_snapshots_write_none)
 {
     fx.no_snapshots = true;
@@ -442,6 +516,8 @@ Suite *sync_suite(void)
     suite_add_with(s, a_snapshot_that_does_not_fit_is_tried_again, setup, teardown);
     suite_add_with(s, a_cut_leaves_the_only_snapshot, setup, teardown);
     suite_add_with(s, sync_and_append_overlap, setup, teardown);
+    suite_add_with(s, a_planned_segment_keeps_its_snapshot, setup, teardown);
+    suite_add_with(s, a_snapshot_kept_in_vain_goes_at_a_start, setup, teardown);
     suite_add_with(s, groups_without_snapshots_write_none, setup, teardown);
     suite_add(s, descriptors_are_bounded);
     suite_add(s, segments_are_lent_within_limits);
