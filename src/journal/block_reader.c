@@ -21,11 +21,17 @@ void journal_block_reader_fini(struct journal_block_reader *r)
     free(r->window);
 }
 
-/* Fills the window from offset on. */
-static int fill(struct journal_block_reader *r, uint64_t offset, size_t size)
+/* Fills the window from offset on, with `ahead` bytes where that can be read and at least `size`. A place that can't be
+ * read is no reason to refuse what lies before it, and isn't asked for again with each block. */
+static int fill(struct journal_block_reader *r, uint64_t offset, size_t size, size_t ahead)
 {
-    ssize_t n = disk_pread(r->io, r->window, size, offset);
+    size_t most = offset < r->narrow_end ? size : ahead;
+    ssize_t n = disk_pread(r->io, r->window, most, offset);
 
+    if (n == -EIO && most > size) {
+        r->narrow_end = offset + most;
+        n = disk_pread(r->io, r->window, size, offset);
+    }
     r->window_start = offset;
     r->window_size = n > 0 ? (size_t)n : 0;
     return n < 0 ? (int)n : 0;
@@ -38,9 +44,10 @@ static int open_file(struct journal_block_reader *r, struct env_disk *disk, cons
 
     disk_close(r->io);
     r->io = NULL;
+    r->narrow_end = 0;
     err = disk_open(disk, path, DISK_READ | DISK_DIRECT, &r->io);
     if (err == 0)
-        err = fill(r, 0, size);
+        err = fill(r, 0, JOURNAL_FILE_HEADER_SIZE, size);
     if (err < 0)
         return err;
     if (r->window_size < JOURNAL_FILE_HEADER_SIZE) {
@@ -68,7 +75,7 @@ int journal_block_reader_open_header(struct journal_block_reader *r, struct env_
 static int want(struct journal_block_reader *r, uint64_t offset, size_t size, const uint8_t **ret, size_t *ret_size)
 {
     if (offset < r->window_start || offset + size > r->window_start + r->window_size) {
-        int err = fill(r, offset, JOURNAL_BLOCK_MAX);
+        int err = fill(r, offset, size, JOURNAL_BLOCK_MAX);
 
         if (err < 0)
             return err;

@@ -17,6 +17,7 @@ struct journal_block_reader {
     uint8_t *window;                   /* JOURNAL_BLOCK_MAX bytes, aligned */
     uint64_t window_start;
     size_t window_size;
+    uint64_t narrow_end; /* some place before it can't be read: no more is read at once than is needed */
 };
 
 void journal_block_reader_init(struct journal_block_reader *r);

@@ -10,6 +10,9 @@
 #include "base/util.h"
 #include "journal/recovery.h"
 
+#define ADVICE \
+    ". Nothing was changed. Put the file back from a copy, or repair the directory: brokerd --repair shows what would be " \
+    "lost"
 #define NAMED_MAX 8 /* groups that a message names */
 
 struct hit {
@@ -114,10 +117,7 @@ int journal_corrupt(struct journal_recovery *rc, const struct journal_file *file
     vsnprintf(reason, sizeof(reason), fmt, ap);
     va_end(ap);
     describe_groups(rc, file->header.generation, groups, sizeof(groups));
-    error_setf(rc->err,
-               "%s, byte %" PRIu64 ": %s. It can hit %s. Nothing was changed. Put the file back from a copy, or repair "
-               "the directory: brokerd --repair shows what would be lost",
-               path, position, reason, groups);
+    error_setf(rc->err, "%s, byte %" PRIu64 ": %s. It can hit %s" ADVICE, path, position, reason, groups);
     return JOURNAL_E_CORRUPT;
 }
 
@@ -125,6 +125,6 @@ int journal_read_failed(struct journal_recovery *rc, const struct journal_file *
 {
     _cleanup_(freep) char *path = journal_path(&rc->j->dir, file->header.generation, JOURNAL_NAME_LIVE);
 
-    error_setf(rc->err, "reading %s at byte %" PRIu64 ": %s", path, position, error_text(r));
+    error_setf(rc->err, "reading %s at byte %" PRIu64 ": %s%s", path, position, error_text(r), r == -EIO ? ADVICE : "");
     return r;
 }

@@ -147,6 +147,9 @@ enum sim_disk_damage {
 /* Damages some sectors of a drawn page of the file, which leaves the page cache. 0, -ENOENT, -EISDIR, or -EBUSY when
  * that page isn't durable as it is now, has nothing, or is damaged already. */
 int sim_disk_damage(struct sim_disk *d, const char *path, enum sim_disk_damage how, struct sim_prng *prng);
+/* The same of the page that has this byte. */
+int sim_disk_damage_at(struct sim_disk *d, const char *path, uint64_t offset, enum sim_disk_damage how,
+                       struct sim_prng *prng);
 /* All of them are what they were, where nobody has written since. */
 void sim_disk_mend(struct sim_disk *d);
 /* Pages that are damaged. */

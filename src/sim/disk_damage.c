@@ -192,6 +192,17 @@ int content_damage(struct content *c, size_t page, enum sim_disk_damage how, str
 
 /* ---- The disk ---- */
 
+int sim_disk_damage_at(struct sim_disk *d, const char *path, uint64_t offset, enum sim_disk_damage how,
+                       struct sim_prng *prng)
+{
+    struct inode *i;
+    int r = tree_find(&d->tree, path, &i);
+
+    if (r < 0 || i->is_dir)
+        return r < 0 ? r : -EISDIR;
+    return content_damage(&i->content, (size_t)(offset / PAGE_SIZE), how, prng);
+}
+
 int sim_disk_damage(struct sim_disk *d, const char *path, enum sim_disk_damage how, struct sim_prng *prng)
 {
     struct inode *i;

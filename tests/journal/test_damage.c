@@ -319,11 +319,74 @@ START_TEST(read_errors_name_the_place)
 
     history();
     path = rig_live_file(r, 0);
-    sim_disk_fail(r->disk, SIM_DISK_READ, 4, 1, -EIO); /* headers */
+    sim_disk_fail(r->disk, SIM_DISK_READ, 4, 2, -EIO); /* behind the headers; once more for less */
     ck_assert_int_eq(journal_open(&r->config, &r->j, &r->err), -EIO);
     ck_assert_ptr_nonnull(strstr(r->err.text, path));
+    ck_assert_ptr_nonnull(strstr(r->err.text, "brokerd --repair"));
     sim_disk_exit(r->disk);
     ck_assert_int_eq(rig_start(r), 0);
+}
+END_TEST
+
+/* The end of the last block that the file has. */
+static uint64_t end_of_blocks(const char *path)
+{
+    uint64_t end = 0;
+
+    for (size_t i = 0; i < n_blocks; i++) {
+        if (blocks[i].path == path)
+            end = blocks[i].offset + journal_block_size(&blocks[i].block);
+    }
+    return end;
+}
+
+/* Where nothing was written something is first, that is no block. -EINVAL behind the end of the file. */
+static int make_unreadable(const char *path, uint64_t offset)
+{
+    _cleanup_(disk_closep) struct disk_file *f = NULL;
+    uint8_t junk[4096] = { 1 };
+    uint64_t size;
+
+    ck_assert_int_eq(disk_open(r->config.disk, path, DISK_WRITE, &f), 0);
+    ck_assert_int_eq(disk_size(f, &size), 0);
+    if (offset >= size)
+        return -EINVAL;
+    if (sim_disk_damage_at(r->disk, path, offset, SIM_DAMAGE_UNREADABLE, &r->prng) == 0)
+        return 0;
+    ck_assert_int_eq(disk_pwrite(f, junk, sizeof(junk), offset), 0);
+    ck_assert_int_eq(disk_sync_data(f), 0);
+    return sim_disk_damage_at(r->disk, path, offset, SIM_DAMAGE_UNREADABLE, &r->prng);
+}
+
+/* A place that can't be read and that nothing needs keeps no start from the rest. Where blocks are, or may be, it does:
+ * what would be cut there may have been acknowledged. */
+START_TEST(unreadable_places)
+{
+    unsigned n_needed = 0, n_unused = 0;
+
+    history();
+    find_blocks();
+    for (int i = 0; paths[i] != NULL; i++) {
+        uint64_t end = i < 2 ? end_of_blocks(paths[i]) : UINT64_MAX; /* the journal goes on in the third one */
+
+        for (uint64_t at = 0;; at += 4096) {
+            bool needed = at < end;
+
+            if (make_unreadable(paths[i], at) < 0)
+                break;
+            ck_assert_msg(rig_open(r) == (needed ? -EIO : 0), "%s at %d: %s", paths[i], (int)at, r->err.text);
+            if (needed)
+                ck_assert_msg(strstr(r->err.text, paths[i]) != NULL, "%s", r->err.text);
+            *(needed ? &n_needed : &n_unused) += 1;
+            rig_stop(r);
+            sim_disk_mend(r->disk);
+            sim_disk_exit(r->disk);
+        }
+    }
+    ck_assert_uint_gt(n_needed, 50);
+    ck_assert_uint_gt(n_unused, 0);
+    ck_assert_int_eq(rig_start(r), 0);
+    forget_blocks();
 }
 END_TEST
 
@@ -660,6 +723,7 @@ Suite *damage_suite(void)
     suite_add_with(s, missing_journal, setup, teardown);
     suite_add_with(s, short_file, setup, teardown);
     suite_add_with(s, read_errors_name_the_place, setup, teardown);
+    suite_add_with(s, unreadable_places, setup, teardown);
     suite_add_with(s, recovery_twice_gives_the_same, setup, teardown);
     suite_add_with(s, fresh_journal_with_a_damaged_table, setup, teardown);
     suite_add_with(s, foreign_blocks_are_no_evidence, setup, teardown);
