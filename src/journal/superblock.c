@@ -123,14 +123,27 @@ static int no_superblock(struct env_disk *disk, struct error_text *err)
     return SUPERBLOCK_E_MISSING;
 }
 
+/* Each by itself: one that can't be read, or isn't there, is as bad as one with wrong bytes. */
+static int read_copies(struct disk_file *f, struct superblock_disk copies[SUPERBLOCK_COPIES])
+{
+    for (size_t i = 0; i < SUPERBLOCK_COPIES; i++) {
+        ssize_t n = disk_pread(f, &copies[i], sizeof(copies[i]), i * sizeof(copies[i]));
+
+        if (n < 0 && n != -EIO)
+            return (int)n;
+        if (n != (ssize_t)sizeof(copies[i]))
+            memset(&copies[i], 0, sizeof(copies[i]));
+    }
+    return 0;
+}
+
 /* The newest of the good copies; an update replaces both at once, so they differ only when one is damaged. */
-static int pick(const struct superblock_disk copies[SUPERBLOCK_COPIES], size_t n, struct superblock *ret,
-                struct error_text *err)
+static int pick(const struct superblock_disk copies[SUPERBLOCK_COPIES], struct superblock *ret, struct error_text *err)
 {
     bool newer = false;
     uint32_t version = 0;
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < SUPERBLOCK_COPIES; i++) {
         switch (copy_read(&copies[i], ret)) {
         case COPY_GOOD:
             return 0;
@@ -160,7 +173,6 @@ int superblock_read(struct env_disk *disk, const char *node_id, struct superbloc
     _cleanup_(disk_closep) struct disk_file *f = NULL;
     struct superblock_disk copies[SUPERBLOCK_COPIES];
     struct superblock sb;
-    ssize_t n;
     int r = disk_open(disk, NAME, DISK_READ, &f);
 
     if (r == -ENOENT)
@@ -169,12 +181,12 @@ int superblock_read(struct env_disk *disk, const char *node_id, struct superbloc
         error_setf(err, "opening the superblock: %s", error_text(r));
         return r;
     }
-    n = disk_pread(f, copies, sizeof(copies), 0);
-    if (n < 0) {
-        error_setf(err, "reading the superblock: %s", error_text((int)n));
-        return (int)n;
+    r = read_copies(f, copies);
+    if (r < 0) {
+        error_setf(err, "reading the superblock: %s", error_text(r));
+        return r;
     }
-    r = pick(copies, (size_t)n / SUPERBLOCK_COPY_SIZE, &sb, err);
+    r = pick(copies, &sb, err);
     if (r != 0)
         return r;
     if (strcmp(sb.node_id, node_id) != 0) {
@@ -225,6 +237,6 @@ bool superblock_is_worn(struct env_disk *disk)
 
     if (disk_open(disk, NAME, DISK_READ, &f) < 0)
         return true;
-    return disk_pread(f, copies, sizeof(copies), 0) != (ssize_t)sizeof(copies) ||
-           copy_read(&copies[0], &sb) == COPY_DAMAGED || copy_read(&copies[1], &sb) == COPY_DAMAGED;
+    return read_copies(f, copies) < 0 || copy_read(&copies[0], &sb) == COPY_DAMAGED ||
+           copy_read(&copies[1], &sb) == COPY_DAMAGED;
 }

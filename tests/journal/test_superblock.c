@@ -151,6 +151,26 @@ START_TEST(layout)
 }
 END_TEST
 
+START_TEST(one_unreadable_copy_costs_nothing)
+{
+    struct superblock got;
+
+    ck_assert_int_eq(superblock_write(env, &sb, &err), 0);
+    ck_assert(!superblock_is_worn(env));
+    for (uint64_t at = 0; at < 8192; at += 4096) {
+        ck_assert_int_eq(sim_disk_damage_at(disk, "superblock", at, SIM_DAMAGE_UNREADABLE, &prng), 0);
+        ck_assert_int_eq(read_as("b1", &got), 0);
+        ck_assert_uint_eq(got.boot_counter, 1);
+        ck_assert(superblock_is_worn(env));
+        sim_disk_mend(disk);
+    }
+    ck_assert_int_eq(sim_disk_damage_at(disk, "superblock", 0, SIM_DAMAGE_UNREADABLE, &prng), 0);
+    ck_assert_int_eq(sim_disk_damage_at(disk, "superblock", 4096, SIM_DAMAGE_UNREADABLE, &prng), 0);
+    ck_assert_int_eq(read_as("b1", &got), SUPERBLOCK_E_DAMAGED);
+    ck_assert(superblock_is_worn(env));
+}
+END_TEST
+
 START_TEST(one_damaged_copy_costs_nothing)
 {
     struct superblock got;
@@ -293,8 +313,8 @@ START_TEST(errors_go_up)
     ck_assert_int_eq(superblock_write(env, &sb, &err), -EIO); /* never tried again, as a shortage would be */
     sim_disk_exit(disk);
     ck_assert_int_eq(superblock_write(env, &sb, &err), 0);
-    sim_disk_fail(disk, SIM_DISK_READ, 0, 1, -EIO);
-    ck_assert_int_eq(read_as("b1", &got), -EIO);
+    sim_disk_fail(disk, SIM_DISK_READ, 0, 1, -ENOMEM);
+    ck_assert_int_eq(read_as("b1", &got), -ENOMEM);
     sim_disk_fail(disk, SIM_DISK_OPEN, 0, 1, -EACCES);
     ck_assert_int_eq(read_as("b1", &got), -EACCES);
     ck_assert_int_eq(read_as("b1", &got), 0);
@@ -310,6 +330,7 @@ Suite *superblock_suite(void)
     suite_add_with(s, data_without_superblock_are_refused, setup, teardown);
     suite_add_with(s, round_trip, setup, teardown);
     suite_add_with(s, layout, setup, teardown);
+    suite_add_with(s, one_unreadable_copy_costs_nothing, setup, teardown);
     suite_add_with(s, one_damaged_copy_costs_nothing, setup, teardown);
     suite_add_with(s, cut_files_are_damage, setup, teardown);
     suite_add_with(s, another_node_is_refused, setup, teardown);
