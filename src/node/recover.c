@@ -198,7 +198,7 @@ static int load_image(struct recovery *rec)
         error_setf(rec->err, "%s: %s", NODE_STATE_PATH, strerror(-rc));
     for (unsigned i = 0; rc == 0 && i < n->n_reactors; i++)
         rc = meta_load_finish(&n->reactors[i].meta, n->image.applied.index);
-    return rc;
+    return rc == -EIO ? STATE_E_DAMAGED : rc; /* what can't be read is no better */
 }
 
 /* The image is derived from the log: one that is damaged or of another history is made again from the log's start. */

@@ -134,6 +134,26 @@ START_TEST(a_damaged_image_is_rebuilt)
 }
 END_TEST
 
+START_TEST(an_unreadable_image_is_rebuilt)
+{
+    unsigned n = 0;
+
+    for (uint64_t at = 0; at < 64 * 4096; at += 4096) {
+        struct rig *r = used(6);
+
+        ck_assert(rig_stop(r, 1000 * MS, 5000 * MS));
+        if (sim_disk_damage_at(r->disk, "state/0.db", at, SIM_DAMAGE_UNREADABLE, &r->prng) == 0) {
+            rig_start_ok(r);
+            check(r);
+            ck_assert_int_eq(ask_create(&r->clients[0], "b", 1), 0);
+            n++;
+        }
+        rig_free(r);
+    }
+    ck_assert_uint_gt(n, 2);
+}
+END_TEST
+
 START_TEST(a_lost_image_is_rebuilt)
 {
     struct rig *r = used(7);
@@ -332,6 +352,7 @@ Suite *start_suite(void)
     suite_add(s, a_lost_journal_is_refused);
     suite_add(s, a_second_process_is_refused);
     suite_add(s, a_damaged_image_is_rebuilt);
+    suite_add(s, an_unreadable_image_is_rebuilt);
     suite_add(s, a_lost_image_is_rebuilt);
     suite_add(s, an_image_of_another_history_is_rebuilt);
     suite_add(s, reactors_may_change);
