@@ -17,6 +17,7 @@ static uint8_t records[1 << 20];
 static bool empty;
 static uint32_t n_links; /* of each partition's records, a byte each */
 static unsigned n_reads, n_held;
+static int32_t min_bytes;
 static int64_t offsets; /* all that were asked for, summed up */
 
 static size_t size_of(uint64_t group)
@@ -66,6 +67,7 @@ static void setup(void)
     empty = false;
     n_links = 0;
     n_reads = n_held = 0;
+    min_bytes = 0;
     offsets = 0;
 }
 
@@ -97,6 +99,8 @@ static void send_fetch(int16_t version, asked_topic *topics, int32_t n)
 
     wire_fetch_request_init(&m);
     m.max_bytes = INT32_MAX;
+    m.min_bytes = min_bytes;
+    m.max_wait_ms = 1000;
     m.topics = topics;
     m.n_topics = n;
     rig_send(&rig, WIRE_API_FETCH, version, &m);
@@ -167,11 +171,66 @@ START_TEST(very_many_partitions)
 }
 END_TEST
 
+/* As many as a request's memory has room for, and a clear answer beyond them. */
+START_TEST(more_partitions_than_a_fetch_may_name)
+{
+    const int32_t max = 25000;
+    _cleanup_(freep) asked_partition *partitions = xcalloc((size_t)max + 1, sizeof(*partitions));
+    asked_topic topic;
+
+    rig_create(&rig, "many", max + 1);
+    for (int32_t i = 0; i < max + 1; i++)
+        partitions[i] = want(i, 0);
+    n_links = 2;
+    topic = topic_of("many", partitions, max);
+    fetch(&topic, 1);
+    ck_assert_int_eq(answer.error_code, 0);
+    ck_assert_int_eq(answer.responses[0].n_partitions, max);
+    topic.n_partitions++;
+    fetch(&topic, 1);
+    ck_assert_int_eq(answer.error_code, KAFKA_E_INVALID_REQUEST);
+    ck_assert_int_eq(answer.n_responses, 0);
+    send_fetch(6, &topic, 1);
+    rig_run(&rig);
+    ck_assert(sim_conn_server_closed(rig.conn));
+}
+END_TEST
+
+/* However small the batches are, their pieces fit into the answer; what doesn't comes the next time. Nobody waits for
+ * more bytes than can come so. */
+START_TEST(more_pieces_than_an_answer_may_have)
+{
+    asked_partition partitions[200];
+    asked_topic topic = topic_of("many", partitions, ARRAY_SIZE(partitions));
+    int32_t n = 0;
+
+    rig_create(&rig, "many", topic.n_partitions);
+    for (int32_t i = 0; i < topic.n_partitions; i++)
+        partitions[i] = want(i, 0);
+    n_links = 10000;
+    min_bytes = 1 << 20;
+    fetch(&topic, 1);
+    for (int32_t i = 0; i < topic.n_partitions; i++) {
+        size_t size = answer.responses[0].partitions[i].records.size;
+
+        ck_quick(size == (i < 10 ? n_links : 0));
+        n += size > 0;
+    }
+    ck_assert_int_eq(n, 10);
+    n_links = REPLICA_READ_MAX_LINKS;
+    topic.n_partitions = 1;
+    fetch(&topic, 1);
+    ck_assert_uint_eq(answer.responses[0].partitions[0].records.size, n_links);
+}
+END_TEST
+
 Suite *fetch_suite(void)
 {
     Suite *s = suite_create("fetch");
 
     suite_add_with(s, a_partition_named_more_than_once, setup, teardown);
     suite_add_with(s, very_many_partitions, setup, teardown);
+    suite_add_with(s, more_partitions_than_a_fetch_may_name, setup, teardown);
+    suite_add_with(s, more_pieces_than_an_answer_may_have, setup, teardown);
     return s;
 }

@@ -9,6 +9,9 @@
 /* A connection that is muted doesn't hear that its peer has gone, so no fetch waits for days. */
 #define MAX_WAIT_MS (5 * 60 * 1000)
 
+#define MAX_PARTITIONS 25000
+#define MAX_PIECES 100000 /* of records, in one answer */
+
 struct fetch_partition {
     struct broker_op read, release, watch, cancel;
     const struct wire_fetch_request_partition *from;
@@ -29,6 +32,16 @@ struct fetch_state {
     uint64_t begun_ns; /* when it came, or when its wait ended */
     struct wire_gaps gaps;
 };
+
+/* Whatever may be asked for has an answer that takes no more memory than a request has: with each partition go its
+ * part of request and response, and some 200 bytes for a topic that may be its own and its place in the table. */
+static_assert(MAX_PARTITIONS * (sizeof(struct fetch_partition) + sizeof(struct wire_fetch_request_partition) +
+                                sizeof(struct wire_fetch_response_partition) + sizeof(struct wire_gap) +
+                                2 * sizeof(struct broker_segment) + 200) +
+                      MAX_PIECES * sizeof(struct broker_segment) <
+                  BROKER_REQUEST_ARENA_MAX,
+              "an answer has room");
+static_assert(REPLICA_READ_MAX_LINKS <= MAX_PIECES, "a partition's records are never too many pieces");
 
 static void start_reads(struct broker_request *req);
 
@@ -53,29 +66,55 @@ static bool has_error(const struct fetch_partition *p)
     return p->error != 0 || p->read.op.error != 0 || p->read.op.read.ret_diverging_epoch >= 0;
 }
 
-/* Takes records in the order of the request until max_bytes; the first that has some comes whole in any case.
- * Returns the bytes, or −1 when a partition has something to say besides records. */
+/* Counts (to == NULL) or writes the segments of a partition's records. */
+static uint32_t lay_records(const struct fetch_partition *p, struct broker_segment *to)
+{
+    const struct replica_op *op = &p->read.op;
+    const struct buf_chain *chain = &op->read.chain;
+
+    if (op->read.has_range) {
+        if (to != NULL)
+            *to = (struct broker_segment){ .bytes = slice_make(NULL, op->read.range.size),
+                                           .file = op->read.range.file,
+                                           .position = op->read.range.position };
+        return 1;
+    }
+    for (uint32_t i = 0; to != NULL && i < chain->n; i++)
+        to[i] = (struct broker_segment){ .bytes = slice_make(chain->links[i].data, chain->links[i].size) };
+    return chain->n;
+}
+
+/* Takes records in the order of the request until max_bytes, and no more pieces than an answer may have; the first that
+ * has some comes whole in any case. Returns the bytes, or −1 when there is no reason to wait for more: a partition has
+ * something to say besides records, or there are as many pieces as may be. */
 static int64_t choose(struct fetch_state *s)
 {
     int64_t total = 0;
-    bool special = false;
+    uint32_t n_pieces = 0;
+    bool enough = false;
 
     for (int32_t i = 0; i < s->n_partitions; i++) {
         struct fetch_partition *p = &s->partitions[i];
+        uint32_t n;
         int64_t size;
 
         p->taken = false;
         if (has_error(p)) {
-            special = true;
+            enough = true;
             continue;
         }
         size = (int64_t)p->read.op.read.ret_size;
-        if (size == 0 || (total > 0 && total + size > s->request.max_bytes))
+        if (size == 0)
+            continue;
+        n = lay_records(p, NULL);
+        enough = enough || n == REPLICA_READ_MAX_LINKS || n_pieces + n > MAX_PIECES; /* more can't come */
+        if (total > 0 && (total + size > s->request.max_bytes || n_pieces + n > MAX_PIECES))
             continue;
         p->taken = true;
         total += size;
+        n_pieces += n;
     }
-    return special ? -1 : total;
+    return enough ? -1 : total;
 }
 
 static void fill_partition(struct broker_request *req, struct fetch_state *s, struct fetch_partition *p)
@@ -119,24 +158,6 @@ static const struct fetch_partition *partition_of(const struct fetch_state *s, c
             return p;
     }
     gq_assert(!"a gap that isn't of this response");
-}
-
-/* Counts (to == NULL) or writes the segments of a partition's records. */
-static uint32_t lay_records(const struct fetch_partition *p, struct broker_segment *to)
-{
-    const struct replica_op *op = &p->read.op;
-    const struct buf_chain *chain = &op->read.chain;
-
-    if (op->read.has_range) {
-        if (to != NULL)
-            *to = (struct broker_segment){ .bytes = slice_make(NULL, op->read.range.size),
-                                           .file = op->read.range.file,
-                                           .position = op->read.range.position };
-        return 1;
-    }
-    for (uint32_t i = 0; to != NULL && i < chain->n; i++)
-        to[i] = (struct broker_segment){ .bytes = slice_make(chain->links[i].data, chain->links[i].size) };
-    return chain->n;
 }
 
 static uint32_t lay_out(const struct fetch_state *s, const struct wr *out, struct broker_segment *to)
@@ -419,19 +440,36 @@ static bool names_a_session(const struct wire_fetch_request *m)
     return m->session_id != 0 && m->session_epoch > 0;
 }
 
+/* Before version 7 there is no place for it: the connection closes. */
+static void refuse(struct broker_request *req, int16_t error)
+{
+    struct fetch_state *s = req->state;
+
+    s->response.error_code = broker_count_error(req, error);
+    if (req->header.api_version < 7)
+        broker_request_fail(req);
+    else
+        broker_answer(req, &s->response);
+}
+
 void broker_handle_fetch(struct broker_request *req, struct rd *body)
 {
     struct fetch_state *s = req->state = broker_alloc(req, 1, sizeof(*s));
+    int32_t n_named;
 
     if (s == NULL || !broker_decode(req, body, &s->request))
         return;
     wire_fetch_response_init(&s->response);
     if (names_a_session(&s->request)) {
-        s->response.error_code = broker_count_error(req, KAFKA_E_FETCH_SESSION_ID_NOT_FOUND);
-        broker_answer(req, &s->response);
+        refuse(req, KAFKA_E_FETCH_SESSION_ID_NOT_FOUND);
         return;
     }
-    if (!find_partitions(req, s, count_named(&s->request)))
+    n_named = count_named(&s->request);
+    if (n_named > MAX_PARTITIONS) {
+        refuse(req, KAFKA_E_INVALID_REQUEST);
+        return;
+    }
+    if (!find_partitions(req, s, n_named))
         return;
     s->begun_ns = req->received_ns;
     s->deadline_ns = req->received_ns + (uint64_t)MIN(MAX(s->request.max_wait_ms, 0), MAX_WAIT_MS) * 1000000;
