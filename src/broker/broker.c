@@ -67,9 +67,12 @@ static void work_on(struct broker_conn *c)
 /* The list is in order of activity, so the walk ends at the first that isn't due. */
 static uint64_t close_idle(struct broker *b)
 {
-    uint64_t timeout = (uint64_t)b->backend->config->performance.connection_idle_timeout_ns;
+    int64_t timeout_ns = b->backend->config->performance.connection_idle_timeout_ns;
+    uint64_t timeout = (uint64_t)timeout_ns;
     struct broker_conn *c;
 
+    if (timeout_ns == CONFIG_NONE)
+        return UINT64_MAX;
     while ((c = list_first(&b->conns, struct broker_conn, link)) != NULL) {
         if (c->active_ns + timeout > b->now_ns)
             return c->active_ns + timeout;

@@ -172,6 +172,46 @@ START_TEST(fetch_times_out)
 }
 END_TEST
 
+static void set_idle_timeout(int64_t ns)
+{
+    rig.config.performance.connection_idle_timeout_ns = ns;
+}
+
+/* One that waits for its answer isn't idle, however long that takes. */
+START_TEST(idle_connections_are_closed)
+{
+    set_idle_timeout(1000 * 1000 * 1000);
+    send_fetch(5000);
+    run_watching();
+    rig_advance_ms(&rig, 3000);
+    run_watching();
+    ck_assert(!sim_conn_server_closed(rig.conn));
+    rig_advance_ms(&rig, 3000);
+    run_watching();
+    rig_advance_ms(&rig, 1001);
+    expect_closed(true);
+    ck_assert_uint_eq(rig.broker->stats.connections_closed_idle, 1);
+}
+END_TEST
+
+START_TEST(none_is_closed_without_a_timeout)
+{
+    set_idle_timeout(CONFIG_NONE);
+    send_versions();
+    expect_closed(false);
+    send_fetch(5000);
+    run_watching();
+    rig_advance_ms(&rig, 4000);
+    run_watching();
+    ck_assert_uint_eq(stats().fetches_parked, 1);
+    rig_advance_ms(&rig, 2000);
+    run_watching();
+    rig_advance_ms(&rig, 1000000000);
+    expect_closed(false);
+    ck_assert_uint_eq(rig.broker->stats.connections_closed_idle, 0);
+}
+END_TEST
+
 START_TEST(answers_keep_their_order)
 {
     struct wire_fetch_response fetched;
@@ -418,6 +458,8 @@ Suite *connection_suite(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, advertised_is_handled);
     tcase_add_test(t, fetch_times_out);
+    tcase_add_test(t, idle_connections_are_closed);
+    tcase_add_test(t, none_is_closed_without_a_timeout);
     tcase_add_test(t, answers_keep_their_order);
     tcase_add_loop_test(t, peer_ends_a_parked_fetch, 0, 2);
     tcase_add_test(t, disconnect_while_reading);
