@@ -119,10 +119,13 @@ static int put_aside(struct sys_log_file *f, int64_t real_ms)
     return -EEXIST;
 }
 
-/* On an error the old file goes on for another max_size_bytes: a large log is better than none. */
+/* On an error the old file goes on for another max_size_bytes: a large log is better than none. Its name may be gone:
+ * somebody took it, or the last time there was no new file to be had. */
 static void rotate(struct sys_log_file *f, int64_t real_ms)
 {
-    if (put_aside(f, real_ms) == 0 && sys_log_file_reopen(f) == 0)
+    int r = put_aside(f, real_ms);
+
+    if ((r == 0 || r == -ENOENT) && sys_log_file_reopen(f) == 0)
         tidy(f);
     else
         f->size_bytes = 0;

@@ -165,6 +165,25 @@ START_TEST(a_line_larger_than_the_limit)
 }
 END_TEST
 
+/* Somebody removed it, or there was no room for a new one the last time. */
+START_TEST(a_file_whose_name_is_gone)
+{
+    char line[101];
+    FIXTURE;
+
+    ck_assert_int_eq(sys_log_file_open(&fx.file, &fx.options, NULL), 0);
+    for (int i = 0; i < 8; i++) {
+        if (i == 1)
+            ck_assert_int_eq(unlink(fx.path), 0);
+        snprintf(line, sizeof(line), "%-98d.\n", i);
+        ck_assert_int_eq(sys_log_file_write(&fx.file, line, 100, T0 + i), 0);
+    }
+    sys_log_file_close(&fx.file);
+    ck_assert_int_eq(read_back(&fx, 2), 8);
+    ck_assert_int_eq(fx.n_names, 3);
+}
+END_TEST
+
 START_TEST(keeps_as_many_as_told)
 {
     FIXTURE;
@@ -277,6 +296,7 @@ Suite *log_file_suite(void)
     suite_add(s, goes_on_where_it_was);
     suite_add(s, two_within_a_millisecond);
     suite_add(s, a_line_larger_than_the_limit);
+    suite_add(s, a_file_whose_name_is_gone);
     suite_add(s, keeps_as_many_as_told);
     suite_add(s, compresses);
     suite_add(s, finishes_what_a_crash_left);
