@@ -89,7 +89,7 @@ static struct page *make_page(struct desk *d, enum page_id id, const struct proc
     size_t size;
     char *text;
 
-    if (d->page_bytes >= d->config->max_reply_bytes)
+    if (kinds[id].want_partitions && d->page_bytes >= d->config->max_reply_bytes) /* the others are small */
         return page_error(503, "too many answers are on their way to slow clients");
     text = kinds[id].text(&f, &status, &size);
     page = page_new(status, kinds[id].content_type, text, size, &d->page_bytes);

@@ -137,13 +137,18 @@ START_TEST(bytes_on_their_way_are_bounded)
     desk_turn(&desk, 0);
     ck_assert_uint_eq(a->page->status, 200);
     ck_assert_uint_gt(desk.page_bytes, 100);
-    b = ask(1, PAGE_LIVE, 0);
+    b = ask(1, PAGE_STATUS, 0);
     come_home();
     desk_turn(&desk, 0);
     ck_assert_uint_eq(b->page->status, 503);
+    page_unref(TAKE_PTR(b->page));
+    b = ask(1, PAGE_LIVE, 0); /* whoever doesn't read large pages keeps nobody from seeing that the node lives */
+    come_home();
+    desk_turn(&desk, 0);
+    ck_assert_uint_eq(b->page->status, 200);
     page_unref(TAKE_PTR(a->page));
     page_unref(TAKE_PTR(b->page));
-    b = ask(1, PAGE_LIVE, 0);
+    b = ask(1, PAGE_STATUS, 0);
     come_home();
     desk_turn(&desk, 0);
     ck_assert_uint_eq(b->page->status, 200);
