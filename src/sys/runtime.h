@@ -73,8 +73,8 @@ int sys_runtime_start(struct sys_runtime *rt);
 
 /* Pings the service manager's watchdog, if there is one, as long as sys_runtime_progress() holds.
  *
- * Returns 0 when all threads have ended. -ETIMEDOUT: stopping took longer than allowed, or a second SIGTERM or SIGINT
- * came; the threads still run, and the process must _exit(). */
+ * Returns 0 when all threads have ended. -ETIMEDOUT: stopping took longer than allowed; -EINTR: a second SIGTERM or
+ * SIGINT came. The threads still run then, and the process must _exit(). */
 int sys_runtime_run(struct sys_runtime *rt, const struct sys_runtime_hooks *hooks);
 
 /* Any thread. */

@@ -87,7 +87,7 @@ int sys_runtime_run(struct sys_runtime *rt, const struct sys_runtime_hooks *hook
 
         wait_for_events(rt, rt->stopping ? MIN(check_ns, rt->stop_deadline_ns) : check_ns);
         if (!take_signals(rt, hooks))
-            return -ETIMEDOUT;
+            return -EINTR;
         if (!rt->stopping && atomic_load_explicit(&rt->stop_requested, memory_order_acquire))
             begin_stop(rt, hooks, 0);
         if (atomic_load_explicit(&rt->n_stopped, memory_order_acquire) == rt->n_reactors)
