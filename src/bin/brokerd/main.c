@@ -23,6 +23,15 @@ static int print_help(void)
     return EXIT_SUCCESS;
 }
 
+/* What a disk that is full took in part isn't what was asked for. */
+static int finish_output(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    fprintf(stderr, "brokerd: standard output: it could not be written whole\n");
+    return EX_IOERR;
+}
+
 static int load_and_run(const struct cmdline *cl, struct config_report *report, int argc, char **argv)
 {
     struct config_environment environment = {
@@ -39,10 +48,10 @@ static int load_and_run(const struct cmdline *cl, struct config_report *report, 
             printf("%s: the configuration is good\n", config->file != NULL ? config->file : "command line");
         config_fini(config);
         free(config);
-        return config_report_status(report);
+        return finish_output(config_report_status(report));
     }
     if (cl->action == CMDLINE_REPAIR) {
-        rc = brokerd_repair(cl, config, argc, argv);
+        rc = finish_output(brokerd_repair(cl, config, argc, argv));
         config_fini(config);
         free(config);
         return rc;
