@@ -199,7 +199,7 @@ void broker_reload(struct broker *b)
 
 uint64_t broker_request_memory(const struct broker *b)
 {
-    return b->memory_used;
+    return b->memory_used - b->answers_used;
 }
 
 void broker_add_stats(const struct broker *b, struct broker_stats *into)

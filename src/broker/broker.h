@@ -72,7 +72,7 @@ void broker_close_all(struct broker *b);
 /* backend->config was replaced. */
 void broker_reload(struct broker *b);
 
-/* What requests hold now, request_memory_bytes of the figures alone. */
+/* What requests hold now: request_memory_bytes of the figures, without the part of answers. */
 uint64_t broker_request_memory(const struct broker *b);
 
 /* Adds this reactor's figures to *into. */

@@ -114,8 +114,7 @@ void broker_ready(void *conn_ctx, unsigned events)
 
 static bool is_muted(const struct broker_conn *c)
 {
-    return c->closing || c->eof || c->peeking || (c->seen && !c->broker->open) || list_is_linked(&c->wait) ||
-           c->n_requests >= (unsigned)c->broker->backend->config->max_in_flight;
+    return c->eof || c->peeking || (c->seen && !c->broker->open) || !broker_conn_can_take(c);
 }
 
 void broker_conn_want(struct broker_conn *c)

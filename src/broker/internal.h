@@ -21,6 +21,11 @@
 #define BROKER_OPEN_NS (5ull * 1000 * 1000 * 1000)
 #define BROKER_REQUEST_ARENA_MAX (64u << 20) /* memory for decoding and answering one request */
 #define BROKER_RESPONSE_MAX (64u << 20)
+/* A connection whose requests hold so much beyond their frames, answers that it doesn't read among it, begins none. One
+ * answer it gets in any case. */
+#define BROKER_HELD_MAX (4u << 20)
+/* An answer that has to wait gives back what else its request holds, if that is more. */
+#define BROKER_SLIM BROKER_SMALL_FRAME
 /* What is kept ready for each connection of performance.connection_pool_size: request objects with buffers up to so
  * large. Frames have the reactor's pool. */
 #define BROKER_IDLE_REQUESTS 4
@@ -55,6 +60,8 @@ struct broker_conn {
     /* Writing. */
     struct list requests; /* in order of arrival */
     unsigned n_requests;
+    size_t held;     /* bytes of their arenas and answers */
+    bool has_fat;    /* one was answered that is worth slimming */
     unsigned wanted; /* NET_READ, NET_WRITE as last told to the net */
     bool can_read, can_write;
     bool again;   /* has more to do in the next turn */
@@ -75,9 +82,10 @@ struct broker {
     struct list idle_requests;
     unsigned n_idle_requests, max_idle_requests;
     unsigned n_live_requests; /* all that aren't idle, also of dead connections */
-    uint64_t memory_used;     /* frames and stashes */
+    uint64_t memory_used;     /* frames, stashes and answers */
     uint64_t small_used;      /* of these, small frames */
-    uint64_t large_used;      /* and large ones */
+    uint64_t large_used;      /* large ones */
+    uint64_t answers_used;    /* what answered requests hold besides their frames until the answer was sent */
     bool memory_freed;        /* in this turn, after those who wait for it were asked */
     uint64_t now_ns;
     bool open; /* takes requests: the node was ready once, or the time for it is over */
@@ -106,6 +114,8 @@ void broker_conn_want(struct broker_conn *c);
 
 /* receive.c: takes in what there is, as far as limits allow, and starts requests. False: the connection is gone. */
 bool broker_conn_receive(struct broker_conn *c);
+/* No limit keeps it from beginning, or going on with, a request. */
+bool broker_conn_can_take(const struct broker_conn *c);
 /* Connections that waited for memory go on as far as it goes. */
 void broker_admit_waiters(struct broker *b);
 
@@ -119,6 +129,9 @@ struct broker_request *broker_request_new(struct broker_conn *c, size_t frame_si
 void broker_request_start(struct broker_request *req);
 /* Sent, or its connection died: ends when nothing is pending. */
 void broker_request_over(struct broker_request *req);
+/* It was answered, no handler is at work on it, and its answer has to wait: gives back all that the answer doesn't
+ * need. False: ops that use it are still under way. */
+bool broker_request_slim(struct broker_request *req);
 void broker_request_expire(struct broker *b);
 void broker_requests_fini(struct broker *b);
 

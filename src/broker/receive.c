@@ -151,10 +151,18 @@ static void end_frame(struct broker_conn *c)
     broker_request_start(req);
 }
 
-static bool can_take(const struct broker_conn *c)
+/* What a request will hold isn't known before it was worked on. So who holds nothing may always begin one; who holds
+ * something, while it is little and the answers of all are within the budget. */
+static bool may_hold_more(const struct broker_conn *c)
+{
+    return c->held == 0 || (c->held < BROKER_HELD_MAX && c->broker->answers_used < memory_budget(c->broker));
+}
+
+bool broker_conn_can_take(const struct broker_conn *c)
 {
     return !c->closing && !list_is_linked(&c->wait) &&
-           c->n_requests < (unsigned)c->broker->backend->config->max_in_flight;
+           c->n_requests < (unsigned)c->broker->backend->config->max_in_flight &&
+           (c->reading != NULL || may_hold_more(c));
 }
 
 /* Cuts frames out of data. Returns how much was taken, or −1 when the connection is gone. */
@@ -162,7 +170,7 @@ static ssize_t take(struct broker_conn *c, const uint8_t *data, size_t size)
 {
     size_t pos = 0, n;
 
-    while (pos < size && can_take(c)) {
+    while (pos < size && broker_conn_can_take(c)) {
         if (c->reading == NULL) {
             enum begun begun = BEGUN_NOT_YET;
 
@@ -213,7 +221,7 @@ static size_t unstash(struct broker_conn *c, uint8_t *scratch)
 static void watch_frame(struct broker_conn *c)
 {
     struct broker *b = c->broker;
-    bool half = c->reading != NULL || (c->stash_size > 0 && can_take(c));
+    bool half = c->reading != NULL || (c->stash_size > 0 && broker_conn_can_take(c));
 
     if (!half)
         heap_remove(&b->frame_timers, &c->frame_timer);
@@ -253,7 +261,7 @@ static ssize_t receive_scratch(struct broker_conn *c, bool *gone, bool *full)
         have -= (size_t)taken;
         memmove(b->scratch, b->scratch + taken, have);
         room = BROKER_SCRATCH_SIZE - have;
-        if (can_take(c) && room > 0) {
+        if (broker_conn_can_take(c) && room > 0) {
             n = net_recv(c->net, b->scratch + have, room);
             *full = n == (ssize_t)room;
             if (n > 0) {
@@ -282,7 +290,7 @@ static bool receive_some(struct broker_conn *c)
 {
     uint64_t before = c->broker->stats.bytes_received;
 
-    while (can_take(c) && (c->can_read || c->stash_size > 0)) {
+    while (broker_conn_can_take(c) && (c->can_read || c->stash_size > 0)) {
         bool gone = false, full = true;
         ssize_t n = is_large_rest(c) ? receive_body(c) : receive_scratch(c, &gone, &full);
 

@@ -68,6 +68,7 @@ struct broker_request *broker_request_new(struct broker_conn *c, size_t frame_si
     req->n_pending = 0;
     req->parked = false;
     req->phase = BROKER_REQUEST_RUNNING;
+    req->held = req->charged = 0;
     req->segments = NULL;
     req->n_segments = req->segment = 0;
     req->sent = 0;
@@ -77,36 +78,92 @@ struct broker_request *broker_request_new(struct broker_conn *c, size_t frame_si
     return req;
 }
 
-static void request_free(struct broker_request *req)
+/* Tells the connection what the request holds besides its frame. */
+static void note_held(struct broker_request *req)
 {
-    struct broker *b = req->broker;
+    size_t held = req->arena.total_bytes + (size_t)(req->out.end - req->out.start);
+
+    if (req->conn != NULL)
+        req->conn->held += held - req->held;
+    req->held = held;
+}
+
+/* From the answer to its end this is in the budget too. Before, a fetch that is parked would keep others out. */
+static void charge(struct broker_request *req, size_t bytes)
+{
+    req->broker->memory_used += bytes - req->charged;
+    req->broker->answers_used += bytes - req->charged;
+    req->charged = bytes;
+}
+
+static void free_asks(struct broker_request *req)
+{
     struct list *link;
 
     while ((link = list_pop(&req->asks)) != NULL)
         wr_fini(&list_entry(link, struct broker_ask, link)->body);
-    heap_remove(&b->request_timers, &req->timer);
+}
+
+static void free_frame(struct broker_request *req)
+{
+    struct broker *b = req->broker;
+
     b->memory_used -= req->frame.size;
     *used_by(b, req->frame.size) -= req->frame.size;
     b->memory_freed = true;
+    req->frame = SLICE_NULL;
     buf_unref(TAKE_PTR(req->buf));
+}
+
+static void request_free(struct broker_request *req)
+{
+    struct broker *b = req->broker;
+
+    free_asks(req);
+    heap_remove(&b->request_timers, &req->timer);
+    charge(req, 0);
+    free_frame(req);
     b->n_live_requests--;
     request_put(b, req);
+}
+
+/* release may start ops, which must not end the request meanwhile. */
+static void let_release(struct broker_request *req)
+{
+    broker_next_fn release = TAKE_PTR(req->release);
+
+    if (release == NULL)
+        return;
+    req->n_pending++;
+    release(req);
+    req->n_pending--;
 }
 
 static void request_settle(struct broker_request *req)
 {
     if (req->phase != BROKER_REQUEST_OVER || req->n_pending > 0)
         return;
-    if (req->release != NULL) {
-        broker_next_fn release = TAKE_PTR(req->release);
+    let_release(req);
+    if (req->n_pending == 0) /* else the end of the ops settles again */
+        request_free(req);
+}
 
-        req->n_pending++; /* release may start ops, whose end settles again */
-        release(req);
-        req->n_pending--;
-        request_settle(req);
-        return;
-    }
-    request_free(req);
+bool broker_request_slim(struct broker_request *req)
+{
+    if (req->n_segments > 0 && req->segments != &req->whole)
+        return true;
+    if (req->n_pending == 0)
+        let_release(req);
+    if (req->n_pending > 0)
+        return false;
+    if (req->buf == NULL)
+        return true;
+    free_asks(req);
+    free_frame(req);
+    arena_fini(&req->arena);
+    note_held(req);
+    charge(req, req->held);
+    return true;
 }
 
 /* A handler that hasn't answered yet goes on until it does, without a connection. */
@@ -130,7 +187,11 @@ static void answered(struct broker_request *req, int phase)
     req->phase = phase;
     req->next = NULL;
     heap_remove(&req->broker->request_timers, &req->timer);
+    note_held(req);
+    charge(req, req->held);
     if (req->conn != NULL) {
+        if (req->arena.total_bytes + req->frame.size > BROKER_SLIM)
+            req->conn->has_fat = true;
         broker_conn_kick(req->conn);
         return;
     }
@@ -150,17 +211,16 @@ void broker_answer_segments(struct broker_request *req, struct broker_segment *s
 
 void broker_answer(struct broker_request *req, const void *response)
 {
-    struct broker_segment *segment = arena_alloc(&req->arena, sizeof(*segment));
     size_t at = wire_response_begin(&req->out, &req->header);
 
     req->header.api->response->encode(response, &req->out, req->header.response_version);
     wire_frame_end(&req->out, at, 0);
-    if (req->out.error != 0 || segment == NULL) {
+    if (req->out.error != 0) {
         broker_request_fail(req);
         return;
     }
-    *segment = (struct broker_segment){ .bytes = slice_make(req->out.start, wr_size(&req->out)) };
-    broker_answer_segments(req, segment, 1);
+    req->whole = (struct broker_segment){ .bytes = slice_make(req->out.start, wr_size(&req->out)) };
+    broker_answer_segments(req, &req->whole, 1);
 }
 
 void broker_answer_nothing(struct broker_request *req)
@@ -250,6 +310,8 @@ void broker_request_start(struct broker_request *req)
     if (req->header.api_key < BROKER_API_KEYS)
         b->stats.requests_by_api[req->header.api_key]++;
     handler(req, &body);
+    if (req->phase == BROKER_REQUEST_RUNNING)
+        note_held(req);
 }
 
 /* --- ops, asks, sleep --- */

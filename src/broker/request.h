@@ -8,8 +8,9 @@
  * called when the last of them came home. A handler never blocks and never waits in any other way but
  * broker_request_sleep().
  *
- * The frame, the arena and the handler's state live until the answer was sent (or the connection died) and no op is
- * in flight. A dead connection doesn't stop a handler; its answer is thrown away. */
+ * The frame, the arena and the handler's state live until the handler has returned, the answer was sent (or the
+ * connection died, or the answer is whole in req->out and has to wait) and no op is in flight. A dead connection
+ * doesn't stop a handler; its answer is thrown away. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,12 +43,13 @@ struct broker_request {
     struct broker_conn *conn; /* NULL when it died */
     struct list link;         /* of the connection, in order of arrival */
     struct wire_request header;
-    struct buf *buf;    /* holds the frame */
+    struct buf *buf;    /* holds the frame; NULL once it was given back */
     struct slice frame; /* the whole request behind its size */
     struct arena arena;
     void *state;         /* the handler's, in the arena */
     broker_next_fn next; /* when n_pending gets to 0, or the sleep ends */
-    /* When the answer was sent or thrown away: gives back what the handler still holds (by ops). May be NULL. */
+    /* When the answer was sent or thrown away, or has to wait and doesn't need it: gives back what the handler still
+     * holds (by ops). May be NULL. */
     broker_next_fn release;
     unsigned n_pending; /* ops and commands under way */
     bool parked;        /* sleeps for what may never come: woken early when the peer ends or the broker stops */
@@ -61,6 +63,9 @@ struct broker_request {
         BROKER_REQUEST_OVER,     /* sent or thrown away */
     } phase;
     struct wr out;
+    size_t held;                 /* bytes of arena and out as the connection knows them */
+    size_t charged;              /* and the budget: 0 until answered */
+    struct broker_segment whole; /* an answer that is all in out */
     struct broker_segment *segments;
     uint32_t n_segments, segment; /* segment and sent: where sending is */
     size_t sent;

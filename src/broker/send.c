@@ -48,6 +48,7 @@ static void request_sent(struct broker_conn *c, struct broker_request *req)
 {
     list_remove(&req->link);
     c->n_requests--;
+    c->held -= req->held;
     req->conn = NULL;
     broker_request_over(req);
 }
@@ -96,9 +97,22 @@ static bool is_finished(const struct broker_conn *c)
     return first->phase == BROKER_REQUEST_FAILED;
 }
 
+/* What couldn't be sent keeps no more than it needs. */
+static void slim(struct broker_conn *c)
+{
+    struct broker_request *req;
+
+    c->has_fat = false;
+    list_foreach (&c->requests, req, link) {
+        if (req->phase != BROKER_REQUEST_RUNNING && !broker_request_slim(req))
+            c->has_fat = true;
+    }
+}
+
 bool broker_conn_send(struct broker_conn *c)
 {
     unsigned before = c->n_requests;
+    size_t held_before = c->held;
     uint64_t sent_before = c->broker->stats.bytes_sent;
 
     advance(c, 0);
@@ -130,8 +144,10 @@ bool broker_conn_send(struct broker_conn *c)
         broker_conn_close(c);
         return false;
     }
+    if (c->has_fat)
+        slim(c);
     /* Room for more requests: what waits in the stash or the socket is taken in the next turn. */
-    if (c->n_requests < before && (c->stash_size > 0 || c->can_read))
+    if ((c->n_requests < before || c->held < held_before) && (c->stash_size > 0 || c->can_read))
         c->again = true;
     return true;
 }

@@ -145,7 +145,7 @@ void node_each_replica(const struct node *n, unsigned shard, void (*fn)(void *ct
 
 /* --- figures --- */
 
-/* Bytes that requests of this reactor hold now. Its thread. */
+/* Bytes that requests of this reactor, without their answers, hold now. Its thread. */
 uint64_t node_request_memory(const struct node *n, unsigned reactor);
 
 /* Connections with other nodes. Counters since start, gauges marked so: name, help */

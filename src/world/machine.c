@@ -192,7 +192,8 @@ static void finish_stop(struct machine *m)
     machine_kill(m);
 }
 
-/* What requests hold stays within the budget, but for one large request and half frames, whatever clients send. */
+/* What requests hold before their answers stays within the budget, but for one large request and half frames, whatever
+ * clients send. */
 static void check_memory(struct machine *m, unsigned reactor)
 {
     uint64_t budget = (uint64_t)m->config.request_memory_bytes / m->n_reactors;

@@ -175,7 +175,7 @@ static bool pull(struct rig *r)
     uint8_t bytes[16384];
     ssize_t n;
 
-    if (r->conn == NULL)
+    if (r->conn == NULL || r->reads_nothing)
         return false;
     n = sim_conn_recv(r->conn, bytes, sizeof(bytes));
     if (n <= 0)

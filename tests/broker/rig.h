@@ -38,6 +38,7 @@ struct rig {
 
     /* The client. */
     struct sim_conn *conn;
+    bool reads_nothing;
     struct wr sent; /* what the connection hasn't taken yet is behind n_sent */
     size_t n_sent;
     struct wr received; /* answers not taken yet are behind n_taken */

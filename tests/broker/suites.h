@@ -13,3 +13,4 @@ Suite *fetch_suite(void);
 Suite *opening_suite(void);
 Suite *produce_suite(void);
 Suite *producer_ids_suite(void);
+Suite *answers_suite(void);
