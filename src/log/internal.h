@@ -183,6 +183,11 @@ void log_drop_below_start(struct log *l);
 int dir_make(struct env_disk *disk, const char *dir);
 /* Makes the names on the way to dir durable. */
 int dir_sync_path(struct env_disk *disk, const char *dir);
+/* Of a file that is on its way to another name, or was when a crash came: an image, or any .tmp. */
+bool log_is_image_name(const char *name);
+bool log_is_passing_name(const char *name);
+/* Of any file of a log. */
+bool log_has_name(const char *name);
 
 /* snapshot.c; workers. Without sync the file may have its name and be torn after a crash: its checksum tells. */
 int snapshot_write(struct env_disk *disk, const char *dir, const char *tmp_suffix, const struct log_position *at,

@@ -89,6 +89,7 @@ struct log_position {
 
 #define LOG_E_CORRUPT 1101 /* the text says file, position and what to do */
 #define LOG_E_VERSION 1102
+#define LOG_E_KEPT 1103 /* the log's files are gone, its directory isn't */
 
 /* Blocking, but with dir_absent, which reads nothing. Opens or prepares the log and cuts it back to the durable
  * checkpoint (entries behind it come again from the journal); log_start: segments wholly below are gone or go now.
@@ -98,7 +99,8 @@ int log_open(const struct log_config *config, const struct log_position *checkpo
              struct log **ret, struct error_text *err);
 /* Closes without syncing. No job in flight, no reader. Takes NULL. */
 void log_free(struct log *l);
-/* Blocking: removes all files and the directory of a closed log. Idempotent. */
+/* Blocking: removes all files and the directory of a closed log. Idempotent. LOG_E_KEPT: what isn't the log's is in the
+ * directory, or something is mounted there; that stays, and the same directory may have a log again. */
 int log_destroy(struct env_disk *disk, const char *dir);
 
 /* New limits take effect at the next roll. */

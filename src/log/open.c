@@ -11,35 +11,23 @@
  * is removed; where somebody asks, what of the latter was committed is told first. Each step may be cut short by a
  * crash; the next start comes to the same result. */
 
-#define TMP_SUFFIX ".tmp"
-
 static int scan_add_tmp(struct scan *scan, const char *name)
 {
-    if (strlen(name) > LOG_PATH_SIZE - LOG_DIR_MAX - 1)
-        return 0;
+    scan->has_image = scan->has_image || log_is_image_name(name);
     scan->tmp = xrealloc(scan->tmp, (scan->n_tmp + 1) * sizeof(*scan->tmp));
     scan->tmp[scan->n_tmp++] = xstrdup(name);
     return 0;
 }
 
-static bool ends_with(const char *name, size_t n, const char *suffix)
-{
-    return n > strlen(suffix) && strcmp(name + n - strlen(suffix), suffix) == 0;
-}
-
 static int scan_add(void *ctx, const struct disk_dirent *ent)
 {
     struct scan *scan = ctx;
-    size_t n = strlen(ent->name);
     enum segment_file kind;
     uint64_t index;
-    bool is_image;
 
     if (ent->is_dir)
         return 0;
-    is_image = ends_with(ent->name, n, IMAGE_SUFFIX);
-    scan->has_image = scan->has_image || is_image;
-    if (is_image || ends_with(ent->name, n, TMP_SUFFIX))
+    if (log_is_passing_name(ent->name))
         return scan_add_tmp(scan, ent->name);
     if (!segment_file_parse(ent->name, &index, &kind))
         return 0;

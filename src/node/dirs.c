@@ -67,6 +67,31 @@ static int compare_u64(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static void tell_kept(struct node *n, const char *dir)
+{
+    node_notice(n, true,
+                "%s: its partition is gone, but something is in it that isn't the partition's, or mounted on it: it "
+                "stays (remove it by hand)",
+                dir);
+}
+
+void node_dir_kept(void *ctx, const char *dir)
+{
+    const struct node_shard *s = ctx;
+
+    tell_kept(s->node, dir);
+}
+
+int node_remove_dir(struct node *n, struct env_disk *disk, const char *dir)
+{
+    int rc = log_destroy(disk, dir);
+
+    if (rc != LOG_E_KEPT)
+        return rc;
+    tell_kept(n, dir);
+    return 0;
+}
+
 int node_dirs_scan(struct node *n, struct env_disk *disk, struct node_dirs *ret)
 {
     struct scan scan = { .node = n, .dirs = ret };
@@ -76,7 +101,7 @@ int node_dirs_scan(struct node *n, struct env_disk *disk, struct node_dirs *ret)
         rc = 0;
     for (size_t i = 0; i < scan.n_strays; i++) {
         if (rc == 0)
-            rc = log_destroy(disk, scan.strays[i]);
+            rc = node_remove_dir(n, disk, scan.strays[i]);
         free(scan.strays[i]);
     }
     free(scan.strays);

@@ -271,6 +271,10 @@ struct node_dirs {
 int node_dirs_scan(struct node *n, struct env_disk *disk, struct node_dirs *ret);
 bool node_dirs_has(const struct node_dirs *d, uint64_t group);
 void node_dirs_fini(struct node_dirs *d);
+/* Blocking: removes a partition's directory. What isn't the partition's in it stays, and people are told of it. */
+int node_remove_dir(struct node *n, struct env_disk *disk, const char *dir);
+/* People are told; ctx is the shard. */
+void node_dir_kept(void *ctx, const char *dir);
 
 /* node.c */
 /* When the broker id is known. */

@@ -74,6 +74,7 @@ static void shard_init(struct node *n, unsigned index, uint64_t hash_seed, const
         .send_session = node_send_session,
         .led = node_group_led,
         .damaged = node_group_damaged,
+        .dir_kept = node_dir_kept,
         .find = node_find_replica,
         .ctx = s,
         .max_producer_ids = MAX_PRODUCER_IDS,

@@ -272,7 +272,7 @@ static const struct journal_group_state *find_state(const struct known_states *k
  * will say again that the topic is gone, or else the group is made then. */
 static int leave_out(struct recovery *rec, const struct replica_config *config)
 {
-    return config->dir_absent ? 0 : log_destroy(rec->shard->replicas.env->disk, config->dir);
+    return config->dir_absent ? 0 : node_remove_dir(rec->node, rec->shard->replicas.env->disk, config->dir);
 }
 
 struct opening {

@@ -348,7 +348,9 @@ static void destroy_finished(struct lane_work *work)
     struct replica *r = d->replica;
 
     /* What can't be removed for lack of descriptors is removed by the next start. */
-    if (d->error != 0 && !disk_is_shortage(d->error))
+    if (d->error == LOG_E_KEPT && r->shard->dir_kept != NULL)
+        r->shard->dir_kept(r->shard->ctx, d->dir);
+    else if (d->error < 0 && !disk_is_shortage(d->error))
         replica_fatal(r, d->error, "removing a deleted partition");
     GQ_MARK(REPLICA_DESTROYED);
     d->removing = false;

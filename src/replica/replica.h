@@ -103,6 +103,9 @@ struct replica_shard {
     /* Entries in a segment can't be read when somebody needs them; text says where, and what to do. Told once of a
      * replica. NULL: nobody wants to know. */
     void (*damaged)(void *ctx, struct replica *r, const char *text);
+    /* A partition's files are gone, its directory isn't: something is in it that isn't the partition's, or mounted on
+     * it. NULL: nobody wants to know. */
+    void (*dir_kept)(void *ctx, const char *dir);
     /* Another configuration holds, or is applied: replica_members() tells. Called in the midst of a step, so nothing
      * may be asked of the replica that takes one; not for what a start finds. NULL: nobody wants to know. */
     void (*members_changed)(void *ctx, struct replica *r);

@@ -445,6 +445,75 @@ START_TEST(a_destroyed_log_leaves_nothing)
 }
 END_TEST
 
+static void make_foreign(const char *path)
+{
+    struct disk_file *f;
+
+    ck_assert_int_eq(disk_open(fx.config.disk, path, DISK_WRITE | DISK_CREATE, &f), 0);
+    disk_close(f);
+}
+
+/* What somebody else has put beside the log's files stays where it is, and the directory with it. */
+START_TEST(what_is_not_the_logs_stays)
+{
+    static const char foreign[] = FX_DIR "/notes.from.somebody.whose.names.are.longer.than.any.of.a.log.are.txt";
+    struct disk_file *f;
+
+    ck_assert_int_eq(disk_mkdir(fx.config.disk, FX_DIR "/lost+found"), 0);
+    ck_assert_int_eq(disk_mkdir(fx.config.disk, FX_DIR "/00000000000000000001.snapshot"), 0);
+    make_foreign(FX_DIR "/lost+found/#12");
+    ck_assert_int_eq(disk_sync_dir(fx.config.disk, FX_DIR "/lost+found"), 0);
+    make_foreign(FX_DIR "/notes");
+    make_foreign(foreign);
+    make_foreign(FX_DIR "/00000000000000000007.sync.tmp");
+    fx_close(&fx);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(log_destroy(fx.config.disk, FX_DIR), LOG_E_KEPT);
+        sim_disk_crash(fx.disk, SIM_CRASH_NOTHING, NULL);
+        ck_assert_uint_eq(fx_count_files(&fx, ""), 4);
+    }
+    fx.checkpoint = (struct log_position){ 0 };
+    fx.config.dir_absent = true;
+    fx_reopen(&fx); /* the partition may come again */
+    fx.config.dir_absent = false;
+    ck_assert_int_eq(fx_append(&fx, 0), 0);
+    ck_assert_int_eq(fx_sync(&fx, 0), 0);
+    fx_reopen(&fx);
+    fx_check(&fx);
+    fx_close(&fx);
+    ck_assert_int_eq(log_destroy(fx.config.disk, FX_DIR), LOG_E_KEPT);
+    ck_assert_int_eq(disk_open(fx.config.disk, FX_DIR "/" FIRST ".log", DISK_READ, &f), -ENOENT);
+    ck_assert_int_eq(disk_unlink(fx.config.disk, foreign), 0);
+    ck_assert_int_eq(disk_unlink(fx.config.disk, FX_DIR "/notes"), 0);
+    ck_assert_int_eq(disk_unlink(fx.config.disk, FX_DIR "/lost+found/#12"), 0);
+    ck_assert_int_eq(disk_unlink(fx.config.disk, FX_DIR "/lost+found"), 0);
+    ck_assert_int_eq(disk_unlink(fx.config.disk, FX_DIR "/00000000000000000001.snapshot"), 0);
+    ck_assert_int_eq(log_destroy(fx.config.disk, FX_DIR), 0);
+    fx.checkpoint = (struct log_position){ 0 };
+    fx_reopen(&fx);
+}
+END_TEST
+
+/* A file system may be mounted on it; errors of the disk are none of that. */
+START_TEST(a_directory_that_can_not_go)
+{
+    uint64_t calls = sim_disk_calls(fx.disk, SIM_DISK_UNLINK);
+
+    fx_close(&fx);
+    ck_assert_int_eq(log_destroy(fx.config.disk, FX_DIR), 0);
+    calls = sim_disk_calls(fx.disk, SIM_DISK_UNLINK) - calls;
+    ck_assert_int_eq(disk_mkdir(fx.config.disk, FX_DIR), 0);
+    sim_disk_fail(fx.disk, SIM_DISK_UNLINK, 0, 1, -EBUSY);
+    ck_assert_int_eq(log_destroy(fx.config.disk, FX_DIR), LOG_E_KEPT);
+    sim_disk_fail(fx.disk, SIM_DISK_UNLINK, 0, 1, -EIO);
+    ck_assert_int_eq(log_destroy(fx.config.disk, FX_DIR), -EIO);
+    ck_assert_int_eq(log_destroy(fx.config.disk, FX_DIR), 0);
+    ck_assert_uint_gt(calls, 1);
+    fx.checkpoint = (struct log_position){ 0 };
+    fx_reopen(&fx);
+}
+END_TEST
+
 /* Each call in its turn: the caller must not take a disk that fails for one that holds something else. */
 START_TEST(an_io_error_is_not_taken_for_damage)
 {
@@ -499,5 +568,7 @@ Suite *open_suite(void)
     suite_add_with(s, many_segments_are_opened_without_reading_them, setup, teardown);
     suite_add_with(s, a_long_directory_is_refused, setup, teardown);
     suite_add_with(s, a_destroyed_log_leaves_nothing, setup, teardown);
+    suite_add_with(s, what_is_not_the_logs_stays, setup, teardown);
+    suite_add_with(s, a_directory_that_can_not_go, setup, teardown);
     return s;
 }

@@ -2,6 +2,8 @@
 
 /* A node from its first start on, as clients see it. Each with one reactor and with several. */
 
+#include <stdio.h>
+
 #include "base/util.h"
 #include "node/rig.h"
 #include "node/suites.h"
@@ -199,6 +201,62 @@ START_TEST(deleted_topics_leave_nothing)
 }
 END_TEST
 
+static int first_name(void *ctx, const struct disk_dirent *ent)
+{
+    snprintf(ctx, 64, "topics/%s", ent->name);
+    return 1;
+}
+
+static unsigned n_told(const struct rig *r, const char *path)
+{
+    unsigned n = 0;
+
+    for (const char *p = r->notices; (p = strstr(p, path)) != NULL; p++)
+        n++;
+    return n;
+}
+
+/* Somebody's files in the directory of a topic that goes don't hold the node up, now or at a start. */
+START_TEST(what_is_not_the_topics_stays)
+{
+    struct rig *r = rig_new(14, (unsigned)_i);
+    struct env_disk *disk = sim_disk_env(r->disk);
+    char dir[64];
+    _cleanup_(freep) char *sub = NULL, *below = NULL;
+    struct client *c;
+
+    rig_start_ok(r);
+    c = rig_connect(r, 0);
+    ck_assert_int_eq(ask_create(c, "a", 1), 0);
+    fill(c, "a", 1, 3);
+    rig_run(r, 500 * MS);
+    ck_assert_int_eq(disk_list(disk, "topics", first_name, dir), 1);
+    sub = xasprintf("%s/lost+found", dir);
+    below = xasprintf("%s/below", sub);
+    ck_assert_int_eq(disk_mkdir(disk, sub), 0);
+    ck_assert_int_eq(disk_mkdir(disk, below), 0);
+    ck_assert_int_eq(ask_delete(c, "a"), 0);
+    rig_run(r, 500 * MS);
+    ck_assert_int_eq(r->fatal_error, 0);
+    ck_assert_uint_eq(n_told(r, dir), 1);
+    ck_assert_int_eq(r->notices[0], '!');
+    ck_assert_int_eq(ask_create(c, "a", 1), 0);
+    fill(c, "a", 1, 2);
+    for (int i = 0; i < 2; i++) {
+        rig_crash(r, SIM_CRASH_ALL);
+        rig_start_ok(r);
+        ck_assert_uint_eq(n_told(r, dir), 1);
+        check_partition(rig_connect(r, 0), "a", 0, 2, 0);
+    }
+    ck_assert_int_eq(disk_unlink(disk, below), 0);
+    ck_assert_int_eq(disk_unlink(disk, sub), 0);
+    rig_crash(r, SIM_CRASH_ALL);
+    rig_start_ok(r);
+    ck_assert_uint_eq(n_told(r, dir), 0);
+    rig_free(r);
+}
+END_TEST
+
 /* Topics go while others produce to them and read from them, on all reactors. */
 START_TEST(deletion_races_with_everything)
 {
@@ -363,6 +421,7 @@ Suite *life_suite(void)
     add(s, fetches_wait_for_data);
     add(s, flushes_wait_for_their_time);
     add(s, deleted_topics_leave_nothing);
+    add(s, what_is_not_the_topics_stays);
     add(s, deletion_races_with_everything);
     add(s, an_idle_node_sleeps);
     add(s, thousand_partitions);
