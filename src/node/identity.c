@@ -160,7 +160,8 @@ int node_identify(struct node *n, const struct node_options *options, struct err
         return rc;
     n->n_shards = n->superblock.n_shards;
     n->superblock.boot_counter++;
-    rc = is_new ? make_directories(disk, n->n_shards, err) : 0;
+    /* A crash of the first start may have kept the superblock and not the names that came before. */
+    rc = (n->superblock.flags & SUPERBLOCK_JOURNALS_MADE) == 0 ? make_directories(disk, n->n_shards, err) : 0;
     if (rc == 0)
         rc = superblock_write(disk, &n->superblock, err);
     /* A full disk is no reason not to serve what is there; the boot is counted next time. */

@@ -84,6 +84,28 @@ START_TEST(a_lost_superblock_is_refused)
 }
 END_TEST
 
+/* A crash of the first start may keep the superblock's name and not those of the directories that were made before. */
+START_TEST(directories_may_be_lost_at_first)
+{
+    struct rig *r = rig_new(16, 2);
+    struct env_disk *disk = sim_disk_env(r->disk);
+    int64_t offset;
+
+    ck_assert_int_eq(rig_start(r), 0);
+    rig_crash(r, SIM_CRASH_NOTHING);
+    ck_assert_int_eq(disk_unlink(disk, "state"), 0);
+    ck_assert_int_eq(disk_unlink(disk, "topics"), 0);
+    rig_start_ok(r);
+    ck_assert_int_eq(ask_create(rig_connect(r, 0), "a", 4), 0);
+    ck_assert_int_eq(ask_produce(rig_connect(r, 0), "a", 3, 42, 1, &offset), 0);
+    rig_run(r, 3000 * MS);
+    rig_crash(r, SIM_CRASH_NOTHING);
+    rig_start_ok(r);
+    check(r);
+    rig_free(r);
+}
+END_TEST
+
 static int remove_file(void *ctx, const struct disk_dirent *ent)
 {
     _cleanup_(freep) char *path = xasprintf("journal/1/%s", ent->name);
@@ -349,6 +371,7 @@ Suite *start_suite(void)
     suite_add(s, another_nodes_directory_is_refused);
     suite_add(s, a_newer_versions_directory_is_refused);
     suite_add(s, a_lost_superblock_is_refused);
+    suite_add(s, directories_may_be_lost_at_first);
     suite_add(s, a_lost_journal_is_refused);
     suite_add(s, a_second_process_is_refused);
     suite_add(s, a_damaged_image_is_rebuilt);
