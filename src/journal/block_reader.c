@@ -21,6 +21,28 @@ void journal_block_reader_fini(struct journal_block_reader *r)
     free(r->window);
 }
 
+/* All of it that can be read, zeros in place of the rest. */
+static ssize_t read_patchy(struct journal_block_reader *r, uint64_t offset, size_t size)
+{
+    size_t done = 0;
+
+    while (done < size) {
+        ssize_t n = disk_pread(r->io, r->window + done, DISK_ALIGN, offset + done);
+
+        if (n < 0 && n != -EIO)
+            return n;
+        if (n == -EIO) {
+            memset(r->window + done, 0, DISK_ALIGN);
+            r->unreadable[done / DISK_ALIGN] = true;
+            n = DISK_ALIGN;
+        }
+        done += (size_t)n;
+        if (n < DISK_ALIGN)
+            break;
+    }
+    return (ssize_t)done;
+}
+
 /* Fills the window from offset on, with `ahead` bytes where that can be read and at least `size`. A place that can't be
  * read is no reason to refuse what lies before it, and isn't asked for again with each block. */
 static int fill(struct journal_block_reader *r, uint64_t offset, size_t size, size_t ahead)
@@ -28,7 +50,10 @@ static int fill(struct journal_block_reader *r, uint64_t offset, size_t size, si
     size_t most = offset < r->narrow_end ? size : ahead;
     ssize_t n = disk_pread(r->io, r->window, most, offset);
 
-    if (n == -EIO && most > size) {
+    memset(r->unreadable, 0, sizeof(r->unreadable));
+    if (n == -EIO && r->patchy) {
+        n = read_patchy(r, offset, most);
+    } else if (n == -EIO && most > size) {
         r->narrow_end = offset + most;
         n = disk_pread(r->io, r->window, size, offset);
     }
@@ -108,6 +133,16 @@ int journal_block_reader_at(struct journal_block_reader *r, uint64_t offset, str
         (crc32c(0, *ret_payload, ret->payload_size) != ret->payload_crc && !GQ_BUG(TORN_BLOCK_ACCEPTED)))
         return JOURNAL_BLOCK_PARTIAL;
     return JOURNAL_BLOCK_GOOD;
+}
+
+bool journal_block_reader_lacks(const struct journal_block_reader *r, uint64_t offset, uint64_t size)
+{
+    for (uint64_t at = offset; at < offset + size; at += DISK_ALIGN) {
+        if (at >= r->window_start && at < r->window_start + r->window_size &&
+            r->unreadable[(at - r->window_start) / DISK_ALIGN])
+            return true;
+    }
+    return false;
 }
 
 void journal_record_reader_fini(struct journal_record_reader *r)

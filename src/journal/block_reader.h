@@ -18,6 +18,9 @@ struct journal_block_reader {
     uint64_t window_start;
     size_t window_size;
     uint64_t narrow_end; /* some place before it can't be read: no more is read at once than is needed */
+    /* Set by who goes on behind damage: what can't be read is zeros in the window, all around it is there. */
+    bool patchy;
+    bool unreadable[JOURNAL_BLOCK_MAX / DISK_ALIGN]; /* of the window, in patchy mode */
 };
 
 void journal_block_reader_init(struct journal_block_reader *r);
@@ -42,6 +45,10 @@ enum journal_block_verdict {
  * next call. */
 int journal_block_reader_at(struct journal_block_reader *r, uint64_t offset, struct journal_block *ret,
                             const uint8_t **ret_payload);
+
+/* With patchy: some byte of this place in the last block's surroundings can't be read. A place that wasn't looked at
+ * counts as readable. */
+bool journal_block_reader_lacks(const struct journal_block_reader *r, uint64_t offset, uint64_t size);
 
 /* Puts records together. */
 struct journal_record_reader {

@@ -10,9 +10,6 @@
 #include "base/util.h"
 #include "journal/recovery.h"
 
-#define ADVICE \
-    ". Nothing was changed. Put the file back from a copy, or repair the directory: brokerd --repair shows what would be " \
-    "lost"
 #define NAMED_MAX 8 /* groups that a message names */
 
 struct hit {
@@ -117,14 +114,22 @@ int journal_corrupt(struct journal_recovery *rc, const struct journal_file *file
     vsnprintf(reason, sizeof(reason), fmt, ap);
     va_end(ap);
     describe_groups(rc, file->header.generation, groups, sizeof(groups));
-    error_setf(rc->err, "%s, byte %" PRIu64 ": %s. It can hit %s" ADVICE, path, position, reason, groups);
+    error_setf(rc->err,
+               "%s, byte %" PRIu64 ": %s. It can hit %s. Nothing was changed. Put the file back from a copy, or repair "
+               "the directory: brokerd --repair shows what would be lost",
+               path, position, reason, groups);
     return JOURNAL_E_CORRUPT;
 }
 
 int journal_read_failed(struct journal_recovery *rc, const struct journal_file *file, uint64_t position, int r)
 {
-    _cleanup_(freep) char *path = journal_path(&rc->j->dir, file->header.generation, JOURNAL_NAME_LIVE);
+    _cleanup_(freep) char *path = NULL;
 
-    error_setf(rc->err, "reading %s at byte %" PRIu64 ": %s%s", path, position, error_text(r), r == -EIO ? ADVICE : "");
+    if (r == -EIO) { /* of the medium, and most likely for good */
+        journal_corrupt(rc, file, position, "%s", error_text(r));
+        return r;
+    }
+    path = journal_path(&rc->j->dir, file->header.generation, JOURNAL_NAME_LIVE);
+    error_setf(rc->err, "reading %s at byte %" PRIu64 ": %s", path, position, error_text(r));
     return r;
 }

@@ -135,12 +135,14 @@ static int read_header(struct salvage *sv, struct salvage_file *f)
         sv->frontier = MAX(sv->frontier, f->header.flushed_lsn);
         return 0;
     }
-    note_damage(sv, generation, 0, JOURNAL_FILE_HEADER_SIZE, "the file's header isn't what was written");
+    note_damage(sv, generation, 0, JOURNAL_FILE_HEADER_SIZE, "the file's header %s",
+                journal_block_reader_lacks(&sv->blocks, 0, JOURNAL_FILE_HEADER_SIZE) ? "can't be read"
+                                                                                     : "isn't what was written");
     guess_header(sv, f, sv->blocks.io);
     return 0;
 }
 
-/* The block at an offset. A place that the disk can't read is as bad as one with wrong bytes. */
+/* The block at an offset. A place that the disk can't read is zeros. */
 static int block_at(struct salvage *sv, uint64_t at)
 {
     int v = journal_block_reader_at(&sv->blocks, at, &sv->block, &sv->payload);
@@ -201,25 +203,47 @@ static void check_order(struct salvage *sv, size_t i)
 
 /* ---- Blocks ---- */
 
-/* A stretch that holds no block though blocks follow, or must. True: it is the torn end of the journal. */
+/* A stretch that holds no block though blocks follow, or must. True: it is the torn end of the journal. No crash makes
+ * a place that can't be read: what it had may have been acknowledged. */
 static bool take_bad(struct salvage *sv, const struct salvage_file *f, uint64_t from, uint64_t to, const char *what)
 {
-    if (f->has_base && f->header.base_lsn + from >= sv->frontier)
+    bool is_hidden = sv->hidden == from;
+
+    if (f->has_base && f->header.base_lsn + from >= sv->frontier && !is_hidden)
         return true;
-    note_damage(sv, f->header.generation, from, to - from, "%s", what);
+    note_damage(sv, f->header.generation, from, to - from, "%s", is_hidden ? "can't be read" : what);
     salvage_gap(sv);
     return false;
 }
 
 static bool take_partial(struct salvage *sv, const struct salvage_file *f)
 {
-    if (f->header.base_lsn + sv->position >= sv->frontier)
+    uint64_t size = journal_block_size(&sv->block);
+    bool is_hidden = journal_block_reader_lacks(&sv->blocks, sv->position, size);
+
+    if (f->header.base_lsn + sv->position >= sv->frontier && !is_hidden)
         return true;
-    note_damage(sv, f->header.generation, sv->position, journal_block_size(&sv->block),
-                "a block's bytes aren't what was written");
+    note_damage(sv, f->header.generation, sv->position, size, "%s",
+                is_hidden ? "a block that can't be read as a whole" : "a block's bytes aren't what was written");
     sv->suspect = true;
     salvage_block(sv);
     return false;
+}
+
+/* Remembers where a stretch without blocks begins, if that can't be read. */
+static void note_hidden(struct salvage *sv, uint64_t at)
+{
+    if (journal_block_reader_lacks(&sv->blocks, at, JOURNAL_BLOCK_ALIGN))
+        sv->hidden = at;
+}
+
+/* Where a stretch without blocks ends that begins where the file's blocks do: where they must go on up to, or behind
+ * what can't be read. */
+static uint64_t end_of_bad(struct salvage *sv, uint64_t at, uint64_t limit, uint64_t must)
+{
+    if (at + JOURNAL_BLOCK_ALIGN <= limit && block_at(sv, at) == JOURNAL_BLOCK_BAD)
+        note_hidden(sv, at);
+    return MAX(must, sv->hidden == at ? at + JOURNAL_BLOCK_ALIGN : at);
 }
 
 /* True: the journal ends in this file. */
@@ -228,6 +252,7 @@ static bool take_file(struct salvage *sv, struct salvage_file *f, bool is_last)
     uint64_t limit = limit_of(f), at = JOURNAL_FILE_HEADER_SIZE, bad = 0, must;
 
     journal_record_reader_reset(&sv->records);
+    sv->hidden = 0;
     sv->file = f;
     if (!f->has_base || open_blocks(sv, f) < 0) {
         salvage_gap(sv);
@@ -238,7 +263,8 @@ static bool take_file(struct salvage *sv, struct salvage_file *f, bool is_last)
         int v = block_at(sv, at);
 
         if (v == JOURNAL_BLOCK_BAD) {
-            bad = bad != 0 ? bad : at;
+            if (bad == 0)
+                note_hidden(sv, bad = at);
             at += JOURNAL_BLOCK_ALIGN;
             continue;
         }
@@ -260,9 +286,10 @@ static bool take_file(struct salvage *sv, struct salvage_file *f, bool is_last)
     /* Up to here it must go on: where the next file says that it ends, or the durable frontier. */
     must = f->end != 0 ? f->end : sv->frontier > f->header.base_lsn ? sv->frontier - f->header.base_lsn : 0;
     must = MIN(must, f->header.file_size);
-    if (at < must && take_bad(sv, f, at, must, "no blocks up to where they were written"))
+    bad = end_of_bad(sv, at, limit, must);
+    if (at < bad && take_bad(sv, f, at, bad, "no blocks up to where they were written"))
         return true;
-    return !is_last && f->end == 0 && f->header.base_lsn + at >= sv->frontier;
+    return !is_last && f->end == 0 && f->header.base_lsn + at >= sv->frontier && sv->hidden != at;
 }
 
 static void take_files(struct salvage *sv)
@@ -296,6 +323,7 @@ int journal_salvage(struct env_disk *disk, const char *dir, const struct uuid *i
     hash_table_init(&s->by_id);
     list_init(&s->groups);
     journal_block_reader_init(&sv.blocks);
+    sv.blocks.patchy = true;
     r = disk_list(disk, dir, note_name, &sv);
     if (r == -ENOENT)
         r = 0;
@@ -401,6 +429,7 @@ static int read_span(struct journal_salvage *s, uint64_t group, const struct jou
 
     *ret = (struct span_wanted){ .group = group, .index = e->index };
     journal_block_reader_init(&blocks);
+    blocks.patchy = true;
     r = journal_block_reader_open(&blocks, s->disk, path, &verdict);
     if (r == 0)
         r = disk_size(blocks.io, &f.size);

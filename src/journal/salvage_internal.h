@@ -36,6 +36,7 @@ struct salvage {
     bool suspect;      /* its payload isn't what was written */
     bool span_suspect; /* nor that of the block in which the open record began */
     uint64_t span_position;
+    uint64_t hidden; /* where a stretch without blocks begins by a place that can't be read; 0: none */
 
     uint64_t ordinal;        /* of the record */
     uint64_t damage_ordinal; /* of the last damage that could have held entries that nothing else tells of */

@@ -362,6 +362,7 @@ static int make_unreadable(const char *path, uint64_t offset)
  * what would be cut there may have been acknowledged. */
 START_TEST(unreadable_places)
 {
+    static const char *const groups[] = { "groups 3, 1, 2.", "groups 2, 1.", "all groups", "all groups" };
     unsigned n_needed = 0, n_unused = 0;
 
     history();
@@ -376,7 +377,8 @@ START_TEST(unreadable_places)
                 break;
             ck_assert_msg(rig_open(r) == (needed ? -EIO : 0), "%s at %d: %s", paths[i], (int)at, r->err.text);
             if (needed)
-                ck_assert_msg(strstr(r->err.text, paths[i]) != NULL, "%s", r->err.text);
+                ck_assert_msg(strstr(r->err.text, paths[i]) != NULL && strstr(r->err.text, groups[i]) != NULL, "%s",
+                              r->err.text);
             *(needed ? &n_needed : &n_unused) += 1;
             rig_stop(r);
             sim_disk_mend(r->disk);

@@ -161,6 +161,70 @@ START_TEST(a_flipped_bit_costs_what_it_hits)
 }
 END_TEST
 
+/* A place that can't be read costs what is in it, and nothing of what lies before or behind. */
+START_TEST(an_unreadable_place_costs_what_it_hits)
+{
+    size_t n_few = 0;
+    struct rand rand;
+
+    rand_init(&rand);
+    for (int i = 0; i < 100; i++) {
+        struct rig *r = filled(rand_u64(&rand), 40);
+        _cleanup_(freep) char *path = rig_live_file(r, 0);
+        uint64_t at = rand_below(&rand, used_size(r, path));
+        struct journal_salvage *s;
+
+        ck_assert_int_eq(sim_disk_damage_at(r->disk, path, at, SIM_DAMAGE_UNREADABLE, &r->prng), 0);
+        s = salvage(r);
+        ck_assert_uint_eq(s->n_damages, 1);
+        ck_assert_uint_le(s->damages[0].position, at);
+        ck_assert_uint_gt(s->damages[0].position + s->damages[0].size, at - at % 4096);
+        ck_assert_ptr_nonnull(strstr(s->damages[0].what, "can't be read"));
+        n_few += check(r, s) < 12; /* one that begins a block takes all of that along */
+        for (uint64_t id = 1; id <= N_GROUPS; id++) {
+            struct journal_salvage_group *g = journal_salvage_find(s, id);
+
+            ck_assert(g->uncertain || g->last_index == rig_group(r, id)->sent.last_index);
+        }
+        journal_salvage_free(s);
+        rig_free(r);
+    }
+    ck_assert_uint_gt(n_few, 90);
+}
+END_TEST
+
+/* Where the journal would end it may have gone on, and no crash makes a place that can't be read. */
+START_TEST(an_end_that_cannot_be_read_is_told)
+{
+    for (int behind = 0; behind < 2; behind++) {
+        struct rig *r = filled(9, 4);
+        _cleanup_(freep) char *path = rig_live_file(r, 0);
+        uint64_t at = ALIGN_UP(used_size(r, path), UINT64_C(4096)) - (behind ? 0 : 4096);
+        uint8_t junk[4096] = { 1 };
+        struct journal_salvage *s;
+        struct disk_file *f;
+        struct journal *j;
+
+        if (behind) {
+            ck_assert_int_eq(disk_open(sim_disk_env(r->disk), path, DISK_WRITE, &f), 0);
+            ck_assert_int_eq(disk_pwrite(f, junk, sizeof(junk), at), 0);
+            ck_assert_int_eq(disk_sync_data(f), 0);
+            disk_close(f);
+        }
+        ck_assert_int_eq(sim_disk_damage_at(r->disk, path, at, SIM_DAMAGE_UNREADABLE, &r->prng), 0);
+        ck_assert_int_eq(journal_open(&r->config, &j, &r->err), -EIO);
+        s = salvage(r);
+        ck_assert_uint_eq(s->n_damages, 1);
+        ck_assert_uint_eq(s->damages[0].position, at);
+        ck_assert_uint_eq(check(r, s), 0); /* the last block is the seal */
+        for (uint64_t id = 1; id <= N_GROUPS; id++)
+            ck_assert(journal_salvage_find(s, id)->uncertain);
+        journal_salvage_free(s);
+        rig_free(r);
+    }
+}
+END_TEST
+
 static int note(void *ctx, const struct journal_replay_record *rec)
 {
     uint64_t *n = ctx;
@@ -238,6 +302,8 @@ Suite *repair_suite(void)
 
     suite_add(s, a_sound_journal_is_read_as_it_is);
     suite_add(s, a_flipped_bit_costs_what_it_hits);
+    suite_add(s, an_unreadable_place_costs_what_it_hits);
+    suite_add(s, an_end_that_cannot_be_read_is_told);
     suite_add(s, it_is_written_again);
     suite_add(s, a_short_file_is_refused);
     return s;
