@@ -135,7 +135,7 @@ static int examine_journal(struct repair *r, struct repair_shard *s)
     journal_free(j);
     if (rc == 0)
         return 0;
-    if (rc != JOURNAL_E_CORRUPT) {
+    if (rc != JOURNAL_E_CORRUPT && rc != -EIO) {
         error_setf(r->err, "%s", err.text);
         return rc > 0 ? NODE_E_DATA : rc;
     }

@@ -29,10 +29,12 @@ static int copy_bytes(struct disk_file *from, struct disk_file *to)
         at += (uint64_t)n;
     }
     free(buf);
-    return rc == 0 && n < 0 ? (int)n : rc;
+    if (rc == 0 && n < 0)
+        rc = n == -EIO ? -EBADMSG : (int)n;
+    return rc;
 }
 
-/* -ENOENT when there is none. */
+/* -ENOENT when there is none, -EBADMSG when it can't be read as a whole. */
 static int copy_file(struct env_disk *disk, const char *from, const char *to)
 {
     struct disk_file *in, *out;
@@ -69,12 +71,13 @@ static int read_image(struct repair *r, struct image *im)
         rc = disk_mkdir(disk, COPY_DIR);
     if (rc == 0)
         rc = copy_file(disk, NODE_STATE_PATH, COPY_PATH);
-    if (rc < 0)
-        return rc == -ENOENT ? 0 : rc;
-    im->present = true;
-    rc = copy_file(disk, NODE_STATE_PATH "-journal", COPY_PATH "-journal");
+    im->present = rc != -ENOENT;
+    if (rc == 0)
+        rc = copy_file(disk, NODE_STATE_PATH "-journal", COPY_PATH "-journal");
+    else if (rc == -ENOENT)
+        return 0;
     if (rc < 0 && rc != -ENOENT)
-        return rc;
+        return rc == -EBADMSG ? 0 : rc;
     rc = state_open(disk, r->o->prng, COPY_PATH, &db, r->err);
     if (rc == 0)
         rc = state_applied(db, META_GROUP_ID_DEFAULT, &im->applied);
