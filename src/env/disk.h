@@ -74,7 +74,7 @@ struct env_disk_ops {
     int (*open)(struct env_disk *d, const char *path, unsigned flags, struct disk_file **ret);
     void (*close)(struct disk_file *f);
     int (*size)(struct disk_file *f, uint64_t *ret);
-    /* Reads until size bytes or end of file; returns the count. */
+    /* Reads until size bytes or end of file; returns the count. -EIO when the medium doesn't give some of it. */
     ssize_t (*pread)(struct disk_file *f, void *to, size_t size, uint64_t offset);
     /* Like pread, but -EAGAIN when any of it isn't in memory already (RWF_NOWAIT); may read fewer bytes. */
     ssize_t (*pread_cached)(struct disk_file *f, void *to, size_t size, uint64_t offset);

@@ -24,6 +24,19 @@ static bool leave_direct(struct sys_file *file)
     return true;
 }
 
+/* What a device says of a place that it can't read comes through as it is where the page cache isn't between. */
+static int read_error(int error)
+{
+    switch (error) {
+    case ENODATA:   /* a medium error */
+    case EILSEQ:    /* protection information that doesn't fit */
+    case EREMOTEIO: /* the target failed */
+        return -EIO;
+    default:
+        return -error;
+    }
+}
+
 ssize_t sys_file_pread(struct disk_file *f, void *to, size_t size, uint64_t offset)
 {
     struct sys_file *file = to_sys_file(f);
@@ -36,7 +49,7 @@ ssize_t sys_file_pread(struct disk_file *f, void *to, size_t size, uint64_t offs
         if (n < 0 && (errno == EINTR || (errno == EINVAL && leave_direct(file))))
             continue;
         if (n < 0)
-            return -errno;
+            return read_error(errno);
         done += (size_t)n;
         /* A direct read that ends between blocks ended at the end of the file, and can't go on from there. */
         if (n == 0 || (file->aligned && n % DISK_ALIGN != 0))

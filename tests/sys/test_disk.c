@@ -297,6 +297,40 @@ START_TEST(a_direct_write_cut_within_a_block_tells_why)
 }
 END_TEST
 
+/* What pread(2) fails with; 0: it is real. */
+static int read_error;
+
+ssize_t __real_pread(int fd, void *to, size_t size, off_t offset);
+ssize_t __wrap_pread(int fd, void *to, size_t size, off_t offset);
+
+ssize_t __wrap_pread(int fd, void *to, size_t size, off_t offset)
+{
+    if (read_error == 0)
+        return __real_pread(fd, to, size, offset);
+    errno = read_error;
+    return -1;
+}
+
+START_TEST(all_errors_of_the_medium_are_one)
+{
+    static const int medium[] = { EIO, ENODATA, EILSEQ, EREMOTEIO };
+    struct disk_file *f;
+    char byte;
+    FIXTURE;
+
+    f = must_open(fx.disk, "f", DISK_WRITE | DISK_CREATE);
+    for (size_t i = 0; i < ARRAY_SIZE(medium); i++) {
+        read_error = medium[i];
+        ck_assert_int_eq(disk_pread(f, &byte, 1, 0), -EIO);
+    }
+    read_error = ENOMEM;
+    ck_assert_int_eq(disk_pread(f, &byte, 1, 0), -ENOMEM);
+    read_error = 0;
+    ck_assert_int_eq(disk_pread(f, &byte, 1, 0), 0);
+    disk_close(f);
+}
+END_TEST
+
 START_TEST(misaligned_direct_io_is_a_bug)
 {
     _cleanup_(freep) char *block = aligned_alloc(DISK_ALIGN, 2 * DISK_ALIGN);
@@ -513,6 +547,7 @@ Suite *disk_suite(void)
     suite_add(s, a_short_write_goes_on_or_fails);
     suite_add(s, a_direct_write_cut_within_a_block_tells_why);
     suite_add(s, direct_files_keep_to_blocks);
+    suite_add(s, all_errors_of_the_medium_are_one);
     suite_add(s, no_sync_goes_well_behind_one_that_failed);
     suite_add(s, cached_reads_give_what_is_in_memory);
     suite_add(s, exact_reads_leave_alone_what_lies_behind);
