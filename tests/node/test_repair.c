@@ -469,6 +469,50 @@ START_TEST(a_repair_may_be_cut_short)
 }
 END_TEST
 
+/* Behind the journal's last block: what tells that nothing was there is gone, but nothing else. */
+START_TEST(an_unreadable_place_in_unused_room_costs_nothing)
+{
+    unsigned n_refused = 0;
+
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        static const uint8_t junk[4096] __attribute__((aligned(4096))) = { 1 };
+        _cleanup_(freep) char *what = xasprintf("seed %d", (int)seed);
+        struct known k;
+        struct rig *r = used(seed, &k);
+        struct walk w = all_files(r);
+        struct outcome look, done;
+        const char *path = NULL;
+        struct disk_file *f;
+        uint64_t at;
+
+        for (size_t i = 0; i < w.n; i++) {
+            if (strncmp(w.files[i], "journal/0/", 10) == 0 && is_target(w.files[i]) &&
+                used_size(w.disk, w.files[i]) > 4096 && (path == NULL || strcmp(w.files[i], path) > 0))
+                path = w.files[i];
+        }
+        at = ALIGN_UP(used_size(w.disk, path), UINT64_C(4096)) + 4096;
+        ck_assert_int_eq(disk_open(w.disk, path, DISK_WRITE, &f), 0);
+        ck_assert_int_eq(disk_pwrite(f, junk, sizeof(junk), at), 0);
+        disk_close(f);
+        make_unreadable(r, path, at);
+        walk_fini(&w);
+        repair(r, NODE_REPAIR_LOOK, &look);
+        ck_assert_msg(look.rc == 0, "%s: %d %s", what, look.rc, look.err.text);
+        if (look.verdict != NODE_REPAIR_SOUND) {
+            n_refused++;
+            ck_assert(!try_start(r));
+            ck_assert_msg(strstr(look.text, "This loses nothing.") != NULL, "%s: %s", what, look.text);
+            repair(r, NODE_REPAIR_KEEP_MOST, &done);
+            ck_assert_int_eq(done.rc, 0);
+        }
+        rig_start_ok(r);
+        check_all(r, &k, NULL, what);
+        rig_free(r);
+    }
+    ck_assert_uint_gt(n_refused, 0);
+}
+END_TEST
+
 static void must_do(struct rig *r, enum node_repair_mode mode, struct outcome *o)
 {
     repair(r, mode, o);
@@ -651,6 +695,7 @@ Suite *repair_suite(void)
 
     suite_add(s, any_damage_is_repaired_as_it_is_told);
     suite_add(s, a_repair_may_be_cut_short);
+    suite_add(s, an_unreadable_place_in_unused_room_costs_nothing);
     suite_add(s, a_superblock_is_made_again);
     suite_add(s, the_image_stands_in_for_the_metadata_log);
     suite_add(s, directories_of_unknown_topics_are_kept);
