@@ -148,7 +148,7 @@ int node_open(const struct node_options *options, struct node **ret, struct erro
         reactor_init(n, i, options, hash_seed);
     list_init(&n->asks.all);
     list_init(&n->asks.served);
-    n->asks.last_id = prng_u64(options->envs[0]->prng);
+    n->asks.last_id = hash_seed; /* as random as it has to be */
     node_forming_init(n, options);
     rc = node_identify(n, options, err);
     if (rc == 0) {
