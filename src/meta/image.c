@@ -16,20 +16,26 @@ static_assert(RECORD_MAX > 1000 + 5 * (4 + META_BROKER_TEXT_MAX) + META_FORMERS_
 static_assert(META_TOPIC_RECORD_MAX < 1000u * 1000 * 1000, "SQLite takes a topic's record");
 
 /* One allocation holds the record, its key and its value. */
-static void record_add(struct list *records, uint16_t kind, struct slice key, const struct wr *value)
+static struct meta_record *record_new(uint16_t kind, struct slice key, const struct wr *value)
 {
     size_t value_size = value != NULL ? wr_size(value) : 0;
     struct meta_record *rec = xmalloc(sizeof(*rec) + key.size + value_size);
     uint8_t *p = (uint8_t *)(rec + 1);
 
     *rec = (struct meta_record){ .kind = kind, .key = slice_make(p, key.size) };
+    list_init(&rec->link);
     memcpy(p, key.data, key.size);
     if (value != NULL) {
         gq_assert(value->error == 0);
         memcpy(p + key.size, value->start, value_size);
         rec->value = slice_make(p + key.size, value_size);
     }
-    list_append(records, &rec->link);
+    return rec;
+}
+
+static void record_add(struct list *records, uint16_t kind, struct slice key, const struct wr *value)
+{
+    list_append(records, &record_new(kind, key, value)->link);
 }
 
 void meta_records_fini(struct list *records)
@@ -128,17 +134,18 @@ static void put_moves(struct wr *w, const struct meta_topic *t, uint32_t n)
     }
 }
 
-void meta_note_topic(const struct meta_topic *t, bool gone, struct list *records)
+static struct slice topic_key(const struct meta_topic *t)
 {
-    struct slice key = slice_make(t->id.bytes, sizeof(t->id.bytes));
+    return slice_make(t->id.bytes, sizeof(t->id.bytes));
+}
+
+static struct meta_record *topic_record(const struct meta_topic *t)
+{
     uint32_t moves = n_moves(t);
     uint8_t version = moves > 0 ? VERSION_CHANGED : t->n_replicas != 1 ? VERSION_CLUSTER : VERSION_PLAIN;
+    struct meta_record *rec;
     struct wr w;
 
-    if (gone) {
-        record_add(records, META_RECORD_TOPIC, key, NULL);
-        return;
-    }
     wr_init_growing(&w, 256, META_TOPIC_RECORD_MAX);
     wr_u8(&w, version);
     meta_put_string(&w, t->name);
@@ -155,8 +162,28 @@ void meta_note_topic(const struct meta_topic *t, bool gone, struct list *records
     }
     if (moves > 0)
         put_moves(&w, t, moves);
-    record_add(records, META_RECORD_TOPIC, key, &w);
+    rec = record_new(META_RECORD_TOPIC, topic_key(t), &w);
     wr_fini(&w);
+    return rec;
+}
+
+void meta_note_topic(const struct meta_topic *t, bool gone, struct list *records)
+{
+    struct meta_record *rec = record_new(META_RECORD_TOPIC, topic_key(t), NULL);
+
+    rec->is_late = !gone;
+    list_append(records, &rec->link);
+}
+
+struct meta_record *meta_record_now(const struct meta *m, const struct meta_record *late)
+{
+    const struct meta_topic *t;
+    struct uuid id;
+
+    gq_assert(late->is_late && late->key.size == sizeof(id.bytes));
+    memcpy(id.bytes, late->key.data, sizeof(id.bytes));
+    t = meta_topic_by_id(m, &id);
+    return t != NULL ? topic_record(t) : record_new(META_RECORD_TOPIC, late->key, NULL);
 }
 
 void meta_dump(const struct meta *m, struct list *ret_records)
@@ -168,7 +195,7 @@ void meta_dump(const struct meta *m, struct list *ret_records)
     list_foreach (&m->brokers, b, link)
         meta_note_broker(b, ret_records);
     list_foreach (&m->topics, t, link)
-        meta_note_topic(t, false, ret_records);
+        list_append(ret_records, &topic_record(t)->link);
 }
 
 struct meta_broker *meta_get_broker(struct rd *r)

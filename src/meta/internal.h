@@ -113,7 +113,7 @@ void meta_place(const struct meta *m, struct meta_topic *t, int32_t from);
      (size_t)META_PARTITIONS_MAX * (8 + 4 * META_REPLICAS_MAX + 4 + 8 + 4 + 3 * 2 + 2 * 4 * META_REPLICAS_MAX) + \
      (size_t)META_CONFIGS_MAX * 2 * (4 + META_CONFIG_VALUE_MAX))
 
-/* image.c: lists the record of what changed. */
+/* image.c: lists the record of what changed; a topic's is late. */
 void meta_note_cluster(const struct meta *m, struct list *records);
 void meta_note_broker(const struct meta_broker *b, struct list *records);
 void meta_note_topic(const struct meta_topic *t, bool gone, struct list *records);

@@ -9,7 +9,8 @@
  * the proposer learns it and all copies stay equal.
  *
  * The image is a set of records (kind, key, value): meta_apply() lists the records that changed, which state/ keeps
- * in SQLite; meta_load() takes them back, in any order, before the first apply. */
+ * in SQLite; meta_load() takes them back, in any order, before the first apply. A topic's record may be large and
+ * change often, so it is made when somebody wants it, and not at each change. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -231,10 +232,13 @@ enum meta_event_kind {
     META_PRODUCER_IDS,     /* event.producer_id_first, _count */
 };
 
-/* One record of the image: value.data == NULL means that it is gone. */
+/* One record of the image: value.data == NULL means that it is gone, or, with is_late, that meta_record_now() has it.
+ */
 struct meta_record {
     struct list link;
+    struct hash_node by_key; /* whoever's that keeps it */
     uint16_t kind;
+    bool is_late;
     struct slice key, value; /* malloc'd with the record */
 };
 
@@ -247,7 +251,7 @@ struct meta_event {
     int32_t first_partition;
     int64_t producer_id_first;
     int32_t producer_id_count;
-    struct list records; /* struct meta_record: what changed in the image */
+    struct list records; /* struct meta_record: what changed in the image, topics late */
 };
 
 /* Applies one command body at a Raft index. Returns 0 (also for a refused one; see event.error) or -EBADMSG: not a
@@ -259,6 +263,8 @@ void meta_event_fini(struct meta_event *e);
  * belongs together and sets the applied index. */
 int meta_load(struct meta *m, uint16_t kind, struct slice key, struct slice value);
 int meta_load_finish(struct meta *m, uint64_t applied_index);
-/* All records of the image, for a full dump. */
+/* What a late record is as of now, in one that isn't late: free() it, or give it to meta_records_fini(). */
+struct meta_record *meta_record_now(const struct meta *m, const struct meta_record *late);
+/* All records of the image, for a full dump; none is late. */
 void meta_dump(const struct meta *m, struct list *ret_records);
 void meta_records_fini(struct list *records);

@@ -131,7 +131,8 @@ struct node_reactor {
 /* Reactor 0 only: metadata's image on its way to SQLite. */
 struct node_image {
     struct state_db *db;
-    struct list records; /* struct meta_record, in order */
+    struct list records; /* struct meta_record: the last change of each */
+    struct hash_table by_key;
     struct state_applied applied;
     bool dirty;
     bool full; /* the last try met a full disk */
@@ -422,6 +423,18 @@ void node_follow(struct node_reactor *r, const struct meta_event *e);
 /* All topics of this reactor's groups take new limits. */
 void node_refresh_limits(struct node_reactor *r);
 
+/* image.c: reactor 0 */
+void node_image_init(struct node *n);
+/* Nothing was applied and nothing waits; the database stays. */
+void node_image_forget(struct node *n);
+/* Takes the records that the entry has changed, which reactor 0's copy has applied. */
+void node_image_note(struct node *n, struct list *records, const struct state_applied *applied);
+/* Writes the image behind: when it is due, or now. */
+void node_image_poll(struct node *n, bool now);
+bool node_image_is_idle(const struct node *n);
+/* The last write met a full disk. */
+bool node_image_is_blocked(const struct node *n);
+
 /* metadata.c */
 void node_metadata_apply(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, struct slice command,
                          int16_t *ret_result);
@@ -433,10 +446,6 @@ bool node_metadata_waits(struct node *n);
 /* Before the reactors start: where the log can't be told how clients reach this node now, the copies are, so that it
  * can serve them. */
 void node_metadata_note_self(struct node *n);
-/* Writes the image behind: when it is due, or now. */
-void node_image_poll(struct node *n, bool now);
-bool node_image_is_idle(const struct node *n);
-bool node_image_is_blocked(const struct node *n);
 void node_metadata_propose(struct node *n, struct broker_command *c);
 /* How its replica is opened, or made. */
 void node_metadata_config(struct node *n, struct replica_members *members, struct replica_config *ret);

@@ -3,9 +3,8 @@
 #include "wire/error.h"
 
 /* The metadata group as this node runs it: commands are proposed on reactor 0, applied there first, then sent to the
- * other reactors' copies, and written to SQLite behind. */
+ * other reactors' copies, and written to SQLite behind: see image.c. */
 
-#define IMAGE_DELAY_NS (1000ull * 1000 * 1000)
 #define COMMAND_MAX (4u << 20)
 #define COMMAND_OVERHEAD (ENTRY_HEADER_SIZE + ENTRY_COMMAND_HEADER_SIZE)
 
@@ -73,18 +72,13 @@ void node_metadata_apply(void *ctx, uint64_t index, uint64_t term, uint32_t chec
     *ret_result = e.error;
     n->producer_ids_first = e.producer_id_first;
     n->producer_ids_count = e.producer_id_count;
-    list_splice(&n->image.records, &e.records);
-    n->image.applied = (struct state_applied){ index, term, checksum };
+    node_image_note(n, &e.records, &(struct state_applied){ index, term, checksum });
     if (n->recovering) {
         apply_at_start(n, index, command);
     } else {
         node_follow(r, &e);
         send_copies(n, index, command);
         node_asks_look(n);
-    }
-    if (!n->image.dirty) {
-        n->image.dirty = true;
-        n->image.due_ns = r->now_ns + IMAGE_DELAY_NS;
     }
     meta_event_fini(&e);
 }
@@ -269,96 +263,4 @@ void node_metadata_start(struct node *n)
         start_propose(n, &w);
     }
     propose_broker(n);
-}
-
-/* --- the image in SQLite --- */
-
-struct node_image_job {
-    struct lane_work work;
-    struct node *node;
-    struct state_applied applied;
-    struct list records;
-    struct state_record *changes;
-    size_t n_changes;
-    int error;
-};
-
-/* A new node's is made with its first image: making a database takes many syncs, and nobody should wait for them. */
-static int image_open(struct node *n)
-{
-    struct env *env = n->reactors[0].env;
-
-    return n->image.db != NULL ? 0 : state_open(env->disk, env->prng, NODE_STATE_PATH, &n->image.db, NULL);
-}
-
-static void image_run(struct lane_work *work)
-{
-    struct node_image_job *job = container_of(work, struct node_image_job, work);
-
-    job->error = image_open(job->node);
-    if (job->error == 0)
-        job->error =
-            state_write(job->node->image.db, META_GROUP_ID_DEFAULT, &job->applied, job->changes, job->n_changes);
-}
-
-static void image_done(struct lane_work *work)
-{
-    struct node_image_job *job = container_of(work, struct node_image_job, work);
-    struct node *n = job->node;
-
-    n->image.job = NULL;
-    n->image.full = disk_is_shortage(job->error);
-    if (n->image.full) {
-        /* It is derived: the log has it all. Tried again, in order before what came since. */
-        list_splice(&job->records, &n->image.records);
-        list_splice(&n->image.records, &job->records);
-        n->image.dirty = true;
-        n->image.due_ns = n->reactors[0].now_ns + IMAGE_DELAY_NS;
-    } else if (job->error != 0) {
-        n->host.fatal(n->host.ctx, job->error, NODE_STATE_PATH ": writing the metadata image");
-    } else {
-        node_identity_complete(n);
-    }
-    meta_records_fini(&job->records);
-    free(job->changes);
-    free(job);
-}
-
-static struct node_image_job *image_job_new(struct node *n)
-{
-    struct node_image_job *job = xcalloc(1, sizeof(*job));
-    struct meta_record *rec;
-    size_t count = 0;
-
-    job->node = n;
-    job->applied = n->image.applied;
-    list_init(&job->records);
-    list_splice(&job->records, &n->image.records);
-    list_foreach (&job->records, rec, link)
-        count++;
-    job->changes = xcalloc(count + 1, sizeof(*job->changes));
-    list_foreach (&job->records, rec, link)
-        job->changes[job->n_changes++] = (struct state_record){ rec->kind, rec->key, rec->value };
-    job->work.run = image_run;
-    job->work.done = image_done;
-    return job;
-}
-
-void node_image_poll(struct node *n, bool now)
-{
-    if (!n->image.dirty || n->image.job != NULL || (!now && n->image.due_ns > n->reactors[0].now_ns))
-        return;
-    n->image.dirty = false;
-    n->image.job = image_job_new(n);
-    lane_submit(n->reactors[0].env->lane, LANE_POOL, 0, &n->image.job->work);
-}
-
-bool node_image_is_blocked(const struct node *n)
-{
-    return n->image.full && n->image.job == NULL;
-}
-
-bool node_image_is_idle(const struct node *n)
-{
-    return !n->image.dirty && n->image.job == NULL;
 }

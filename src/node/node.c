@@ -143,7 +143,7 @@ int node_open(const struct node_options *options, struct node **ret, struct erro
     n->journal_file_bytes = options->journal_file_bytes;
     n->n_reactors = options->n_reactors;
     n->reactors = xcalloc(n->n_reactors, sizeof(*n->reactors));
-    list_init(&n->image.records);
+    node_image_init(n);
     for (unsigned i = 0; i < n->n_reactors; i++)
         reactor_init(n, i, options, hash_seed);
     list_init(&n->asks.all);
@@ -210,7 +210,7 @@ void node_free(struct node *n)
     node_asks_fini(n);
     node_forming_fini(n);
     node_foreseen_fini(n);
-    meta_records_fini(&n->image.records);
+    node_image_forget(n);
     state_close(n->image.db);
     free(n->shards);
     free(n->reactors);

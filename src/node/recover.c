@@ -170,9 +170,7 @@ static void free_metadata(struct node *n)
 static void reset_metadata(struct node *n)
 {
     free_metadata(n);
-    n->image.applied = (struct state_applied){ 0 };
-    n->image.dirty = false;
-    meta_records_fini(&n->image.records);
+    node_image_forget(n);
     for (unsigned i = 0; i < n->n_reactors; i++) {
         meta_fini(&n->reactors[i].meta);
         meta_init(&n->reactors[i].meta, n->shards[0].replicas.hash_seed);

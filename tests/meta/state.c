@@ -19,6 +19,25 @@ void state_fini(struct state *s)
     meta_fini(&s->meta);
 }
 
+static void fill(const struct meta *m, struct list *records)
+{
+    struct list from;
+    struct list *link;
+
+    list_init(&from);
+    list_splice(&from, records);
+    while ((link = list_pop(&from)) != NULL) {
+        struct meta_record *rec = list_entry(link, struct meta_record, link);
+
+        if (rec->is_late) {
+            list_append(records, &meta_record_now(m, rec)->link);
+            free(rec);
+        } else {
+            list_append(records, &rec->link);
+        }
+    }
+}
+
 int16_t state_apply(struct state *s)
 {
     struct slice body = slice_make(s->command.start, wr_size(&s->command));
@@ -32,6 +51,7 @@ int16_t state_apply(struct state *s)
     s->event = event;
     list_init(&s->event.records);
     list_splice(&s->event.records, &event.records);
+    fill(&s->meta, &s->event.records);
     return event.error;
 }
 

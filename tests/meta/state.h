@@ -11,7 +11,7 @@
 struct state {
     struct meta meta;
     struct wr command; /* write one, then state_apply() */
-    /* Of the last command: event.topic and records as meta_apply() gave them. */
+    /* Of the last command: event.topic as meta_apply() gave it, and records, with those that are late as of then. */
     struct meta_event event;
 };
 

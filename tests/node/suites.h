@@ -9,6 +9,7 @@ Suite *cluster_story_suite(void);
 Suite *crash_suite(void);
 Suite *files_suite(void);
 Suite *forming_suite(void);
+Suite *image_suite(void);
 Suite *life_suite(void);
 Suite *links_suite(void);
 Suite *move_suite(void);
