@@ -221,6 +221,41 @@ START_TEST(journal_stays_small)
 }
 END_TEST
 
+static int check_large(void *ctx, const struct state_record *rec)
+{
+    const struct slice *value = ctx;
+
+    n_seen++;
+    ck_assert(slice_eq(rec->value, *value));
+    return 0;
+}
+
+/* The largest topic of the metadata has about as much. */
+START_TEST(large_records)
+{
+    size_t size = 42u << 20;
+    _cleanup_(freep) uint8_t *bytes = xmalloc(size);
+    struct slice value = slice_make(bytes, size);
+    struct state_record rec = { 3, slice_make("key", 3), value };
+
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (uint8_t)(i % 251);
+    ck_assert_int_eq(rig_open(), 0);
+    for (uint64_t round = 1; round <= 2; round++) {
+        struct state_applied applied = { round, 1, 1 };
+
+        bytes[size - round] = (uint8_t)round;
+        ck_assert_int_eq(state_write(rig.db, 1, &applied, &rec, 1), 0);
+        rig_close();
+        sim_disk_crash(rig.disk, SIM_CRASH_NOTHING, NULL);
+        ck_assert_int_eq(rig_open(), 0);
+        n_seen = 0;
+        ck_assert_int_eq(state_load(rig.db, 1, check_large, &value), 0);
+        ck_assert_uint_eq(n_seen, 1);
+    }
+}
+END_TEST
+
 static uint32_t disk_after(uint32_t seed)
 {
     uint32_t crc;
@@ -262,5 +297,6 @@ Suite *state_suite(void)
     suite_add_with(s, newer_version_is_left_alone, setup, rig_fini);
     suite_add_with(s, other_tables_are_damage, setup, rig_fini);
     suite_add_with(s, journal_stays_small, setup, rig_fini);
+    suite_add_with(s, large_records, setup, rig_fini);
     return s;
 }
