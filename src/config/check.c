@@ -144,6 +144,24 @@ static void check_identity(const struct config *c, struct config_report *report)
                                     "in the YAML file)");
 }
 
+/* --- reload --- */
+
+void config_hold_back(const struct config *running, struct config *fresh, int64_t max_message_bytes,
+                      struct config_report *report)
+{
+    const struct config_key *k = KEY(max_message_size);
+    int64_t limit = MIN(running->max_request_size_bytes, max_message_bytes);
+    char was[VALUE_TEXT_SIZE], most[VALUE_TEXT_SIZE];
+
+    if (fresh->max_message_size_bytes <= limit || fresh->max_message_size_bytes == running->max_message_size_bytes)
+        return;
+    value_format(&k->spec, running->max_message_size_bytes, was);
+    value_format(&k->spec, limit, most);
+    warn(fresh, k, report, " stays %s until the next restart: %s allows at most %s until then", was,
+         limit < max_message_bytes ? "max_request_size" : "the journal", most);
+    config_key_copy(fresh, running, k);
+}
+
 /* --- warnings --- */
 
 void config_warnings(const struct config *c, struct config_report *report)

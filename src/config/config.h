@@ -154,6 +154,10 @@ size_t config_diff(const struct config *from, const struct config *to, struct co
 /* Copies the values (and origins) of all LIVE keys. The running config on a reload: a copy of the old one that then
  * adopts the new one. */
 void config_adopt_live(struct config *to, const struct config *from);
+/* Before that: puts back the LIVE keys of fresh that don't fit what running keeps of the others, with a warning each.
+ * max_message_bytes: the largest batch that the journals can take as they were opened. */
+void config_hold_back(const struct config *running, struct config *fresh, int64_t max_message_bytes,
+                      struct config_report *report);
 void config_copy(struct config *to_uninitialised, const struct config *from);
 
 const char *config_key_path(enum config_key_id id);

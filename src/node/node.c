@@ -244,6 +244,11 @@ void node_set_port(struct node *n, uint16_t port)
     node_metadata_note_self(n);
 }
 
+int64_t node_max_message_bytes(const struct node *n)
+{
+    return (int64_t)(journal_max_entry(n->shards[0].journal) - ENTRY_HEADER_SIZE);
+}
+
 void node_start(struct node *n, unsigned reactor)
 {
     struct node_reactor *r = &n->reactors[reactor];
@@ -251,7 +256,7 @@ void node_start(struct node *n, unsigned reactor)
     r->now_ns = clock_mono_ns(r->env->clock);
     r->backend.broker_id = n->superblock.broker_id;
     r->backend.controller_id = node_has_peers(n) ? -1 : n->superblock.broker_id;
-    r->backend.max_batch_bytes = (uint32_t)(journal_max_entry(n->shards[0].journal) - ENTRY_HEADER_SIZE);
+    r->backend.max_batch_bytes = (uint32_t)node_max_message_bytes(n);
     r->broker = broker_new(&r->backend, n->n_reactors);
     broker_set_http(r->broker, n->host.http, n->host.ctx);
     for (unsigned s = reactor; s < n->n_shards; s += n->n_reactors) {

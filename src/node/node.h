@@ -119,6 +119,9 @@ void node_disk_state(const struct node *n, unsigned reactor, struct node_disk_st
  * node_start(). */
 void node_set_port(struct node *n, uint16_t port);
 
+/* The largest batch that the journals take as they were opened: what max_message_size can be raised to. Any thread. */
+int64_t node_max_message_bytes(const struct node *n);
+
 /* New settings, taken over by each reactor at its next turn; call on each reactor's thread. The old ones may be freed
  * when all have done so. */
 void node_reload(struct node *n, unsigned reactor, const struct config *config);

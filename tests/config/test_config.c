@@ -189,6 +189,40 @@ START_TEST(a_reload_keeps_what_needs_a_restart)
 }
 END_TEST
 
+static void reload(struct config *running, const char *yaml, int64_t max_message_bytes)
+{
+    struct config fresh;
+
+    config_report_fini(&report);
+    load(&fresh, yaml);
+    ck_assert_uint_eq(report.n_errors, 0);
+    config_hold_back(running, &fresh, max_message_bytes, &report);
+    config_adopt_live(running, &fresh);
+    config_fini(&fresh);
+}
+
+START_TEST(a_reload_takes_no_larger_messages_than_fit)
+{
+    struct config c;
+
+    load(&c, "node_id: n1\nmax_request_size: 4MiB\n");
+    reload(&c, "node_id: n1\nmax_message_size: 3MiB\n", 3 * VALUE_MIB);
+    ck_assert_uint_eq(report.n_warnings, 0);
+    ck_assert_int_eq(c.max_message_size_bytes, 3 * VALUE_MIB);
+    reload(&c, "node_id: n1\nmax_message_size: 4MiB\n", 3 * VALUE_MIB);
+    ck_assert_uint_eq(report.n_warnings, 1);
+    ck_assert_str_eq(report.warnings[0], "f:2: max_message_size stays 3MiB until the next restart: the journal allows "
+                                         "at most 3MiB until then");
+    ck_assert_int_eq(c.max_message_size_bytes, 3 * VALUE_MIB);
+    reload(&c, "node_id: n1\nmax_message_size: 8MiB\nmax_request_size: 9MiB\n", 16 * VALUE_MIB);
+    ck_assert_uint_eq(report.n_warnings, 1);
+    ck_assert_str_eq(report.warnings[0], "f:2: max_message_size stays 3MiB until the next restart: max_request_size "
+                                         "allows at most 4MiB until then");
+    ck_assert_int_eq(c.max_message_size_bytes, 3 * VALUE_MIB);
+    unload(&c);
+}
+END_TEST
+
 Suite *config_suite(void)
 {
     Suite *s = suite_create("config");
@@ -202,5 +236,6 @@ Suite *config_suite(void)
     suite_add(s, log_file_names);
     suite_add(s, a_diff_tells_what_a_reload_can_apply);
     suite_add(s, a_reload_keeps_what_needs_a_restart);
+    suite_add(s, a_reload_takes_no_larger_messages_than_fit);
     return s;
 }

@@ -2,6 +2,7 @@
 """What brokerd and a service manager say to each other, without a service manager."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -95,6 +96,20 @@ def test_reload(t):
     broker.process.send_signal(signal.SIGHUP)
     wait_for("a word about the bad file", lambda: f"{config}:1".encode() in broker.log())
     assert created_with(broker) == 5, "a bad file must leave the old configuration in force"
+
+
+def test_reload_of_larger_messages_than_fit(t):
+    """What the journals and max_request_size of the start don't allow waits for a restart, and is told."""
+    config = t.write("broker.yaml", "max_message_size: 1MiB\nmax_request_size: 10MiB\n")
+    broker = t.broker(config=config)
+    config.write_text("max_message_size: 15MiB\nmax_request_size: 40MiB\n")
+    broker.process.send_signal(signal.SIGHUP)
+    wait_for("a word about it", lambda: re.search(rb"max_message_size stays 1MiB.*max_request_size", broker.log()))
+    broker.restart()
+    config.write_text("max_message_size: 40MiB\nmax_request_size: 40MiB\n")
+    broker.process.send_signal(signal.SIGHUP)
+    wait_for("a word about it", lambda: re.search(rb"max_message_size stays 15MiB.*the journal", broker.log()))
+    Confluent.create_topic(broker.address, "t")
 
 
 def created_with(broker, numbers=iter(range(1000000))):

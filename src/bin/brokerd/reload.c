@@ -83,6 +83,16 @@ static void log_report(const struct config_report *report)
         log_warn("%s", report->warnings[i]);
 }
 
+static void hold_back(const struct brokerd *d, struct config *fresh)
+{
+    struct config_report report;
+
+    config_report_init(&report);
+    config_hold_back(d->config, fresh, node_max_message_bytes(d->node), &report);
+    log_report(&report);
+    config_report_fini(&report);
+}
+
 void brokerd_reload(void *ctx)
 {
     struct brokerd *d = ctx;
@@ -105,6 +115,7 @@ void brokerd_reload(void *ctx)
         return;
     }
     tell_changes(d->config, fresh);
+    hold_back(d, fresh);
     old = d->config;
     d->config = xcalloc(1, sizeof(*d->config));
     config_copy(d->config, old);
