@@ -49,7 +49,7 @@ struct broker_backend {
     const struct config *config;
     int32_t broker_id;         /* −1: the cluster isn't formed yet */
     int32_t controller_id;     /* who leads the metadata, as far as is known; −1: nobody */
-    uint64_t connection_files; /* connections of the node that there are descriptors for; 0: for all */
+    uint64_t connection_files; /* connections of the node that there are descriptors for; 0: any number */
     uint32_t max_batch_bytes;  /* what the journal can take: no topic may allow more */
     unsigned reactor;
 };

@@ -21,7 +21,7 @@ void node_files_plan(const struct config *c, unsigned n_reactors, unsigned n_sha
 {
     uint64_t connections = (uint64_t)c->max_connections, good = (uint64_t)PER_SEGMENT * GOOD_SEGMENTS * n_shards;
     uint64_t own = PER_PROCESS + (uint64_t)PER_REACTOR * n_reactors + (uint64_t)PER_SHARD * n_shards;
-    uint64_t rest = allowed - MIN(allowed, own), segments;
+    uint64_t rest = allowed - MIN(allowed, own), segments, beside;
 
     ret->allowed = allowed;
     ret->wanted = own + connections + good;
@@ -35,5 +35,9 @@ void node_files_plan(const struct config *c, unsigned n_reactors, unsigned n_sha
     ret->dirty_segments = (unsigned)MIN(
         MAX(segments - MIN(segments, (uint64_t)ret->idle_segments), (uint64_t)DIRTY_MIN), (uint64_t)DIRTY_MAX);
     ret->connections = connections;
-    ret->files = allowed - MIN(allowed, own - (uint64_t)PER_SHARD * n_shards - PER_JOBS + connections);
+    beside = allowed - MIN(allowed, own - (uint64_t)PER_SHARD * n_shards - PER_JOBS);
+    segments = (uint64_t)n_shards * (ret->idle_segments + ret->dirty_segments);
+    ret->files = MIN(beside - MIN(beside, connections),
+                     PER_JOBS + (uint64_t)PER_SHARD * n_shards + (uint64_t)PER_SEGMENT * segments);
+    ret->connections_max = beside - ret->files;
 }

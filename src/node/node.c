@@ -154,10 +154,10 @@ int node_open(const struct node_options *options, struct node **ret, struct erro
     if (rc == 0) {
         node_files_plan(options->config, n->n_reactors, n->n_shards, options->max_files, &files);
         n->shards = xcalloc(n->n_shards, sizeof(*n->shards));
-        for (unsigned i = 0; i < n->n_reactors && files.connections < (uint64_t)options->config->max_connections; i++)
-            n->reactors[i].backend.connection_files = files.connections;
-        for (unsigned i = 0; i < n->n_reactors; i++)
+        for (unsigned i = 0; i < n->n_reactors; i++) {
+            n->reactors[i].backend.connection_files = files.connections_max;
             n->reactors[i].in_cluster = n->formation.n_founders > 0;
+        }
         for (unsigned i = 0; i < n->n_shards; i++)
             shard_init(n, i, hash_seed, &files);
         rc = node_space_open(n, options->envs[0]->disk, err);

@@ -76,6 +76,7 @@ struct node_options {
 struct node_files {
     uint64_t allowed, wanted, least;
     uint64_t connections;                   /* so many clients at most, max_connections or fewer */
+    uint64_t connections_max;               /* what max_connections may become meanwhile: those that no file takes */
     uint64_t files;                         /* below the data directory, open beside them */
     unsigned idle_segments, dirty_segments; /* of a shard, open beside each other; readers hold half of the former */
 };

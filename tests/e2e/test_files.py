@@ -2,14 +2,18 @@
 """File descriptors: the limit is raised, partitions share what there is, and too few are told."""
 
 import collections
+import contextlib
 import os
+import re
 import resource
 import signal
+import socket
 import threading
 
 from confluent_kafka import TopicPartition
 
 from e2elib.clients import Confluent
+from e2elib.frames import request
 from e2elib.harness import limit, wait_for
 from e2elib.http import metric_sum, metrics
 
@@ -181,6 +185,30 @@ def test_start_over_far_more_partitions_than_descriptors(t):
     broker.patience_s = 100  # it syncs as many segments again and again as may be open
     broker.start()
     read_all_while_writing(broker, partitions)
+
+
+def hold_connections(broker, n):
+    """How many of n clients at a time are answered."""
+    answered = 0
+    with contextlib.ExitStack() as stack:
+        for _ in range(n):
+            conn = stack.enter_context(socket.create_connection(("127.0.0.1", broker.port), timeout=20))
+            with contextlib.suppress(ConnectionError):  # closed at once
+                conn.sendall(request(18, 0))
+                answered += bool(conn.recv(4))
+    return answered
+
+
+def test_reload_leaves_files_theirs(t):
+    """However many connections a reload allows, they take no descriptors of files."""
+    config = t.write("c.yaml", "max_connections: 20\nperformance:\n  shards: 1\n  reactors: 1\n")
+    broker = t.broker(wrapper=limited(400, 400), config=config)
+    assert hold_connections(broker, 40) == 20
+    config.write_text(config.read_text().replace("20", "300"))
+    broker.process.send_signal(signal.SIGHUP)
+    wait_for("the reload", lambda: b"was reloaded" in broker.log())
+    assert 20 <= hold_connections(broker, 250) <= 25
+    assert re.search(rb"max_connections.* until the next restart", broker.log())
 
 
 @limit(60)

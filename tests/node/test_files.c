@@ -27,7 +27,8 @@ START_TEST(budgets_fit)
             ck_assert_uint_ge(f.dirty_segments, 8);
             if (allowed >= f.least) { /* whatever is short, connections and files don't take each other's part */
                 ck_assert_uint_ge(f.connections, 16);
-                ck_assert_uint_lt(f.connections + f.files, allowed);
+                ck_assert_uint_ge(f.connections_max, f.connections);
+                ck_assert_uint_lt(f.connections_max + f.files, allowed);
                 ck_assert_uint_le(16 + 48ull * n_shards + 3ull * n_shards * (f.idle_segments + f.dirty_segments),
                                   f.files);
             }
@@ -47,6 +48,8 @@ START_TEST(connections_count)
     ck_assert_uint_lt(plan(1024, 1, 2000000).connections, 500); /* half of what is to be had */
     ck_assert_uint_gt(plan(1024, 1, 2000000).connections, 300);
     ck_assert_uint_gt(plan(1024, 1, 2000000).dirty_segments, 64);
+    ck_assert_uint_lt(plan(1024, 1, 100).connections_max, 103);
+    ck_assert_uint_gt(plan(1000000, 1, 100).connections_max, 900000); /* files leave what they have no use for */
     ck_assert_uint_eq(plan(UINT64_MAX, 1, 10000).dirty_segments, 16384);
 }
 END_TEST

@@ -42,6 +42,7 @@ struct brokerd {
     struct brokerd_reactor *reactors;
     unsigned n_ready; /* reactor 0 only */
     uint64_t started_ns, max_files;
+    uint64_t connection_files; /* so many connections have descriptors, whatever max_connections becomes */
     int exit_status;
 };
 

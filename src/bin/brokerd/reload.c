@@ -83,6 +83,13 @@ static void log_report(const struct config_report *report)
         log_warn("%s", report->warnings[i]);
 }
 
+static void warn_of_files(const struct brokerd *d)
+{
+    if ((uint64_t)d->config->max_connections > d->connection_files)
+        log_warn("max_connections is %lld, and there are file descriptors for %llu until the next restart",
+                 (long long)d->config->max_connections, (unsigned long long)d->connection_files);
+}
+
 static void hold_back(const struct brokerd *d, struct config *fresh)
 {
     struct config_report report;
@@ -121,6 +128,7 @@ void brokerd_reload(void *ctx)
     config_copy(d->config, old);
     config_adopt_live(d->config, fresh);
     config_free(fresh);
+    warn_of_files(d);
     brokerd_log_options(d->config, &log);
     sys_log_set_options(&log);
     pass_on(d, old, d->config);

@@ -298,7 +298,7 @@ static void warn_of_pacing(const struct brokerd *d)
             d->listener.congestion_control);
 }
 
-static int share_files(const struct brokerd *d, unsigned n_shards)
+static int share_files(struct brokerd *d, unsigned n_shards)
 {
     struct node_files f;
 
@@ -318,6 +318,7 @@ static int share_files(const struct brokerd *d, unsigned n_shards)
             (unsigned long long)f.allowed, (unsigned long long)f.wanted, (long long)d->config->max_connections,
             n_shards, (unsigned long long)f.connections, NODE_FILES_OF_SEGMENT * (f.idle_segments + f.dirty_segments));
     sys_disk_limit_files(d->disk, f.files);
+    d->connection_files = f.connections_max;
     return EX_OK;
 }
 
