@@ -86,6 +86,7 @@ static int file_open(struct env_disk *d, const char *path, unsigned flags, struc
 
     if (atomic_fetch_add_explicit(&disk->n_files, 1, memory_order_relaxed) < disk->max_files)
         r = open_file(d, path, flags, ret);
+    sys_disk_count_call(disk);
     if (r < 0)
         atomic_fetch_sub_explicit(&disk->n_files, 1, memory_order_relaxed);
     return r;
@@ -345,6 +346,7 @@ int sys_disk_new(const char *data_dir, struct env_disk **ret)
     d->spare_fd = dup(fd);
     d->max_files = UINT64_MAX;
     atomic_init(&d->n_files, 0);
+    atomic_init(&d->n_calls, 0);
     sys_disk_init_sync(d);
     atomic_init(&d->nowait_fails, false);
     atomic_init(&d->direct_fails, false);

@@ -21,6 +21,7 @@ struct sys_disk {
     dev_t device; /* of the data directory */
     uint64_t max_files;
     _Atomic(uint64_t) n_files; /* open */
+    _Atomic(uint64_t) n_calls; /* opened, read, written, synced: a start that takes long is known by it */
     pthread_mutex_t sync_fs_lock;
     atomic_bool sync_failed;  /* some sync of this process; all others fail, too */
     atomic_bool nowait_fails; /* the file system doesn't know RWF_NOWAIT */
@@ -41,6 +42,11 @@ static inline struct sys_disk *to_sys_disk(struct env_disk *d)
 static inline struct sys_file *to_sys_file(struct disk_file *f)
 {
     return (struct sys_file *)f;
+}
+
+static inline void sys_disk_count_call(struct sys_disk *d)
+{
+    atomic_fetch_add_explicit(&d->n_calls, 1, memory_order_relaxed);
 }
 
 ssize_t sys_file_pread(struct disk_file *f, void *to, size_t size, uint64_t offset);

@@ -48,6 +48,7 @@ ssize_t sys_file_pread(struct disk_file *f, void *to, size_t size, uint64_t offs
 
         if (n < 0 && (errno == EINTR || (errno == EINVAL && leave_direct(file))))
             continue;
+        sys_disk_count_call(to_sys_disk(f->disk));
         if (n < 0)
             return read_error(errno);
         done += (size_t)n;
@@ -103,7 +104,9 @@ static ssize_t write_once(struct sys_file *file, const struct iovec *iov, int n_
     do
         n = pwritev(file->fd, iov, n_iov, (off_t)offset);
     while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
+    n = n < 0 ? -errno : n;
+    sys_disk_count_call(to_sys_disk(file->base.disk));
+    return n;
 }
 
 /* A direct write ended within its first block, where the file system's blocks are smaller than ours. That says nothing

@@ -120,6 +120,7 @@ void sys_disk_note_opened(struct sys_disk *d, int fd)
 
 int sys_disk_synced(struct sys_disk *d, int err)
 {
+    sys_disk_count_call(d);
     if (err < 0)
         atomic_store(&d->sync_failed, true);
     return err == 0 && atomic_load(&d->sync_failed) ? -EIO : err;

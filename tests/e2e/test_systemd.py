@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import tempfile
+from pathlib import Path
 
 from e2elib.clients import Confluent, Kcat
 from e2elib.frames import request
@@ -73,6 +74,29 @@ def test_ready_only_after_recovery(t):
     broker.launch()
     manager.wait("READY=1")
     assert len(Confluent.read(broker.address, "t")) == 3000000
+
+
+def test_stop_of_a_start_that_takes_long(t):
+    """SIGTERM ends it at once, with status 0, and the next start finds everything."""
+    broker = t.broker()
+    Kcat.send(broker.address, "t", b"x\n")
+    broker.kill()
+    file = next((broker.data_dir / "journal/0").iterdir())
+    file.rename(t.dir / "aside")
+    os.mkfifo(file)  # opening it takes for ever
+    broker.launch()
+    wait_for("recovery", lambda: "gq-starting" in threads(broker) or broker.check_alive())
+    broker.process.send_signal(signal.SIGTERM)
+    assert broker.wait() == 0
+    assert b"stopping while it starts" in broker.log()
+    file.unlink()
+    (t.dir / "aside").rename(file)
+    broker.start()
+    assert Kcat.read(broker.address, "t") == b"x\n"
+
+
+def threads(broker):
+    return [path.read_text().strip() for path in Path(f"/proc/{broker.process.pid}/task").glob("*/comm")]
 
 
 def test_watchdog(t):

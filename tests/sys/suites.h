@@ -21,3 +21,4 @@ Suite *net_peers_suite(void);
 Suite *notify_suite(void);
 Suite *prng_suite(void);
 Suite *runtime_suite(void);
+Suite *starting_suite(void);

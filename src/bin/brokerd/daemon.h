@@ -33,6 +33,7 @@ struct brokerd {
     struct sys_passed passed;
     struct sys_listener listener, raft_listener; /* the latter in a cluster only */
     struct sys_runtime *runtime;
+    struct sys_starting *starting; /* while the node is opened */
     struct node *node;
     struct admin *admin; /* NULL: http is off */
     struct sys_thread admin_thread;

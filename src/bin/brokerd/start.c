@@ -15,13 +15,15 @@
 #include "sys/file_system.h"
 #include "sys/log.h"
 #include "sys/notify.h"
+#include "sys/starting.h"
 
 #define N_WORKERS 2
 #define LARGE_BUFFER (1 << BUF_SLAB_SHIFT)
 #define MAX_DEFAULT_SHARDS 8
 #define DEFAULT_SPIN_NS (20ull * 1000)
 #define STOP_TIMEOUT_NS (50ull * 1000 * 1000 * 1000) /* less than the unit's TimeoutStopSec= */
-#define RECOVERY_EXTEND_US 30000000ull
+#define START_INTERVAL_NS (10ull * 1000 * 1000 * 1000)
+#define START_EXTEND_US 60000000ull
 
 /* Those that this process may run on: taskset(1) and CPUAffinity= count. */
 static unsigned n_cores(void)
@@ -72,8 +74,20 @@ static void damaged(void *ctx, const char *topic, int32_t partition, const char 
 
 static void progress(void *ctx, const char *status)
 {
+    struct brokerd *d = ctx;
+
     log_debug("%s", status);
-    sys_notify_extend(RECOVERY_EXTEND_US, "Starting: %s", status);
+    sys_starting_say(d->starting, status);
+}
+
+/* Nothing is acknowledged before the start is over, and one may be cut off anywhere, as by a power cut. */
+static void stop_start(void *ctx, int signo)
+{
+    log_event(STOPPING, "stopping while it starts");
+    sys_notify_stopping("Stopping");
+    log_event(STOPPED, "stopped");
+    sys_log_flush();
+    _exit(EX_OK);
 }
 
 void brokerd_log_options(const struct config *c, struct sys_log_options *ret)
@@ -269,6 +283,25 @@ static int open_node(struct brokerd *d, unsigned n_shards)
     return status;
 }
 
+static int open_node_watched(struct brokerd *d, unsigned n_shards)
+{
+    struct sys_starting_options options = {
+        .disk = d->disk,
+        .interval_ns = START_INTERVAL_NS,
+        .extend_us = START_EXTEND_US,
+        .stop = stop_start,
+    };
+    int rc = sys_starting_new(&options, &d->starting), status;
+
+    if (rc < 0) {
+        log_error("starting threads: %s", strerror(-rc));
+        return EX_OSERR;
+    }
+    status = open_node(d, n_shards);
+    sys_starting_free(TAKE_PTR(d->starting));
+    return status;
+}
+
 /* The number of shards belongs to the data directory; the threads have to be made before it is known. */
 static unsigned choose_shards(struct brokerd *d)
 {
@@ -412,7 +445,7 @@ int brokerd_run(const struct cmdline *cmdline, const struct config_environment *
         status = open_runtime(&d, n_shards);
     if (status == EX_OK) {
         d.started_ns = clock_mono_ns(d.envs[0]->clock);
-        status = open_node(&d, n_shards);
+        status = open_node_watched(&d, n_shards);
     }
     if (status == EX_OK && brokerd_http_start(&d) < 0)
         status = EX_OSERR;
