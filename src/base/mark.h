@@ -69,7 +69,6 @@
     X(RAFT_IMAGE_SENT, "raft: a follower lacks what is below the log's start") \
     X(RAFT_IMAGE_FAILED, "raft: an image didn't get there") \
     X(RAFT_IMAGE_TAKEN, "raft: an image takes the place of a follower's log") \
-    X(RAFT_IMAGE_NOT_NEEDED, "raft: a follower has all that an image brings") \
     X(RAFT_IMAGE_ARRIVED, "raft: a leader hears that an image arrived") \
     X(RAFT_READ_ROUND, "raft: a leader asks whether it still leads") \
     X(RAFT_READS_LOST, "raft: reads are void with the lead") \

@@ -31,7 +31,6 @@ void raft_on_snapshot_failed(struct raft *raft, int32_t peer)
 void raft_on_snapshot(struct raft *raft, struct raft_update *u, const struct raft_message *m)
 {
     if (m->index <= raft->commit || raft_log_term(&raft->log, m->index) == m->log_term) {
-        GQ_MARK(RAFT_IMAGE_NOT_NEEDED);
         /* The log has it all, and goes on behind it. */
         raft_advance_commit(raft, u, MAX(raft->commit, m->index));
         raft->matched = MAX(raft->matched, raft->commit);
