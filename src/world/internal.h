@@ -192,7 +192,7 @@ static inline bool world_has_failed(const struct world *w)
 struct reactor {
     struct event turn;
     struct machine *machine;
-    unsigned index;
+    unsigned index, n_vain; /* turns one after the other that had nothing to hear but what nobody wants to */
 };
 
 #define MACHINE_PORT 9092 /* of the first; the others' follow */

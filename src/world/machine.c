@@ -10,6 +10,7 @@
 #define FEWER_FILES 32 /* than a shard's journal may have: here it has few */
 #define DRAIN_NS (1 * SEC)
 #define END_ROUNDS 10
+#define MAX_VAIN_TURNS 1000
 #define CAPACITY (UINT64_C(1) << 40)
 
 /* ---- What the node tells its host ---- */
@@ -245,10 +246,14 @@ void machine_wake(struct machine *m, unsigned reactor)
 }
 
 /* Something came meanwhile, or it was told what the connection waits for: as epoll would say. On a node alone what was
- * heard is reason enough for one more turn. */
-static bool has_more(const struct machine *m, unsigned reactor, size_t n_calls)
+ * heard is reason enough for one more turn, but not for ever: a reset is told in each, also to who wants to hear
+ * nothing until the node is ready. */
+static bool has_more(struct reactor *r, size_t n_calls)
 {
-    return m->world->n_machines > 1 ? sim_net_is_ready(m->net, reactor) : n_calls > 0;
+    bool is_ready = sim_net_is_ready(r->machine->net, r->index);
+
+    r->n_vain = is_ready || n_calls == 0 ? 0 : r->n_vain + 1;
+    return r->machine->world->n_machines > 1 ? is_ready : n_calls > 0 && r->n_vain < MAX_VAIN_TURNS;
 }
 
 /* It stands still: later. */
@@ -275,7 +280,7 @@ static void on_turn(struct event *e)
     deadline = node_turn(m->node, r->index, m->clock.mono_ns);
     world_step(w, WORLD_STEP_TURN, m->index, r->index, (int64_t)n_calls);
     check_memory(m, r->index);
-    if (has_more(m, r->index, n_calls) || deadline <= m->clock.mono_ns)
+    if (has_more(r, n_calls) || deadline <= m->clock.mono_ns)
         machine_wake(m, r->index);
     else if (deadline != UINT64_MAX)
         world_at(w, &r->turn, sim_pace_world(&m->pace, deadline));
