@@ -46,9 +46,8 @@ void replica_lead_unreadable(struct replica *r, uint64_t index, const char *text
     struct replica_peers *p = r->peers;
 
     GQ_MARK(REPLICA_READ_BACK_DAMAGED);
-    if (!p->unreadable && shard->damaged != NULL)
+    if (p->unreadable_index == 0 && shard->damaged != NULL)
         shard->damaged(shard->ctx, r, text);
-    p->unreadable = true;
     p->unreadable_index = index;
     p->read_again_ns = shard->now_ns + READ_AGAIN_NS;
     if (shard->now_ns < p->unreadable_ns)
@@ -61,5 +60,5 @@ bool replica_is_unreadable(const struct replica *r, uint64_t index)
 {
     const struct replica_peers *p = r->peers;
 
-    return p->unreadable && p->unreadable_index == index && r->shard->now_ns < p->read_again_ns;
+    return p->unreadable_index == index && r->shard->now_ns < p->read_again_ns;
 }

@@ -35,8 +35,7 @@ struct replica_peers {
     bool parts;                          /* it did before the update that is being acted on */
     struct replica_change *change;       /* under way, or NULL */
     struct list changing_link;           /* shard->changing */
-    bool unreadable;                     /* that was told, see lead.c */
-    uint64_t unreadable_index;           /* of the entry */
+    uint64_t unreadable_index;           /* of an entry that couldn't be read, see lead.c; 0: none, nothing was told */
     uint64_t read_again_ns;              /* it isn't read before */
     uint64_t unreadable_ns;              /* the lead isn't given away for that again before */
     struct list loads;                   /* messages for which a worker reads */
