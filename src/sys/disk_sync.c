@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
@@ -71,30 +70,14 @@ static int mount_of_parent(int dir_fd)
     return id;
 }
 
-/* What is mounted there is a file system from its root on, and not a part of one, as a bind mount, a container's volume
- * or a btrfs subvolume. */
-static bool mount_is_whole(int id)
-{
-    FILE *f = fopen("/proc/self/mountinfo", "re");
-    bool whole = false;
-    char *line = NULL;
-    size_t size = 0;
-
-    while (f != NULL && !whole && getline(&line, &size, f) >= 0)
-        whole = sys_mountinfo_is_whole(line, id);
-    if (f != NULL)
-        fclose(f);
-    free(line);
-    return whole;
-}
-
 /* Where one of these can't be told, the file system isn't ours. A directory that isn't on its parent's mount is what
  * is mounted there. */
 static bool owns_fs(int dir_fd)
 {
     int id = mount_of(dir_fd), above = mount_of_parent(dir_fd);
 
-    return id >= 0 && above >= 0 && id != above && mount_is_whole(id) && syncs_whole(dir_fd) && kernel_tells_errors();
+    return id >= 0 && above >= 0 && id != above && sys_mount_is_whole(id) && syncs_whole(dir_fd) &&
+           kernel_tells_errors();
 }
 
 void sys_disk_init_sync(struct sys_disk *d)

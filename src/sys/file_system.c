@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -91,18 +92,47 @@ bool sys_mountinfo_is_whole(const char *line, int mount_id)
     return sscanf(line, "%d %*u %*u:%*u /%n", &id, &end) == 1 && id == mount_id && end > 0 && line[end] == ' ';
 }
 
-static bool mounted_with(dev_t device, const char *option)
+/* Whether some line of /proc/self/mountinfo is what is looked for; lines are whole, however long they are. */
+static bool some_mount(bool (*is_it)(const char *line, const void *what), const void *what)
 {
     FILE *f = fopen("/proc/self/mountinfo", "re");
-    char line[4096];
+    char *line = NULL;
     bool found = false;
+    size_t size = 0;
 
-    if (f == NULL)
-        return false;
-    while (!found && fgets(line, sizeof(line), f) != NULL)
-        found = sys_mountinfo_has(line, device, option);
-    fclose(f);
+    while (f != NULL && !found && getline(&line, &size, f) >= 0)
+        found = is_it(line, what);
+    if (f != NULL)
+        fclose(f);
+    free(line);
     return found;
+}
+
+struct mounted_with {
+    dev_t device;
+    const char *option;
+};
+
+static bool is_mounted_with(const char *line, const void *what)
+{
+    const struct mounted_with *w = what;
+
+    return sys_mountinfo_has(line, w->device, w->option);
+}
+
+static bool mounted_with(dev_t device, const char *option)
+{
+    return some_mount(is_mounted_with, &(struct mounted_with){ device, option });
+}
+
+static bool is_whole(const char *line, const void *what)
+{
+    return sys_mountinfo_is_whole(line, *(const int *)what);
+}
+
+bool sys_mount_is_whole(int mount_id)
+{
+    return some_mount(is_whole, &mount_id);
 }
 
 /* The mount options say nothing of the journal, and the superblock is for root to read. Where sysfs doesn't tell,

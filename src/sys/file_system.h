@@ -28,3 +28,7 @@ bool sys_mountinfo_has(const char *line, dev_t device, const char *option);
 
 /* Whether this line is of the mount with that number, and the whole file system is mounted there. Pure. */
 bool sys_mountinfo_is_whole(const char *line, int mount_id);
+
+/* Whether that mount, as this process sees it, is a file system from its root on, and not a part of one as a bind
+ * mount, a container's volume or a btrfs subvolume are. False where it can't be told. */
+bool sys_mount_is_whole(int mount_id);

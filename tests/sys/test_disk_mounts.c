@@ -110,6 +110,20 @@ static void with_a_part_elsewhere(const char *file)
     sys_disk_free(d);
 }
 
+static void make_dir(char *to, size_t size, const char *in, const char *name)
+{
+    make_path(to, size, in, name);
+    ck_assert_int_eq(mkdir(to, 0700), 0);
+}
+
+static void mount_topics(void)
+{
+    char at[PATH_MAX];
+
+    make_dir(at, sizeof(at), data, "topics");
+    ck_assert(mount_memory(at));
+}
+
 START_TEST(a_link_to_another_disk)
 {
     char link[PATH_MAX], target[PATH_MAX];
@@ -125,13 +139,9 @@ END_TEST
 
 START_TEST(another_disk_mounted_below)
 {
-    char at[PATH_MAX];
-
     if (!has_mounts)
         return;
-    make_path(at, sizeof(at), data, "topics");
-    ck_assert_int_eq(mkdir(at, 0700), 0);
-    ck_assert(mount_memory(at));
+    mount_topics();
     with_a_part_elsewhere("topics/f");
 }
 END_TEST
@@ -139,13 +149,10 @@ END_TEST
 START_TEST(names_alone_on_another_disk)
 {
     struct env_disk *d;
-    char at[PATH_MAX];
 
     if (!has_mounts)
         return;
-    make_path(at, sizeof(at), data, "topics");
-    ck_assert_int_eq(mkdir(at, 0700), 0);
-    ck_assert(mount_memory(at));
+    mount_topics();
     d = must_make(data);
     ck_assert_int_eq(disk_sync_fs(d), 0);
     ck_assert_int_eq(disk_sync_dir(d, "topics"), 0);
@@ -153,12 +160,6 @@ START_TEST(names_alone_on_another_disk)
     sys_disk_free(d);
 }
 END_TEST
-
-static void make_dir(char *to, size_t size, const char *in, const char *name)
-{
-    make_path(to, size, in, name);
-    ck_assert_int_eq(mkdir(to, 0700), 0);
-}
 
 /* A directory of the other file system. */
 static void mount_part(const char *at)

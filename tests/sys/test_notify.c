@@ -5,14 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "sys/notify.h"
 #include "sys/runtime.h"
+#include "sys/service_manager.h"
 #include "sys/suites.h"
 
-/* The service manager's end: an abstract socket with a name of the kernel's choice. */
 struct manager {
     int fd;
     char said[2048];
@@ -20,15 +19,7 @@ struct manager {
 
 static void manager_make(struct manager *m)
 {
-    struct sockaddr_un un = { .sun_family = AF_UNIX };
-    socklen_t size = sizeof(un);
-    char name[128];
-
-    m->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(bind(m->fd, (struct sockaddr *)&un, sizeof(sa_family_t)), 0);
-    ck_assert_int_eq(getsockname(m->fd, (struct sockaddr *)&un, &size), 0);
-    snprintf(name, sizeof(name), "@%.*s", (int)(size - sizeof(sa_family_t) - 1), un.sun_path + 1);
-    ck_assert_int_eq(setenv("NOTIFY_SOCKET", name, 1), 0);
+    m->fd = service_manager_listen();
 }
 
 static const char *manager_hear(struct manager *m)

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "sys/disk.h"
 #include "sys/runtime.h"
+#include "sys/service_manager.h"
 #include "sys/starting.h"
 #include "sys/suites.h"
 #include "sys/temp_dir.h"
@@ -31,26 +30,12 @@ static void note_stop(void *ctx, int signo)
     atomic_store(&fx->signo, signo);
 }
 
-static void manager_make(struct fixture *fx)
-{
-    struct sockaddr_un un = { .sun_family = AF_UNIX };
-    socklen_t size = sizeof(un);
-    char name[128];
-
-    fx->manager_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(bind(fx->manager_fd, (struct sockaddr *)&un, sizeof(sa_family_t)), 0);
-    ck_assert_int_eq(getsockname(fx->manager_fd, (struct sockaddr *)&un, &size), 0);
-    snprintf(name, sizeof(name), "@%.*s", (int)(size - sizeof(sa_family_t) - 1), un.sun_path + 1);
-    ck_assert_int_eq(setenv("NOTIFY_SOCKET", name, 1), 0);
-}
-
 static void fixture_make(struct fixture *fx)
 {
     struct sys_runtime_config config = { .n_reactors = 1, .n_shards = 1, .n_workers = 1 };
     struct sys_starting_options options = { .interval_ns = INTERVAL_NS, .extend_us = 5, .stop = note_stop, .ctx = fx };
 
-    *fx = (struct fixture){ .manager_fd = -1 };
-    manager_make(fx);
+    *fx = (struct fixture){ .manager_fd = service_manager_listen() };
     temp_dir_make(&fx->dir);
     ck_assert_int_eq(sys_disk_new(fx->dir.path, &fx->disk), 0);
     config.disk = options.disk = fx->disk;
