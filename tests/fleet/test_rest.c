@@ -281,6 +281,24 @@ START_TEST(ten_thousand_groups_rest)
 }
 END_TEST
 
+/* They come to rest at all, and no group does anything then. */
+START_TEST(a_hundred_thousand_groups_rest)
+{
+    struct world *many = world_new(&(struct world_options){ .n_groups = 100000 });
+    struct fleet_stats before, after;
+
+    world_free(w);
+    w = many;
+    rest();
+    world_run(w, 5 * BEAT_MS);
+    before = world_stats(w);
+    world_run(w, 100 * BEAT_MS);
+    after = world_stats(w);
+    ck_assert_uint_eq(after.n_steps, before.n_steps);
+    ck_assert_uint_eq(after.n_ticks, before.n_ticks);
+}
+END_TEST
+
 /* It needs no timeout, and wakes nobody for longer than that. */
 START_TEST(a_node_hands_over_what_it_leads)
 {
@@ -390,6 +408,7 @@ Suite *fleet_rest_suite(void)
     ADD(a_group_that_one_side_has_falls_out);
     ADD(an_idle_group_is_small);
     ADD(ten_thousand_groups_rest);
+    ADD(a_hundred_thousand_groups_rest);
     ADD(a_node_hands_over_what_it_leads);
     ADD(members_come_and_go);
     ADD(a_change_of_members_loses_no_news);
