@@ -39,6 +39,8 @@ void node_make_fleet(struct node_shard *s)
     s->replicas.broker_id = n->superblock.broker_id;
     s->replicas.election_timeout_ns = (uint64_t)(c->raft.election_rtt * c->raft.rtt_ns);
     s->replicas.heartbeat_ns = (uint64_t)(c->raft.heartbeat_rtt * c->raft.rtt_ns);
+    s->replicas.append_entries = (uint64_t)c->performance.max_batch_size;
+    s->replicas.append_bytes = (uint64_t)c->performance.max_batch_bytes;
     replica_shard_make_fleet(&s->replicas, n->n_shards, (uint32_t)n->superblock.boot_counter,
                              &(struct replica_uncommitted){
                                  .led_bytes = uncommitted / 2,

@@ -6,6 +6,9 @@
 
 #define HEADS_SIZE 4096 /* of a buffer for several */
 
+/* Or messages would lose their ends here. */
+static_assert(REPLICA_APPEND_MAX_ENTRIES <= PEER_MAX_ENTRIES && REPLICA_APPEND_MAX_BYTES <= PEER_APPEND_MAX, "limits");
+
 void peer_writer_init(struct peer_writer *w, const struct peer_link *link, struct buf_pool *pool)
 {
     *w = (struct peer_writer){ .link = *link, .pool = pool };

@@ -12,7 +12,7 @@ static uint32_t fill(struct raft *raft, const struct raft_member *m, uint32_t *r
     uint64_t bytes = 0;
     uint32_t n = 0;
 
-    for (uint64_t i = m->next; i <= raft->log.last; i++) {
+    for (uint64_t i = m->next; i <= raft->log.last && n < raft->limits->message_entries; i++) {
         uint32_t size = raft_entry_size(raft, i);
 
         if (n > 0 && bytes + size > raft->limits->message_bytes)

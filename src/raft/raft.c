@@ -23,6 +23,7 @@ struct raft *raft_new(const struct raft_limits *limits, const struct raft_ops *o
 {
     struct raft *raft = xcalloc(1, sizeof(*raft));
 
+    gq_assert(limits->message_entries >= 1);
     gq_assert(limits->inflight_messages >= 1 && limits->inflight_messages <= RAFT_WINDOW);
     gq_assert(limits->election_timeout > 0 && limits->heartbeat_interval > 0);
     raft->limits = limits;

@@ -197,7 +197,8 @@ struct raft_limits {
     uint64_t election_timeout; /* the least; up to twice as much is drawn */
     uint64_t heartbeat_interval;
     uint64_t peer_down_spread;  /* candidates start within this after PEER_DOWN */
-    uint32_t message_bytes;     /* entries of one APPEND, but for a single larger one */
+    uint32_t message_entries;   /* of one APPEND, at least 1 */
+    uint32_t message_bytes;     /* of its entries, but for a single larger one */
     uint32_t inflight_messages; /* per follower; 1 to RAFT_WINDOW */
     uint32_t inflight_bytes;    /* per follower, likewise */
     uint64_t uncommitted_bytes; /* proposals are refused beyond; one may always be on its way */

@@ -14,7 +14,8 @@ const struct raft_limits replica_core_limits = {
     .election_timeout = REPLICA_ELECTION_NS,
     .heartbeat_interval = 100 * MS,
     .peer_down_spread = 50 * MS,
-    .message_bytes = 1 << 20,
+    .message_entries = REPLICA_APPEND_ENTRIES,
+    .message_bytes = REPLICA_APPEND_BYTES,
     .inflight_messages = RAFT_WINDOW,
     .inflight_bytes = 8 << 20,
     .uncommitted_bytes = UINT64_MAX,
@@ -25,6 +26,13 @@ static uint32_t size_in_fleet(struct fleet_group *g, uint64_t index)
     return replica_size_of(replica_of_group(g), index);
 }
 
+uint32_t replica_append_bytes(const struct replica_shard *shard)
+{
+    uint64_t bytes = shard->append_bytes > 0 ? shard->append_bytes : REPLICA_APPEND_BYTES;
+
+    return (uint32_t)MIN(bytes, (uint64_t)REPLICA_APPEND_MAX_BYTES);
+}
+
 /* The fleet asks for room between the two. */
 static struct raft_limits limits_of(const struct replica_shard *shard)
 {
@@ -32,6 +40,9 @@ static struct raft_limits limits_of(const struct replica_shard *shard)
 
     if (shard->heartbeat_ns > 0)
         l.heartbeat_interval = shard->heartbeat_ns;
+    if (shard->append_entries > 0)
+        l.message_entries = (uint32_t)MIN(shard->append_entries, (uint64_t)REPLICA_APPEND_MAX_ENTRIES);
+    l.message_bytes = replica_append_bytes(shard);
     l.election_timeout = MAX(replica_election_ns(shard), 4 * l.heartbeat_interval);
     return l;
 }

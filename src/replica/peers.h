@@ -87,6 +87,8 @@ uint64_t replica_parked_poll(struct replica_shard *shard);
 /* enter.c */
 /* Of cores in the fleet and outside. */
 extern const struct raft_limits replica_core_limits;
+/* Entries of one message, but for a larger single one. */
+uint32_t replica_append_bytes(const struct replica_shard *shard);
 /* After recovery. */
 void replica_core_start(struct replica *r);
 /* The only voter gets a core in the fleet, where it leads on, since it is going to have others beside it. An entry of

@@ -35,6 +35,12 @@ struct replica_message_entry {
     struct buf *buf;            /* the sender's: a reference on where they lie; NULL: in data */
 };
 
+/* Of an APPEND: what peers take at all, and what one has if nothing else is said. */
+#define REPLICA_APPEND_MAX_ENTRIES 32768
+#define REPLICA_APPEND_MAX_BYTES (4u << 20)
+#define REPLICA_APPEND_ENTRIES 4096
+#define REPLICA_APPEND_BYTES (1u << 20)
+
 /* What a SNAPSHOT brings: the state as of its index, for a log that begins behind it. */
 struct replica_image {
     int64_t next_offset;
@@ -116,6 +122,9 @@ struct replica_shard {
      * fleet_peer_down(), fleet_receive(), fleet_hand_over(). */
     struct fleet *fleet;
     uint64_t election_timeout_ns, heartbeat_ns; /* of these groups; 0: a second, a tenth of one */
+    /* Of one message to a follower, but for a larger single entry, and at most REPLICA_APPEND_MAX_*; 0:
+     * REPLICA_APPEND_ENTRIES, REPLICA_APPEND_BYTES. */
+    uint64_t append_entries, append_bytes;
     unsigned n_cores; /* groups in it: without any nothing is asked of it, and it isn't told the time */
     /* Of these groups' entries, what isn't applied yet takes so much of the journal. */
     uint64_t unapplied_bytes, unapplied_budget;

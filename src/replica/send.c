@@ -82,9 +82,15 @@ static struct replica_message *message_new(const struct replica *r, const struct
 /* ---- From segments ---- */
 
 /* The core says how many entries a message has by an average, and there may be large ones behind many small ones. Then
- * it gets fewer; the follower refuses the next one, and tells where it is. */
-#define LOAD_MAX_BYTES (4u << 20)
+ * they leave as several messages. So much is read at most; what is beyond isn't sent: the follower refuses the next
+ * one, and tells where it is. */
+#define LOAD_MAX_BYTES REPLICA_APPEND_MAX_BYTES
 #define LOADED_ENOUGH 1
+
+static size_t entry_size(const struct replica_message_entry *e)
+{
+    return e->head.size + e->batches.size;
+}
 
 /* On the worker. Places are given when all are there: data may move. */
 static int load_entry(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, const void *data, size_t size)
@@ -117,6 +123,67 @@ static void cut_message(struct replica_message *m, uint32_t n)
     m->raft.n_entries = n;
 }
 
+/* How many entries from `first` on go into one message. */
+static uint32_t fitting(const struct replica_message *m, uint32_t first, uint32_t limit)
+{
+    size_t bytes = 0;
+    uint32_t n = 0;
+
+    while (first + n < m->raft.n_entries) {
+        bytes += entry_size(&m->entries[first + n]);
+        if (n > 0 && bytes > limit)
+            break;
+        n++;
+    }
+    return n;
+}
+
+/* These entries of m as a message of their own, with a copy of those that lie in m's data. */
+static struct replica_message *message_of(const struct replica *r, const struct replica_message *m, uint32_t first,
+                                          uint32_t n)
+{
+    struct raft_message raft = m->raft;
+    struct replica_message *part;
+    size_t size = 0;
+
+    raft.index += first;
+    raft.log_term = first > 0 ? m->entries[first - 1].term : raft.log_term;
+    raft.n_entries = n;
+    part = message_new(r, &raft);
+    memcpy(part->entries, m->entries + first, n * sizeof(part->entries[0]));
+    for (uint32_t i = 0; i < n; i++)
+        size += part->entries[i].buf == NULL ? part->entries[i].head.size : 0;
+    part->data = size > 0 ? xmalloc(size) : NULL;
+    size = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        struct replica_message_entry *e = &part->entries[i];
+
+        if (e->buf != NULL) {
+            buf_ref(e->buf);
+            continue;
+        }
+        memcpy(part->data + size, e->head.data, e->head.size);
+        e->head.data = part->data + size;
+        size += e->head.size;
+    }
+    return part;
+}
+
+static void send_all(struct replica *r, struct replica_message *m)
+{
+    uint32_t limit = replica_append_bytes(r->shard), n = fitting(m, 0, limit);
+
+    if (n == m->raft.n_entries) {
+        r->shard->send(r->shard->ctx, m);
+        return;
+    }
+    for (uint32_t first = 0; first < m->raft.n_entries; first += n) {
+        n = fitting(m, first, limit);
+        r->shard->send(r->shard->ctx, message_of(r, m, first, n));
+    }
+    replica_message_free(m);
+}
+
 static void load_done(struct lane_work *work)
 {
     struct replica_load *l = container_of(work, struct replica_load, reading.work);
@@ -141,7 +208,7 @@ static void load_done(struct lane_work *work)
     if (err != 0 || !replica_has_core(r) || r->shard->dead)
         replica_message_free(m);
     else
-        r->shard->send(r->shard->ctx, m);
+        send_all(r, m);
     goes_on(r);
 }
 

@@ -8,6 +8,7 @@ static const struct raft_limits limits = {
     .election_timeout = 1000 * MS,
     .heartbeat_interval = 100 * MS,
     .peer_down_spread = 50 * MS,
+    .message_entries = 100,
     .message_bytes = 8 * WORLD_ENTRY,
     .inflight_messages = RAFT_WINDOW,
     .inflight_bytes = 1 << 20,

@@ -99,10 +99,22 @@ static void letter_free(struct letter *l)
     free(l);
 }
 
+static void note_size(const struct replica_message *m)
+{
+    size_t size = 0;
+
+    for (uint32_t i = 0; i < m->raft.n_entries; i++)
+        size += m->entries[i].head.size + m->entries[i].batches.size;
+    the_cluster->max_entries = MAX(the_cluster->max_entries, m->raft.n_entries);
+    if (m->raft.n_entries > 1)
+        the_cluster->max_bytes = MAX(the_cluster->max_bytes, size);
+}
+
 static void links_send(struct node_shard *s, struct replica_message *m)
 {
     struct letter *l = letter_new(LETTER_MESSAGE, index_of(s->node), index_of_id(the_cluster, m->raft.to));
 
+    note_size(m);
     if (l != NULL) {
         l->message = letter_of_message(m);
         l->message->incarnation = s->node->superblock.incarnation; /* a connection's hello has it */

@@ -26,6 +26,8 @@ struct cluster {
     int32_t ids[CLUSTER_MAX][CLUSTER_MAX];              /* likewise; −1: none */
     unsigned loss;                                      /* percent of letters */
     uint64_t delay_ns;                                  /* at most */
+    uint32_t max_entries;                               /* of a message that a stand-in carried */
+    size_t max_bytes;                                   /* of them together, where there are several */
     unsigned n_words;
 };
 

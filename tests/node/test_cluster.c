@@ -185,6 +185,50 @@ START_TEST(what_was_acknowledged_outlives_its_leader)
 }
 END_TEST
 
+struct sizes {
+    int64_t entries, bytes;
+    uint32_t least, most; /* entries of the largest message */
+    size_t most_bytes;    /* of several entries */
+};
+
+/* By who comes back and lacks a hundred entries. */
+static void check_sizes(const struct sizes *sizes)
+{
+    struct cluster *c = cluster_new(112, 3, 1); /* even: its links count */
+    int leader, away;
+
+    for (int i = 0; i < 3; i++) {
+        c->rigs[i]->config.performance.max_batch_size = sizes->entries;
+        c->rigs[i]->config.performance.max_batch_bytes = sizes->bytes;
+    }
+    cluster_start_all(c);
+    cluster_settle(c);
+    cluster_create(c, 0, "orders", 1, 3);
+    leader = cluster_find_leader(c, "orders", 0);
+    away = (leader + 1) % 3;
+    cluster_crash(c, away, SIM_CRASH_NOTHING);
+    for (uint64_t id = 0; id < 100; id++)
+        produce(c, cluster_find_leader(c, "orders", 0), "orders", 0, 1 + id, (int64_t)id);
+    cluster_start(c, away);
+    cluster_settle(c);
+    cluster_run(c, 2000 * MS);
+    ck_assert_int_eq(replica_high_watermark(group_of(c, away, "orders", 0)->replica), 100);
+    ck_assert_uint_ge(c->max_entries, sizes->least);
+    ck_assert_uint_le(c->max_entries, sizes->most);
+    ck_assert_uint_le(c->max_bytes, sizes->most_bytes);
+    cluster_free(c);
+}
+
+/* performance.max_batch_size and max_batch_bytes. */
+START_TEST(messages_are_as_large_as_configured)
+{
+    check_sizes(&(struct sizes){ 4096, 1 << 20, 50, 100, 1 << 20 });
+    check_sizes(&(struct sizes){ 3, 1 << 20, 3, 3, 1 << 20 });
+    check_sizes(&(struct sizes){ 4096, 1024, 2, 10, 1024 });
+    check_sizes(&(struct sizes){ 1, 1024, 1, 1, 0 });
+}
+END_TEST
+
 /* All reactors' copies of node i say the same of who leads as the group that is there. */
 static void check_leads(const struct cluster *c, int i, const char *name)
 {
@@ -480,6 +524,7 @@ Suite *cluster_suite(void)
     cluster_add_loop(s, "all_come_back", all_come_back, 0, 6);
     cluster_add_loop(s, "a_minority_does_not_answer", a_minority_does_not_answer, 0, 2);
     cluster_add_loop(s, "what_was_not_committed_never_was", what_was_not_committed_never_was, 0, 2);
+    suite_add(s, messages_are_as_large_as_configured);
     suite_add(s, without_a_majority_commands_wait_and_end);
     suite_add(s, a_late_answer_is_not_for_another_command);
     suite_add(s, a_stop_hands_over);

@@ -21,6 +21,7 @@ struct cluster *cluster_new(uint64_t seed, unsigned n_nodes, unsigned n_voters)
         .election_timeout = 100,
         .heartbeat_interval = 20,
         .peer_down_spread = 10,
+        .message_entries = 100,
         .message_bytes = 300,
         .inflight_messages = 3,
         .inflight_bytes = 600,

@@ -280,7 +280,7 @@ static void command(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct raft_ops ops = { .entry_size = entry_size, .heard = heard, .away = away };
-    struct raft_limits limits = { 100, 20, 10, 700, 3, 900, 2000, false };
+    struct raft_limits limits = { 100, 20, 10, 100, 700, 3, 900, 2000, false };
     struct raft_config members = { 0 };
     uint8_t first;
 

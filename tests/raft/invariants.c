@@ -42,6 +42,8 @@ void check_message(struct cluster *c, const struct raft_message *m)
     if ((m->kind == RAFT_APPEND_REPLY || m->kind == RAFT_HEARTBEAT_REPLY || m->kind == RAFT_VOTE_REPLY) &&
         from->disk_term < m->term)
         cluster_fail(c, "node %d answers in term %" PRIu64 ", which isn't on its disk", m->from, m->term);
+    if (m->kind == RAFT_APPEND && m->n_entries > c->limits.message_entries)
+        cluster_fail(c, "node %d sends %" PRIu32 " entries at once", m->from, m->n_entries);
 }
 
 static bool half_has(struct cluster *c, const struct raft_config *config, uint8_t role, uint64_t index,

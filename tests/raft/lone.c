@@ -34,6 +34,7 @@ void lone_setup(void)
         .election_timeout = 100,
         .heartbeat_interval = 20,
         .peer_down_spread = 10,
+        .message_entries = 100,
         .message_bytes = 1000,
         .inflight_messages = 4,
         .inflight_bytes = 1000,

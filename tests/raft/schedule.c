@@ -282,6 +282,8 @@ struct cluster *schedule_run(uint64_t seed, unsigned n_events, unsigned flags)
 
     c->sessions = (flags & SCHEDULE_SESSIONS) != 0;
     c->limits.quiesce = seed % 2 == 0;
+    if (seed % 5 == 0)
+        c->limits.message_entries = 1 + seed / 5 % 4;
     for (unsigned i = 0; i < n_events && c->failure[0] == '\0'; i++)
         one_event(c, flags, w);
     if (c->failure[0] == '\0')

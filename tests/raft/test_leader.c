@@ -131,6 +131,50 @@ START_TEST(what_is_answered_twice_or_late_moves_nothing_back)
 }
 END_TEST
 
+/* The APPENDs to node 2 in the last update have so many entries, one behind the other from first on. */
+static void check_sizes(uint64_t first, const uint32_t *sizes, unsigned n)
+{
+    unsigned at = 0;
+
+    for (uint32_t i = 0; i < lone.u.n_messages; i++) {
+        const struct raft_message *m = &lone.u.messages[i];
+
+        if (m->kind != RAFT_APPEND || m->to != 2)
+            continue;
+        ck_assert_uint_lt(at, n);
+        ck_assert_uint_eq(m->index, first - 1);
+        ck_assert_uint_eq(m->n_entries, sizes[at++]);
+        first += m->n_entries;
+    }
+    ck_assert_uint_eq(at, n);
+}
+
+START_TEST(a_message_is_within_its_limits)
+{
+    static const struct {
+        uint32_t entries, bytes, sizes[4];
+        unsigned n;
+    } cases[] = {
+        { 3, 1000, { 3, 3, 1 }, 3 },
+        { 7, 1000, { 7 }, 1 },
+        { 100, 30, { 3, 3, 1 }, 3 },
+        { 2, 30, { 2, 2, 2, 1 }, 4 },
+        { 3, 20, { 2, 2, 2, 1 }, 4 },
+        { 100, 9, { 1, 1, 1, 1 }, 4 }, /* each is larger and goes alone; the window is full */
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        lone.limits.message_entries = cases[i].entries;
+        lone.limits.message_bytes = cases[i].bytes;
+        lone_start((struct raft_start){ 0 });
+        lone_lead();
+        acknowledge(2, 1);
+        ck_assert_int_eq(lone_propose(7), 0);
+        check_sizes(2, cases[i].sizes, cases[i].n);
+    }
+}
+END_TEST
+
 /* Two random logs: it takes at most as many refusals as there are terms in them until the leader knows where they
  * agree. */
 START_TEST(logs_are_joined_in_as_many_rounds_as_terms)
@@ -409,6 +453,7 @@ Suite *raft_leader_suite(void)
     ADD(heartbeats_tell_no_more_than_is_acknowledged);
     ADD(an_answered_heartbeat_ends_a_probe);
     ADD(what_is_answered_twice_or_late_moves_nothing_back);
+    ADD(a_message_is_within_its_limits);
     ADD(logs_are_joined_in_as_many_rounds_as_terms);
     ADD(a_late_flush_of_a_lost_lead_isnt_acknowledged);
     ADD(no_change_before_the_first_entry_is_committed);

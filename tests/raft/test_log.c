@@ -98,7 +98,7 @@ static void step(struct raft *raft, struct raft_event event)
 /* The same term and index twice: only the epoch tells the first write from the second. */
 START_TEST(a_completion_of_an_earlier_epoch_is_dropped)
 {
-    static const struct raft_limits limits = { 100, 20, 10, 1000, 4, 1000, 1000 };
+    static const struct raft_limits limits = { 100, 20, 10, 100, 1000, 4, 1000, 1000 };
     static const struct raft_ops ops = { .entry_size = entry_size };
     struct raft_config config = { 3, { { 1, RAFT_VOTER }, { 2, RAFT_VOTER }, { 3, RAFT_VOTER } } };
     struct raft *raft =
@@ -139,7 +139,7 @@ END_TEST
  */
 START_TEST(a_sole_voter_leads_on)
 {
-    static const struct raft_limits limits = { 100, 20, 10, 1000, 4, 1000, 1000 };
+    static const struct raft_limits limits = { 100, 20, 10, 100, 1000, 4, 1000, 1000 };
     static const struct raft_ops ops = { .entry_size = entry_size };
     struct raft_config config = { 1, { { 1, RAFT_VOTER } } };
     struct raft_entry e = { .size = 10 };
@@ -176,7 +176,7 @@ END_TEST
  * the configuration on when more than this node says so. */
 START_TEST(a_sole_voter_leads_on_with_entries_on_their_way)
 {
-    static const struct raft_limits limits = { 100, 20, 10, 1000, 4, 1000, 1000 };
+    static const struct raft_limits limits = { 100, 20, 10, 100, 1000, 4, 1000, 1000 };
     static const struct raft_ops ops = { .entry_size = entry_size };
     const struct raft_config alone = { 1, { { 1, RAFT_VOTER } } },
                              both = { 2, { { 1, RAFT_VOTER }, { 2, RAFT_LEARNER } } };

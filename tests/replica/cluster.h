@@ -98,11 +98,13 @@ struct cluster {
     int tried_node;
     uint64_t n_messages, n_loaded; /* of groups, delivered; of these with entries from segments */
     uint64_t n_session_messages;
-    uint64_t n_appends; /* sent, with entries */
-    uint64_t n_images;  /* sent */
-    size_t max_loaded;  /* bytes of entries from segments in a message */
-    bool crash_images;  /* who gets one may crash soon after */
-    unsigned crash_in;  /* so many steps; 0: nobody does */
+    uint64_t n_appends;          /* sent, with entries */
+    uint64_t n_images;           /* sent */
+    size_t max_loaded;           /* bytes of entries from segments in a message */
+    uint32_t max_entries;        /* of a message */
+    size_t max_bytes, max_alone; /* of entries in a message: of several, of one */
+    bool crash_images;           /* who gets one may crash soon after */
+    unsigned crash_in;           /* so many steps; 0: nobody does */
     int crash_node;
 };
 

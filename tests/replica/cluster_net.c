@@ -45,6 +45,16 @@ static void letter_free(struct letter *l)
     free(l);
 }
 
+static void note_size(struct cluster *c, const struct replica_message *m)
+{
+    size_t *max = m->raft.n_entries > 1 ? &c->max_bytes : &c->max_alone, size = 0;
+
+    for (uint32_t i = 0; i < m->raft.n_entries; i++)
+        size += m->entries[i].head.size + m->entries[i].batches.size;
+    *max = MAX(*max, size);
+    c->max_entries = MAX(c->max_entries, m->raft.n_entries);
+}
+
 static size_t loaded_bytes(const struct replica_message *m)
 {
     size_t size = 0;
@@ -64,6 +74,7 @@ static void send_message(void *ctx, struct replica_message *m)
     c->n_appends += m->raft.kind == RAFT_APPEND && m->raft.n_entries > 0;
     c->n_loaded += m->raft.n_entries > 0 && m->data != NULL;
     c->max_loaded = MAX(c->max_loaded, loaded_bytes(m));
+    note_size(c, m);
     if (m->image != NULL)
         note_image(c, m->raft.to - 1);
     l = letter_new(c, m->raft.from, m->raft.to);

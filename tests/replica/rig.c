@@ -181,6 +181,8 @@ static void shard_init(struct rig *r)
         .ctx = r,
         .max_producer_ids = 6,
         .lag_ns = r->lag_ns,
+        .append_entries = r->append_entries,
+        .append_bytes = r->append_bytes,
         .now_ns = r->clock.mono_ns,
         .now_real_ms = clock_real_ms(&r->clock.env),
     };

@@ -84,7 +84,8 @@ struct rig {
     uint32_t boot; /* starts of the node */
     /* See struct replica_uncommitted; 0: no limit. */
     uint64_t uncommitted_bytes, uncommitted_group_bytes, unapplied_bytes;
-    uint64_t lag_ns; /* see replica_in_sync() */
+    uint64_t lag_ns;                       /* see replica_in_sync() */
+    uint64_t append_entries, append_bytes; /* see replica_shard */
     void *cluster;
     unsigned max_segments, max_dirty_segments, max_lent_segments; /* 0: many, no limits */
     uint64_t next_id;

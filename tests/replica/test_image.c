@@ -306,9 +306,51 @@ START_TEST(large_entries_behind_small_ones_are_several_messages)
     for (int i = 0; i < 20; i++)
         produce_at_once(c, leader, 10, 30000);
     cluster_check(c);
-    ck_assert_uint_gt(c->max_loaded, 2 << 20); /* the average is much less */
-    ck_assert_uint_le(c->max_loaded, 4 << 20);
+    ck_assert_uint_gt(c->max_loaded, 1 << 19); /* the average is much less */
+    ck_assert_uint_le(c->max_loaded, 1 << 20);
+    ck_assert_uint_le(c->max_bytes, 1 << 20);
     cluster_free(c);
+}
+END_TEST
+
+/* From memory and from segments. */
+static void check_sizes(uint64_t seed, uint64_t entries)
+{
+    struct cluster *c = cluster_new(seed, 16 << 20);
+    int leader, away;
+
+    for (int i = 0; i < c->n; i++) {
+        c->nodes[i]->append_entries = entries;
+        c->nodes[i]->append_bytes = 20000;
+        cluster_crash(c, i);
+    }
+    cluster_heal(c);
+    leader = cluster_leader(c);
+    away = (leader + 1) % 3;
+    c->max_entries = 0;
+    produce_at_once(c, leader, 40, 100);
+    cluster_crash(c, away);
+    for (int i = 0; i < 10; i++)
+        produce_at_once(c, leader, 40, 100);
+    for (int i = 0; i < 10; i++)
+        produce_at_once(c, leader, 5, 6000);
+    produce_at_once(c, leader, 2, 30000);
+    cluster_check(c);
+    ck_assert_uint_gt(c->n_loaded, 0);
+    if (entries > 0)
+        ck_assert_uint_eq(c->max_entries, entries);
+    else
+        ck_assert_uint_gt(c->max_entries, 7);
+    ck_assert_uint_gt(c->max_bytes, 12000);
+    ck_assert_uint_le(c->max_bytes, 20000);
+    ck_assert_uint_gt(c->max_alone, 30000);
+    cluster_free(c);
+}
+
+START_TEST(messages_are_as_large_as_is_said)
+{
+    check_sizes(30, 7);
+    check_sizes(31, 0);
 }
 END_TEST
 
@@ -324,5 +366,6 @@ Suite *image_suite(void)
     suite_add(s, a_group_that_goes_takes_its_image_along);
     suite_add(s, malformed_images_are_refused);
     suite_add(s, large_entries_behind_small_ones_are_several_messages);
+    suite_add(s, messages_are_as_large_as_is_said);
     return s;
 }
