@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -195,6 +196,43 @@ START_TEST(direct_files_keep_to_blocks)
 }
 END_TEST
 
+/* A file system without O_DIRECT. */
+static enum {
+    DIRECT_WORKS,
+    NO_DIRECT_FILES,     /* it refuses the flag */
+    NO_DIRECT_TRANSFERS, /* it takes the flag, and refuses what is written and read with it */
+} direct;
+
+static unsigned n_refused;
+
+int __real_fcntl(int fd, int command, ...);
+int __wrap_fcntl(int fd, int command, ...);
+
+int __wrap_fcntl(int fd, int command, ...)
+{
+    void *arg = NULL;
+    va_list args;
+
+    va_start(args, command);
+    if (command != F_GETFL && command != F_GETFD)
+        arg = va_arg(args, void *);
+    va_end(args);
+    if (command != F_SETFL || direct != NO_DIRECT_FILES || ((uintptr_t)arg & O_DIRECT) == 0)
+        return __real_fcntl(fd, command, arg);
+    n_refused++;
+    errno = EINVAL;
+    return -1;
+}
+
+static bool refuses_transfer(int fd)
+{
+    if (direct != NO_DIRECT_TRANSFERS || (__real_fcntl(fd, F_GETFL) & O_DIRECT) == 0)
+        return false;
+    n_refused++;
+    errno = EINVAL;
+    return true;
+}
+
 /* What the next calls of pwritev(2) do; then they are real again. */
 static struct {
     ssize_t results[8]; /* so many bytes at most, or a negative errno */
@@ -209,6 +247,8 @@ ssize_t __wrap_pwritev(int fd, const struct iovec *iov, int n_iov, off_t offset)
 {
     ssize_t result;
 
+    if (refuses_transfer(fd))
+        return -1;
     if (plan.next == plan.n)
         return __real_pwritev(fd, iov, n_iov, offset);
     plan.offsets[plan.next] = offset;
@@ -305,6 +345,8 @@ ssize_t __wrap_pread(int fd, void *to, size_t size, off_t offset);
 
 ssize_t __wrap_pread(int fd, void *to, size_t size, off_t offset)
 {
+    if (refuses_transfer(fd))
+        return -1;
     if (read_error == 0)
         return __real_pread(fd, to, size, offset);
     errno = read_error;
@@ -328,6 +370,76 @@ START_TEST(all_errors_of_the_medium_are_one)
     read_error = 0;
     ck_assert_int_eq(disk_pread(f, &byte, 1, 0), 0);
     disk_close(f);
+}
+END_TEST
+
+/* Writes two blocks apart, reads them with a file that was opened for that, and in one piece. */
+static void check_without_direct(struct env_disk *d)
+{
+    _cleanup_(freep) char *block = aligned_alloc(DISK_ALIGN, 4 * DISK_ALIGN);
+    struct iovec iov[2] = { { block, DISK_ALIGN }, { block + 2 * DISK_ALIGN, DISK_ALIGN } };
+    struct disk_file *f = must_open(d, "f", DISK_WRITE | DISK_CREATE | DISK_EXCL | DISK_DIRECT);
+
+    for (int i = 0; i < 4 * DISK_ALIGN; i++)
+        block[i] = (char)(i / DISK_ALIGN + 'a');
+    ck_assert_int_eq(disk_pwritev(f, iov, 2, DISK_ALIGN), 0);
+    ck_assert_int_eq(disk_pwrite(f, block + 3 * DISK_ALIGN, DISK_ALIGN, 0), 0);
+    ck_assert_int_eq(disk_sync_data(f), 0);
+    ck_assert(sys_disk_lacks_direct(d));
+    ck_assert_int_eq(__real_fcntl(disk_fd(f), F_GETFL) & O_DIRECT, 0);
+    disk_close(f);
+    memset(block, 0, 4 * DISK_ALIGN);
+    f = must_open(d, "f", DISK_READ | DISK_DIRECT);
+    ck_assert_int_eq(disk_pread(f, block, 4 * DISK_ALIGN, 0), 3 * DISK_ALIGN);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(block[i * DISK_ALIGN], "dac"[i]);
+        ck_assert_int_eq(memcmp(block + i * DISK_ALIGN, block + i * DISK_ALIGN + 1, DISK_ALIGN - 1), 0);
+    }
+    disk_close(f);
+    ck_assert_uint_eq(n_refused, 2); /* each file asks once */
+}
+
+START_TEST(files_may_not_be_direct)
+{
+    FIXTURE;
+
+    ck_assert(!sys_disk_lacks_direct(fx.disk));
+    disk_close(must_open(fx.disk, "other", DISK_WRITE | DISK_CREATE));
+    direct = NO_DIRECT_FILES;
+    check_without_direct(fx.disk);
+}
+END_TEST
+
+START_TEST(transfers_may_not_be_direct)
+{
+    FIXTURE;
+
+    disk_close(must_open(fx.disk, "other", DISK_WRITE | DISK_CREATE | DISK_DIRECT));
+    ck_assert(!sys_disk_lacks_direct(fx.disk));
+    direct = NO_DIRECT_TRANSFERS;
+    check_without_direct(fx.disk);
+}
+END_TEST
+
+/* What else is refused with EINVAL isn't for O_DIRECT's sake, and no reason to go on without. */
+START_TEST(only_direct_files_try_again)
+{
+    _cleanup_(freep) char *block = aligned_alloc(DISK_ALIGN, DISK_ALIGN);
+    struct disk_file *f, *g;
+    FIXTURE;
+
+    f = must_open(fx.disk, "f", DISK_WRITE | DISK_CREATE);
+    PLAN(-EINVAL);
+    ck_assert_int_eq(disk_pwrite(f, "x", 1, 0), -EINVAL);
+    ck_assert(!sys_disk_lacks_direct(fx.disk));
+    disk_close(f);
+    g = must_open(fx.disk, "g", DISK_WRITE | DISK_CREATE | DISK_DIRECT);
+    memset(block, 'x', DISK_ALIGN);
+    PLAN(-EINVAL, -EINVAL);
+    ck_assert_int_eq(disk_pwrite(g, block, DISK_ALIGN, 0), -EINVAL);
+    read_error = EINVAL;
+    ck_assert_int_eq(disk_pread(g, block, DISK_ALIGN, 0), -EINVAL);
+    disk_close(g);
 }
 END_TEST
 
@@ -547,6 +659,9 @@ Suite *disk_suite(void)
     suite_add(s, a_short_write_goes_on_or_fails);
     suite_add(s, a_direct_write_cut_within_a_block_tells_why);
     suite_add(s, direct_files_keep_to_blocks);
+    suite_add(s, files_may_not_be_direct);
+    suite_add(s, transfers_may_not_be_direct);
+    suite_add(s, only_direct_files_try_again);
     suite_add(s, all_errors_of_the_medium_are_one);
     suite_add(s, no_sync_goes_well_behind_one_that_failed);
     suite_add(s, cached_reads_give_what_is_in_memory);
