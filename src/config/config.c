@@ -4,6 +4,8 @@
 #include "config/keys.h"
 #include "config/text.h"
 
+#define DEFAULT_SPIN_NS (20ull * 1000)
+
 static void set_default(struct config *c, const struct config_key *k)
 {
     struct error_text err;
@@ -75,6 +77,16 @@ int config_replication_factor(const struct config *c)
     if (c->default_replication_factor != CONFIG_AUTO)
         return (int)c->default_replication_factor;
     return c->discovery.type == CONFIG_DISCOVERY_MEMORY ? 1 : 3;
+}
+
+/* A thread that waits awake needs a core that nobody else wants. */
+uint64_t config_spin_ns(const struct config *c, unsigned n_cores, unsigned n_threads)
+{
+    int64_t chosen = c->performance.spin_ns;
+
+    if (chosen != CONFIG_AUTO)
+        return chosen == CONFIG_NONE ? 0 : (uint64_t)chosen;
+    return n_cores > n_threads ? DEFAULT_SPIN_NS : 0;
 }
 
 bool config_is_exposed(const struct config *c)

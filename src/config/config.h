@@ -138,6 +138,9 @@ char *config_log_file(const struct config *c);
 /* default_replication_factor with "auto" settled. */
 int config_replication_factor(const struct config *c);
 
+/* performance.spin with "auto" and "none" settled; 0: never. n_threads: reactors and shards, which may wait awake. */
+uint64_t config_spin_ns(const struct config *c, unsigned n_cores, unsigned n_threads);
+
 /* True when clients can reach the node from other machines. */
 bool config_is_exposed(const struct config *c);
 

@@ -144,6 +144,32 @@ START_TEST(log_file_names)
 }
 END_TEST
 
+static uint64_t spin_ns(const char *yaml, unsigned n_cores, unsigned n_threads)
+{
+    struct config c;
+    uint64_t ns;
+
+    load(&c, yaml);
+    ck_assert_uint_eq(report.n_errors, 0);
+    ns = config_spin_ns(&c, n_cores, n_threads);
+    unload(&c);
+    return ns;
+}
+
+START_TEST(threads_wait_awake_where_a_core_is_free)
+{
+    ck_assert_uint_eq(spin_ns("node_id: n1\n", 5, 4), 20 * VALUE_USEC);
+    ck_assert_uint_eq(spin_ns("node_id: n1\n", 4, 4), 0);
+    ck_assert_uint_eq(spin_ns("node_id: n1\n", 2, 4), 0);
+    ck_assert_uint_eq(spin_ns("node_id: n1\nperformance: { spin: auto }\n", 5, 4), 20 * VALUE_USEC);
+    ck_assert_uint_eq(spin_ns("node_id: n1\nperformance: { spin: auto }\n", 4, 4), 0);
+    /* What is said holds on any machine. */
+    ck_assert_uint_eq(spin_ns("node_id: n1\nperformance: { spin: none }\n", 64, 1), 0);
+    ck_assert_uint_eq(spin_ns("node_id: n1\nperformance: { spin: 50us }\n", 64, 1), 50 * VALUE_USEC);
+    ck_assert_uint_eq(spin_ns("node_id: n1\nperformance: { spin: 50us }\n", 1, 2), 50 * VALUE_USEC);
+}
+END_TEST
+
 START_TEST(a_diff_tells_what_a_reload_can_apply)
 {
     struct config_change changes[CONFIG_N_KEYS];
@@ -234,6 +260,7 @@ Suite *config_suite(void)
     suite_add(s, keys_without_effect_warn);
     suite_add(s, refusals_end_with_ex_config);
     suite_add(s, log_file_names);
+    suite_add(s, threads_wait_awake_where_a_core_is_free);
     suite_add(s, a_diff_tells_what_a_reload_can_apply);
     suite_add(s, a_reload_keeps_what_needs_a_restart);
     suite_add(s, a_reload_takes_no_larger_messages_than_fit);

@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "sys/runtime.h"
+#include "sys/runtime_impl.h"
 #include "sys/suites.h"
 
 static struct sys_runtime *make(unsigned n_reactors)
@@ -135,6 +135,33 @@ START_TEST(sleeps_until_the_deadline)
     ck_assert_uint_ge(s.last_ns, s.deadline_ns);
     ck_assert_uint_lt(s.n_turns, 20); /* a loop that spins makes thousands */
     sys_runtime_free(s.rt);
+}
+END_TEST
+
+/* A thread without a budget doesn't look at the clock before it sleeps, so it can't wait awake. */
+static void check_spin(uint64_t spin_ns)
+{
+    struct sys_runtime_config config = { .n_reactors = 1, .n_shards = 2, .n_workers = 2, .spin_ns = spin_ns };
+    struct sleeper s = { 0 };
+
+    ck_assert_int_eq(sys_runtime_new(&config, &s.rt), 0);
+    sys_runtime_set_handler(s.rt, 0, &(struct sys_reactor_handler){ .turn = sleeper_turn, .ctx = &s });
+    ck_assert_int_eq(sys_runtime_start(s.rt), 0);
+    ck_assert_int_eq(sys_runtime_run(s.rt, &no_hooks), 0);
+    ck_assert_uint_ge(s.last_ns, s.deadline_ns);
+    ck_assert_uint_eq(s.rt->reactors[0].spin.budget_ns, spin_ns);
+    ck_assert((s.rt->reactors[0].spin.begun_ns != 0) == (spin_ns > 0));
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_uint_eq(s.rt->lanes.flush[i].spin.budget_ns, spin_ns);
+        ck_assert(s.rt->lanes.flush[i].spin.begun_ns == 0 || spin_ns > 0);
+    }
+    sys_runtime_free(s.rt);
+}
+
+START_TEST(without_a_budget_nobody_waits_awake)
+{
+    check_spin(0);
+    check_spin(1000000);
 }
 END_TEST
 
@@ -413,6 +440,7 @@ Suite *runtime_suite(void)
     suite_add(s, mail_goes_round);
     tcase_set_timeout(timed, 20); /* libev wakes by itself after a minute */
     tcase_add_test(timed, sleeps_until_the_deadline);
+    tcase_add_test(timed, without_a_budget_nobody_waits_awake);
     suite_add_tcase(s, timed);
     suite_add(s, does_not_sleep_over_late_mail);
     suite_add(s, keeps_sigpipe_away);

@@ -20,7 +20,6 @@
 #define N_WORKERS 2
 #define LARGE_BUFFER (1 << BUF_SLAB_SHIFT)
 #define MAX_DEFAULT_SHARDS 8
-#define DEFAULT_SPIN_NS (20ull * 1000)
 #define STOP_TIMEOUT_NS (50ull * 1000 * 1000 * 1000) /* less than the unit's TimeoutStopSec= */
 #define START_INTERVAL_NS (10ull * 1000 * 1000 * 1000)
 #define START_EXTEND_US 60000000ull
@@ -193,23 +192,13 @@ static int open_listener(struct brokerd *d)
     return rc == -EINVAL ? EX_CONFIG : EX_UNAVAILABLE;
 }
 
-/* A thread that waits awake needs a core that nobody else wants. */
-static uint64_t spin_ns(const struct brokerd *d, unsigned n_shards)
-{
-    int64_t chosen = d->config->performance.spin_ns;
-
-    if (chosen != CONFIG_AUTO)
-        return chosen == CONFIG_NONE ? 0 : (uint64_t)chosen;
-    return n_cores() > d->n_reactors + n_shards ? DEFAULT_SPIN_NS : 0;
-}
-
 static int open_runtime(struct brokerd *d, unsigned n_shards)
 {
     struct sys_runtime_config config = {
         .n_reactors = d->n_reactors,
         .n_shards = n_shards,
         .n_workers = N_WORKERS,
-        .spin_ns = spin_ns(d, n_shards),
+        .spin_ns = config_spin_ns(d->config, n_cores(), d->n_reactors + n_shards),
         .disk = d->disk,
     };
     int rc = sys_runtime_new(&config, &d->runtime);
