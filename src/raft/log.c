@@ -34,14 +34,32 @@ void raft_log_fini(struct raft_log *log)
     log->runs = NULL;
 }
 
-/* The run that holds index, which lies behind the start. From the end, since that is where the questions are. */
+/* How many runs, from the first on, begin at index or before and are of this term or an earlier one. Both only grow
+ * from run to run. The questions are mostly about the last run. */
+static uint32_t count_runs(const struct raft_log *log, uint64_t index, uint64_t term)
+{
+    uint32_t from = 0, to = log->n_runs;
+
+    if (to > 0 && log->runs[to - 1].first <= index && log->runs[to - 1].term <= term)
+        return to;
+    while (from < to) {
+        uint32_t middle = from + (to - from) / 2;
+
+        if (log->runs[middle].first <= index && log->runs[middle].term <= term)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from;
+}
+
+/* The run that holds index, which lies behind the start. */
 static const struct raft_run *find_run(const struct raft_log *log, uint64_t index)
 {
-    for (uint32_t i = log->n_runs; i > 0; i--)
-        if (log->runs[i - 1].first <= index)
-            return &log->runs[i - 1];
-    gq_assert(false);
-    return NULL;
+    uint32_t n = count_runs(log, index, UINT64_MAX);
+
+    gq_assert(n > 0);
+    return &log->runs[n - 1];
 }
 
 uint64_t raft_log_last_term(const struct raft_log *log)
@@ -104,13 +122,9 @@ void raft_log_reset(struct raft_log *log, uint64_t index, uint64_t term)
 
 uint64_t raft_log_find(const struct raft_log *log, uint64_t index, uint64_t term)
 {
-    index = MIN(index, log->last);
-    while (index > log->start) {
-        const struct raft_run *run = find_run(log, index);
+    uint32_t n = count_runs(log, index, term);
 
-        if (run->term <= term)
-            return index;
-        index = run->first - 1;
-    }
-    return log->start;
+    if (n == 0)
+        return log->start;
+    return MIN(index, n < log->n_runs ? log->runs[n].first - 1 : log->last);
 }

@@ -221,6 +221,52 @@ START_TEST(many_leaders)
 }
 END_TEST
 
+/* As many terms as entries, and hints and entries that point to the first ones: none may cost a walk through all. */
+START_TEST(many_terms_are_looked_up)
+{
+    enum { N = 1 << 17, N_ENTRIES = 1 << 15, N_REJECTS = 10000, N_APPENDS = 20 };
+    struct raft_run *many = xcalloc(N, sizeof(*many));
+    struct raft_entry *entries = xcalloc(N_ENTRIES, sizeof(*entries));
+
+    for (uint32_t i = 0; i < N; i++)
+        many[i] = (struct raft_run){ .first = i + 1, .term = i + 1 };
+    for (uint32_t i = 0; i < N_ENTRIES; i++)
+        entries[i] = (struct raft_entry){ .term = i + 2, .size = 10 };
+    lone_start((struct raft_start){ .term = N, .last_index = N, .runs = many, .n_runs = N, .commit = N });
+    for (unsigned i = 0; i < N_REJECTS; i++) {
+        lone_receive((struct raft_message){ .kind = RAFT_APPEND, .from = 2, .term = N, .index = N, .log_term = 1 });
+        ck_assert(!lone.u.refused);
+    }
+    for (unsigned i = 0; i < N_APPENDS; i++) {
+        lone_receive((struct raft_message){ .kind = RAFT_APPEND,
+                                            .from = 2,
+                                            .term = N,
+                                            .index = 1,
+                                            .log_term = 1,
+                                            .n_entries = N_ENTRIES,
+                                            .entries = entries });
+        ck_assert(!lone.u.refused);
+    }
+    lone_lead();
+    for (unsigned i = 0; i < N_REJECTS; i++) {
+        uint64_t term = raft_term(lone.raft);
+
+        lone_receive((struct raft_message){ .kind = RAFT_APPEND_REPLY, .from = 2, .term = term, .index = 1 });
+        lone_receive((struct raft_message){ .kind = RAFT_APPEND_REPLY,
+                                            .from = 2,
+                                            .term = term,
+                                            .reject = true,
+                                            .index = N,
+                                            .hint_index = N - 1,
+                                            .hint_term = 1 });
+        ck_assert(!lone.u.refused);
+        ck_assert_uint_eq(lone_sent(RAFT_APPEND, 2)->index, 1);
+    }
+    free(entries);
+    free(many);
+}
+END_TEST
+
 /* The last term of all: who is in it can't go on, and doesn't fall over. */
 START_TEST(the_last_term)
 {
@@ -250,6 +296,7 @@ Suite *raft_hostile_suite(void)
     ADD(answers_to_what_nobody_asked);
     ADD(more_terms_than_a_log_can_have);
     ADD(many_leaders);
+    ADD(many_terms_are_looked_up);
     ADD(the_last_term);
 #undef ADD
     return s;

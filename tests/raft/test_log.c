@@ -44,6 +44,32 @@ START_TEST(a_hint_skips_whole_terms)
 }
 END_TEST
 
+/* Runs of 1 to 3 entries, of terms 2, 4, 6, …; each answer is what a look at entry by entry gives. */
+START_TEST(any_number_of_runs_is_looked_up)
+{
+    for (uint32_t n = 0; n <= 17; n++) {
+        struct raft_log log;
+        uint64_t found;
+
+        raft_log_init(&log, &(struct raft_start){ .start_index = 5, .start_term = 1, .last_index = 5 });
+        for (uint32_t run = 0; run < n; run++)
+            for (uint32_t i = 0; i <= run % 3; i++)
+                raft_log_append(&log, 2 * run + 2);
+        for (uint64_t index = 6, run = 0; index <= log.last; run++)
+            for (uint64_t i = 0; i <= run % 3; i++)
+                ck_assert_uint_eq(raft_log_term(&log, index++), 2 * run + 2);
+        for (uint64_t index = 0; index <= log.last + 2; index++)
+            for (uint64_t term = 0; term <= 2 * n + 3; term++) {
+                found = MIN(index, log.last);
+                while (found > log.start && raft_log_term(&log, found) > term)
+                    found--;
+                ck_assert_uint_eq(raft_log_find(&log, index, term), MAX(found, log.start));
+            }
+        raft_log_fini(&log);
+    }
+}
+END_TEST
+
 START_TEST(a_cut_takes_back_what_was_flushed)
 {
     struct raft_log log;
@@ -219,6 +245,7 @@ Suite *raft_log_suite(void)
 
     suite_add(s, terms_are_known_from_start_to_last);
     suite_add(s, a_hint_skips_whole_terms);
+    suite_add(s, any_number_of_runs_is_looked_up);
     suite_add(s, a_cut_takes_back_what_was_flushed);
     suite_add(s, compaction_keeps_the_term_at_the_start);
     suite_add(s, a_completion_of_an_earlier_epoch_is_dropped);
