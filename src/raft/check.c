@@ -29,7 +29,7 @@ static bool are_entries(const struct raft_message *m)
 
 bool raft_message_is_sound(const struct raft_message *m)
 {
-    if (m->from < 0 || m->term > RAFT_MAX_TERM || m->index > RAFT_MAX_INDEX)
+    if (m->from < 0 || m->term > RAFT_MAX_TERM || m->index > RAFT_MAX_INDEX || (m->force && m->kind != RAFT_VOTE))
         return false;
     switch (m->kind) {
     case RAFT_PRE_VOTE:
@@ -41,7 +41,7 @@ bool raft_message_is_sound(const struct raft_message *m)
         return m->log_term > 0 && is_position(m->index, m->log_term, m->term) && m->config != NULL &&
                raft_config_is_well_formed(m->config);
     case RAFT_APPEND_REPLY:
-        return !m->reject || (m->hint_index <= m->index && m->hint_term <= m->term);
+        return !m->reject || (m->hint_index <= m->index && is_position(m->hint_index, m->hint_term, m->term));
     case RAFT_HEARTBEAT:
     case RAFT_TIMEOUT_NOW:
         return m->term > 0;

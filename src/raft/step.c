@@ -82,11 +82,11 @@ static void receive(struct raft *raft, struct raft_update *u, const struct raft_
     }
     if (!settle_term(raft, u, m))
         return;
+    if ((is_from_leader(m->kind) || m->kind == RAFT_TIMEOUT_NOW) && is_second_leader(raft, m)) {
+        u->refused = true;
+        return;
+    }
     if (is_from_leader(m->kind)) {
-        if (is_second_leader(raft, m)) {
-            u->refused = true;
-            return;
-        }
         if (raft->role != RAFT_FOLLOWER)
             GQ_MARK(RAFT_CANDIDATE_BEATEN);
         if (raft->role != RAFT_FOLLOWER || raft->leader != m->from)

@@ -39,6 +39,9 @@ START_TEST(fields_out_of_range)
         { .kind = RAFT_VOTE, .from = 2, .term = 6, .index = 3, .log_term = 6, .force = true },
         { .kind = RAFT_VOTE, .from = 2, .term = 6, .index = 0, .log_term = 1 },
         { .kind = RAFT_PRE_VOTE, .from = 2, .term = 6, .index = UINT64_MAX, .log_term = 1 },
+        { .kind = RAFT_PRE_VOTE, .from = 2, .term = 6, .index = 3, .log_term = 2, .force = true },
+        { .kind = RAFT_HEARTBEAT, .from = 2, .term = 5, .force = true },
+        { .kind = RAFT_TIMEOUT_NOW, .from = 2, .term = 5, .force = true },
         { .kind = RAFT_APPEND, .from = 2, .term = 5, .index = 3, .log_term = 6 },
         { .kind = RAFT_APPEND, .from = 2, .term = 5, .index = 3, .log_term = 0 },
         { .kind = RAFT_APPEND, .from = 2, .term = 5, .index = 3, .log_term = 2, .n_entries = 1 },
@@ -57,6 +60,20 @@ START_TEST(fields_out_of_range)
           .index = 2,
           .hint_index = 2,
           .hint_term = 6 },
+        { .kind = RAFT_APPEND_REPLY,
+          .from = 2,
+          .term = 5,
+          .reject = true,
+          .index = 2,
+          .hint_index = 2,
+          .hint_term = 0 },
+        { .kind = RAFT_APPEND_REPLY,
+          .from = 2,
+          .term = 5,
+          .reject = true,
+          .index = 2,
+          .hint_index = 0,
+          .hint_term = 1 },
         { .kind = RAFT_SNAPSHOT, .from = 2, .term = 5, .index = 9, .log_term = 3, .commit = 9 },
         { .kind = RAFT_SNAPSHOT, .from = 2, .term = 5, .index = 9, .log_term = 0, .commit = 9, .config = &lone.config },
         { .kind = RAFT_SNAPSHOT, .from = 2, .term = 5, .index = 0, .log_term = 0, .config = &lone.config },
@@ -166,6 +183,33 @@ START_TEST(two_leaders_of_a_term)
     lone_become(RAFT_FOLLOWER);
     refused((struct raft_message){ .kind = RAFT_HEARTBEAT, .from = 3, .term = 5 });
     ck_assert_int_eq(raft_leader(lone.raft), 2);
+}
+END_TEST
+
+/* Only the leader hands over. One of a newer term may be unknown here yet. */
+START_TEST(an_order_of_who_doesnt_lead)
+{
+    struct raft_message order = { .kind = RAFT_TIMEOUT_NOW, .from = 3, .term = 5 };
+
+    lone_start(three_entries);
+    lone_become(RAFT_FOLLOWER);
+    refused(order);
+    ck_assert_uint_eq(raft_term(lone.raft), 5);
+    ck_assert_int_eq(raft_leader(lone.raft), 2);
+    order.from = 2;
+    lone_receive(order);
+    ck_assert(!lone.u.refused);
+    ck_assert_int_eq(raft_role(lone.raft), RAFT_CANDIDATE);
+    lone_start(three_entries);
+    lone_become(RAFT_FOLLOWER);
+    order.from = 3;
+    order.term = 6;
+    lone_receive(order);
+    ck_assert(!lone.u.refused);
+    ck_assert_int_eq(raft_role(lone.raft), RAFT_CANDIDATE);
+    lone_start(three_entries);
+    lone_lead();
+    refused(order);
 }
 END_TEST
 
@@ -293,6 +337,7 @@ Suite *raft_hostile_suite(void)
     ADD(a_cut_of_two_configurations);
     ADD(a_log_that_doesnt_fit_the_start);
     ADD(two_leaders_of_a_term);
+    ADD(an_order_of_who_doesnt_lead);
     ADD(answers_to_what_nobody_asked);
     ADD(more_terms_than_a_log_can_have);
     ADD(many_leaders);
