@@ -17,7 +17,10 @@
     X(journal_bytes_written, "Bytes written to the journals") \
     X(scrub_bytes, "Bytes of segments that were read again to find damage") \
     X(scrub_segments, "Segments that were read again") \
-    X(scrub_damaged, "Of these, segments that were damaged")
+    X(scrub_damaged, "Of these, segments that were damaged") \
+    X(raft_messages_refused, "Raft messages of other nodes that were refused") \
+    X(session_messages_refused, "Session messages of other nodes that were refused") \
+    X(session_messages_stale, "Session messages of other nodes that came too late")
 
 #define NODE_GAUGES(X) \
     X(journal_bytes_in_use, "Bytes of the journals that recovery would read") \

@@ -178,10 +178,11 @@ int fleet_receive(struct fleet *f, const struct fleet_message *m);
 struct fleet_stats {
     uint64_t n_steps; /* of cores */
     uint64_t n_ticks; /* timers that were looked at */
-    uint64_t n_sent, n_refused, n_stale;
-    uint64_t n_lost;     /* times that a session ended that groups were in */
-    uint64_t n_unshared; /* groups that fell out of a session since only one side had them */
-    uint64_t used_bytes; /* of the budget */
+    uint64_t n_sent;
+    uint64_t n_refused, n_stale; /* by fleet_receive(): -EBADMSG, FLEET_E_STALE */
+    uint64_t n_lost;             /* times that a session ended that groups were in */
+    uint64_t n_unshared;         /* groups that fell out of a session since only one side had them */
+    uint64_t used_bytes;         /* of the budget */
 };
 void fleet_stats(const struct fleet *f, struct fleet_stats *ret_stats);
 /* The session with the node that vouches for the group was heard at this time; 0: there is none. */

@@ -75,7 +75,7 @@ struct node_shard {
     unsigned n_changing, n_lost; /* groups */
     struct list settlings;       /* commands to the metadata */
     struct list forgets;         /* requests about groups that no topic has any more */
-    uint64_t n_refused;          /* messages of other nodes that couldn't be */
+    uint64_t n_refused;          /* raft messages of other nodes, by a replica or its core */
 };
 
 enum node_phase {

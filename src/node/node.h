@@ -218,6 +218,7 @@ struct node_report {
     uint64_t produced_batches, produced_records, produced_bytes, duplicate_batches, produce_waits, fetched_bytes;
     uint64_t pending_bytes, read_cache_bytes;
     uint64_t scrub_bytes, scrub_segments, scrub_damaged;
+    uint64_t raft_messages_refused, session_messages_refused, session_messages_stale; /* of other nodes */
     uint64_t disk_free_bytes, disk_reserve_bytes;
     uint64_t groups_changing, groups_to_change,
         groups_lost; /* led here: under way, not begun; here, without a majority */

@@ -61,9 +61,12 @@ static void add_shard(const struct node_shard *s, struct node_report *report)
 {
     const struct replica_shard *rs = &s->replicas;
     const struct node_group *g;
+    struct fleet_stats fs = { 0 };
     struct journal_stats js;
 
     journal_stats(s->journal, &js);
+    if (rs->fleet != NULL)
+        fleet_stats(rs->fleet, &fs);
     report->journal_flushes += js.n_flushes;
     report->journal_records += js.n_records;
     report->journal_bytes_written += js.bytes_written;
@@ -78,6 +81,9 @@ static void add_shard(const struct node_shard *s, struct node_report *report)
     report->scrub_bytes += s->scrub.n_bytes;
     report->scrub_segments += s->scrub.n_segments;
     report->scrub_damaged += s->scrub.n_damaged;
+    report->raft_messages_refused += s->n_refused;
+    report->session_messages_refused += fs.n_refused;
+    report->session_messages_stale += fs.n_stale;
     report->pending_bytes += rs->pending_bytes;
     report->read_cache_bytes += rs->kept_bytes;
     report->groups_changing += s->n_changing;

@@ -511,6 +511,56 @@ START_TEST(damage_that_a_follower_meets_is_told)
 }
 END_TEST
 
+static void collected(struct node_report *report)
+{
+    report->done = NULL;
+}
+
+static struct node_report collect(struct cluster *c, int i)
+{
+    struct node_report report = { .done = collected };
+
+    node_collect(c->rigs[i]->node, &report);
+    cluster_run(c, 100 * MS);
+    ck_assert_ptr_null(report.done);
+    node_report_fini(&report);
+    return report;
+}
+
+/* What is refused of a message that was decoded, be it by the replica, its core or the session, is among the figures.
+ */
+START_TEST(refusals_are_counted)
+{
+    struct cluster *c = cluster_begin(97 + (uint64_t)_i, 3, 2);
+    struct replica_message m = { .raft = { .from = cluster_id(c, 1), .to = cluster_id(c, 0), .n_entries = 1 } };
+    struct fleet_message word = { .from = cluster_id(c, 1), .to = cluster_id(c, 0) };
+    struct node_report before, after;
+    struct node_shard *s;
+
+    cluster_create(c, 0, "orders", 1, 3);
+    cluster_settle(c);
+    before = collect(c, 0);
+    ck_assert_uint_eq(before.raft_messages_refused, 0);
+    ck_assert_uint_eq(before.session_messages_refused, 0);
+    s = node_shard_of(c->rigs[0]->node, topic_of(c, 0, "orders")->partitions[0].group);
+    word.from_shard = word.to_shard = s->index;
+    m.group = topic_of(c, 0, "orders")->partitions[0].group;
+    m.raft.kind = RAFT_HEARTBEAT;
+    node_group_heard(s, &m); /* entries where none can be */
+    m.raft.n_entries = 0;
+    node_group_heard(s, &m); /* no term */
+    ck_assert_int_eq(fleet_receive(s->replicas.fleet, &word), -EBADMSG);
+    word.session = 1;
+    word.sequence = 1;
+    ck_assert_int_eq(fleet_receive(s->replicas.fleet, &word), FLEET_E_STALE);
+    after = collect(c, 0);
+    ck_assert_uint_eq(after.raft_messages_refused, 2);
+    ck_assert_uint_eq(after.session_messages_refused, 1);
+    ck_assert_uint_gt(after.session_messages_stale, before.session_messages_stale);
+    cluster_free(c);
+}
+END_TEST
+
 Suite *cluster_suite(void)
 {
     Suite *s = suite_create("cluster");
@@ -530,5 +580,6 @@ Suite *cluster_suite(void)
     suite_add(s, a_stop_hands_over);
     cluster_add_loop(s, "who_is_in_sync_is_told", who_is_in_sync_is_told, 0, 2);
     cluster_add_loop(s, "damage_that_a_follower_meets_is_told", damage_that_a_follower_meets_is_told, 0, 2);
+    cluster_add_loop(s, "refusals_are_counted", refusals_are_counted, 0, 2);
     return s;
 }
