@@ -27,6 +27,38 @@ int damage_report(const struct damage *d, struct error_text *err, const char *fm
     return LOG_E_CORRUPT;
 }
 
+void finding_init(struct finding *f, const struct log *l, uint64_t base_index)
+{
+    *f = (struct finding){ .at = { .dir = l->dir, .base_index = base_index }, .bad_record = UINT64_MAX };
+    finding_at(f, SEGMENT_ENTRIES, 0, 0, "the records contradict each other");
+}
+
+void finding_at(struct finding *f, enum segment_file kind, uint64_t position, uint64_t index, const char *what)
+{
+    f->at.kind = kind;
+    f->at.position = position;
+    f->at.first_index = f->at.last_index = index;
+    f->what = what;
+}
+
+struct error_text *finding_text(const struct finding *f, int error)
+{
+    struct finding found = *f;
+    struct error_text *text;
+
+    if (error >= 0 || error == -ERANGE || disk_is_shortage(error))
+        return NULL;
+    if (f->bad_record != UINT64_MAX)
+        finding_at(&found, SEGMENT_ENTRIES, table_position(f->bad_record), f->at.base_index + f->bad_record,
+                   "the table record is wrong");
+    text = xmalloc(sizeof(*text));
+    if (error == -EBADMSG)
+        damage_report(&found.at, text, "%s", found.what);
+    else
+        damage_report(&found.at, text, "the bytes can't be read (%s)", strerror(-error));
+    return text;
+}
+
 int io_report(const char *dir, uint64_t index, enum segment_file kind, struct error_text *err, const char *what,
               int error)
 {

@@ -48,7 +48,8 @@ struct log_segment {
     uint8_t dirty, syncing; /* a bit per part: has unsynced bytes or size; of these, at a sync job */
     uint8_t found;          /* of the last one at the start: those that were there, see log.found */
     bool dead;
-    bool idle; /* the cache's: counted as such */
+    bool idle;    /* the cache's: counted as such */
+    bool damaged; /* a reader's job found that: only copies are made of it, each of which is checked */
 };
 
 /* From first_index on entries have this term. */
@@ -123,6 +124,9 @@ void segment_return(struct log_segment *s);
 void segment_append(struct log *l, struct log_segment *s);
 /* The segment that holds offset, start ≤ offset < end. */
 struct log_segment *segment_find(const struct log *l, int64_t offset);
+/* A reader's job found damage in the live segment that begins at base_index: takes its text (NULL: it found none), and
+ * returns it the first time, for somebody to tell and to free. */
+struct error_text *segment_damaged(const struct log *l, uint64_t base_index, struct error_text *text);
 static inline struct log_segment *segment_last(const struct log *l)
 {
     return l->n_segments > 0 ? l->segments[l->n_segments - 1] : NULL;
@@ -209,13 +213,14 @@ int image_adopt(struct env_disk *disk, const char *dir, uint64_t index);
 struct table {
     struct disk_file *file;
     uint64_t base_index;
-    uint64_t n;  /* records that may be read */
-    bool cached; /* only what is in memory; -EAGAIN otherwise */
+    uint64_t n;        /* records that may be read */
+    bool cached;       /* only what is in memory; -EAGAIN otherwise */
+    uint64_t *ret_bad; /* the record that was wrong or couldn't be read; NULL: nobody wants to know */
 };
 
 static inline struct table table_of(struct disk_file *file, const struct log_segment *s, bool cached)
 {
-    return (struct table){ file, s->base_index, s->end.n_entries, cached };
+    return (struct table){ .file = file, .base_index = s->base_index, .n = s->end.n_entries, .cached = cached };
 }
 
 /* Reads records i … of at most `max` ≤ TABLE_CHUNK; returns how many (at least one), -EAGAIN, -EBADMSG (damaged) or
@@ -232,6 +237,7 @@ bool table_is_beyond_offset(const struct table_record *r, const void *arg);
 struct span {
     uint64_t position, size; /* in .log */
     int64_t first_offset, next_offset;
+    uint64_t record;      /* the first one */
     uint64_t next_record; /* where the read behind it goes on */
 };
 struct span_request {
@@ -240,6 +246,24 @@ struct span_request {
     uint64_t hint; /* record to look at first; UINT64_MAX: none */
 };
 int span_find(const struct table *t, struct disk_file *log_file, const struct span_request *q, struct span *ret);
+
+struct finding;
+
+/* verify.c: holds bytes of .log against the table's checksums while they come, in pieces of any size. */
+struct span_check {
+    struct table table;
+    struct finding *finding;
+    struct table_record recs[TABLE_CHUNK];
+    unsigned n, k;        /* recs[k] of n is the entry at hand */
+    uint64_t next_record; /* to read */
+    uint64_t position;    /* in .log, of the next byte */
+    uint64_t good_end;    /* entries up to there have their checksums */
+    uint32_t crc;         /* of the bytes behind that */
+};
+/* The first byte will be that of the span, whose end is the end of an entry. Worker, like the next one. */
+int span_check_begin(struct span_check *c, const struct table *t, const struct span *span, struct finding *finding);
+/* -EBADMSG, or an errno of reading the table, with the place in the finding. */
+int span_check_add(struct span_check *c, const uint8_t *data, size_t size);
 
 /* error.c */
 struct damage {
@@ -251,6 +275,16 @@ struct damage {
 };
 /* Says what is wrong; returns LOG_E_CORRUPT. */
 _printf_(3, 4) int damage_report(const struct damage *d, struct error_text *err, const char *fmt, ...);
+/* Where a reader's job is, for the case that it fails. */
+struct finding {
+    struct damage at;
+    const char *what;    /* a static text */
+    uint64_t bad_record; /* of the table, for table.ret_bad; UINT64_MAX: none */
+};
+void finding_init(struct finding *f, const struct log *l, uint64_t base_index);
+void finding_at(struct finding *f, enum segment_file kind, uint64_t position, uint64_t index, const char *what);
+/* The job's error as a sentence, malloc'd; NULL where it says nothing about the files. */
+struct error_text *finding_text(const struct finding *f, int error);
 /* Says what failed; returns error. */
 int io_report(const char *dir, uint64_t index, enum segment_file kind, struct error_text *err, const char *what,
               int error);

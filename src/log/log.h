@@ -237,18 +237,24 @@ struct log_range {
 int log_read(struct log *l, int64_t offset, int64_t max_offset, size_t max_bytes, struct log_range *ret);
 void log_range_release(struct log_range *r);
 
-/* Whether the cache's limits let log_read() or a warm job have the segment that holds offset; more readers of one that
- * some have already cost nothing. */
+/* Whether log_read() or a warm job may have the segment that holds offset: the cache's limits let them (more readers of
+ * one that some have already cost nothing), and nobody found damage in it. */
 bool log_may_lend(const struct log *l, int64_t offset);
 
 /* Warm job: brings what log_read() needs into memory, in pieces between which the journal's flushes come first. How
- * long a piece waits for them is limited, so that a cold reader gets on while the disk is never idle. */
+ * long a piece waits for them is limited, so that a cold reader gets on while the disk is never idle.
+ *
+ * What it reads is held against the table's checksums, by one pass over each piece. A segment with damage isn't lent
+ * any more, since its wrong bytes are in memory now: log_may_lend() says so, and copies have what is right of it. */
 struct log_warm {
     struct log *log;
     int64_t offset;
     size_t max_bytes;
     struct log_segment *segment; /* the log's: referenced by prepare */
-    int error;
+    int error;                   /* -EBADMSG: damage */
+    /* After done: the file, the position, and what to do, when the error is the first of its segment that says that
+     * bytes are damaged or can't be read. malloc'd, the caller's to free; else NULL. */
+    struct error_text *err;
     void *result; /* the log's */
 };
 void log_warm_prepare(struct log *l, struct log_warm *job, int64_t offset, size_t max_bytes);
@@ -257,15 +263,17 @@ void log_warm_run(struct log_warm *job, struct env_lane *lane);
 void log_warm_done(struct log_warm *job);
 
 /* Copy job: instead of log_read(), the same records in memory. It has descriptors of its own while it runs and holds no
- * segment: one that goes meanwhile makes it fail with any error, so look at the log's start first. */
+ * segment: one that goes meanwhile makes it fail with any error, so look at the log's start first. It has entries whose
+ * checksums are right: where others follow it ends before them. */
 struct log_copy {
     struct log *log;
     int64_t offset;
     size_t max_bytes;
-    uint8_t *data; /* malloc'd, the caller's to free; NULL on an error */
-    size_t size;   /* of data. Before run: so much at most, unless the first entry alone has more */
-    int error;
-    void *result; /* the log's */
+    uint8_t *data;          /* malloc'd, the caller's to free; NULL on an error */
+    size_t size;            /* of data. Before run: so much at most, unless the first entry alone has more */
+    int error;              /* -EBADMSG: damage of the first entry */
+    struct error_text *err; /* as log_warm.err */
+    void *result;           /* the log's */
 };
 void log_copy_prepare(struct log *l, struct log_copy *job, int64_t offset, size_t max_bytes);
 void log_copy_run(struct log_copy *job, struct env_lane *lane); /* as log_warm_run() */
@@ -282,6 +290,7 @@ struct log_time_query {
     int64_t offset, timestamp_ms; /* result; −1, −1 when there is none */
     int32_t leader_epoch;
     int error;
+    struct error_text *err; /* as log_warm.err */
     void *result;
 };
 void log_time_prepare(struct log *l, struct log_time_query *job);

@@ -135,9 +135,10 @@ int span_find(const struct table *t, struct disk_file *log_file, const struct sp
     struct span s = { 0 };
     int n, r = 0, k = 0;
 
-    n = find_first(t, q, recs, &s.next_record);
+    n = find_first(t, q, recs, &s.record);
     if (n < 0)
         return n;
+    s.next_record = s.record;
     s.position = recs[0].log_position;
     s.first_offset = recs[0].header.first_offset;
     if (add_overflows(s.position, (uint64_t)q->max_bytes, &limit.end))
@@ -201,7 +202,9 @@ static bool is_readable(const struct log *l, int64_t offset, int64_t max_offset)
 
 bool log_may_lend(const struct log *l, int64_t offset)
 {
-    return cache_may_lend(l->cache) || !is_readable(l, offset, INT64_MAX) || segment_find(l, offset)->n_lent > 0;
+    const struct log_segment *s = is_readable(l, offset, INT64_MAX) ? segment_find(l, offset) : NULL;
+
+    return s == NULL || (!s->damaged && (s->n_lent > 0 || cache_may_lend(l->cache)));
 }
 
 int log_read(struct log *l, int64_t offset, int64_t max_offset, size_t max_bytes, struct log_range *ret)

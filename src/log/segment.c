@@ -98,6 +98,20 @@ struct log_segment *segment_find(const struct log *l, int64_t offset)
     return l->segments[low];
 }
 
+struct error_text *segment_damaged(const struct log *l, uint64_t base_index, struct error_text *text)
+{
+    for (uint32_t i = 0; text != NULL && i < l->n_segments; i++) {
+        struct log_segment *s = l->segments[i];
+
+        if (s->base_index != base_index || s->damaged)
+            continue;
+        s->damaged = true;
+        return text;
+    }
+    free(text);
+    return NULL;
+}
+
 uint64_t segment_part_size(const struct segment_end *end, enum segment_file part)
 {
     switch (part) {

@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "log/internal.h"
 
+static int fail(const struct table *t, uint64_t i, int error)
+{
+    if (t->ret_bad != NULL)
+        *t->ret_bad = i;
+    return error;
+}
+
 int table_read(const struct table *t, uint64_t i, unsigned max, struct table_record *ret)
 {
     uint8_t buf[TABLE_CHUNK * TABLE_RECORD_SIZE];
@@ -14,15 +21,15 @@ int table_read(const struct table *t, uint64_t i, unsigned max, struct table_rec
     else
         size = disk_pread(t->file, buf, want * TABLE_RECORD_SIZE, table_position(i));
     if (size < 0)
-        return (int)size;
+        return fail(t, i, (int)size);
     n = (unsigned)size / TABLE_RECORD_SIZE;
     if (n == 0)
-        return t->cached ? -EAGAIN : -EBADMSG;
+        return fail(t, i, t->cached ? -EAGAIN : -EBADMSG);
     for (unsigned k = 0; k < n; k++) {
         int r = table_record_read(buf + (size_t)k * TABLE_RECORD_SIZE, &ret[k]);
 
         if (r < 0 || ret[k].index != t->base_index + i + k)
-            return -EBADMSG;
+            return fail(t, i + k, -EBADMSG);
     }
     return (int)n;
 }

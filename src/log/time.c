@@ -18,6 +18,8 @@ struct candidate {
 
 struct time_op {
     int64_t start;
+    uint64_t failed; /* segment that the error is about */
+    struct error_text *err;
     size_t n;
     struct candidate candidates[];
 };
@@ -27,6 +29,7 @@ struct lookup {
     struct log_time_query *job;
     int64_t start;
     struct record_scratch *scratch;
+    struct finding found;
     struct disk_file *table_file, *log_file;
     struct disk_map *map; /* of .log, which never shrinks once the segment is sealed; NULL: it isn't */
     uint8_t *buf;         /* else what was read of it */
@@ -98,6 +101,7 @@ void log_time_prepare(struct log *l, struct log_time_query *job)
     job->offset = job->timestamp_ms = -1;
     job->leader_epoch = -1;
     job->error = 0;
+    job->err = NULL;
     job->result = op;
 }
 
@@ -124,7 +128,9 @@ static int lookup_open(struct lookup *u, const struct candidate *c)
 {
     int r;
 
-    u->table = (struct table){ .base_index = c->segment->base_index, .n = c->n_entries };
+    u->table =
+        (struct table){ .base_index = c->segment->base_index, .n = c->n_entries, .ret_bad = &u->found.bad_record };
+    finding_init(&u->found, u->job->log, c->segment->base_index);
     r = part_open(u, SEGMENT_ENTRIES, &u->table_file);
     if (r == 0)
         r = part_open(u, SEGMENT_LOG, &u->log_file);
@@ -232,6 +238,7 @@ static int look_at_batch(struct lookup *u, uint64_t position, size_t size, const
     r = lookup_bytes(u, position, size, &data);
     if (r < 0)
         return r;
+    u->found.what = "the checksum of a record batch is wrong";
     if (batch_parse(data, size, &v) != BATCH_OK || v.size != size || !batch_crc_ok(&v))
         return -EBADMSG;
     return look_into_batch(u, &v);
@@ -248,6 +255,7 @@ static int look_into_entry(struct lookup *u, const struct table_record *rec)
         struct batch_header h;
         uint64_t size;
 
+        finding_at(&u->found, SEGMENT_LOG, position, rec->index, "a record batch doesn't end where its entry does");
         r = lookup_bytes(u, position, sizeof(h), &data);
         if (r < 0)
             return r;
@@ -327,7 +335,7 @@ static int search_max(struct lookup *u)
 void log_time_run(struct log_time_query *job)
 {
     static const struct inflate_limits limits = { TIME_INFLATE_BYTES, TIME_INFLATE_RATIO };
-    const struct time_op *op = job->result;
+    struct time_op *op = job->result;
     struct record_scratch scratch;
     int r = 0, rc;
 
@@ -341,6 +349,10 @@ void log_time_run(struct log_time_query *job)
         rc = lookup_close(&u);
         if (rc < 0)
             r = rc;
+        if (r >= 0)
+            continue;
+        op->failed = u.table.base_index;
+        op->err = finding_text(&u.found, r);
     }
     record_scratch_fini(&scratch);
     job->error = MIN(r, 0);
@@ -352,5 +364,6 @@ void log_time_done(struct log_time_query *job)
 
     for (size_t i = 0; i < op->n; i++)
         segment_unref(op->candidates[i].segment);
+    job->err = segment_damaged(job->log, op->failed, TAKE_PTR(op->err));
     free(op);
 }

@@ -12,6 +12,7 @@ struct warm_op {
     struct close_list to_close;
     struct disk_file *files[SEGMENT_N_PARTS];
     struct segment_end end;
+    struct error_text *err;
     uint8_t opened; /* a bit per part: by this job */
     bool opens;     /* counted as such by the cache */
     bool writable;
@@ -27,6 +28,7 @@ void log_warm_prepare(struct log *l, struct log_warm *job, int64_t offset, size_
     job->max_bytes = max_bytes;
     job->segment = NULL;
     job->result = NULL;
+    job->err = NULL;
     job->error = -ERANGE;
     if (offset < log_first_offset(l) || offset >= l->end.next_offset)
         return;
@@ -46,66 +48,92 @@ void log_warm_prepare(struct log *l, struct log_warm *job, int64_t offset, size_
     job->error = 0;
 }
 
-static int warm_open(const struct log_warm *job, struct warm_op *op, enum segment_file part)
+static int open_part(const struct log *l, struct finding *found, enum segment_file part, unsigned flags,
+                     struct disk_file **ret)
 {
-    unsigned flags = (op->writable ? DISK_WRITE : DISK_READ) | segment_reading(part);
     char path[LOG_PATH_SIZE];
     int r;
 
+    segment_path(path, l->dir, found->at.base_index, part);
+    r = disk_open(l->disk, path, flags | segment_reading(part), ret);
+    if (r < 0)
+        finding_at(found, part, 0, 0, "it can't be opened");
+    return r;
+}
+
+static int warm_open(const struct log_warm *job, struct warm_op *op, struct finding *found, enum segment_file part)
+{
+    int r = 0;
+
     if (op->files[part] != NULL)
         return 0;
-    segment_path(path, job->log->dir, job->segment->base_index, part);
-    r = disk_open(job->log->disk, path, flags, &op->files[part]);
+    r = open_part(job->log, found, part, op->writable ? DISK_WRITE : DISK_READ, &op->files[part]);
     if (r == 0)
         op->opened |= (uint8_t)(1u << part);
     return r;
 }
 
-/* step: where the next piece goes, behind the last one. */
-static int read_span(struct disk_file *f, const struct span *span, struct env_lane *lane, uint8_t *to, size_t step)
+/* step: where the next piece goes, behind the last one. *ret_good: bytes of whole entries that have their checksums,
+ * also when others don't. */
+static int read_span(struct disk_file *f, const struct table *t, const struct span *span, struct finding *found,
+                     struct env_lane *lane, uint8_t *to, size_t step, uint64_t *ret_good)
 {
-    for (uint64_t at = 0; at < span->size; at += WARM_PIECE, to += step) {
+    struct span_check check;
+    int r = span_check_begin(&check, t, span, found);
+
+    for (uint64_t at = 0; r == 0 && at < span->size; at += WARM_PIECE, to += step) {
         size_t size = (size_t)MIN(span->size - at, (uint64_t)WARM_PIECE);
         ssize_t n;
 
         if (lane != NULL)
             lane_give_way(lane, WARM_GIVE_WAY_NS);
         n = disk_pread(f, to, size, span->position + at);
-        if (n < (ssize_t)size)
-            return n < 0 ? (int)n : -EBADMSG;
+        if (n == (ssize_t)size) {
+            r = span_check_add(&check, to, size);
+            continue;
+        }
+        r = n < 0 ? (int)n : -EBADMSG;
+        finding_at(found, SEGMENT_LOG, span->position + at + (uint64_t)MAX(n, 0), 0, "the file ends here");
     }
-    return 0;
-}
-
-static int warm_data(struct disk_file *f, const struct span *span, struct env_lane *lane)
-{
-    _cleanup_(freep) uint8_t *buf = malloc(WARM_PIECE);
-
-    return buf != NULL ? read_span(f, span, lane, buf, 0) : -ENOMEM;
+    if (r == 0 && check.good_end != check.position)
+        r = -EBADMSG; /* the last record ends before others */
+    *ret_good = check.good_end - span->position;
+    return r;
 }
 
 /* Reads the same records and bytes as log_read() will. */
-void log_warm_run(struct log_warm *job, struct env_lane *lane)
+static int warm_data(const struct log_warm *job, const struct warm_op *op, struct finding *found, struct env_lane *lane)
 {
     const struct span_request q = { job->offset, INT64_MAX, job->max_bytes, UINT64_MAX };
-    struct warm_op *op = job->result;
-    struct table t;
+    const struct table t = { .file = op->files[SEGMENT_ENTRIES],
+                             .base_index = job->segment->base_index,
+                             .n = op->end.n_entries,
+                             .ret_bad = &found->bad_record };
+    _cleanup_(freep) uint8_t *buf = malloc(WARM_PIECE);
     struct span span;
+    uint64_t good;
+    int r = buf != NULL ? span_find(&t, op->files[SEGMENT_LOG], &q, &span) : -ENOMEM;
+
+    return r < 0 ? r : read_span(op->files[SEGMENT_LOG], &t, &span, found, lane, buf, 0, &good);
+}
+
+void log_warm_run(struct log_warm *job, struct env_lane *lane)
+{
+    struct warm_op *op = job->result;
+    struct finding found;
     int r;
 
     if (op == NULL)
         return;
     GQ_MARK(LOG_READ_COLD);
     close_list_run(&op->to_close);
-    r = warm_open(job, op, SEGMENT_LOG);
+    finding_init(&found, job->log, job->segment->base_index);
+    r = warm_open(job, op, &found, SEGMENT_LOG);
     if (r == 0)
-        r = warm_open(job, op, SEGMENT_ENTRIES);
-    if (r == 0) {
-        t = (struct table){ op->files[SEGMENT_ENTRIES], job->segment->base_index, op->end.n_entries, false };
-        r = span_find(&t, op->files[SEGMENT_LOG], &q, &span);
-    }
+        r = warm_open(job, op, &found, SEGMENT_ENTRIES);
     if (r == 0)
-        r = warm_data(op->files[SEGMENT_LOG], &span, lane);
+        r = warm_data(job, op, &found, lane);
+    op->err = finding_text(&found, r);
     job->error = r;
 }
 
@@ -132,6 +160,7 @@ void log_warm_done(struct log_warm *job)
         else
             disk_close(op->files[part]);
     }
+    job->err = segment_damaged(job->log, s->base_index, TAKE_PTR(op->err));
     segment_return(s);
     free(op);
 }
@@ -139,6 +168,7 @@ void log_warm_done(struct log_warm *job)
 struct copy_op {
     uint64_t base_index;
     struct segment_end end;
+    struct error_text *err;
 };
 
 void log_copy_prepare(struct log *l, struct log_copy *job, int64_t offset, size_t max_bytes)
@@ -151,28 +181,22 @@ void log_copy_prepare(struct log *l, struct log_copy *job, int64_t offset, size_
         return;
     s = segment_find(l, offset);
     op = xmalloc(sizeof(*op));
-    *op = (struct copy_op){ s->base_index, s->end };
+    *op = (struct copy_op){ .base_index = s->base_index, .end = s->end };
     job->size = (size_t)MIN((uint64_t)max_bytes, op->end.log_size);
     job->result = op;
     job->error = 0;
 }
 
-static int copy_open(const struct log_copy *job, enum segment_file part, struct disk_file **ret)
-{
-    const struct copy_op *op = job->result;
-    char path[LOG_PATH_SIZE];
-
-    segment_path(path, job->log->dir, op->base_index, part);
-    return disk_open(job->log->disk, path, DISK_READ | segment_reading(part), ret);
-}
-
 static int copy_records(struct log_copy *job, struct disk_file *entries, struct disk_file *records,
-                        struct env_lane *lane)
+                        struct finding *found, struct env_lane *lane)
 {
     const struct span_request q = { job->offset, INT64_MAX, job->max_bytes, UINT64_MAX };
     const struct copy_op *op = job->result;
-    const struct table t = { entries, op->base_index, op->end.n_entries, false };
+    const struct table t = {
+        .file = entries, .base_index = op->base_index, .n = op->end.n_entries, .ret_bad = &found->bad_record
+    };
     struct span span;
+    uint64_t good = 0;
     int r = span_find(&t, records, &q, &span);
 
     if (r < 0)
@@ -182,30 +206,39 @@ static int copy_records(struct log_copy *job, struct disk_file *entries, struct 
     job->data = malloc((size_t)span.size);
     if (job->data == NULL)
         return -ENOMEM;
-    job->size = (size_t)span.size;
-    return read_span(records, &span, lane, job->data, WARM_PIECE);
+    r = read_span(records, &t, &span, found, lane, job->data, WARM_PIECE, &good);
+    job->size = (size_t)good;
+    return good > 0 ? 0 : r;
 }
 
 void log_copy_run(struct log_copy *job, struct env_lane *lane)
 {
     struct disk_file *entries = NULL, *records = NULL;
+    struct copy_op *op = job->result;
+    struct finding found;
     int r;
 
-    if (job->result == NULL)
+    if (op == NULL)
         return;
-    r = copy_open(job, SEGMENT_ENTRIES, &entries);
+    finding_init(&found, job->log, op->base_index);
+    r = open_part(job->log, &found, SEGMENT_ENTRIES, DISK_READ, &entries);
     if (r == 0)
-        r = copy_open(job, SEGMENT_LOG, &records);
+        r = open_part(job->log, &found, SEGMENT_LOG, DISK_READ, &records);
     if (r == 0)
-        r = copy_records(job, entries, records, lane);
+        r = copy_records(job, entries, records, &found, lane);
     disk_close(records);
     disk_close(entries);
+    op->err = finding_text(&found, r);
     job->error = r;
 }
 
 void log_copy_done(struct log_copy *job)
 {
-    free(TAKE_PTR(job->result));
+    struct copy_op *op = TAKE_PTR(job->result);
+
+    if (op != NULL)
+        job->err = segment_damaged(job->log, op->base_index, TAKE_PTR(op->err));
+    free(op);
     if (job->error == 0)
         return;
     free(TAKE_PTR(job->data));

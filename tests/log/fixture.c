@@ -230,6 +230,7 @@ int fx_read(struct fx *fx, int64_t offset, int64_t max_offset, size_t max_bytes,
         log_warm_prepare(fx->log, &warm, offset, max_bytes);
         log_warm_run(&warm, NULL);
         log_warm_done(&warm);
+        free(warm.err);
         if (warm.error != 0)
             return warm.error;
     }

@@ -143,11 +143,13 @@ static void check_reads(struct log *l)
         log_warm_prepare(l, &warm, offset, 500);
         log_warm_run(&warm, NULL);
         log_warm_done(&warm);
+        free(warm.err);
         log_copy_prepare(l, &copy, offset, 500);
         log_copy_run(&copy, NULL);
         log_copy_done(&copy);
         gq_assert((copy.data != NULL) == (copy.error == 0));
         free(copy.data);
+        free(copy.err);
         r = log_read(l, offset, INT64_MAX - i, 500, &range);
         if (r < 0)
             return;
@@ -167,6 +169,7 @@ static void check_times(struct log *l)
         log_time_prepare(l, &job);
         log_time_run(&job);
         log_time_done(&job);
+        free(job.err);
         gq_assert(job.error != 0 || job.offset == -1 ||
                   (job.offset >= log_start_offset(l) && job.offset < job.max_offset));
     }

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+
 #include "base/crc32c.h"
 #include "base/util.h"
 #include "log/fixture.h"
@@ -221,6 +223,7 @@ START_TEST(a_copy_that_fails_has_nothing)
         log_copy_done(&copy);
         ck_assert_int_eq(copy.error, -EIO);
         ck_assert(copy.data == NULL && copy.size == 0);
+        free(copy.err);
     }
     log_copy_prepare(fx.log, &copy, log_end(fx.log).next_offset, 4000);
     log_copy_run(&copy, NULL);
@@ -321,6 +324,187 @@ START_TEST(a_damaged_table_record_is_an_error)
 }
 END_TEST
 
+#define FX_SEGMENT FX_DIR "/00000000000000000001"
+
+/* The bit is wrong on the disk, and no page is in memory. */
+static void rot(const char *ending, uint64_t position)
+{
+    char path[100];
+
+    snprintf(path, sizeof(path), "%s%s", FX_SEGMENT, ending);
+    ck_assert_int_eq(fx_sync(&fx, 0), 0);
+    ck_assert_int_eq(sim_disk_flip(fx.disk, path, position, 1), 0);
+    sim_disk_drop_caches(fx.disk);
+}
+
+static void check_text(const struct error_text *err, const char *where)
+{
+    ck_assert_ptr_nonnull(err);
+    ck_assert_msg(strstr(err->text, where) != NULL, "%s", err->text);
+    ck_assert_ptr_nonnull(strstr(err->text, "brokerd --repair"));
+}
+
+static void warm_is_told(int64_t offset, size_t max_bytes, const char *where)
+{
+    struct log_warm warm;
+
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert(log_may_lend(fx.log, offset) == (i == 0));
+        log_warm_prepare(fx.log, &warm, offset, max_bytes);
+        log_warm_run(&warm, NULL);
+        log_warm_done(&warm);
+        ck_assert_int_eq(warm.error, -EBADMSG);
+        if (i == 0)
+            check_text(warm.err, where);
+        else
+            ck_assert_ptr_null(warm.err); /* it was told */
+        free(warm.err);
+    }
+    ck_assert(!log_may_lend(fx.log, offset));
+}
+
+static struct log_copy copy_of(int64_t offset, size_t max_bytes)
+{
+    struct log_copy copy;
+
+    log_copy_prepare(fx.log, &copy, offset, max_bytes);
+    log_copy_run(&copy, NULL);
+    log_copy_done(&copy);
+    return copy;
+}
+
+/* It has so many bytes, and nothing is told. */
+static void copy_has(int64_t offset, size_t max_bytes, size_t size)
+{
+    struct log_copy copy = copy_of(offset, max_bytes);
+
+    ck_assert_int_eq(copy.error, 0);
+    ck_assert_uint_eq(copy.size, size);
+    ck_assert_ptr_null(copy.err);
+    free(copy.data);
+}
+
+static void copy_fails(int64_t offset, size_t max_bytes, const char *where)
+{
+    struct log_copy copy = copy_of(offset, max_bytes);
+
+    ck_assert_int_eq(copy.error, -EBADMSG);
+    ck_assert(copy.data == NULL && copy.size == 0);
+    if (where != NULL)
+        check_text(copy.err, where);
+    else
+        ck_assert_ptr_null(copy.err);
+    free(copy.err);
+}
+
+/* Offsets and epochs of a batch, which its own checksum leaves out, count as well. */
+START_TEST(a_cold_read_checks_every_byte)
+{
+    for (uint64_t at = 0; at < entry_size(4); at++) {
+        struct log_warm warm;
+
+        rot(".log", 3 * entry_size(1) + at);
+        log_warm_prepare(fx.log, &warm, 5, 4000);
+        log_warm_run(&warm, NULL);
+        log_warm_done(&warm);
+        ck_assert_int_eq(warm.error, -EBADMSG);
+        free(warm.err);
+        ck_assert_int_eq(sim_disk_flip(fx.disk, FX_SEGMENT ".log", 3 * entry_size(1) + at, 1), 0);
+    }
+}
+END_TEST
+
+START_TEST(a_warm_job_names_damage_once)
+{
+    char where[60];
+
+    snprintf(where, sizeof(where), "0001.log: damaged at byte %zu:", 3 * entry_size(1));
+    rot(".log", 3 * entry_size(1) + 20);
+    warm_is_told(5, 4000, where);
+}
+END_TEST
+
+/* What is right before the damage is had, and what is behind it. */
+START_TEST(a_copy_ends_before_damage)
+{
+    char where[60];
+
+    snprintf(where, sizeof(where), "0001.log: damaged at byte %zu:", 3 * entry_size(1));
+    rot(".log", 3 * entry_size(1) + 20);
+    copy_has(0, 100000, 3 * entry_size(1));
+    ck_assert(log_may_lend(fx.log, 0));
+    copy_fails(10, 100000, where);
+    ck_assert(!log_may_lend(fx.log, 0));
+    copy_fails(10, 1, NULL);
+    copy_has(12, 100000, 16 * entry_size(1));
+}
+END_TEST
+
+/* Its checksum goes on over all pieces. */
+START_TEST(damage_in_the_second_piece_of_an_entry)
+{
+    char where[60];
+
+    log_set_limits(fx.log, 8u << 20, 0);
+    for (unsigned i = 0; i < 3; i++)
+        fx_add(&fx, .n_records = 1, .value_size = 600 << 10);
+    ck_assert_int_eq(fx_append(&fx, 0), 0);
+    snprintf(where, sizeof(where), "0001.log: damaged at byte %zu:", 20 * entry_size(1) + entry_size(21));
+    rot(".log", 20 * entry_size(1) + entry_size(21) + (300 << 10));
+    copy_has(60, 1 << 20, entry_size(21));
+    copy_has(62, 1 << 20, entry_size(23));
+    warm_is_told(60, 2 << 20, where);
+    copy_fails(61, 1, NULL);
+}
+END_TEST
+
+/* More than a chunk of the table has, with entries between that have no bytes. */
+START_TEST(cold_reads_of_many_entries)
+{
+    struct log_range range;
+    size_t size = 0;
+
+    for (unsigned i = 0; i < 1000; i++) {
+        fx_add(&fx, .n_records = i % 7 == 0 ? 0 : 1, .commands_size = i % 7 == 0 ? 5 : 0, .value_size = i);
+        size += entry_size(fx.n);
+    }
+    ck_assert_int_eq(fx_append(&fx, 0), 0);
+    ck_assert_int_eq(fx_sync(&fx, 0), 0);
+    sim_disk_drop_caches(fx.disk);
+    ck_assert_int_eq(fx_read(&fx, 0, INT64_MAX, 1 << 20, &range), 0);
+    ck_assert_uint_eq(range.size, 20 * entry_size(1) + size);
+    log_range_release(&range);
+    copy_has(60, 1 << 20, size);
+    ck_assert(log_may_lend(fx.log, 0));
+}
+END_TEST
+
+START_TEST(cold_reads_name_what_is_wrong_in_a_table)
+{
+    rot(".entries", 128 * 11 + 5);
+    copy_fails(30, 1, "0001.entries: damaged at byte 1408:");
+}
+END_TEST
+
+START_TEST(cold_reads_name_what_cannot_be_read)
+{
+    struct log_copy copy;
+
+    ck_assert_int_eq(fx_sync(&fx, 0), 0);
+    sim_disk_drop_caches(fx.disk);
+    for (unsigned i = 0; i < 2; i++) {
+        sim_disk_fail(fx.disk, SIM_DISK_OPEN, 0, 1, i == 0 ? -EMFILE : -EIO);
+        copy = copy_of(30, 1);
+        ck_assert_int_eq(copy.error, i == 0 ? -EMFILE : -EIO);
+        if (i == 0)
+            ck_assert_ptr_null(copy.err);
+        else
+            check_text(copy.err, "0001.entries: damaged at byte 0: the bytes can't be read (Input/output error).");
+        free(copy.err);
+    }
+}
+END_TEST
+
 static int count_entry(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, const void *data, size_t size)
 {
     (*(unsigned *)ctx)++;
@@ -373,6 +557,13 @@ Suite *read_suite(void)
     suite_add_with(s, a_copy_has_what_a_range_has, setup, teardown);
     suite_add_with(s, a_copy_that_fails_has_nothing, setup, teardown);
     suite_add_with(s, a_damaged_table_record_is_an_error, setup, teardown);
+    suite_add_with(s, a_cold_read_checks_every_byte, setup, teardown);
+    suite_add_with(s, a_warm_job_names_damage_once, setup, teardown);
+    suite_add_with(s, a_copy_ends_before_damage, setup, teardown);
+    suite_add_with(s, damage_in_the_second_piece_of_an_entry, setup, teardown);
+    suite_add_with(s, cold_reads_of_many_entries, setup, teardown);
+    suite_add_with(s, cold_reads_name_what_is_wrong_in_a_table, setup, teardown);
+    suite_add_with(s, cold_reads_name_what_cannot_be_read, setup, teardown);
     suite_add_with(s, replay_stops_when_told, setup, teardown);
     suite_add_with(s, replay_names_a_damaged_entry, setup, teardown);
     return s;

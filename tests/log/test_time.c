@@ -233,6 +233,9 @@ START_TEST(a_damaged_batch_is_an_error)
     log_time_run(&job);
     log_time_done(&job);
     ck_assert_int_eq(job.error, -EBADMSG);
+    ck_assert_ptr_nonnull(job.err);
+    ck_assert_msg(strstr(job.err->text, ".log: damaged at byte ") != NULL, "%s", job.err->text);
+    free(job.err);
 }
 END_TEST
 
@@ -301,6 +304,7 @@ START_TEST(a_page_that_can_not_be_read_is_an_error)
     log_time_run(&job);
     log_time_done(&job);
     ck_assert_int_eq(job.error, -EIO);
+    free(job.err);
     assert_found(200, 4, 200);
     ck_assert_uint_gt(sim_disk_calls(fx.disk, SIM_DISK_MAP), 0);
 }
