@@ -413,6 +413,9 @@ void replica_read(struct replica *r, struct replica_op *op);
 void replica_read_as_leader(struct replica *r, struct replica_op *op);
 /* A READ that has waited for as long as it may. */
 void replica_read_late(struct replica *r, struct replica_op *op);
+/* A reader's job found damage: tells it, and frees the text. NULL: it found none, or not the first one of the segment.
+ */
+void replica_tell_damage(struct replica *r, struct error_text *text);
 void replica_release(struct replica *r, struct replica_op *op);
 void replica_watch(struct replica *r, struct replica_op *op);
 void replica_cancel(struct replica *r, struct replica_op *op);

@@ -47,6 +47,7 @@ static void query_done(struct lane_work *work)
     struct replica *r = op->list_offsets.replica;
 
     log_time_done(query);
+    replica_tell_damage(r, TAKE_PTR(query->err));
     list_remove(&op->link);
     op->list_offsets.ret_offset = query->offset;
     op->list_offsets.ret_timestamp = query->timestamp_ms;

@@ -70,6 +70,16 @@ static void read_by_worker(struct replica *r, struct replica_op *op, void (*run)
     lane_submit(r->shard->env->lane, LANE_POOL, r->shard->shard, &op->read.work);
 }
 
+void replica_tell_damage(struct replica *r, struct error_text *text)
+{
+    struct replica_shard *shard = r->shard;
+
+    if (text != NULL && !r->destroyed && !shard->dead && shard->damaged != NULL)
+        shard->damaged(shard->ctx, r, text->text);
+    free(text);
+}
+
+/* With damage it goes on too: a copy has what is right before it, or fails. */
 static void cold_done(struct lane_work *work)
 {
     struct replica_op *op = container_of(work, struct replica_op, read.work);
@@ -77,6 +87,9 @@ static void cold_done(struct lane_work *work)
     int err = op->read.warm.error;
 
     log_warm_done(&op->read.warm);
+    replica_tell_damage(r, TAKE_PTR(op->read.warm.err));
+    if (err < 0 && err != -ERANGE && !disk_is_shortage(err))
+        err = 0;
     if (err == 0 && op->read.warm_rounds > READ_MAX_WARM_ROUNDS)
         err = -EAGAIN;
     if (read_goes_on(r, op, err))
@@ -111,6 +124,7 @@ static void copy_done(struct lane_work *work)
     uint8_t *data;
 
     log_copy_done(copy);
+    replica_tell_damage(r, TAKE_PTR(copy->err));
     count_lent(r->shard, op, 0);
     data = TAKE_PTR(copy->data);
     if (!read_goes_on(r, op, copy->error)) {
@@ -169,10 +183,10 @@ static void read_from_log(struct replica *r, struct replica_op *op)
         return;
     }
     rc = log_read(r->log, op->read.offset, r->applied_offset, op->read.max_bytes, &op->read.range);
-    if (rc == -EAGAIN)
-        read_cold(r, op);
+    if (rc == -ERANGE)
+        replica_finish(r, op, KAFKA_E_OFFSET_OUT_OF_RANGE, NULL);
     else if (rc < 0)
-        replica_finish(r, op, rc == -ERANGE ? KAFKA_E_OFFSET_OUT_OF_RANGE : KAFKA_E_KAFKA_STORAGE_ERROR, NULL);
+        read_cold(r, op); /* which also says what is wrong */
     else
         read_range(r, op);
 }

@@ -107,7 +107,7 @@ struct replica_shard {
     /* The replica of a group, NULL when it is gone. */
     struct replica *(*find)(void *ctx, uint64_t group);
     /* Entries in a segment can't be read when somebody needs them; text says where, and what to do. Told once of a
-     * replica. NULL: nobody wants to know. */
+     * replica where a follower needs them, and once of a segment where a consumer does. NULL: nobody wants to know. */
     void (*damaged)(void *ctx, struct replica *r, const char *text);
     /* A partition's files are gone, its directory isn't: something is in it that isn't the partition's, or mounted on
      * it. NULL: nobody wants to know. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Leaders that can't read what a follower needs, or only slowly. */
+/* Leaders that can't read what a follower needs, or only slowly; consumers that ask for what is damaged. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -216,6 +216,102 @@ START_TEST(entries_are_read_once)
 }
 END_TEST
 
+/* ---- Consumers, on a node that has no others ---- */
+
+/* Entries of one record each in several segments, none of it in memory. */
+static struct rig *stored_alone(uint64_t seed)
+{
+    struct rig *r = rig_new(seed, 1);
+
+    rig_start_ok(r);
+    for (int i = 0; i < 40; i++)
+        rig_wait(r, rig_produce(r, 0, 1, 1000));
+    replica_checkpoint(r->groups[0].replica, UINT64_MAX);
+    rig_settle(r);
+    return r;
+}
+
+/* In the first segment. */
+static void damage_alone(struct rig *r, const char *ending, uint64_t position)
+{
+    char path[200];
+
+    snprintf(path, sizeof(path), "%s/%020u%s", log_dir(r->groups[0].replica->log), 1, ending);
+    ck_assert_int_eq(sim_disk_flip(r->disk, path, position, 1), 0);
+    sim_disk_drop_caches(r->disk);
+}
+
+static int16_t consume(struct rig *r, int64_t offset, size_t *ret_size)
+{
+    struct rig_op *op = rig_read_here(r, 0, offset);
+    int16_t error = op->op.error;
+
+    *ret_size = op->op.read.ret_size;
+    if (error == 0)
+        rig_release(r, op);
+    return error;
+}
+
+static void check_told(const struct rig *r, unsigned n, const char *where)
+{
+    ck_assert_uint_eq(r->n_damaged, n);
+    ck_assert_msg(strstr(r->damage.text, where) != NULL, "%s", r->damage.text);
+    ck_assert_ptr_nonnull(strstr(r->damage.text, "brokerd --repair"));
+}
+
+/* They get what is right before it and behind it, and never what is wrong; it is told once. */
+START_TEST(consumers_meet_damaged_records)
+{
+    struct rig *r = stored_alone(41);
+    size_t one, size;
+
+    ck_assert_int_eq(consume(r, 0, &one), 0);
+    ck_assert_uint_gt(one, 5000); /* the segment */
+    damage_alone(r, ".log", 3500);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(consume(r, 0, &size), 0);
+        ck_assert(size > 3000 && size < 3500);
+        ck_assert_int_eq(consume(r, 3, &size), KAFKA_E_KAFKA_STORAGE_ERROR);
+        ck_assert_int_eq(consume(r, 4, &size), 0);
+        ck_assert(size > 0 && size < one);
+        check_told(r, 1, "/00000000000000000001.log: damaged at byte 32");
+    }
+    ck_assert_int_eq(consume(r, 20, &size), 0);
+    ck_assert_uint_gt(size, 0);
+    check_told(r, 1, "0001.log: damaged at byte 32");
+    rig_free(r);
+}
+END_TEST
+
+START_TEST(consumers_meet_a_damaged_table)
+{
+    struct rig *r = stored_alone(42);
+    size_t size;
+
+    ck_assert_int_eq(consume(r, 0, &size), 0);
+    damage_alone(r, ".entries", 128 * 4 + 7);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(consume(r, 0, &size), KAFKA_E_KAFKA_STORAGE_ERROR);
+    check_told(r, 1, "/00000000000000000001.entries: damaged at byte 512:");
+    rig_free(r);
+}
+END_TEST
+
+START_TEST(a_look_up_by_time_meets_damage)
+{
+    struct rig *r = stored_alone(43);
+    const struct replica_op query = { .kind = REPLICA_LIST_OFFSETS, .list_offsets.timestamp = 1 };
+    size_t size;
+
+    damage_alone(r, ".log", 70);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(rig_ask(r, 0, &query)->op.error, KAFKA_E_KAFKA_STORAGE_ERROR);
+    ck_assert_int_eq(consume(r, 0, &size), KAFKA_E_KAFKA_STORAGE_ERROR);
+    check_told(r, 1, "/00000000000000000001.log: damaged at byte 0:");
+    rig_free(r);
+}
+END_TEST
+
 Suite *damage_suite(void)
 {
     Suite *s = suite_create("damage");
@@ -226,5 +322,8 @@ Suite *damage_suite(void)
     suite_add(s, damage_at_different_places);
     suite_add(s, an_image_that_is_damaged);
     suite_add(s, entries_are_read_once);
+    suite_add(s, consumers_meet_damaged_records);
+    suite_add(s, consumers_meet_a_damaged_table);
+    suite_add(s, a_look_up_by_time_meets_damage);
     return s;
 }
