@@ -25,7 +25,7 @@ struct gqsim_options {
 
 /* One seed in this process. */
 bool gqsim_run(const struct gqsim_options *o, struct world_story *story, uint64_t *ret_hash, uint64_t *ret_events);
-/* One seed, with a report when it fails. With a trace in this process, so that a debugger has it easy. */
+/* One seed, with a report when it fails. */
 bool gqsim_run_seed(const struct gqsim_options *o);
 /* Those of a file (tests/seeds/README.md). */
 bool gqsim_run_list(const struct gqsim_options *o, const char *path);

@@ -116,6 +116,7 @@ bool gqsim_run(const struct gqsim_options *o, struct world_story *story, uint64_
     bool passed;
 
     if (o->trace) {
+        setlinebuf(stdout); /* an assertion that fails leaves what was before */
         options.trace = print_line;
         options.trace_ctx = stdout;
     }
@@ -153,19 +154,15 @@ bool gqsim_run_seed(const struct gqsim_options *o)
     struct world_story *story = gqsim_shared(world_story_size());
     int status = 0;
     bool passed;
+    pid_t child;
 
     fflush(stdout);
-    if (o->trace) {
-        passed = run_and_tell(o, story);
-    } else {
-        pid_t child = fork();
-
-        gq_assert(child >= 0);
-        if (child == 0)
-            exit(run_and_tell(o, story) ? EXIT_SUCCESS : EXIT_FAILURE);
-        gq_assert(waitpid(child, &status, 0) == child);
-        passed = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    }
+    child = fork();
+    gq_assert(child >= 0);
+    if (child == 0)
+        exit(run_and_tell(o, story) ? EXIT_SUCCESS : EXIT_FAILURE);
+    gq_assert(waitpid(child, &status, 0) == child);
+    passed = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     if (!passed)
         gqsim_report(o, story, status);
     munmap(story, world_story_size());
