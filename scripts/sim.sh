@@ -28,29 +28,33 @@ same_hash() {
 }
 
 # A seed is the same run under another allocator, with memory elsewhere, and in a build with other stack frames and
-# values in memory that nobody has set; and its history is judged the same by gqcheck.
+# values in memory that nobody has set; and its history is judged the same by gqcheck. Sets $hash_skipped.
 compare_hashes() {
-    local seed expected hash_passed=0 hash_failed=0 history=build/test/simulated.history
+    local seed expected can_fix=yes hash_passed=0 hash_failed=0 history=build/test/simulated.history
     make_tree plain gqcheck
     make_tree asan gqsim
     mkdir -p build/test
+    hash_skipped=0
+    if ! setarch -R true 2>/dev/null; then
+        echo "SKIP $HASH_SEEDS runs without random addresses: setarch -R doesn't work here"
+        can_fix='' hash_skipped=$HASH_SEEDS
+    fi
     for ((seed = $1; seed < $1 + HASH_SEEDS; seed++)); do
         expected=$(build/gqsim --seed "$seed" 2>&1 | tail -n 1) || true
         same_hash "$seed" env MALLOC_PERTURB_=165 build/gqsim
         same_hash "$seed" env GLIBC_TUNABLES=glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0 build/gqsim
         same_hash "$seed" env MALLOC_TOP_PAD_=77777 MALLOC_ARENA_MAX=1 build/gqsim --history "$history"
         build/gqcheck --quiet "$history" >&2 || hash_failed=$((hash_failed + 1))
-        if setarch -R true 2>/dev/null; then
-            same_hash "$seed" setarch -R build/gqsim
-        fi
+        [ -z "$can_fix" ] || same_hash "$seed" setarch -R build/gqsim
         same_hash "$seed" build-asan/gqsim
     done
-    echo "hashes: $hash_passed passed, $hash_failed failed"
+    echo "hashes: $hash_passed passed, $hash_failed failed, $hash_skipped skipped"
     [ "$hash_failed" -eq 0 ]
 }
 
+# The last line is what ./dev test counts, so what was skipped has to be in it.
 run_simulator() {
-    local first
+    local first hash_skipped
     first=$(first_seed)
     GQ_COMMIT=$(git describe --always --dirty 2>/dev/null || echo unknown)
     export GQ_COMMIT
@@ -59,6 +63,7 @@ run_simulator() {
     compare_hashes "$first"
     build/gqsim --seeds "1-$MARK_SEEDS" --marks --jobs "$JOBS"
     build/gqsim --seeds "$first-$((first + $1 - 1))" --jobs "$JOBS"
+    echo "sim: $1 passed, 0 failed, $hash_skipped skipped"
 }
 
 # hunt OPTION FILE: plants one bug after the other.
