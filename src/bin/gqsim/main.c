@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +48,7 @@ static uint64_t number(const char *text, char **end)
 
     errno = 0;
     n = strtoull(text, end, 10);
-    if (errno != 0 || *end == text || *text == '-') {
+    if (errno != 0 || *text < '0' || *text > '9') { /* strtoull() takes blanks and signs */
         fprintf(stderr, "gqsim: '%s' is not a number\n", text);
         exit(EX_USAGE);
     }
@@ -64,6 +65,17 @@ static uint64_t whole_number(const char *text)
         exit(EX_USAGE);
     }
     return n;
+}
+
+/* False: more than that. */
+static bool number_up_to(const char *text, unsigned last, unsigned *ret)
+{
+    uint64_t n = whole_number(text);
+
+    if (n > last)
+        return false;
+    *ret = (unsigned)n;
+    return true;
 }
 
 static void range(const char *text, struct gqsim_options *o)
@@ -153,11 +165,9 @@ static bool read_argument(struct arguments *a, int option, const char *value)
         a->o.world.max_events = whole_number(value);
         return true;
     case 'n':
-        a->o.world.n_nodes = (unsigned)whole_number(value);
-        return a->o.world.n_nodes >= 1 && a->o.world.n_nodes <= WORLD_MAX_NODES;
+        return number_up_to(value, WORLD_MAX_NODES, &a->o.world.n_nodes) && a->o.world.n_nodes >= 1;
     case 'c':
-        a->o.world.max_clients = (unsigned)whole_number(value);
-        return true;
+        return number_up_to(value, UINT_MAX, &a->o.world.max_clients);
     case 'w':
         return switch_off(&a->o, value);
     case 'L':
@@ -182,8 +192,7 @@ static bool read_argument(struct arguments *a, int option, const char *value)
         a->o.trace = true;
         return true;
     case 'j':
-        a->o.n_jobs = (unsigned)whole_number(value);
-        return a->o.n_jobs >= 1 && a->o.n_jobs <= MAX_JOBS;
+        return number_up_to(value, MAX_JOBS, &a->o.n_jobs) && a->o.n_jobs >= 1;
     default:
         return false;
     }

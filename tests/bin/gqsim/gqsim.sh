@@ -62,10 +62,15 @@ check two-modes 64 '^usage: ' --seed 1 --seeds 1-2
 check word 64 "'one' is not a number" --seed one
 check tail 64 "'1x' is not a number" --seed 1x
 check negative 64 "'-1' is not a number" --seed -1
+check blank 64 "' -1' is not a number" --seed ' -1'
+check empty 64 "'' is not a number" --seed ''
 check large-number 64 "'18446744073709551616' is not a number" --seed 18446744073709551616
 check range 64 "'2-1' is not a range of seeds" --seeds 2-1
 check no-nodes 64 '^usage: ' --seed 1 --nodes 0
 check many-nodes 64 '^usage: ' --seed 1 --nodes 6
+check far-too-many-nodes 64 '^usage: ' --seed 1 --events 500 --nodes 4294967297
+check far-too-many-jobs 64 '^usage: ' --seeds 1-2 --events 500 --jobs 4294967297
+check far-too-many-clients 64 '^usage: ' --seed 1 --events 500 --clients 4294967296
 check no-jobs 64 '^usage: ' --seeds 1-2 --jobs 0
 check fault 64 "there is no fault 'RAIN'" --seed 1 --without RAIN
 check bug 64 "there is no bug 'NONE_SUCH'" --seed 1 --bug NONE_SUCH
