@@ -20,6 +20,8 @@ static int next_fault(struct sim_disk *d, enum sim_disk_call call)
             continue;
         }
         f->count--;
+        if (d->n_failed != NULL)
+            ++*d->n_failed;
         return f->err;
     }
     return 0;
@@ -202,6 +204,11 @@ void sim_disk_fail(struct sim_disk *d, enum sim_disk_call call, uint64_t skip, u
         i++;
     gq_assert(i < MAX_FAULTS);
     d->faults[i] = (struct fault){ call, skip, count, err };
+}
+
+void sim_disk_count_failed(struct sim_disk *d, uint64_t *n_failed)
+{
+    d->n_failed = n_failed;
 }
 
 void sim_disk_fail_no_more(struct sim_disk *d)

@@ -122,6 +122,9 @@ bool sim_disk_is_dead(const struct sim_disk *d);
  * in its next sync_data. A fault of MAP fails the call; one of UNMAP stands for a page that couldn't be read. */
 void sim_disk_fail(struct sim_disk *d, enum sim_disk_call call, uint64_t skip, uint64_t count, int err);
 
+/* Adds one there, from now on, for each call that fails by such a fault; NULL: nowhere. Copies of the disk don't. */
+void sim_disk_count_failed(struct sim_disk *d, uint64_t *n_failed);
+
 /* Forgets the faults that were set and didn't come yet. */
 void sim_disk_fail_no_more(struct sim_disk *d);
 

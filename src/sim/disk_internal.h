@@ -25,6 +25,7 @@ struct sim_disk {
     uint64_t steps, steps_left; /* left: UINT64_MAX while no crash is set */
     uint64_t calls[SIM_DISK_N_CALLS];
     struct fault faults[MAX_FAULTS];
+    uint64_t *n_failed;             /* or NULL: counts calls that faults made fail */
     void (*before_step)(void *ctx); /* or NULL */
     void *watch_ctx;
 };

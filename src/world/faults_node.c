@@ -5,6 +5,12 @@
 
 /* What faults do to a node and its disk. Everything is drawn from the generator of the fault that is under way. */
 
+/* Where they hit: they may not. */
+#define BIT(f) (UINT64_C(1) << WORLD_FAULT_##f)
+#define COUNTED_LATER \
+    (BIT(CRASH) | BIT(CRASH_IN_RECOVERY) | BIT(DISK_ERROR) | BIT(SYNC_ERROR) | BIT(SHORTAGE) | BIT(ROT) | BIT(WIPE) | \
+     BIT(OLD_DISK))
+
 /* Exponentially many more small ones: a crash within a flush is as likely as one within a start. */
 static uint64_t draw_steps(struct sim_prng *prng)
 {
@@ -37,6 +43,7 @@ static void fail_calls(struct world *w, enum world_fault fault, struct machine *
         f = &failing[sim_prng_below(&w->fault_draw, ARRAY_SIZE(failing))];
     while (f->fault != fault);
     sim_disk_fail_no_more(m->disk);
+    sim_disk_count_failed(m->disk, &w->story->n_faults[fault]);
     sim_disk_fail(m->disk, f->call, draw_steps(&w->fault_draw), 1 + draw_steps(&w->fault_draw) / 8, f->err);
     m->excused = m->excused || fault != WORLD_FAULT_SHORTAGE;
     m->sync_failed = m->sync_failed || fault == WORLD_FAULT_SYNC_ERROR;
@@ -87,13 +94,19 @@ static void cut_off(struct world *w, struct machine *m, bool hold)
     between_isolate(w, m->index, until);
 }
 
+static void crash_untimely(struct machine *m, uint64_t steps)
+{
+    m->dies_by = WORLD_N_FAULTS; /* counted already */
+    sim_disk_crash_after(m->disk, steps);
+}
+
 /* It crashes before that is durable. */
 static void strike_image(struct world *w, struct machine *m)
 {
     if (sim_prng_chance(&w->fault_draw, 1, 2))
         machine_kill(m);
     else
-        sim_disk_crash_after(m->disk, sim_prng_below(&w->fault_draw, 4));
+        crash_untimely(m, sim_prng_below(&w->fault_draw, 4));
 }
 
 /* It crashes, or the others hear nothing of what it just did, and its disk may stand still as long. */
@@ -105,7 +118,7 @@ static void strike_log(struct world *w, struct machine *m)
         break;
     case 1:
     case 2:
-        sim_disk_crash_after(m->disk, draw_steps(&w->fault_draw));
+        crash_untimely(m, draw_steps(&w->fault_draw));
         break;
     case 3:
     case 4:
@@ -162,9 +175,10 @@ void fault_hit(struct world *w, enum world_fault fault, struct machine *m)
 {
     if (!machine_is_up(m))
         return;
-    w->story->n_faults[fault] += fault != WORLD_FAULT_WIPE && fault != WORLD_FAULT_OLD_DISK; /* these may not be done */
+    w->story->n_faults[fault] += (COUNTED_LATER >> fault & 1) == 0;
     switch (fault) {
     case WORLD_FAULT_CRASH:
+        m->dies_by = WORLD_FAULT_CRASH;
         sim_disk_crash_after(m->disk, draw_steps(&w->fault_draw));
         break;
     case WORLD_FAULT_CRASH_IN_RECOVERY:

@@ -223,6 +223,7 @@ struct machine {
     struct event lane_event, boot;
     struct event release; /* of what a fault holds: room on the disk, lanes */
     uint64_t lane_delay_ns;
+    enum world_fault dies_by;  /* counted when the disk dies; WORLD_N_FAULTS: none */
     uint64_t boot_crash_steps; /* the next start meets a power loss after so many disk operations; UINT64_MAX: none */
     uint32_t n_lives;
     uint64_t paused_until;

@@ -215,6 +215,8 @@ static void follow(struct machine *m)
     if (m->node != NULL)
         watch_look(w->watch, m);
     if (sim_disk_is_dead(m->disk)) {
+        if (m->dies_by != WORLD_N_FAULTS)
+            w->story->n_faults[m->dies_by]++;
         machine_lose_power(m, draw_crash(m));
         return;
     }
@@ -390,6 +392,7 @@ static void on_boot(struct event *e)
         clock_boot(m);
     m->power_lost = false;
     old_disk_before_start(m);
+    m->dies_by = m->boot_crash_steps != UINT64_MAX ? WORLD_FAULT_CRASH_IN_RECOVERY : WORLD_N_FAULTS;
     sim_disk_crash_after(m->disk, m->boot_crash_steps);
     m->boot_crash_steps = UINT64_MAX;
     faults_at_boot(m);
@@ -510,6 +513,7 @@ struct machine *machine_new(struct world *w, unsigned index)
     m->n_shards = N_SHARDS;
     m->lane_delay_ns = US << sim_prng_below(&m->prng, 10);
     m->boot_crash_steps = UINT64_MAX;
+    m->dies_by = WORLD_N_FAULTS;
     sim_clock_init(&m->clock, w->now_ns, WORLD_EPOCH_MS + (int64_t)sim_prng_below(&m->prng, 1000000000));
     clock_begin(m);
     m->disk = sim_disk_new(&m->disk_prng);

@@ -45,6 +45,25 @@ START_TEST(nth_call_fails)
 }
 END_TEST
 
+START_TEST(failed_calls_are_counted)
+{
+    uint64_t n = 0;
+
+    sim_disk_count_failed(disk, &n);
+    sim_disk_fail(disk, SIM_DISK_WRITE, 1, 2, -EIO);
+    ck_assert_int_eq(disk_pwrite(file, "a", 1, 0), 0);
+    ck_assert_uint_eq(n, 0);
+    ck_assert_int_eq(disk_pwrite(file, "b", 1, 0), -EIO);
+    ck_assert_int_eq(disk_pwrite(file, "b", 1, 0), -EIO);
+    ck_assert_int_eq(disk_pwrite(file, "b", 1, 0), 0);
+    ck_assert_uint_eq(n, 2);
+    sim_disk_count_failed(disk, NULL);
+    sim_disk_fail(disk, SIM_DISK_WRITE, 0, 1, -EIO);
+    ck_assert_int_eq(disk_pwrite(file, "b", 1, 0), -EIO);
+    ck_assert_uint_eq(n, 2);
+}
+END_TEST
+
 START_TEST(files_beyond_the_limit)
 {
     struct disk_file *f, *g, *h;
@@ -312,6 +331,7 @@ Suite *disk_faults_suite(void)
     Suite *s = suite_create("disk_faults");
 
     suite_add_with(s, nth_call_fails, setup, teardown);
+    suite_add_with(s, failed_calls_are_counted, setup, teardown);
     suite_add_with(s, each_kind_can_fail, setup, teardown);
     suite_add_with(s, failed_sync_leaves_the_cache_ahead, setup, teardown);
     suite_add_with(s, rewritten_bytes_recover_from_a_failed_sync, setup, teardown);

@@ -126,6 +126,36 @@ START_TEST(faults_are_counted)
 }
 END_TEST
 
+static void count_losses(void *ctx, const char *line)
+{
+    *(unsigned *)ctx += strstr(line, "power loss") != NULL;
+}
+
+/* And not when they are set: the node may do nothing that they would hit. */
+START_TEST(faults_are_counted_where_they_hit)
+{
+    uint64_t all = (UINT64_C(1) << WORLD_N_FAULTS) - 1, crash = UINT64_C(1) << WORLD_FAULT_CRASH, n = 0;
+
+    for (uint64_t seed = 1; seed <= 16; seed++) {
+        unsigned n_losses = 0;
+        struct world *w = world_new(&(struct world_options){
+            .seed = seed,
+            .n_nodes = 1,
+            .no_faults = all & ~crash,
+            .trace = count_losses,
+            .trace_ctx = &n_losses,
+        });
+
+        ck_assert(world_run(w));
+        n += world_story_fault_count(world_story(w), WORLD_FAULT_CRASH);
+        ck_assert_uint_eq(world_story_fault_count(world_story(w), WORLD_FAULT_CRASH),
+                          n_losses - 1); /* and the audit's */
+        world_free(w);
+    }
+    ck_assert_uint_gt(n, 0);
+}
+END_TEST
+
 static void collect(void *ctx, const char *line)
 {
     unsigned *n = ctx;
@@ -159,6 +189,7 @@ Suite *world_suite(void)
     suite_add(s, options_are_heard);
     suite_add(s, faults_have_names);
     suite_add(s, faults_are_counted);
+    suite_add(s, faults_are_counted_where_they_hit);
     suite_add(s, the_last_steps_are_kept);
     return s;
 }
