@@ -15,6 +15,7 @@
 #define GQ_MARK_LIST(X) \
     X(JOURNAL_TAIL_SETTLED, "journal: a start writes the tail again that it found above the durable frontier") \
     X(JOURNAL_TORN_TAIL, "journal: recovery leaves out a torn tail") \
+    X(JOURNAL_BAD_BLOCK, "journal: a start refuses a bad block below the durable frontier") \
     X(JOURNAL_FILE_VOID, "journal: a file behind the end leaves the journal") \
     X(JOURNAL_NO_ROOM_FOR_FILE, "journal: a start finds no room for a new file and does without") \
     X(JOURNAL_FILE_RETIRED, "journal: a file in which nothing counts any more goes out of use") \

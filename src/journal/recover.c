@@ -137,8 +137,10 @@ static int scan_void(struct journal_recovery *rc, struct journal_file *from)
     }
     if (r != 0)
         return r;
-    if (torn->header.base_lsn + position < rc->frontier && !GQ_BUG(CUT_BELOW_FRONTIER))
+    if (torn->header.base_lsn + position < rc->frontier && !GQ_BUG(CUT_BELOW_FRONTIER)) {
+        GQ_MARK(JOURNAL_BAD_BLOCK);
         return journal_corrupt(rc, torn, position, "a bad block below the durable frontier %" PRIu64, rc->frontier);
+    }
     return 0;
 }
 
