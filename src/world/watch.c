@@ -64,6 +64,7 @@ static void group_free(struct watch_group *g)
     free(g->committed);
     free(g->terms);
     free(g->configs);
+    free(g->states);
     free(g);
 }
 
@@ -118,7 +119,7 @@ static void note_step(struct watch *watch, int32_t node)
 
 /* ---- One group ---- */
 
-static struct watch_group *group_of(struct watch *watch, const struct uuid *cluster, uint64_t id)
+struct watch_group *watch_group_of(struct watch *watch, const struct uuid *cluster, uint64_t id)
 {
     uint64_t hash = hash_u64(id, cluster->bytes[0]);
     struct watch_group *g;
@@ -254,7 +255,7 @@ static bool is_blank(const struct watch_state *s)
 
 void watch_see(struct watch *watch, const struct uuid *cluster, uint64_t group, const struct watch_state *s)
 {
-    struct watch_view v = { watch, watch->world, .group = group_of(watch, cluster, group), .state = s };
+    struct watch_view v = { watch, watch->world, .group = watch_group_of(watch, cluster, group), .state = s };
     struct watch_node *n = v.node = watch_node_of(v.group, s->node);
 
     note_step(watch, s->node);
@@ -288,7 +289,7 @@ void watch_see(struct watch *watch, const struct uuid *cluster, uint64_t group, 
 
 void watch_note_closed(struct watch *watch, const struct uuid *cluster, uint64_t group, const struct watch_state *s)
 {
-    struct watch_view v = { .world = watch->world, .group = group_of(watch, cluster, group), .state = s };
+    struct watch_view v = { .world = watch->world, .group = watch_group_of(watch, cluster, group), .state = s };
 
     v.node = watch_node_of(v.group, s->node);
     if (!s->old_disk)
@@ -297,12 +298,12 @@ void watch_note_closed(struct watch *watch, const struct uuid *cluster, uint64_t
 
 void watch_note_gone(struct watch *watch, const struct uuid *cluster, uint64_t group)
 {
-    group_of(watch, cluster, group)->gone = true;
+    watch_group_of(watch, cluster, group)->gone = true;
 }
 
 void watch_note_moved(struct watch *watch, const struct uuid *cluster, uint64_t group, int32_t node)
 {
-    struct watch_node *n = watch_node_of(group_of(watch, cluster, group), node);
+    struct watch_node *n = watch_node_of(watch_group_of(watch, cluster, group), node);
 
     forget(n);
     n->life = 0;
@@ -467,6 +468,8 @@ static void look_at(void *ctx, const struct replica *r)
     }
     *seat = (struct seat){ r, replica_group(r), at };
     see(look, r, &before, &at, core);
+    if (look->watch->world->phase == WORLD_REAUDIT)
+        watch_look_again(look->watch, look->machine, r, at.applied);
 }
 
 static void begin_life(struct watched *w, const struct machine *m)
@@ -500,83 +503,12 @@ void watch_look(struct watch *watch, const struct machine *m)
     }
 }
 
+bool watch_has_old_disk(const struct watch *watch, const struct machine *m)
+{
+    return watch->machines[m->index].old_disk;
+}
+
 void watch_set_old_disk(struct watch *watch, const struct machine *m, bool old)
 {
     watch->machines[m->index].old_disk = old;
-}
-
-/* ---- At the end ---- */
-
-struct settled {
-    struct watch *watch;
-    const struct machine *machine;
-    struct error_text *why;
-    bool all;
-};
-
-static bool is_member(const struct raft *core, int32_t id)
-{
-    struct raft_progress p;
-
-    for (uint32_t i = 0; raft_progress(core, i, &p); i++)
-        if (p.id == id)
-            return true;
-    return false;
-}
-
-static void look_whether_settled(void *ctx, const struct replica *r)
-{
-    struct settled *s = ctx;
-    struct replica_standing at;
-    const struct raft *core;
-    struct uuid cluster = node_cluster_id(s->machine->node);
-    const struct watch_group *g = group_of(s->watch, &cluster, replica_group(r));
-
-    if (g->gone || s->watch->machines[s->machine->index].old_disk || !replica_stands(r, &at, &core) || core == NULL ||
-        !is_member(core, node_broker_id(s->machine->node)))
-        return;
-    if (at.applied == at.raft.last && at.applied == g->n_committed)
-        return;
-    s->all = false;
-    error_setf(s->why, "group %llu: applied %llu of %llu, committed are %zu; in term %llu it follows %d",
-               (unsigned long long)g->id, (unsigned long long)at.applied, (unsigned long long)at.raft.last,
-               g->n_committed, (unsigned long long)at.raft.term, at.raft.leader);
-}
-
-bool watch_is_settled(struct watch *watch, const struct machine *m, struct error_text *ret_why)
-{
-    struct settled s = { watch, m, ret_why, true };
-
-    for (unsigned i = 0; i < m->n_shards; i++)
-        node_each_replica(m->node, i, look_whether_settled, &s);
-    return s.all;
-}
-
-static void compare_state(void *ctx, const struct replica *r)
-{
-    struct settled *s = ctx;
-    struct uuid cluster = node_cluster_id(s->machine->node);
-    struct watch_group *g = group_of(s->watch, &cluster, replica_group(r));
-    struct replica_standing at;
-    const struct raft *core;
-    uint32_t checksum;
-
-    if (g->gone || s->watch->machines[s->machine->index].old_disk || !replica_stands(r, &at, &core) || core == NULL ||
-        at.applied != g->n_committed)
-        return;
-    checksum = replica_state_checksum(r);
-    if (g->has_checksum && checksum != g->checksum)
-        world_fail(s->watch->world, "replicas are equal",
-                   "group %llu: node %d has another state at entry %llu than others", (unsigned long long)g->id,
-                   node_broker_id(s->machine->node), (unsigned long long)at.applied);
-    g->has_checksum = true;
-    g->checksum = checksum;
-}
-
-void watch_check_equal(struct watch *watch, const struct machine *m)
-{
-    struct settled s = { .watch = watch, .machine = m };
-
-    for (unsigned i = 0; i < m->n_shards; i++)
-        node_each_replica(m->node, i, compare_state, &s);
 }

@@ -21,6 +21,7 @@
  * log start           a leader that has applied an entry of its own term has every log start that was durable before
  * configurations      those that follow each other in the log can't decide apart; who leads votes; the log's last
  *                     one is in force
+ * equal states        who has applied the same has the same state, also behind a power loss
  * in sync             who is in sync was heard not longer ago than replica_lag_time
  *
  * A node that is on probation when a life begins knows nothing of an earlier one: what it did before binds others only.
@@ -56,8 +57,14 @@ void watch_note_moved(struct watch *watch, const struct uuid *cluster, uint64_t 
  */
 bool watch_is_settled(struct watch *watch, const struct machine *m, struct error_text *ret_why);
 
-/* All nodes are settled: who has applied the same has the same state. */
+/* Everything was read: the states of the node's groups are kept. From then on they are held against what the groups of
+ * all nodes have in the phase WORLD_REAUDIT, behind a power loss, where they have applied the same. */
+void watch_keep_states(struct watch *watch, const struct machine *m);
+/* The node is settled: who has applied the same has the same state. */
 void watch_check_equal(struct watch *watch, const struct machine *m);
+/* A state: who shows another one at this index later, or showed one, has failed. */
+void watch_see_applied(struct watch *watch, struct world *w, const struct uuid *cluster, uint64_t group, int32_t node,
+                       uint64_t index, uint32_t checksum);
 
 /* --- what a look shows of one group; hand-made in tests --- */
 

@@ -28,6 +28,12 @@ struct watch_term {
     int64_t log_start; /* as far as anybody had it when the leader was elected */
 };
 
+/* What the applied state was at an index. */
+struct watch_applied {
+    uint64_t index;
+    uint32_t checksum;
+};
+
 struct watch_config {
     uint64_t index, term;
     uint32_t n_members;
@@ -58,9 +64,9 @@ struct watch_group {
     struct hash_node by_id;
     struct uuid cluster;
     uint64_t id;
-    bool gone; /* its topic is deleted */
-    bool has_checksum;
-    uint32_t checksum; /* of the applied state, once all have all */
+    bool gone;                    /* its topic is deleted */
+    struct watch_applied *states; /* once everything was read */
+    size_t n_states;
     struct list nodes;
     struct watch_entry *committed; /* from index 1 */
     size_t n_committed, committed_capacity;
@@ -93,9 +99,15 @@ static inline uint64_t watch_term_at(const struct watch_view *v, uint64_t index)
 }
 
 _printf_(3, 4) void watch_fail(const struct watch_view *v, const char *invariant, const char *fmt, ...);
+struct watch_group *watch_group_of(struct watch *watch, const struct uuid *cluster, uint64_t id);
 struct watch_node *watch_node_of(struct watch_group *g, int32_t id);
 /* Steps of all nodes are numbered. The last one of a node; 0: none yet. */
 uint64_t watch_last_step(const struct watch *watch, int32_t node);
+
+/* watch.c, watch_states.c: of a node. */
+bool watch_has_old_disk(const struct watch *watch, const struct machine *m);
+/* It may be where it was when everything was read. */
+void watch_look_again(struct watch *watch, const struct machine *m, const struct replica *r, uint64_t applied);
 
 /* watch_log.c: what is flushed, and what is committed. */
 void watch_note_flushed(const struct watch_view *v);

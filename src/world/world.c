@@ -140,6 +140,8 @@ static void next_phase(struct world *w)
         model_begin_audit(w->model);
         break;
     case WORLD_AUDIT:
+        for (unsigned i = 0; i < w->n_machines; i++)
+            watch_keep_states(w->watch, w->machines[i]);
         enter(w, WORLD_REAUDIT);
         cut_power(w);
         model_begin_audit(w->model);

@@ -170,6 +170,11 @@ void close_replica(int node)
     watch_note_closed(watch, &cluster, GROUP, &nodes[node].s);
 }
 
+void show_state(int node, uint64_t index, uint32_t checksum)
+{
+    watch_see_applied(watch, world, &cluster, GROUP, node, index, checksum);
+}
+
 void restart(int node)
 {
     struct raft_standing *r = raft_of(node);

@@ -45,6 +45,8 @@ void elect(int node, uint64_t term, unsigned voters);
 void lead_quietly(int node, uint64_t term, unsigned voters);
 /* It has closed its replica; its last step is shown by this alone. */
 void close_replica(int node);
+/* What its applied state is. */
+void show_state(int node, uint64_t index, uint32_t checksum);
 /* Not shown. What isn't flushed is gone. */
 void restart(int node);
 /* Node 1 leads term 1, and entries 1 and 2 are committed on nodes 1 and 2; 3 has the first one. */

@@ -368,6 +368,37 @@ START_TEST(quorums_do_not_overlap)
 }
 END_TEST
 
+/* ---- Applied states ---- */
+
+START_TEST(states_that_are_equal)
+{
+    show_state(1, 7, 70);
+    show_state(2, 8, 80);
+    show_state(1, 9, 90);
+    show_state(3, 7, 70);
+    show_state(1, 8, 80);
+    expect_none();
+}
+END_TEST
+
+START_TEST(another_state_than_others)
+{
+    show_state(1, 7, 70);
+    show_state(2, 7, 71);
+    expect_failure("states are equal");
+}
+END_TEST
+
+/* A node alone. */
+START_TEST(another_state_behind_a_power_loss)
+{
+    show_state(1, 7, 70);
+    show_state(1, 9, 90);
+    show_state(1, 7, 71);
+    expect_failure("states are equal");
+}
+END_TEST
+
 #define add(s, test) suite_add_with(s, test, looks_set_up, looks_tear_down)
 
 Suite *watch_log_suite(void)
@@ -402,6 +433,9 @@ Suite *watch_log_suite(void)
     add(s, a_read_that_nobody_is_asked_about);
     add(s, open_too_early);
     add(s, quorums_do_not_overlap);
+    add(s, states_that_are_equal);
+    add(s, another_state_than_others);
+    add(s, another_state_behind_a_power_loss);
     tcase_add_checked_fixture(tc, looks_set_up, looks_tear_down);
     tcase_add_loop_test(tc, the_log_start_goes_back, 0, 2);
     suite_add_tcase(s, tc);
