@@ -124,6 +124,7 @@
     X(FORMING_JOINED, "node: a founder hears of it") \
     X(FORMING_PUT_OFF, "node: a full disk puts it off") \
     X(FORMING_GOES_ON, "node: a start makes the metadata's log that a crash left out") \
+    X(META_IMAGE_REBUILT, "node: a start makes a damaged image of the metadata again from the log") \
     X(META_FORESEEN, "node: a start finds metadata that may not be committed") \
     X(META_FORESEEN_GROUP, "node: a group is there before the metadata is known to have it") \
     X(META_FORWARDED, "node: a command goes to who leads the metadata") \

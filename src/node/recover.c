@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "base/mark.h"
+
 /* Start, blocking and in the order of docs/format/journal.md: journals are scanned (hard states, log starts,
  * checkpoints) and what a power loss could still take is made durable, the metadata group comes back first, then the
  * partitions it names, then the journals' entries. The shards do this side by side, but for the metadata's part. */
@@ -220,7 +222,11 @@ static int recover_metadata(struct recovery *rec)
         rc = state_open(env->disk, env->prng, NODE_STATE_PATH, &n->image.db, rec->err);
     if (rc == 0)
         rc = open_metadata(rec);
-    return rc == 0 ? replay_metadata(rec) : rc;
+    if (rc == 0)
+        rc = replay_metadata(rec);
+    if (rc == 0)
+        GQ_MARK(META_IMAGE_REBUILT);
+    return rc;
 }
 
 /* With several voters: the end of the log may have been applied before, and its beginning may not be there yet. */

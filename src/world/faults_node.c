@@ -11,6 +11,8 @@
     (BIT(CRASH) | BIT(CRASH_IN_RECOVERY) | BIT(DISK_ERROR) | BIT(SYNC_ERROR) | BIT(SHORTAGE) | BIT(ROT) | BIT(WIPE) | \
      BIT(OLD_DISK))
 
+#define METADATA_IMAGE "state/0.db"
+
 /* Exponentially many more small ones: a crash within a flush is as likely as one within a start. */
 static uint64_t draw_steps(struct sim_prng *prng)
 {
@@ -245,33 +247,66 @@ static int compare_paths(const void *a, const void *b)
     return strcmp(a, b);
 }
 
+/* 0: there is none. */
+static uint64_t size_of(struct env_disk *disk, const char *path)
+{
+    struct disk_file *f;
+    uint64_t size = 0;
+
+    if (disk_open(disk, path, DISK_READ, &f) < 0)
+        return 0;
+    (void)disk_size(f, &size);
+    disk_close(f);
+    return size;
+}
+
+static void flip_bit(struct machine *m, const char *path, uint64_t size)
+{
+    struct world *w = m->world;
+
+    (void)sim_disk_flip(m->disk, path, sim_prng_below(&w->fault_draw, size),
+                        (uint8_t)(1u << sim_prng_below(&w->fault_draw, 8)));
+    w->story->n_faults[WORLD_FAULT_ROT]++;
+}
+
 /* A bit of a journal file, but not of the last one or the one that may be prepared behind it: of what was flushed last
  * nothing tells that it was, so damage there can't be told from a torn tail. The image is what to put back when the
  * node doesn't start, as it should. */
-static void rot(struct world *w, struct machine *m)
+static void rot_journal(struct world *w, struct machine *m)
 {
     struct env_disk *disk = sim_disk_env(m->disk);
     char dir[32];
     struct candidates k = { .dir = dir };
-    struct disk_file *f;
     const char *path;
-    uint64_t size = 0;
+    uint64_t size;
 
     snprintf(dir, sizeof(dir), "journal/%u", (unsigned)sim_prng_below(&w->fault_draw, m->n_shards));
     if (disk_list(disk, k.dir, note_journal, &k) < 0 || k.n < 3)
         return;
     qsort(k.paths, k.n, sizeof(k.paths[0]), compare_paths);
     path = k.paths[sim_prng_below(&w->fault_draw, k.n - 2)];
-    if (disk_open(disk, path, DISK_READ, &f) < 0)
-        return;
-    (void)disk_size(f, &size);
-    disk_close(f);
+    size = size_of(disk, path);
     if (size == 0)
         return;
     m->backup = sim_disk_image(m->disk, &m->disk_prng);
-    (void)sim_disk_flip(m->disk, path, sim_prng_below(&w->fault_draw, size),
-                        (uint8_t)(1u << sim_prng_below(&w->fault_draw, 8)));
-    w->story->n_faults[WORLD_FAULT_ROT]++;
+    flip_bit(m, path, size);
+}
+
+/* It is derived from the log, of which nothing is missing: there is nothing to put back, the node must start. */
+static void rot_metadata(struct machine *m)
+{
+    uint64_t size = size_of(sim_disk_env(m->disk), METADATA_IMAGE);
+
+    if (size > 0)
+        flip_bit(m, METADATA_IMAGE, size);
+}
+
+static void rot(struct world *w, struct machine *m)
+{
+    if (sim_prng_chance(&w->fault_draw, 1, 3))
+        rot_metadata(m);
+    else
+        rot_journal(w, m);
 }
 
 void faults_at_boot(struct machine *m)

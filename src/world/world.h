@@ -39,7 +39,8 @@ struct world_story;
     X(CLOCK_JUMP, "the wall clock is set") \
     X(RESET, "a connection is reset") \
     X(CUT, "nothing passes between a client and a node for a while, one way or both") \
-    X(ROT, "a bit of a journal flips while a node is down, and it doesn't start before the file is put back") \
+    X(ROT, \
+      "a bit of a journal or of the metadata's image flips while a node is down: it doesn't start, or makes it again") \
     X(HALF_OPEN, "a connection dies, and one of its ends isn't told") \
     X(HOSTILE, "a client sends what isn't the protocol, and doesn't read") \
     X(LATE, "some bytes take much longer than others") \
