@@ -201,6 +201,15 @@ static int load_image(struct recovery *rec)
     return rc == -EIO ? STATE_E_DAMAGED : rc; /* what can't be read is no better */
 }
 
+/* Nothing is left of the one before: without room for it the next write tries again. */
+static int make_image(struct recovery *rec)
+{
+    struct env *env = rec->options->envs[0];
+    int rc = state_open(env->disk, env->prng, NODE_STATE_PATH, &rec->node->image.db, rec->err);
+
+    return disk_is_shortage(rc) ? 0 : rc;
+}
+
 /* The image is derived from the log: one that is damaged or of another history is made again from the log's start. */
 static int recover_metadata(struct recovery *rec)
 {
@@ -219,7 +228,7 @@ static int recover_metadata(struct recovery *rec)
     state_close(TAKE_PTR(n->image.db));
     rc = state_remove(env->disk, NODE_STATE_PATH);
     if (rc == 0)
-        rc = state_open(env->disk, env->prng, NODE_STATE_PATH, &n->image.db, rec->err);
+        rc = make_image(rec);
     if (rc == 0)
         rc = open_metadata(rec);
     if (rc == 0)

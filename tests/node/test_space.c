@@ -329,6 +329,39 @@ START_TEST(starts_without_room_for_the_image)
 }
 END_TEST
 
+/* A damaged image gives back less than a new one takes. */
+START_TEST(starts_without_room_to_rebuild_the_image)
+{
+    struct rig *r = rig_on_small_disk(59, _i);
+    struct disk_file *f;
+    struct client *c;
+
+    rig_start_ok(r);
+    c = rig_connect(r, 0);
+    ck_assert_int_eq(ask_create(c, "a", 1), 0);
+    ck_assert(rig_stop(r, 1000 * MS, 20000 * MS));
+    rig_start_ok(r);
+    ck_assert(rig_stop(r, 1000 * MS, 20000 * MS));
+    ck_assert_int_eq(disk_open(sim_disk_env(r->disk), "state/0.db", DISK_WRITE, &f), 0);
+    ck_assert_int_eq(disk_truncate(f, 4096), 0);
+    disk_close(f);
+    ck_assert_int_eq(sim_disk_flip(r->disk, "state/0.db", 2000, 1), 0);
+    (void)disk_unlink(sim_disk_env(r->disk), "state/0.db-journal");
+    (void)disk_unlink(sim_disk_env(r->disk), "reserve");
+    leave_free(r, 0);
+    rig_start_ok(r);
+    c = rig_connect(r, 0);
+    ck_assert_int_eq(ask_create(c, "a", 1), KAFKA_E_TOPIC_ALREADY_EXISTS);
+    leave_free(r, RESERVE + 3 * LOW);
+    rig_run(r, 5000 * MS);
+    ck_assert(rig_stop(r, 1000 * MS, 20000 * MS));
+    rig_start_ok(r);
+    c = rig_connect(r, 0);
+    ck_assert_int_eq(ask_create(c, "a", 1), KAFKA_E_TOPIC_ALREADY_EXISTS);
+    rig_free(r);
+}
+END_TEST
+
 START_TEST(a_reserve_that_cant_be_written_ends_the_process)
 {
     struct rig *r = rig_on_small_disk(53, _i);
@@ -381,6 +414,7 @@ Suite *space_suite(void)
     add(s, starts_without_any_room, 3);
     add(s, starts_without_any_room_at_another_address, 3);
     add(s, starts_without_room_for_the_image, 3);
+    add(s, starts_without_room_to_rebuild_the_image, 3);
     add(s, a_reserve_that_cant_be_written_ends_the_process, 1);
     add(s, a_reserve_without_allocation, 1);
     return s;
