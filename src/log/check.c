@@ -24,6 +24,8 @@ struct check {
 
 #define REPORT(c, base, kind, position, first, last, ...) \
     damage_report(&(struct damage){ (c)->l->dir, (base), (kind), (position), (first), (last) }, (c)->err, __VA_ARGS__)
+#define FAIL(c, base, kind, position, what, error) \
+    io_report(&(struct damage){ (c)->l->dir, (base), (kind), (position), 0, 0 }, (c)->err, (what), (error))
 
 static int open_part(const struct check *c, uint64_t base, enum segment_file kind, struct disk_file **ret)
 {
@@ -32,7 +34,7 @@ static int open_part(const struct check *c, uint64_t base, enum segment_file kin
 
     segment_path(path, c->l->dir, base, kind);
     r = disk_open(c->l->disk, path, DISK_READ, ret);
-    return r < 0 ? io_report(c->l->dir, base, kind, c->err, "open", r) : 0;
+    return r < 0 ? FAIL(c, base, kind, DAMAGE_NO_POSITION, "open", r) : 0;
 }
 
 static int part_size(const struct check *c, const struct scan_file *f, enum segment_file kind, uint64_t *ret)
@@ -48,7 +50,7 @@ static int part_size(const struct check *c, const struct scan_file *f, enum segm
         return r;
     r = disk_size(file, ret);
     disk_close(file);
-    return r < 0 ? io_report(c->l->dir, f->index, kind, c->err, "stat", r) : 0;
+    return r < 0 ? FAIL(c, f->index, kind, DAMAGE_NO_POSITION, "stat", r) : 0;
 }
 
 static int read_header(const struct check *c, struct disk_file *file, uint64_t base, struct table_header *ret)
@@ -58,13 +60,10 @@ static int read_header(const struct check *c, struct disk_file *file, uint64_t b
     int r;
 
     if (n < 0)
-        return io_report(c->l->dir, base, SEGMENT_ENTRIES, c->err, "read", (int)n);
+        return FAIL(c, base, SEGMENT_ENTRIES, 0, "read", (int)n);
     r = n == (ssize_t)sizeof(buf) ? table_header_read(buf, ret) : -EBADMSG;
-    if (r == FORMAT_E_VERSION) {
-        error_setf(c->err, "%s/%020" PRIu64 "%s: written by a newer version of this program. Nothing was changed.",
-                   c->l->dir, base, segment_suffix(SEGMENT_ENTRIES));
-        return LOG_E_VERSION;
-    }
+    if (r == FORMAT_E_VERSION)
+        return version_report(c->l->dir, base, SEGMENT_ENTRIES, c->err);
     if (r < 0)
         return REPORT(c, base, SEGMENT_ENTRIES, 0, 0, 0, "the header is wrong");
     if (ret->base_index != base)
@@ -80,7 +79,7 @@ static int read_record(const struct check *c, const struct table *t, uint64_t i,
     if (r == -EBADMSG)
         return REPORT(c, t->base_index, SEGMENT_ENTRIES, table_position(i), t->base_index + i, t->base_index + i,
                       "the record of entry %" PRIu64 " is wrong", t->base_index + i);
-    return r < 0 ? io_report(c->l->dir, t->base_index, SEGMENT_ENTRIES, c->err, "read", r) : 0;
+    return r < 0 ? FAIL(c, t->base_index, SEGMENT_ENTRIES, table_position(i), "read", r) : 0;
 }
 
 /* Every record of the last segment. */
@@ -100,7 +99,7 @@ static int check_records(const struct check *c, const struct table *t, const str
                 return r;
         }
         if (n < 0)
-            return io_report(c->l->dir, t->base_index, SEGMENT_ENTRIES, c->err, "read", n);
+            return FAIL(c, t->base_index, SEGMENT_ENTRIES, table_position(i), "read", n);
         for (int k = 0; k < n; k++, i++) {
             const char *wrong = table_record_follows(h, before, &recs[k]);
 
@@ -239,7 +238,7 @@ static int check_segment(struct check *c, struct scan_file *f, struct disk_file 
     int r = disk_size(file, &sizes[SEGMENT_ENTRIES]);
 
     if (r < 0)
-        return io_report(c->l->dir, f->index, SEGMENT_ENTRIES, c->err, "stat", r);
+        return FAIL(c, f->index, SEGMENT_ENTRIES, DAMAGE_NO_POSITION, "stat", r);
     if (table_count(sizes[SEGMENT_ENTRIES]) < n || (next != NULL && sizes[SEGMENT_ENTRIES] != table_position(n)))
         return REPORT(c, f->index, SEGMENT_ENTRIES, sizes[SEGMENT_ENTRIES],
                       f->index + table_count(sizes[SEGMENT_ENTRIES]), f->index + n - 1,
@@ -370,7 +369,7 @@ static int load_terms(struct check *c, const struct loaded *item)
         if (r == 0 && i < t.n)
             r = table_read(&t, i, 1, &rec);
         if (r < 0 && r != -EBADMSG) {
-            r = io_report(c->l->dir, s->base_index, SEGMENT_ENTRIES, c->err, "read", r);
+            r = FAIL(c, s->base_index, SEGMENT_ENTRIES, DAMAGE_NO_POSITION, "read", r);
             break;
         }
         if (r < 0 || i == t.n || rec.term <= term || rec.term > s->end.term) {

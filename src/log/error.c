@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/error.h"
 #include "base/mark.h"
 #include "log/internal.h"
+
+/* What an operator can do about a file that isn't what was written, or can't be read. */
+#define WAY_ON \
+    "Nothing was changed. Put the file back from a copy, or repair the directory: brokerd --repair shows what would " \
+    "be lost"
 
 int damage_report(const struct damage *d, struct error_text *err, const char *fmt, ...)
 {
@@ -19,11 +26,7 @@ int damage_report(const struct damage *d, struct error_text *err, const char *fm
     if (d->last_index > 0)
         snprintf(hit, sizeof(hit), " Hit are entries %" PRIu64 " to %" PRIu64 ", which were acknowledged.",
                  d->first_index, d->last_index);
-    error_setf(err,
-               "%s: damaged at byte %" PRIu64
-               ": %s.%s Nothing was changed. Put the file back from a copy, or repair the "
-               "directory: brokerd --repair shows what would be lost",
-               path, d->position, what, hit);
+    error_setf(err, "%s: damaged at byte %" PRIu64 ": %s.%s " WAY_ON, path, d->position, what, hit);
     return LOG_E_CORRUPT;
 }
 
@@ -59,12 +62,23 @@ struct error_text *finding_text(const struct finding *f, int error)
     return text;
 }
 
-int io_report(const char *dir, uint64_t index, enum segment_file kind, struct error_text *err, const char *what,
-              int error)
+int io_report(const struct damage *d, struct error_text *err, const char *what, int error)
+{
+    char path[LOG_PATH_SIZE], place[40] = "";
+
+    segment_path(path, d->dir, d->base_index, d->kind);
+    if (d->position != DAMAGE_NO_POSITION)
+        snprintf(place, sizeof(place), " at byte %" PRIu64, d->position);
+    error_setf(err, "%s: can't %s%s: %s%s", path, what, place, error_text(error),
+               error == -EIO ? ". " WAY_ON : ""); /* of the medium, and most likely for good */
+    return error;
+}
+
+int version_report(const char *dir, uint64_t index, enum segment_file kind, struct error_text *err)
 {
     char path[LOG_PATH_SIZE];
 
     segment_path(path, dir, index, kind);
-    error_setf(err, "%s: can't %s: %s", path, what, strerror(-error));
-    return error;
+    error_setf(err, "%s: written by a newer version of this program. Nothing was changed.", path);
+    return LOG_E_VERSION;
 }

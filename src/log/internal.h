@@ -266,11 +266,13 @@ int span_check_begin(struct span_check *c, const struct table *t, const struct s
 int span_check_add(struct span_check *c, const uint8_t *data, size_t size);
 
 /* error.c */
+#define DAMAGE_NO_POSITION UINT64_MAX
+
 struct damage {
     const char *dir;
     uint64_t base_index; /* names the file, with kind */
     enum segment_file kind;
-    uint64_t position;
+    uint64_t position;                /* or DAMAGE_NO_POSITION */
     uint64_t first_index, last_index; /* entries that are hit; 0, 0: the file as such */
 };
 /* Says what is wrong; returns LOG_E_CORRUPT. */
@@ -285,6 +287,7 @@ void finding_init(struct finding *f, const struct log *l, uint64_t base_index);
 void finding_at(struct finding *f, enum segment_file kind, uint64_t position, uint64_t index, const char *what);
 /* The job's error as a sentence, malloc'd; NULL where it says nothing about the files. */
 struct error_text *finding_text(const struct finding *f, int error);
-/* Says what failed; returns error. */
-int io_report(const char *dir, uint64_t index, enum segment_file kind, struct error_text *err, const char *what,
-              int error);
+/* Says what failed, and of a failing medium what to do; returns error. The entries don't matter. */
+int io_report(const struct damage *d, struct error_text *err, const char *what, int error);
+/* Says that the file is newer than this program; returns LOG_E_VERSION. */
+int version_report(const char *dir, uint64_t index, enum segment_file kind, struct error_text *err);

@@ -56,9 +56,11 @@ static const uint8_t *window_get(struct window *w, uint64_t position, size_t siz
     return w->data;
 }
 
-static int fail_read(struct replay *p, enum segment_file part, int error)
+static int fail(struct replay *p, enum segment_file part, uint64_t position, const char *what, int error)
 {
-    return io_report(p->l->dir, p->segment->base_index, part, p->err, "read", error);
+    const struct damage d = { p->l->dir, p->segment->base_index, part, position, 0, 0 };
+
+    return io_report(&d, p->err, what, error);
 }
 
 /* Which of the files is wrong: the batches have a CRC of their own. */
@@ -91,13 +93,13 @@ static int replay_entry(struct replay *p, const struct table_record *rec)
     if (h->commands_size > 0) {
         bytes = window_get(&p->aux, rec->aux_position, h->commands_size, &r);
         if (bytes == NULL)
-            return fail_read(p, SEGMENT_AUX, r);
+            return fail(p, SEGMENT_AUX, rec->aux_position, "read", r);
         memcpy(p->envelope + ENTRY_HEADER_SIZE, bytes, h->commands_size);
     }
     if (h->batches_size > 0) {
         bytes = window_get(&p->log, rec->log_position, h->batches_size, &r);
         if (bytes == NULL)
-            return fail_read(p, SEGMENT_LOG, r);
+            return fail(p, SEGMENT_LOG, rec->log_position, "read", r);
         memcpy(p->envelope + head, bytes, h->batches_size);
     }
     if (crc32c(0, p->envelope, size) != rec->checksum)
@@ -121,7 +123,7 @@ static int replay_records(struct replay *p, uint64_t i)
             return damage_report(&d, p->err, "the record of entry %" PRIu64 " is wrong", t.base_index + i);
         }
         if (n < 0)
-            return fail_read(p, SEGMENT_ENTRIES, n);
+            return fail(p, SEGMENT_ENTRIES, table_position(i), "read", n);
         for (int k = 0; k < n; k++, i++) {
             int r = replay_entry(p, &recs[k]);
 
@@ -142,7 +144,7 @@ static int open_part(struct replay *p, enum segment_file part, struct disk_file 
         return 0;
     segment_path(path, p->l->dir, p->segment->base_index, part);
     r = disk_open(p->l->disk, path, DISK_READ, ret);
-    return r < 0 ? io_report(p->l->dir, p->segment->base_index, part, p->err, "open", r) : 0;
+    return r < 0 ? fail(p, part, DAMAGE_NO_POSITION, "open", r) : 0;
 }
 
 static int replay_segment(struct replay *p, uint64_t after_index)

@@ -153,7 +153,7 @@ void node_found_metadata(struct node *n)
     rc = replica_new(&node_shard_of(n, META_GROUP_ID_DEFAULT)->replicas, &config, &n->metadata);
     wr_fini(&first);
     if (rc != 0) {
-        n->host.fatal(n->host.ctx, rc, "making the metadata's log");
+        node_fatal(n, rc, "making the metadata's log");
         return;
     }
     node_group_add(node_shard_of(n, META_GROUP_ID_DEFAULT), META_GROUP_ID_DEFAULT, n->metadata);
@@ -233,7 +233,7 @@ static void forming_done(struct lane_work *work)
         meta_formation_fini(&job->formation);
         n->forming.next_tell_ns = n->reactors[0].now_ns + RETRY_NS;
         if (!disk_is_shortage(job->error))
-            n->host.fatal(n->host.ctx, job->error, NODE_FORMATION_PATH ": writing it");
+            node_fatal(n, job->error, NODE_FORMATION_PATH ": writing it");
     }
     free(job);
 }

@@ -184,7 +184,7 @@ static void create_groups(struct node_reactor *r, struct meta_topic *t, int32_t 
             rc = create_group(r, s, t, p, &config);
     }
     if (rc != 0)
-        n->host.fatal(n->host.ctx, rc, "creating a partition");
+        node_fatal(n, rc, "creating a partition");
 }
 
 static void create_again(struct node_reactor *r, const struct uuid *topic, int32_t partition);
@@ -231,7 +231,7 @@ static void create_here(struct node_reactor *r, struct meta_topic *t, int32_t p)
     node_topic_limits(r->backend.config, t, &config.limits);
     rc = create_group(r, node_shard_of(n, t->partitions[p].group), t, p, &config);
     if (rc != 0)
-        n->host.fatal(n->host.ctx, rc, "creating a partition");
+        node_fatal(n, rc, "creating a partition");
 }
 
 static void create_again(struct node_reactor *r, const struct uuid *topic, int32_t partition)

@@ -195,7 +195,7 @@ static void superblock_done(struct lane_work *work)
     if (job->error == 0)
         n->superblock.flags = job->superblock.flags;
     else if (!disk_is_shortage(job->error)) /* the next start tries again */
-        n->host.fatal(n->host.ctx, job->error, "writing the superblock");
+        node_fatal(n, job->error, "writing the superblock");
     free(job);
 }
 

@@ -123,7 +123,7 @@ static void image_done(struct lane_work *work)
     if (n->image.full)
         image_again(n, job);
     else if (job->error != 0)
-        n->host.fatal(n->host.ctx, job->error, NODE_STATE_PATH ": writing the metadata image");
+        node_fatal(n, job->error, NODE_STATE_PATH ": writing the metadata image");
     else
         node_identity_complete(n);
     meta_records_fini(&job->records);

@@ -278,6 +278,8 @@ int node_remove_dir(struct node *n, struct env_disk *disk, const char *dir);
 void node_dir_kept(void *ctx, const char *dir);
 
 /* node.c */
+/* Tells the host what failed, with the error's text. */
+void node_fatal(const struct node *n, int err, const char *what);
 /* When the broker id is known. */
 void node_make_fleet(struct node_shard *s);
 

@@ -66,7 +66,7 @@ void node_metadata_apply(void *ctx, uint64_t index, uint64_t term, uint32_t chec
     struct meta_event e;
 
     if (meta_apply(&r->meta, index, command, &e) < 0) {
-        n->host.fatal(n->host.ctx, -EBADMSG, "applying a metadata entry that this version doesn't know");
+        node_fatal(n, -EBADMSG, "applying a metadata entry that this version doesn't know");
         return;
     }
     *ret_result = e.error;

@@ -11,11 +11,19 @@
  * sixteenth of its size: half of that, so that it surely fits. A part of it is for what this node leads. */
 #define UNCOMMITTED_PART 32
 
-static void replica_failed(void *ctx, int err, const char *what)
+void node_fatal(const struct node *n, int err, const char *what)
+{
+    struct error_text text;
+
+    error_setf(&text, "%s: %s", what, error_text(err));
+    n->host.fatal(n->host.ctx, err, text.text);
+}
+
+static void replica_failed(void *ctx, int err, const char *text)
 {
     struct node_shard *s = ctx;
 
-    s->node->host.fatal(s->node->host.ctx, err, what);
+    s->node->host.fatal(s->node->host.ctx, err, text);
 }
 
 static void journal_failed(void *ctx, int err, const char *what)
@@ -24,7 +32,7 @@ static void journal_failed(void *ctx, int err, const char *what)
     struct error_text text;
 
     error_setf(&text, "journal/%u: %s", s->index, what);
-    s->node->host.fatal(s->node->host.ctx, err, text.text);
+    node_fatal(s->node, err, text.text);
 }
 
 void node_make_fleet(struct node_shard *s)

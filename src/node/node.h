@@ -32,8 +32,9 @@ struct node_links_ops;
 
 /* How the node reaches whoever runs it. Called on the thread that says so. */
 struct node_host {
-    /* An I/O error after which nothing may be written: the process must end. Any reactor's thread. */
-    void (*fatal)(void *ctx, int err, const char *what);
+    /* An I/O error, or damage (LOG_E_CORRUPT), after which nothing may be written: the process must end. text says all:
+     * where, what failed and why, and what to do. Any reactor's thread. */
+    void (*fatal)(void *ctx, int err, const char *text);
     /* A connection on the Kafka port that speaks HTTP; nothing was read from it yet. Its reactor's thread. The host
      * detaches or closes it. */
     void (*http)(void *ctx, unsigned reactor, struct net_conn *conn);

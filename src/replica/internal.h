@@ -111,6 +111,7 @@ struct replica {
     struct producer_state *producers; /* NULL until the first idempotent batch */
     struct replica_waiters *waiters;  /* never NULL */
     uint64_t state_index;             /* at start: the producer state has everything up to here already */
+    uint64_t state_file;              /* likewise: of the snapshot that it came from, by name */
 
     struct replica_job *job;
     struct replica_sync *sync;
@@ -330,11 +331,13 @@ struct replica_state {
 };
 /* Returns 0 or -EBADMSG, with nothing to free. */
 int replica_state_parse(const struct replica *r, const uint8_t *data, size_t size, struct replica_state *ret);
-/* As of which index it is. */
+/* As of which index it is, and where in it that is said. */
+#define REPLICA_SNAPSHOT_INDEX_AT 8
 uint64_t replica_snapshot_index(const uint8_t *data, size_t size);
 /* Puts the applied configuration into one that has none: *data is malloc'd, and may move. False: there is none. */
 bool replica_snapshot_add_members(const struct replica *r, uint8_t **data, size_t *size);
-/* At start. The same, and the replica has the state; *ret_index is what that includes. */
+/* At start. The same, and the replica has the state; *ret_index is what that includes. LOG_E_VERSION: of a newer
+ * version. */
 int replica_snapshot_read(struct replica *r, const uint8_t *data, size_t size, uint64_t *ret_index);
 /* Made at first use. */
 struct producer_state *replica_producers(struct replica *r);
@@ -440,7 +443,9 @@ int replica_alloc_open(struct replica_shard *shard, const struct replica_config 
                        const struct log_position *checkpoint, int64_t log_start, struct replica **ret,
                        struct error_text *err);
 void replica_opened(struct replica *r);
+/* The directory and the error are said with what failed; or text says all. */
 void replica_fatal(struct replica *r, int err, const char *what);
+void replica_fatal_text(struct replica *r, int err, const char *text);
 void replica_finish(struct replica *r, struct replica_op *op, int16_t error, const char *message);
 /* Ends all that wait, but for what a worker has. */
 void replica_fail_all(struct replica *r, int16_t error);

@@ -143,7 +143,7 @@ static void loaded(struct replica *r)
     if (disk_is_shortage(m->error)) /* another look at what pins the files tries again */
         GQ_MARK(REPLICA_RELOCATION_PUT_OFF);
     else if (m->error != 0)
-        replica_fatal(r, m->error, "reading entries back from a segment");
+        replica_fatal_text(r, m->error, m->load.err.text);
     if (m->error != 0 || r->destroyed || r->shard->dead)
         relocation_end(r);
     else

@@ -175,14 +175,19 @@ void replica_opened(struct replica *r)
         replica_submit(r, list_entry(link, struct replica_op, link));
 }
 
+void replica_fatal_text(struct replica *r, int err, const char *text)
+{
+    r->shard->dead = true;
+    r->shard->fatal(r->shard->ctx, err, text);
+}
+
 void replica_fatal(struct replica *r, int err, const char *what)
 {
     const char *dir = r->log != NULL ? log_dir(r->log) : r->destroy_job->dir;
     struct error_text text;
 
-    error_setf(&text, "%s: %s", dir, what);
-    r->shard->dead = true;
-    r->shard->fatal(r->shard->ctx, err, text.text);
+    error_setf(&text, "%s: %s: %s", dir, what, error_text(err));
+    replica_fatal_text(r, err, text.text);
 }
 
 void replica_finish(struct replica *r, struct replica_op *op, int16_t error, const char *message)

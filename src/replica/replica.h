@@ -96,8 +96,9 @@ struct replica_shard {
 
     /* Called on the owner: sends a finished op home. */
     void (*complete)(void *ctx, struct replica_op *op);
-    /* An I/O error after which the process must end at once. */
-    void (*fatal)(void *ctx, int err, const char *what);
+    /* An I/O error, or LOG_E_CORRUPT, after which the process must end at once. text says all: where, what failed and
+     * why, and what to do. */
+    void (*fatal)(void *ctx, int err, const char *text);
     /* Takes a message to where raft.to says; it may get lost. Not asked of groups with one voter. */
     void (*send)(void *ctx, struct replica_message *m);
     /* The same for what the fleet says, which stays the fleet's; see fleet_next_message(). */

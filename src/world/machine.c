@@ -15,14 +15,14 @@
 
 /* ---- What the node tells its host ---- */
 
-static void on_fatal(void *ctx, int err, const char *what)
+static void on_fatal(void *ctx, int err, const char *text)
 {
     struct machine *m = ctx;
 
     if (m->fatal_error != 0)
         return;
     m->fatal_error = err;
-    error_setf(&m->fatal_text, "%s", what);
+    error_setf(&m->fatal_text, "%s", text);
 }
 
 static void on_http(void *ctx, unsigned reactor, struct net_conn *conn)
@@ -223,8 +223,7 @@ static void follow(struct machine *m)
     if (m->fatal_error != 0) {
         world_step(w, WORLD_STEP_FATAL, m->index, m->fatal_error, 0);
         if (!m->excused)
-            world_fail(w, "no error without a fault", "node %u: %s: %s", m->index, m->fatal_text.text,
-                       error_text(m->fatal_error));
+            world_fail(w, "no error without a fault", "node %u: %s", m->index, m->fatal_text.text);
         machine_kill(m);
         return;
     }

@@ -158,3 +158,27 @@ def test_superblock(t):
     assert status == 0, text
     broker.start()
     assert numbers(broker, "t", 0) == list(range(RECORDS))
+
+
+def test_damage_while_it_runs(t):
+    """What the journal would copy to its end is damaged in its segment: the process ends and says what to do."""
+    config = t.write("b1.yaml", "journal_size: 8MiB\nmax_message_size: 64KiB\nperformance:\n  shards: 1\n")
+    broker = t.broker(config=config)
+    producer = Confluent.producer(broker.address, message_timeout_ms=5000)
+    for number in range(20):
+        producer.produce("idle", value(number), partition=0)
+    assert producer.flush(30) == 0
+    wait_for("a segment", lambda: any(value(19) in data for data in files(broker.data_dir / "topics").values()))
+    victim, = flip_everywhere(broker.data_dir, 10, "topics")
+    for _ in range(2000):
+        try:
+            producer.produce("busy", os.urandom(30000), partition=0)
+        except BufferError:
+            pass
+        producer.poll(0.01)
+        if broker.process.poll() is not None:
+            break
+    assert broker.wait() == EX_DATAERR
+    line = next(line for line in broker.log().decode().splitlines() if "The process ends" in line)
+    assert f"{victim.name}: damaged at byte " in line and "brokerd --repair" in line, line
+    assert "Unknown error" not in broker.log().decode()

@@ -44,7 +44,7 @@ def end_of(broker, drawn):
         return "killed"
     log, status = broker.log, broker.wait()
     assert status == os.EX_IOERR, f"status {status} after its file system was gone"
-    assert b"the process ends" in log(), log()[-2000:]
+    assert b"The process ends" in log(), log()[-2000:]
     return "ended"
 
 

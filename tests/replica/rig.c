@@ -12,14 +12,14 @@
 
 static void complete(void *ctx, struct replica_op *op);
 
-static void fatal(void *ctx, int err, const char *what)
+static void fatal(void *ctx, int err, const char *text)
 {
     struct rig *r = ctx;
 
     if (r->fatal_error != 0)
         return;
     r->fatal_error = err;
-    snprintf(r->fatal_text, sizeof(r->fatal_text), "%s", what);
+    snprintf(r->fatal_text, sizeof(r->fatal_text), "%s", text);
 }
 
 static void damaged(void *ctx, struct replica *replica, const char *text)

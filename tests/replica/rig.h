@@ -93,7 +93,7 @@ struct rig {
     struct rig_op *ops;
     struct error_text err;
     int fatal_error;
-    char fatal_text[256];
+    char fatal_text[ERROR_TEXT_SIZE];
     unsigned n_damaged; /* tellings of damage, and the last one */
     struct error_text damage;
     size_t max_replay_bytes;    /* in memory while the journal was replayed */

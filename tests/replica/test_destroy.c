@@ -68,7 +68,7 @@ START_TEST(files_that_cannot_be_removed_are_fatal)
     rig_destroy(r, 0);
     rig_run(r, 1000 * MS);
     ck_assert_int_eq(r->fatal_error, -EIO);
-    ck_assert_str_eq(r->fatal_text, "topics/g-0: removing a deleted partition");
+    ck_assert_str_eq(r->fatal_text, "topics/g-0: removing a deleted partition: Input/output error");
     rig_free(r);
 }
 END_TEST

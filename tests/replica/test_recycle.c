@@ -211,7 +211,8 @@ static void press(struct rig *r)
     }
 }
 
-START_TEST(entries_that_are_damaged_in_a_segment_are_fatal)
+/* The process can only end; what it says is all that its operator has. */
+static void read_back_in_vain(bool is_unreadable, int error, const char *place)
 {
     struct rig *r = rig_new(7, 2);
 
@@ -220,15 +221,31 @@ START_TEST(entries_that_are_damaged_in_a_segment_are_fatal)
     rig_run(r, 200 * MS);
     ck_assert_uint_eq(tail_count(&r->groups[1].replica->tail), 0);
     press(r);
-    ck_assert_int_eq(sim_disk_flip(r->disk, "topics/g-1/00000000000000000001.log", 200, 1), 0);
+    if (is_unreadable)
+        sim_disk_fail(r->disk, SIM_DISK_READ, 0, 1, -EIO);
+    else
+        ck_assert_int_eq(sim_disk_flip(r->disk, "topics/g-1/00000000000000000001.log", 200, 1), 0);
     replica_shard_recycle(&r->shard);
     ck_assert_ptr_nonnull(r->groups[1].replica->relocation);
     while (rig_step(r))
         ;
-    ck_assert_int_eq(r->fatal_error, LOG_E_CORRUPT);
+    ck_assert_int_eq(r->fatal_error, error);
+    ck_assert_ptr_nonnull(strstr(r->fatal_text, place));
+    ck_assert_ptr_nonnull(strstr(r->fatal_text, "brokerd --repair"));
     ck_assert_ptr_null(r->groups[1].replica->relocation);
     ck_assert_uint_eq(stats(r).relocated_bytes, 0);
     rig_free(r);
+}
+
+START_TEST(entries_that_are_damaged_in_a_segment_are_fatal)
+{
+    read_back_in_vain(false, LOG_E_CORRUPT, "topics/g-1/00000000000000000001.log: damaged at byte 0: ");
+}
+END_TEST
+
+START_TEST(entries_that_cant_be_read_back_are_fatal)
+{
+    read_back_in_vain(true, -EIO, "topics/g-1/00000000000000000001.entries: can't read at byte 128: ");
 }
 END_TEST
 
@@ -448,6 +465,7 @@ Suite *recycle_suite(void)
     suite_add(s, huge_entries);
     suite_add(s, a_thousand_small_partitions);
     suite_add(s, entries_that_are_damaged_in_a_segment_are_fatal);
+    suite_add(s, entries_that_cant_be_read_back_are_fatal);
     suite_add(s, entries_that_cant_be_read_back_for_now);
     suite_add(s, relocation_may_be_cut_short);
     suite_add(s, a_checkpoint_may_overtake_a_relocation);

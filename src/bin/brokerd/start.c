@@ -43,14 +43,36 @@ static void tune_allocator(void)
     mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BUFFER);
 }
 
-/* A failed fsync is never tried again: the process ends at once and the next start believes only what is on disk. */
-static void fatal(void *ctx, int err, const char *what)
+static int node_status(int rc)
 {
-    log_event(STORAGE_FAILED, "%s: %s: the process ends, so that nothing is acknowledged that isn't on disk", what,
-              strerror(err < 0 ? -err : err));
-    sys_notify_failed(EX_IOERR, err, "%s failed", what);
+    switch (rc) {
+    case NODE_E_BUSY:
+        return EX_TEMPFAIL;
+    case NODE_E_DATA:
+    case NODE_E_PEERS:
+    case JOURNAL_E_VERSION:
+    case LOG_E_VERSION:
+        return EX_CONFIG;
+    case JOURNAL_E_CORRUPT:
+    case LOG_E_CORRUPT:
+        return EX_DATAERR;
+    default:
+        return EX_IOERR;
+    }
+}
+
+/* A failed fsync is never tried again: the process ends at once and the next start believes only what is on disk. */
+static void fatal(void *ctx, int err, const char *text)
+{
+    int status = node_status(err);
+
+    if (status == EX_DATAERR)
+        log_event(CORRUPT, "%s. The process ends, so that the journal keeps what it has", text);
+    else
+        log_event(STORAGE_FAILED, "%s. The process ends, so that nothing is acknowledged that isn't on disk", text);
+    sys_notify_failed(status, err < 0 ? err : 0, "%s", text);
     sys_log_flush();
-    _exit(EX_IOERR);
+    _exit(status);
 }
 
 static void peer_refused(void *ctx, const char *text)
@@ -209,24 +231,6 @@ static int open_runtime(struct brokerd *d, unsigned n_shards)
     }
     d->envs = sys_runtime_envs(d->runtime);
     return EX_OK;
-}
-
-static int node_status(int rc)
-{
-    switch (rc) {
-    case NODE_E_BUSY:
-        return EX_TEMPFAIL;
-    case NODE_E_DATA:
-    case NODE_E_PEERS:
-    case JOURNAL_E_VERSION:
-    case LOG_E_VERSION:
-        return EX_CONFIG;
-    case JOURNAL_E_CORRUPT:
-    case LOG_E_CORRUPT:
-        return EX_DATAERR;
-    default:
-        return EX_IOERR;
-    }
 }
 
 static int open_node(struct brokerd *d, unsigned n_shards)
