@@ -66,7 +66,8 @@ struct journal_replay_record {
     bool relocated; /* read from a copy */
     uint64_t group, index, term;
     uint32_t checksum, prev_checksum;
-    struct slice data; /* the envelope; holds until the callback returns */
+    struct slice data;                 /* the envelope; holds until the callback returns */
+    struct journal_recovery *recovery; /* the journal's */
 };
 
 typedef int (*journal_replay_fn)(void *ctx, const struct journal_replay_record *rec);
@@ -93,6 +94,9 @@ int journal_groups(struct journal *j, journal_group_fn fn, void *ctx);
 int journal_replay(struct journal *j, journal_replay_fn fn, void *ctx, struct error_text *err);
 /* The same of one group alone: files without an entry of it that counts aren't read. */
 int journal_replay_group(struct journal *j, uint64_t group, journal_replay_fn fn, void *ctx, struct error_text *err);
+/* For a journal_replay_fn that can't take what the record says: returns JOURNAL_E_CORRUPT, and the text of
+ * journal_replay() says file, position and what to do, with what is wrong there. */
+int journal_replay_refuse(const struct journal_replay_record *rec, const char *what);
 /* Blocking: journal_settle() if that wasn't done yet, and opens a fresh file whose STATE_TABLE is flushed. Nothing that
  * replay told may be acted upon towards others before. lane belongs to the owner reactor. Where something is short for
  * that file and there are others, it succeeds: see journal_lacks_file(). */

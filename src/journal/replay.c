@@ -52,7 +52,13 @@ static int replay_entry(struct journal_recovery *rc, const struct journal_record
                                           .checksum = e.checksum,
                                           .prev_checksum = e.prev_checksum,
                                           .data = data,
+                                          .recovery = rc,
                                       });
+}
+
+int journal_replay_refuse(const struct journal_replay_record *rec, const char *what)
+{
+    return journal_corrupt_here(rec->recovery, "%s", what);
 }
 
 /* All else is in the groups' states since journal_open(). */

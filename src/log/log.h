@@ -199,8 +199,14 @@ void log_image_finished(struct log *l, const struct log_image *job); /* owner */
 void log_reset(struct log *l, const struct log_position *at, int64_t start);
 
 /* Blocking, at start: the newest intact partition snapshot at or below max_index (UINT64_MAX: any; those above the
- * checkpoint survive log_open()). *ret_data is malloc'd; -ENOENT if none. */
-int log_load_snapshot(struct log *l, uint64_t max_index, uint64_t *ret_index, uint8_t **ret_data, size_t *ret_size);
+ * checkpoint survive log_open()). *ret_data is malloc'd; -ENOENT if none; else LOG_E_VERSION or an errno with err set.
+ */
+int log_load_snapshot(struct log *l, uint64_t max_index, uint64_t *ret_index, uint8_t **ret_data, size_t *ret_size,
+                      struct error_text *err);
+/* For who can't take what that snapshot says: error is LOG_E_VERSION, or LOG_E_CORRUPT with what is wrong at this byte
+ * of its data. Returns it, with file and what to do in err. */
+int log_refuse_snapshot(const struct log *l, uint64_t index, int error, size_t position, const char *what,
+                        struct error_text *err);
 /* Blocking, at start: entries behind after_index up to log_end() again, for the state that the snapshot lacks. data
  * holds for the call. */
 typedef int (*log_entry_fn)(void *ctx, uint64_t index, uint64_t term, uint32_t checksum, const void *data, size_t size);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "base/bug.h"
+#include "base/error.h"
 #include "base/mark.h"
 
 /* Recovery of one log. First everything is looked at and nothing changed: which files there are, which segments are
@@ -116,9 +117,17 @@ static unsigned count_snapshots(const struct scan *scan)
     return n;
 }
 
+static int snapshot_failed(const struct log *l, uint64_t index, int error, struct error_text *err)
+{
+    const struct damage d = { l->dir, index + 1, SEGMENT_SNAPSHOT, DAMAGE_NO_POSITION, 0, 0 };
+
+    return error == LOG_E_VERSION ? version_report(d.dir, d.base_index, d.kind, err)
+                                  : io_report(&d, err, "read", error);
+}
+
 /* The newest may be torn: it gets its name before both are durable. One that isn't is made durable, if it isn't yet,
  * before older ones go; a single one is looked at when it is loaded. *ret_newest: of the file that stays, 0 none. */
-static int find_newest_snapshot(struct log *l, const struct scan *scan, uint64_t *ret_newest)
+static int find_newest_snapshot(struct log *l, const struct scan *scan, uint64_t *ret_newest, struct error_text *err)
 {
     unsigned count = count_snapshots(scan);
     uint64_t intact = 0, last = 0;
@@ -136,7 +145,7 @@ static int find_newest_snapshot(struct log *l, const struct scan *scan, uint64_t
             continue;
         r = count > 1 ? snapshot_read(l->disk, l->dir, index - 1, &data, &size) : 0;
         if (r < 0 && r != -EBADMSG)
-            return r;
+            return snapshot_failed(l, index - 1, r, err);
         if (r != -EBADMSG)
             intact = index;
     }
@@ -217,10 +226,10 @@ static int find_begun_snapshot(struct log *l, const struct scan *scan)
 }
 
 /* Of the snapshots the newest stays, those of live segments, and that of the one which comes next. */
-static int remove_files(struct log *l, const struct scan *scan)
+static int remove_files(struct log *l, const struct scan *scan, struct error_text *err)
 {
-    uint64_t newest;
-    int r = find_newest_snapshot(l, scan, &newest);
+    uint64_t newest = 0;
+    int r = find_newest_snapshot(l, scan, &newest, err);
 
     if (r == 0)
         r = find_begun_snapshot(l, scan);
@@ -311,6 +320,7 @@ static struct log *log_alloc(const struct log_config *config, const struct log_p
 static int recover(struct log *l, const struct log_config *config, struct error_text *err)
 {
     uint64_t last_sizes[SEGMENT_N_PARTS] = { 0 };
+    struct error_text why = { "" };
     struct scan scan = { 0 };
     int r = config->dir_absent ? 0 : scan_dir(l->disk, l->dir, &scan);
 
@@ -323,13 +333,15 @@ static int recover(struct log *l, const struct log_config *config, struct error_
     if (r == 0 && config->beyond != NULL)
         beyond_find(l, &scan, config->beyond);
     if (r == 0) {
-        r = adopt_image(l, &scan, err);
+        r = adopt_image(l, &scan, &why);
         if (r == 0)
-            r = remove_files(l, &scan);
+            r = remove_files(l, &scan, &why);
         if (r == 0)
             r = cut_last(l, last_sizes);
-        if (r < 0)
-            error_setf(err, "%s: can't remove or cut files: %s", l->dir, strerror(-r));
+        if (r < 0 && why.text[0] == '\0')
+            error_setf(&why, "%s: can't remove or cut files: %s", l->dir, strerror(-r));
+        if (r != 0)
+            error_setf(err, "%s", why.text);
     }
     scan_fini(&scan);
     return r;
@@ -365,7 +377,7 @@ static uint64_t newest_snapshot(const struct log *l)
 }
 
 static int search_snapshots(const struct log *l, uint64_t max_index, uint64_t *ret_index, uint8_t **ret_data,
-                            size_t *ret_size)
+                            size_t *ret_size, struct error_text *err)
 {
     struct scan scan = { 0 };
     int r = scan_dir(l->disk, l->dir, &scan);
@@ -383,15 +395,20 @@ static int search_snapshots(const struct log *l, uint64_t max_index, uint64_t *r
             continue; /* an older one and more entries give the same state */
         if (result == 0)
             *ret_index = index;
+        else if (result != -ENOENT)
+            snapshot_failed(l, index, result, err);
         break;
     }
     scan_fini(&scan);
-    if (r < 0)
+    if (r < 0) {
+        error_setf(err, "%s: can't list: %s", l->dir, error_text(r));
         return r;
+    }
     return result == -EBADMSG ? -ENOENT : result;
 }
 
-int log_load_snapshot(struct log *l, uint64_t max_index, uint64_t *ret_index, uint8_t **ret_data, size_t *ret_size)
+int log_load_snapshot(struct log *l, uint64_t max_index, uint64_t *ret_index, uint8_t **ret_data, size_t *ret_size,
+                      struct error_text *err)
 {
     uint64_t newest = newest_snapshot(l);
     int r;
@@ -404,8 +421,18 @@ int log_load_snapshot(struct log *l, uint64_t max_index, uint64_t *ret_index, ui
             *ret_index = newest;
         if (r == -EBADMSG && newest == l->loose_snapshot)
             l->loose_snapshot = 0; /* torn: the next sync writes it again */
-        if (r != -ENOENT && r != -EBADMSG)
-            return r;
+        if (r != 0 && r != -ENOENT && r != -EBADMSG)
+            return snapshot_failed(l, newest, r, err);
+        if (r == 0)
+            return 0;
     }
-    return search_snapshots(l, max_index, ret_index, ret_data, ret_size);
+    return search_snapshots(l, max_index, ret_index, ret_data, ret_size, err);
+}
+
+int log_refuse_snapshot(const struct log *l, uint64_t index, int error, size_t position, const char *what,
+                        struct error_text *err)
+{
+    const struct damage d = { l->dir, index + 1, SEGMENT_SNAPSHOT, SNAPSHOT_HEADER_SIZE + position, 0, 0 };
+
+    return error == LOG_E_VERSION ? snapshot_failed(l, index, error, err) : damage_report(&d, err, "%s", what);
 }

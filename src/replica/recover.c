@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "base/bug.h"
-#include "replica/internal.h"
+#include <inttypes.h>
 
+#include "base/bug.h"
+#include "base/error.h"
 #include "base/mark.h"
+#include "replica/internal.h"
 
 /* At start, blocking: the log is cut back to the checkpoint, the newest partition snapshot and the entries behind it
  * give the state at the checkpoint, the journal's entries bring it up to what was flushed. With one voter all of that
@@ -16,19 +18,21 @@ static int load_snapshot(struct replica *r, uint64_t *ret_index, struct error_te
     _cleanup_(freep) uint8_t *data = NULL;
     uint64_t file_index;
     size_t size;
-    int rc = log_load_snapshot(r->log, UINT64_MAX, &file_index, &data, &size);
+    int rc = log_load_snapshot(r->log, UINT64_MAX, &file_index, &data, &size, err);
 
     *ret_index = 0;
     if (rc == -ENOENT)
         return 0;
-    if (rc != 0) {
-        error_setf(err, "%s: can't read the partition snapshot: %s", log_dir(r->log), strerror(-rc));
+    if (rc != 0)
         return rc;
-    }
+    r->state_file = file_index;
     rc = replica_snapshot_read(r, data, size, ret_index);
-    if (rc < 0)
-        error_setf(err, "%s: the partition snapshot of index %llu is damaged", log_dir(r->log),
-                   (unsigned long long)file_index);
+    if (rc == -EBADMSG)
+        return log_refuse_snapshot(r->log, file_index, LOG_E_CORRUPT, 0, "it holds what no state can be", err);
+    if (rc == LOG_E_VERSION)
+        return log_refuse_snapshot(r->log, file_index, rc, 0, NULL, err);
+    if (rc != 0)
+        error_setf(err, "%s: taking the partition snapshot: %s", log_dir(r->log), error_text(rc));
     return rc;
 }
 
@@ -155,6 +159,7 @@ int replica_replay(struct replica *r, const struct journal_replay_record *rec, s
 {
     struct replica_members members;
     struct replica_entry *e;
+    struct error_text what;
     struct entry parsed;
     int rc = 0;
 
@@ -163,9 +168,9 @@ int replica_replay(struct replica *r, const struct journal_replay_record *rec, s
     if (rec->index != r->last_index + 1 || rec->prev_checksum != r->last_checksum || rec->term > r->term ||
         entry_parse(rec->data.data, rec->data.size, &parsed) < 0 || parsed.header.first_offset != r->proposed_offset ||
         replica_entry_members(&parsed, &members) < 0) {
-        error_setf(err, "%s: journal entry %llu doesn't follow entry %llu of the log", log_dir(r->log),
-                   (unsigned long long)rec->index, (unsigned long long)r->last_index);
-        return -EBADMSG;
+        error_setf(&what, "entry %" PRIu64 " of group %" PRIu64 ", which doesn't follow entry %" PRIu64 " of %s",
+                   rec->index, r->group, r->last_index, log_dir(r->log));
+        return journal_replay_refuse(rec, what.text);
     }
     if (replica_image_is_stale(r, rec->index, rec->term, rec->checksum))
         return REPLICA_E_STALE_IMAGE;
@@ -193,11 +198,12 @@ int replica_replay_end(struct replica *r, struct error_text *err)
     /* The first entry is applied before it is durable. Where it got lost the owner makes it again, and all there is. */
     bool unmade = r->peers != NULL && r->peers->founded && r->last_index == 0;
     int rc = ahead ? REPLICA_E_STALE_IMAGE : replay_store(r, err);
+    struct error_text what;
 
     if (rc == 0 && r->state_index > r->last_index && !unmade) {
-        error_setf(err, "%s: the partition snapshot is of entry %llu, but the log ends at entry %llu", log_dir(r->log),
-                   (unsigned long long)r->state_index, (unsigned long long)r->last_index);
-        rc = -EBADMSG;
+        error_setf(&what, "it is of entry %" PRIu64 ", and all that segments and journal have ends at entry %" PRIu64,
+                   r->state_index, r->last_index);
+        rc = log_refuse_snapshot(r->log, r->state_file, LOG_E_CORRUPT, REPLICA_SNAPSHOT_INDEX_AT, what.text, err);
     }
     if (r->peers != NULL)
         log_beyond_fini(&r->peers->beyond);

@@ -348,6 +348,13 @@ static bool is_damaged(const struct replica *r, const struct replica_message *m,
     return err != 0 && !disk_is_shortage(err) && (err != -ENOENT || log_first_index(r->log) == m->raft.index + 1);
 }
 
+static const char *why_unreadable(int err)
+{
+    return err == -EBADMSG        ? "its bytes are damaged"
+           : err == LOG_E_VERSION ? "it was written by a newer version"
+                                  : error_text(err);
+}
+
 static void tell_damaged(struct replica *r, const struct replica_message *m, int err)
 {
     struct error_text text;
@@ -355,7 +362,7 @@ static void tell_damaged(struct replica *r, const struct replica_message *m, int
     error_setf(&text,
                "%s: the partition snapshot as of entry %" PRIu64 " can't be read: %s. A follower needs it. Check the "
                "disk, and put the .snapshot file of the first segment back from a backup",
-               log_dir(r->log), m->raft.index, err == -EBADMSG ? "its bytes are damaged" : error_text(err));
+               log_dir(r->log), m->raft.index, why_unreadable(err));
     replica_lead_unreadable(r, m->raft.index, text.text);
 }
 

@@ -62,7 +62,7 @@ struct producer_state *replica_producers(struct replica *r)
 
 uint64_t replica_snapshot_index(const uint8_t *data, size_t size)
 {
-    return size >= REPLICA_SNAPSHOT_BLANK_SIZE ? load_le64(data + 8) : 0;
+    return size >= REPLICA_SNAPSHOT_BLANK_SIZE ? load_le64(data + REPLICA_SNAPSHOT_INDEX_AT) : 0;
 }
 
 /* Where no entry has changed the members since the log began, the file says nothing of them. Those that hold now do for
@@ -133,8 +133,11 @@ int replica_state_parse(const struct replica *r, const uint8_t *data, size_t siz
 int replica_snapshot_read(struct replica *r, const uint8_t *data, size_t size, uint64_t *ret_index)
 {
     struct replica_state state;
-    int rc = replica_state_parse(r, data, size, &state);
+    int rc;
 
+    if (size >= 4 && load_le32(data) > SNAPSHOT_VERSION)
+        return LOG_E_VERSION;
+    rc = replica_state_parse(r, data, size, &state);
     if (rc != 0)
         return rc;
     r->producers = state.producers;

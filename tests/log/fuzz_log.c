@@ -181,7 +181,7 @@ static void check_snapshot(struct log *l, uint64_t expected)
     uint64_t index;
     uint8_t *data;
     size_t size;
-    int r = log_load_snapshot(l, UINT64_MAX, &index, &data, &size);
+    int r = log_load_snapshot(l, UINT64_MAX, &index, &data, &size, NULL);
 
     gq_assert(has_snapshots || r == 0);
     if (r != 0)
@@ -275,7 +275,7 @@ static void check_log(struct env_disk *disk, const struct log_position *checkpoi
     if (r != 0)
         return;
     gq_assert(log_end(l).index == checkpoint->index);
-    if (log_load_snapshot(l, UINT64_MAX, &index, &data, &size) == 0)
+    if (log_load_snapshot(l, UINT64_MAX, &index, &data, &size, NULL) == 0)
         free(data);
     check_entries(l);
     check_reads(l);

@@ -144,7 +144,7 @@ static void check_state(struct fx *fx)
     uint64_t index = 0;
     size_t size;
     char text[24];
-    int r = log_load_snapshot(fx->log, UINT64_MAX, &index, &data, &size);
+    int r = log_load_snapshot(fx->log, UINT64_MAX, &index, &data, &size, NULL);
 
     ck_assert(r == 0 || r == -ENOENT);
     if (r == 0) {

@@ -59,7 +59,7 @@ static void assert_snapshot(uint64_t expected)
     uint64_t index;
     size_t size;
 
-    ck_assert_int_eq(log_load_snapshot(fx.log, UINT64_MAX, &index, &data, &size), 0);
+    ck_assert_int_eq(log_load_snapshot(fx.log, UINT64_MAX, &index, &data, &size, NULL), 0);
     ck_assert_uint_eq(index, expected);
     if (expected == 50) {
         ck_assert_uint_eq(size, 5);

@@ -533,6 +533,9 @@ START_TEST(an_io_error_is_not_taken_for_damage)
             fx_close(&fx);
             sim_disk_fail(fx.disk, calls[i], k, 1, -EIO);
             ck_assert_msg(fx_open(&fx, &err) == -EIO, "call %zu, time %u: %s", i, (unsigned)k, err.text);
+            if (calls[i] == SIM_DISK_READ)
+                ck_assert_msg(strstr(err.text, FX_DIR "/0000000000000") != NULL && strstr(err.text, "brokerd --repair"),
+                              "time %u: %s", (unsigned)k, err.text);
             fx_reopen(&fx);
         }
     }

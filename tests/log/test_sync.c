@@ -26,7 +26,7 @@ static void assert_snapshot(uint64_t max_index, uint64_t expected)
     char text[24];
     size_t size;
 
-    ck_assert_int_eq(log_load_snapshot(fx.log, max_index, &index, &data, &size), 0);
+    ck_assert_int_eq(log_load_snapshot(fx.log, max_index, &index, &data, &size, NULL), 0);
     ck_assert_uint_eq(index, expected);
     snprintf(text, sizeof(text), "state %u", (unsigned)expected);
     ck_assert(slice_eq_str(slice_make(data, size), text));
@@ -38,7 +38,7 @@ static int load_any(void)
     uint64_t index;
     uint8_t *data;
     size_t size;
-    int r = log_load_snapshot(fx.log, UINT64_MAX, &index, &data, &size);
+    int r = log_load_snapshot(fx.log, UINT64_MAX, &index, &data, &size, NULL);
 
     if (r == 0)
         free(data);

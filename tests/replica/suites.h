@@ -10,6 +10,7 @@ Suite *change_suite(void);
 Suite *consensus_suite(void);
 Suite *crash_suite(void);
 Suite *destroy_suite(void);
+Suite *start_suite(void);
 Suite *frame_suite(void);
 Suite *image_suite(void);
 Suite *damage_suite(void);
