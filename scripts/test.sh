@@ -53,10 +53,11 @@ stage_check() {
     check_in plain
 }
 
-# Many more subsets and seeds than in "make check".
+# Many more subsets and seeds than in "make check", and errors of all calls.
 stage_crash() {
-    make_tree plain test-crash
+    make_tree plain test-crash test-node
     CRASH_LONG=1 build/test-crash
+    CRASH_LONG=1 CK_RUN_SUITE=disk_errors build/test-node
 }
 
 stage_check-asan() {

@@ -285,7 +285,14 @@ static const struct journal_group_state *find_state(const struct known_states *k
  * will say again that the topic is gone, or else the group is made then. */
 static int leave_out(struct recovery *rec, const struct replica_config *config)
 {
-    return config->dir_absent ? 0 : node_remove_dir(rec->node, rec->shard->replicas.env->disk, config->dir);
+    int rc;
+
+    if (config->dir_absent)
+        return 0;
+    rc = node_remove_dir(rec->node, rec->shard->replicas.env->disk, config->dir);
+    if (rc < 0)
+        error_setf(rec->err, "%s: can't remove what is left of a partition: %s", config->dir, strerror(-rc));
+    return rc;
 }
 
 struct opening {
@@ -449,6 +456,15 @@ static int each_shard(struct recovery *rec, shard_step step)
     return rc;
 }
 
+static int scan_dirs(struct recovery *rec, struct node_dirs *ret)
+{
+    int rc = node_dirs_scan(rec->node, rec->options->envs[0]->disk, ret);
+
+    if (rc < 0)
+        error_setf(rec->err, "topics: can't look through it: %s", strerror(-rc));
+    return rc;
+}
+
 int node_recover(struct node *n, const struct node_options *options, struct error_text *err)
 {
     struct recovery rec = { .node = n, .options = options, .err = err };
@@ -467,7 +483,7 @@ int node_recover(struct node *n, const struct node_options *options, struct erro
     if (rc == 0)
         settle_metadata(n);
     if (rc == 0)
-        rc = node_dirs_scan(n, options->envs[0]->disk, &dirs);
+        rc = scan_dirs(&rec, &dirs);
     progress(&rec, "recovering the partitions");
     if (rc == 0)
         rc = each_shard(&rec, recover_shard);

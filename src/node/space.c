@@ -208,7 +208,7 @@ static void look_done(struct lane_work *work)
     s->held = job->held;
     if (job->error != 0) {
         if (!disk_is_shortage(job->error))
-            node_fatal(n, job->error, "keeping room on the disk");
+            node_fatal(n, job->error, RESERVE_PATH ": keeping room on the disk");
         free(job);
         return;
     }

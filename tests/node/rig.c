@@ -11,8 +11,10 @@ static void fatal(void *ctx, int err, const char *what)
 {
     struct rig *r = ctx;
 
-    if (r->fatal_error == 0)
-        r->fatal_error = err;
+    if (r->fatal_error != 0)
+        return;
+    r->fatal_error = err;
+    snprintf(r->fatal_text, sizeof(r->fatal_text), "%s", what);
 }
 
 static void http(void *ctx, unsigned reactor, struct net_conn *conn)
@@ -126,6 +128,7 @@ int rig_start(struct rig *r)
         .envs = envs,
         .n_shards = r->n_shards,
         .max_files = 65536,
+        .journal_file_bytes = r->journal_file_bytes,
         .links = r->links,
         .host = { .fatal = fatal,
                   .http = http,
@@ -138,6 +141,7 @@ int rig_start(struct rig *r)
     int rc;
 
     r->fatal_error = 0;
+    r->fatal_text[0] = '\0';
     r->notices[0] = '\0';
     r->lane = sim_lane_new(r->n_reactors, r->n_shards);
     r->net = sim_net_new(r->n_reactors, &r->prng);

@@ -54,6 +54,8 @@ struct rig {
     struct error_text err;
     uint64_t deadline_ns; /* of the last turns */
     int fatal_error;
+    char fatal_text[256]; /* what it said of that */
+    uint64_t journal_file_bytes;
     unsigned n_damaged; /* segments that the node told of */
     char damage[512];   /* the last text */
     char notices[4096]; /* what it told people, a line each: "!" before what is bad */

@@ -7,6 +7,7 @@ Suite *budget_suite(void);
 Suite *cluster_suite(void);
 Suite *cluster_story_suite(void);
 Suite *crash_suite(void);
+Suite *disk_errors_suite(void);
 Suite *files_suite(void);
 Suite *forming_suite(void);
 Suite *image_suite(void);
