@@ -291,7 +291,7 @@ static int leave_out(struct recovery *rec, const struct replica_config *config)
         return 0;
     rc = node_remove_dir(rec->node, rec->shard->replicas.env->disk, config->dir);
     if (rc < 0)
-        error_setf(rec->err, "%s: can't remove what is left of a partition: %s", config->dir, strerror(-rc));
+        error_setf(rec->err, "%s: can't remove what is left of a partition: %s", config->dir, error_text(rc));
     return rc;
 }
 
@@ -461,7 +461,7 @@ static int scan_dirs(struct recovery *rec, struct node_dirs *ret)
     int rc = node_dirs_scan(rec->node, rec->options->envs[0]->disk, ret);
 
     if (rc < 0)
-        error_setf(rec->err, "topics: can't look through it: %s", strerror(-rc));
+        error_setf(rec->err, "topics: can't look through it: %s", error_text(rc));
     return rc;
 }
 

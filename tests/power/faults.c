@@ -3,6 +3,7 @@
 /* For LD_PRELOAD: lets calls on files fail or come up short.
  *
  * FAULT_CALLS  names with commas: open read write sync allocate truncate rename unlink mkdir filesystem (its sync)
+ *              sendfile range (sync_file_range)
  * FAULT_PATHS  parts of paths, with commas; a call on another path isn't touched
  * FAULT_FIRST, FAULT_LAST  which of the calls that match, from 1
  * FAULT_ERROR  the errno that these get, of EINTR a drawn half of them. 0: a drawn half of them comes up short
@@ -19,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -208,6 +210,21 @@ int fsync(int fd)
 int syncfs(int fd)
 {
     return fails(hit_fd("filesystem", fd)) ? -1 : REAL(syncfs)(fd);
+}
+
+int sync_file_range(int fd, off64_t offset, off64_t size, unsigned flags)
+{
+    return fails(hit_fd("range", fd)) ? -1 : REAL(sync_file_range)(fd, offset, size, flags);
+}
+
+ssize_t sendfile(int to, int from, off_t *offset, size_t size)
+{
+    return fails(hit_fd("sendfile", from)) ? -1 : REAL(sendfile)(to, from, offset, size);
+}
+
+ssize_t sendfile64(int to, int from, off64_t *offset, size_t size)
+{
+    return sendfile(to, from, offset, size);
 }
 
 int fallocate(int fd, int mode, off_t offset, off_t size)

@@ -6,13 +6,14 @@ import errno
 import os
 import random
 import re
+import signal
 import subprocess
 import time
 
 from e2elib.clients import Confluent
 from e2elib.harness import cases, limit
 from e2elib.http import get, get_json
-from e2elib.load import Load, check_acked, check_all
+from e2elib.load import Load, check_acked, check_all, check_kept
 
 from powerlib import disks
 from powerlib.build import preload
@@ -20,8 +21,11 @@ from powerlib.build import preload
 CONFIG = "journal_size: 4MiB\nperformance:\n  shards: 2\n"
 TOPICS = {"numbers": 2, "tiny": 1}
 WHERE = {"journal": "journal/", "segments": "topics/", "state": "state/"}
+ROOT = {"root": "superblock,reserve,data/lock"}  # files at the data directory's root
+PLACE = "journal/|topics/|state/|superblock|reserve|lock"  # what a message names
 EVERY = 10**9
-MUST_END = ("write", "sync")  # who goes on after these may acknowledge what isn't on disk
+# Who goes on after these may acknowledge what isn't on disk.
+MUST_END = ("write", "sync", "allocate", "truncate", "rename")
 
 
 class Faults:
@@ -31,6 +35,8 @@ class Faults:
         self.faulty_env = preload(t, "faults")
         self.log = t.dir / "faults.txt"
         self.seen = []
+        self.changers = []
+        t.cleanups.append(self.end_changes)
         self.drawn = random.Random(t.name)
         self.broker = t.broker(config=t.write("c.yaml", CONFIG), data_dir=data_dir)
         self.clean_env = self.broker.env
@@ -49,6 +55,25 @@ class Faults:
                                FAULT_ERROR=str(error), FAULT_FIRST=str(first), FAULT_LAST=str(last),
                                FAULT_SEED=str(self.drawn.randrange(1 << 30)), FAULT_LOG=str(self.log))
         self.broker.launch()
+
+    def change_metadata(self, number):
+        """Has topics made, with a record, and deleted meanwhile, as far as the broker takes that."""
+        topic, gqctl = f"made-{number}", self.broker.program.with_name("gqctl")
+        at = f"--broker={self.broker.address} --timeout=3s"
+        work = "; ".join([f"'{gqctl}' topic create {topic}-$i {at}",
+                          f"echo x | '{gqctl}' produce {topic}-$i {at}",
+                          "sleep 0.2",
+                          f"'{gqctl}' topic delete {topic}-$i {at}"])
+        process = subprocess.Popen(["sh", "-c", f"for i in $(seq 99); do {work}; done"], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        self.changers.append(process)
+
+    def end_changes(self):
+        for process in self.changers:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        self.changers = []
 
     def hits(self):
         return self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
@@ -110,7 +135,7 @@ def check_end(faults, number, status):
         return False
     assert status in (None, os.EX_IOERR), what
     if status is not None:
-        error = re.search(r" error .*(journal/|topics/|state/).*(Input/output|disk I/O) error", said(faults.broker))
+        error = re.search(rf" error .*({PLACE}).*(Input/output|disk I/O) error", said(faults.broker))
         assert error, f"where and what it was isn't said: {what}"
     return True
 
@@ -118,30 +143,37 @@ def check_end(faults, number, status):
 def numbers(t, drawn, most):
     """Which calls fail: the first ones, which a start makes, and some of the later ones."""
     if t.long:
-        later = range(16, most)
+        later = range(16, max(16, most))
         return list(range(1, min(16, most))) + drawn.sample(later, min(15, len(later)))
-    return drawn.sample(range(1, 10), 1) + drawn.sample(range(10, most), 1)
+    return drawn.sample(range(1, min(10, most)), 1) + drawn.sample(range(10, most), 1 if most > 10 else 0)
 
 
 SWEEPS = [
     ("journal", "write", 200), ("journal", "sync", 200), ("journal", "read", 20), ("journal", "open", 20),
-    ("journal", "rename", 12), ("journal", "unlink", 12),
+    ("journal", "rename", 12), ("journal", "unlink", 12), ("journal", "allocate", 3),
     ("segments", "write", 200), ("segments", "sync", 100), ("segments", "read", 40), ("segments", "open", 100),
     ("segments", "unlink", 40), ("segments", "truncate", 12),
+    ("segments", "rename", 10), ("segments", "mkdir", 3),
     ("state", "write", 12), ("state", "sync", 12), ("state", "read", 12), ("state", "open", 12),
+    ("state", "truncate", 3), ("state", "rename", 3), ("state", "unlink", 3),
+    ("root", "open", 6), ("root", "read", 4), ("root", "write", 2), ("root", "sync", 2), ("root", "rename", 2),
+    ("root", "allocate", 2), ("root", "truncate", 2),
 ]
 
 
 @limit(180)
-@cases(where=list(WHERE))
+@cases(where=list(WHERE | ROOT))
 def test_io_error(t, where):
     """Whatever fails, nothing acknowledged is lost, and nothing goes on after a write or a sync that failed."""
     faults = Faults(t)
     reached = ended = 0
     for place, call, most in SWEEPS:
         for number in numbers(t, faults.drawn, most) if place == where else []:
-            faults.launch(WHERE[place], call, errno.EIO, number, number)
+            faults.launch((WHERE | ROOT)[place], call, errno.EIO, number, number)
+            if place == "state" or call == "mkdir":
+                faults.change_metadata(f"{call}-{number}")
             status = faults.wait_for_end(2, MUST_END)
+            faults.end_changes()
             print(f"{place} {call} {number}: {faults.seen[:1]} status {status}", flush=True)
             reached += check_end(faults, number, status)
             ended += status is not None
@@ -164,6 +196,74 @@ def test_file_system_sync_fails(t):
         print(f"{number}: {faults.hits()} status {status}: {said(faults.broker)[-200:]}", flush=True)
         assert faults.hits() and status == os.EX_IOERR, said(faults.broker)
         faults.recover()
+    faults.finish()
+
+
+def check_read_only(faults, status, also="Read-only file system"):
+    assert status == os.EX_IOERR, f"status {status}: {said(faults.broker)}"
+    assert re.search(rf" error .*({PLACE}).*(Read-only file system|{also})", said(faults.broker)), said(faults.broker)
+
+
+@limit(180)
+@cases(where=list(WHERE | ROOT))
+def test_becomes_read_only(t, where):
+    """From some call on nothing below the data directory, or below a part of it, can be changed."""
+    faults = Faults(t)
+    place = ",".join(WHERE.values()) if where == "root" else WHERE[where]
+    reached = 0
+    for number in faults.drawn.sample(range(1, 200 if where != "state" else 12), 10 if t.long else 1):
+        faults.launch(place, "write,allocate,truncate,rename,unlink,mkdir", errno.EROFS, number, EVERY)
+        if where == "state":
+            faults.change_metadata(number)
+        status = faults.wait_for_end(10, MUST_END)
+        faults.end_changes()
+        print(f"{number}: {faults.seen[:1]} status {status}", flush=True)
+        reached += bool(faults.seen)
+        if faults.seen:
+            check_read_only(faults, status)
+        faults.recover()
+    assert reached
+    faults.finish()
+
+
+@limit(180)
+def test_mounted_read_only(t):
+    """The file system finds an error of its own, and is read-only from then on."""
+    disks.own_mounts()
+    disk = disks.LoopDisk(t.dir, "disk", "ext4", 512).mount("errors=remount-ro")
+    t.cleanups.append(disk.unmount)
+    faults = Faults(t, disk.path / "data")
+    for _ in range(5 if t.long else 1):
+        before = faults.load.total()
+        faults.load.wait_for_progress(before)
+        disk.find_error()
+        check_read_only(faults, faults.broker.wait(), "Input/output error")  # for what was under way
+        acked = dict(faults.load.acked)
+        disk.unmount()
+        disk.mount("errors=remount-ro")
+        faults.broker.start()
+        check_acked(faults.broker.address, acked)
+    faults.finish()
+
+
+@limit(180)
+def test_reads_and_hints_fail(t):
+    """What only a consumer needs, and what is a hint: connections may end, the daemon goes on."""
+    faults = Faults(t)
+    faults.load.wait_for_progress(1500)
+    faults.launch(WHERE["segments"], "sendfile", errno.EIO, 1, 2)
+    faults.load.wait_for_progress(faults.load.total())
+    faults.load.paused = True
+    check_kept(faults.broker.address, faults.load, ("numbers", 0))
+    faults.load.paused = False
+    print(faults.hits(), flush=True)
+    assert faults.hits() and faults.broker.process.poll() is None, said(faults.broker)
+    faults.recover()
+    faults.launch(WHERE["segments"], "range", errno.EIO, 1, EVERY)
+    faults.load.wait_for_progress(faults.load.total() + 1500)
+    print(faults.hits()[:1], flush=True)
+    assert faults.broker.process.poll() is None, said(faults.broker)
+    faults.recover()
     faults.finish()
 
 

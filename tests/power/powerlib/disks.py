@@ -66,9 +66,9 @@ class LoopDisk:
         if image is None:
             make_image(self.image, size_mb, kind)
 
-    def mount(self):
+    def mount(self, options=""):
         try:
-            tool("mount", "-t", self.kind, "-o", "loop", self.image, self.path)
+            tool("mount", "-t", self.kind, "-o", "loop" + (options and f",{options}"), self.image, self.path)
         except RuntimeError as error:
             if os.path.exists("/dev/loop-control") and "loop device" not in str(error):
                 raise
@@ -94,3 +94,12 @@ class LoopDisk:
             fcntl.ioctl(fd, FS_IOC_SHUTDOWN, struct.pack("I", how))
         finally:
             os.close(fd)
+
+    def find_error(self):
+        """An ext4 does what its option errors= says."""
+        device = os.path.basename(tool("findmnt", "-n", "-o", "SOURCE", self.path).strip())
+        trigger = f"/sys/fs/ext4/{device}/trigger_fs_error"
+        if not os.access(trigger, os.W_OK):
+            raise Skip(f"{trigger} can't be written")
+        with open(trigger, "w", encoding="ascii") as file:
+            file.write("1")
