@@ -119,7 +119,15 @@ static void start(int32_t node, uint64_t n_groups)
 static void start_all(uint64_t n_groups)
 {
     static const struct raft_limits limits = {
-        1000 * MS, BEAT_NS, 50 * MS, 1 << 20, RAFT_WINDOW, 8 << 20, 8 << 20, true
+        .election_timeout = 1000 * MS,
+        .heartbeat_interval = BEAT_NS,
+        .peer_down_spread = 50 * MS,
+        .message_entries = 4096,
+        .message_bytes = 1 << 20,
+        .inflight_messages = RAFT_WINDOW,
+        .inflight_bytes = 8 << 20,
+        .uncommitted_bytes = 8 << 20,
+        .quiesce = true,
     };
 
     for (int32_t node = 1; node <= NODES; node++) {

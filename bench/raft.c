@@ -34,7 +34,16 @@ static uint64_t heard(void *ctx, int32_t peer)
 }
 
 static const struct raft_ops ops = { .entry_size = entry_size, .heard = heard };
-static const struct raft_limits limits = { 1000, 100, 50, 1 << 20, RAFT_WINDOW, 8 << 20, 8 << 20, false };
+static const struct raft_limits limits = {
+    .election_timeout = 1000,
+    .heartbeat_interval = 100,
+    .peer_down_spread = 50,
+    .message_entries = 4096,
+    .message_bytes = 1 << 20,
+    .inflight_messages = RAFT_WINDOW,
+    .inflight_bytes = 8 << 20,
+    .uncommitted_bytes = 8 << 20,
+};
 
 static uint64_t now_ns(void)
 {

@@ -155,7 +155,16 @@ static void command(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct raft_limits limits = { 1000 * MS, 100 * MS, 50 * MS, 10000, RAFT_WINDOW, 10000, 0, true };
+    static const struct raft_limits limits = {
+        .election_timeout = 1000 * MS,
+        .heartbeat_interval = 100 * MS,
+        .peer_down_spread = 50 * MS,
+        .message_entries = 1000,
+        .message_bytes = 10000,
+        .inflight_messages = RAFT_WINDOW,
+        .inflight_bytes = 10000,
+        .quiesce = true,
+    };
     static const struct raft_config config = { 3, { { 1, RAFT_VOTER }, { 2, RAFT_VOTER }, { 3, RAFT_VOTER } } };
     uint32_t n_shards;
 
