@@ -58,7 +58,7 @@ struct error_text *finding_text(const struct finding *f, int error)
     if (error == -EBADMSG)
         damage_report(&found.at, text, "%s", found.what);
     else
-        damage_report(&found.at, text, "the bytes can't be read (%s)", strerror(-error));
+        damage_report(&found.at, text, "the bytes can't be read (%s)", error_text(error));
     return text;
 }
 

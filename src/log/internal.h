@@ -49,7 +49,7 @@ struct log_segment {
     uint8_t found;          /* of the last one at the start: those that were there, see log.found */
     bool dead;
     bool idle;    /* the cache's: counted as such */
-    bool damaged; /* a reader's job found that: only copies are made of it, each of which is checked */
+    bool damaged; /* a reader's job or the scrubber found that: only copies are made of it, each of which is checked */
 };
 
 /* From first_index on entries have this term. */

@@ -246,6 +246,9 @@ void log_scrub_done(struct log_scrub *job)
 {
     struct scrub_op *op = TAKE_PTR(job->result);
 
+    /* Copies are made of it from now on, which are checked. */
+    if (job->segment_done && job->damage.n_entries > 0)
+        op->segment->damaged = true;
     segment_unref(op->segment);
     free(op);
     if (!job->segment_done)

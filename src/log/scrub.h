@@ -44,7 +44,8 @@ struct log_scrub {
  * over: they come with the next pass. */
 bool log_scrub_prepare(struct log *l, struct log_scrub *job, size_t max_bytes);
 void log_scrub_run(struct log_scrub *job); /* blocking */
-/* After it, segment_done says that damage is all there is, and the next job begins another segment. */
+/* After it, segment_done says that damage is all there is, and the next job begins another segment. What is damaged
+ * isn't lent any more (log_may_lend()). */
 void log_scrub_done(struct log_scrub *job);
 /* Damage as a sentence. */
 void log_scrub_describe(const struct log *l, const struct log_scrub_damage *d, struct error_text *ret);

@@ -139,6 +139,29 @@ START_TEST(the_offsets_that_are_hit_are_told)
 }
 END_TEST
 
+/* Nobody gets the file itself any more, whose wrong bytes may come from the cache: copies are checked. */
+START_TEST(what_is_damaged_is_not_lent)
+{
+    struct log_scrub_damage damage;
+    char path[128], name[SEGMENT_FILE_NAME_SIZE];
+    int64_t last;
+    struct fx fx;
+
+    filled(&fx);
+    last = log_end(fx.log).next_offset - 1;
+    scrub(&fx, 1 << 20, &damage);
+    ck_assert(log_may_lend(fx.log, 0));
+    segment_file_name(name, 1, SEGMENT_LOG);
+    snprintf(path, sizeof(path), "%s/%s", FX_DIR, name);
+    ck_assert_int_eq(sim_disk_flip(fx.disk, path, 100, 4), 0);
+    scrub(&fx, 1 << 20, &damage);
+    ck_assert_uint_eq(damage.base_index, 1);
+    ck_assert(!log_may_lend(fx.log, 0));
+    ck_assert(log_may_lend(fx.log, last));
+    fx_fini(&fx);
+}
+END_TEST
+
 START_TEST(unreadable_bytes_are_damage)
 {
     struct log_scrub_damage damage;
@@ -200,6 +223,7 @@ Suite *scrub_suite(void)
     suite_add(s, sound_segments_are_sound);
     suite_add(s, every_flipped_bit_is_found);
     suite_add(s, the_offsets_that_are_hit_are_told);
+    suite_add(s, what_is_damaged_is_not_lent);
     suite_add(s, unreadable_bytes_are_damage);
     suite_add(s, a_lack_of_descriptors_is_no_damage);
     suite_add(s, only_sealed_and_synced_ones);
