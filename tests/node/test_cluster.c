@@ -191,24 +191,31 @@ struct sizes {
     size_t most_bytes;    /* of several entries */
 };
 
-/* By who comes back and lacks a hundred entries. */
+/* Starts all, creates orders, and one of three crashes: what it returns. It lacks a hundred entries then. */
+static int produce_without(struct cluster *c)
+{
+    int away;
+
+    cluster_start_all(c);
+    cluster_settle(c);
+    cluster_create(c, 0, "orders", 1, 3);
+    away = (cluster_find_leader(c, "orders", 0) + 1) % 3;
+    cluster_crash(c, away, SIM_CRASH_NOTHING);
+    for (uint64_t id = 0; id < 100; id++)
+        produce(c, cluster_find_leader(c, "orders", 0), "orders", 0, 1 + id, (int64_t)id);
+    return away;
+}
+
 static void check_sizes(const struct sizes *sizes)
 {
     struct cluster *c = cluster_new(112, 3, 1); /* even: its links count */
-    int leader, away;
+    int away;
 
     for (int i = 0; i < 3; i++) {
         c->rigs[i]->config.performance.max_batch_size = sizes->entries;
         c->rigs[i]->config.performance.max_batch_bytes = sizes->bytes;
     }
-    cluster_start_all(c);
-    cluster_settle(c);
-    cluster_create(c, 0, "orders", 1, 3);
-    leader = cluster_find_leader(c, "orders", 0);
-    away = (leader + 1) % 3;
-    cluster_crash(c, away, SIM_CRASH_NOTHING);
-    for (uint64_t id = 0; id < 100; id++)
-        produce(c, cluster_find_leader(c, "orders", 0), "orders", 0, 1 + id, (int64_t)id);
+    away = produce_without(c);
     cluster_start(c, away);
     cluster_settle(c);
     cluster_run(c, 2000 * MS);
@@ -476,14 +483,7 @@ START_TEST(damage_that_a_follower_meets_is_told)
         c->rigs[i]->config.segment_size_bytes = 4096;
         c->rigs[i]->config.scrub_rate_bytes = 0;
     }
-    cluster_start_all(c);
-    cluster_settle(c);
-    cluster_create(c, 0, "orders", 1, 3);
-    leader = cluster_find_leader(c, "orders", 0);
-    away = (leader + 1) % 3;
-    cluster_crash(c, away, SIM_CRASH_NOTHING);
-    for (uint64_t id = 0; id < 100; id++)
-        produce(c, leader, "orders", 0, 1 + id, (int64_t)id);
+    away = produce_without(c);
     for (int i = 0; i < 3; i++)
         if (i != away)
             replica_checkpoint(group_of(c, i, "orders", 0)->replica, UINT64_MAX);

@@ -301,6 +301,25 @@ START_TEST(starts_without_any_room_at_another_address)
 }
 END_TEST
 
+/* On the full disk the topic of before is known, and again after a start with room. */
+static struct client *expect_image_when_there_is_room(struct rig *r)
+{
+    struct client *c;
+
+    (void)disk_unlink(sim_disk_env(r->disk), "reserve");
+    leave_free(r, 0);
+    rig_start_ok(r);
+    c = rig_connect(r, 0);
+    ck_assert_int_eq(ask_create(c, "a", 1), KAFKA_E_TOPIC_ALREADY_EXISTS);
+    leave_free(r, RESERVE + 3 * LOW);
+    rig_run(r, 5000 * MS);
+    ck_assert(rig_stop(r, 1000 * MS, 20000 * MS));
+    rig_start_ok(r);
+    c = rig_connect(r, 0);
+    ck_assert_int_eq(ask_create(c, "a", 1), KAFKA_E_TOPIC_ALREADY_EXISTS);
+    return c;
+}
+
 /* The metadata's image wasn't made yet, or has to be rolled back: it is made from the log when there is room. */
 START_TEST(starts_without_room_for_the_image)
 {
@@ -313,17 +332,7 @@ START_TEST(starts_without_room_for_the_image)
     ck_assert_int_eq(ask_create(c, "a", 1), 0);
     ck_assert_int_eq(disk_unlink(sim_disk_env(r->disk), "state/0.db"), -ENOENT);
     rig_kill(r);
-    (void)disk_unlink(sim_disk_env(r->disk), "reserve");
-    leave_free(r, 0);
-    rig_start_ok(r);
-    c = rig_connect(r, 0);
-    ck_assert_int_eq(ask_create(c, "a", 1), KAFKA_E_TOPIC_ALREADY_EXISTS);
-    leave_free(r, RESERVE + 3 * LOW);
-    rig_run(r, 5000 * MS);
-    ck_assert(rig_stop(r, 1000 * MS, 20000 * MS));
-    rig_start_ok(r);
-    c = rig_connect(r, 0);
-    ck_assert_int_eq(ask_create(c, "a", 1), KAFKA_E_TOPIC_ALREADY_EXISTS);
+    c = expect_image_when_there_is_room(r);
     ck_assert_int_eq(ask_produce(c, "a", 0, 1, 1, &offset), 0);
     rig_free(r);
 }
@@ -347,17 +356,7 @@ START_TEST(starts_without_room_to_rebuild_the_image)
     disk_close(f);
     ck_assert_int_eq(sim_disk_flip(r->disk, "state/0.db", 2000, 1), 0);
     (void)disk_unlink(sim_disk_env(r->disk), "state/0.db-journal");
-    (void)disk_unlink(sim_disk_env(r->disk), "reserve");
-    leave_free(r, 0);
-    rig_start_ok(r);
-    c = rig_connect(r, 0);
-    ck_assert_int_eq(ask_create(c, "a", 1), KAFKA_E_TOPIC_ALREADY_EXISTS);
-    leave_free(r, RESERVE + 3 * LOW);
-    rig_run(r, 5000 * MS);
-    ck_assert(rig_stop(r, 1000 * MS, 20000 * MS));
-    rig_start_ok(r);
-    c = rig_connect(r, 0);
-    ck_assert_int_eq(ask_create(c, "a", 1), KAFKA_E_TOPIC_ALREADY_EXISTS);
+    expect_image_when_there_is_room(r);
     rig_free(r);
 }
 END_TEST
