@@ -280,7 +280,16 @@ static void command(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct raft_ops ops = { .entry_size = entry_size, .heard = heard, .away = away };
-    struct raft_limits limits = { 100, 20, 10, 100, 700, 3, 900, 2000, false };
+    struct raft_limits limits = {
+        .election_timeout = 100,
+        .heartbeat_interval = 20,
+        .peer_down_spread = 10,
+        .message_entries = 100,
+        .message_bytes = 700,
+        .inflight_messages = 3,
+        .inflight_bytes = 900,
+        .uncommitted_bytes = 2000,
+    };
     struct raft_config members = { 0 };
     uint8_t first;
 

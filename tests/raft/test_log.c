@@ -114,6 +114,17 @@ static uint32_t entry_size(void *ctx, uint64_t index)
     return 10;
 }
 
+static const struct raft_limits limits = {
+    .election_timeout = 100,
+    .heartbeat_interval = 20,
+    .peer_down_spread = 10,
+    .message_entries = 100,
+    .message_bytes = 1000,
+    .inflight_messages = 4,
+    .inflight_bytes = 1000,
+    .uncommitted_bytes = 1000,
+};
+
 static struct raft_update update;
 
 static void step(struct raft *raft, struct raft_event event)
@@ -124,7 +135,6 @@ static void step(struct raft *raft, struct raft_event event)
 /* The same term and index twice: only the epoch tells the first write from the second. */
 START_TEST(a_completion_of_an_earlier_epoch_is_dropped)
 {
-    static const struct raft_limits limits = { 100, 20, 10, 100, 1000, 4, 1000, 1000 };
     static const struct raft_ops ops = { .entry_size = entry_size };
     struct raft_config config = { 3, { { 1, RAFT_VOTER }, { 2, RAFT_VOTER }, { 3, RAFT_VOTER } } };
     struct raft *raft =
@@ -165,7 +175,6 @@ END_TEST
  */
 START_TEST(a_sole_voter_leads_on)
 {
-    static const struct raft_limits limits = { 100, 20, 10, 100, 1000, 4, 1000, 1000 };
     static const struct raft_ops ops = { .entry_size = entry_size };
     struct raft_config config = { 1, { { 1, RAFT_VOTER } } };
     struct raft_entry e = { .size = 10 };
@@ -202,7 +211,6 @@ END_TEST
  * the configuration on when more than this node says so. */
 START_TEST(a_sole_voter_leads_on_with_entries_on_their_way)
 {
-    static const struct raft_limits limits = { 100, 20, 10, 100, 1000, 4, 1000, 1000 };
     static const struct raft_ops ops = { .entry_size = entry_size };
     const struct raft_config alone = { 1, { { 1, RAFT_VOTER } } },
                              both = { 2, { { 1, RAFT_VOTER }, { 2, RAFT_LEARNER } } };
