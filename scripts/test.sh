@@ -212,7 +212,7 @@ chosen_stages() {
 }
 
 cmd_test() {
-    local name chosen passed=0 failed=0 skipped=0 p f s
+    local name chosen lock passed=0 failed=0 skipped=0 p f s
     while [ $# -gt 0 ]; do
         case "$1" in
         --long) LONG=yes ;;
@@ -223,6 +223,8 @@ cmd_test() {
     done
     need build
     mkdir -p build/test
+    exec {lock}>build/test/lock
+    flock -n "$lock" || die "test: another ./dev test runs in this tree; they would write to the same builds and logs"
     chosen_stages
     for name in "${chosen[@]}"; do
         run_stage "$name"
