@@ -212,6 +212,9 @@ int journal_pins(struct journal *j, journal_pin_fn fn, void *ctx);
  * size_bytes. Those of the group (0: none) don't count, for whom others will take their place. 0 while the disk is
  * full. Copies pass what waits in a full journal, as far as there is room at all. */
 uint64_t journal_relocation_room(const struct journal *j, uint64_t group);
+/* The groups whose copies count there, once for each file that has some, with the last entry that they have in it: a
+ * checkpoint up to there makes that room. */
+void journal_copied(const struct journal *j, journal_pin_fn fn, void *ctx);
 /* What n entries with so many bytes of envelopes take of it at most. */
 uint64_t journal_relocation_size(uint64_t n, uint64_t bytes);
 

@@ -520,6 +520,18 @@ uint64_t journal_relocation_room(const struct journal *j, uint64_t group)
     return journal_space_error(j) != 0 || used >= limit ? 0 : limit - used;
 }
 
+void journal_copied(const struct journal *j, journal_pin_fn fn, void *ctx)
+{
+    const struct journal_file *f;
+    const struct journal_usage *u;
+
+    list_foreach (&j->files, f, link) {
+        list_foreach (&f->usages, u, in_file)
+            if (u->pins && u->relocated_bytes > 0)
+                fn(ctx, u->group, u->live_index);
+    }
+}
+
 void journal_stats(const struct journal *j, struct journal_stats *ret)
 {
     const struct journal_file *f;

@@ -5,7 +5,7 @@
 
 /* What holds the journal's oldest files must let go of them: partitions with little above their checkpoint are
  * relocated as long as the journal has room for that, all others are stored and checkpointed, largest first. Entries
- * that aren't committed can only be relocated. */
+ * that aren't committed can only be relocated: they get the room of copies whose groups can be checkpointed. */
 
 #define RELOCATE_BYTES (64u << 10) /* from here on a checkpoint is cheaper */
 #define MAX_RELOCATIONS 16u        /* of a shard at a time, so their memory is bounded */
@@ -82,9 +82,19 @@ static bool relocate(struct replica_shard *shard, const struct pin *p)
     return true;
 }
 
+static void give_way(void *ctx, uint64_t group, uint64_t index)
+{
+    struct replica_shard *shard = ctx;
+    struct replica *r = shard->find(shard->ctx, group);
+
+    if (r != NULL && !r->destroyed && index > r->checkpoint_index && !awaits_commit(r))
+        replica_checkpoint(r, index);
+}
+
 void replica_shard_recycle(struct replica_shard *shard)
 {
     struct pins pins = { .shard = shard };
+    bool lacks_room = false;
 
     shard->recycle_again = false;
     shard->recycled_ns = shard->now_ns;
@@ -98,9 +108,15 @@ void replica_shard_recycle(struct replica_shard *shard)
             pins.all[i].replica = NULL;
     }
     for (size_t i = pins.n; i > 0; i--) {
-        if (pins.all[i - 1].replica != NULL)
-            replica_checkpoint(pins.all[i - 1].replica, pins.all[i - 1].index);
+        const struct pin *p = &pins.all[i - 1];
+
+        if (p->replica == NULL)
+            continue;
+        lacks_room = lacks_room || awaits_commit(p->replica);
+        replica_checkpoint(p->replica, p->index);
     }
+    if (lacks_room)
+        journal_copied(shard->journal, give_way, shard);
     free(pins.all);
 }
 

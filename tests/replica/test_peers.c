@@ -149,6 +149,15 @@ static int cut_off_leader(struct cluster *c, size_t value_size)
     return leader;
 }
 
+static void shrink_journals(struct cluster *c)
+{
+    for (int i = 0; i < CLUSTER_NODES; i++) {
+        cluster_kill(c, i);
+        c->nodes[i]->journal_config.size_bytes = 2 << 20;
+        cluster_restart(c, i);
+    }
+}
+
 /* Others go on in the journal, however long the group has no majority, and its entries stay. */
 static void run_without_majority(uint64_t seed, size_t value_size)
 {
@@ -158,11 +167,7 @@ static void run_without_majority(uint64_t seed, size_t value_size)
     struct replica *r;
     uint64_t last;
 
-    for (int i = 0; i < CLUSTER_NODES; i++) {
-        cluster_kill(c, i);
-        c->nodes[i]->journal_config.size_bytes = 2 << 20;
-        cluster_restart(c, i);
-    }
+    shrink_journals(c);
     node = cut_off_leader(c, value_size);
     r = replica_of(c, node);
     last = r->last_index;
@@ -189,6 +194,47 @@ END_TEST
 START_TEST(large_entries_without_a_majority_hold_no_files)
 {
     run_without_majority(16, 30000);
+}
+END_TEST
+
+/* By whoever leads the group. */
+static void produce_somewhere(struct cluster *c, unsigned group, size_t value_size)
+{
+    int16_t error = KAFKA_E_NOT_LEADER_OR_FOLLOWER;
+
+    for (int i = 0; i < 100 && error != 0; i++) {
+        error = cluster_wait(c, rig_produce(c->nodes[i % CLUSTER_NODES], group, 1, value_size));
+        cluster_run(c, 50);
+    }
+    ck_assert_int_eq(error, 0);
+}
+
+/* Copies of others, which could be checkpointed, take the room that there is for copies. */
+START_TEST(copies_of_others_make_room)
+{
+    struct cluster *c = cluster_new_of(17, 1 << 20, 6);
+    int node;
+    struct replica *r;
+    uint64_t last;
+
+    shrink_journals(c);
+    node = cluster_leader(c);
+    for (unsigned group = 2; group < 6; group++)
+        for (int i = 0; i < 3; i++)
+            produce_somewhere(c, group, 15000);
+    for (int i = 0; i < 28; i++)
+        ck_assert_int_eq(cluster_wait(c, rig_produce(c->nodes[node], 1, 1, 20000)), 0);
+    ck_assert_int_eq(cut_off_leader(c, 30000), node);
+    r = replica_of(c, node);
+    last = r->last_index;
+    for (int i = 0; i < 250; i++)
+        ck_assert_int_eq(cluster_wait(c, rig_produce(c->nodes[node], 1, 1, 20000)), 0);
+    ck_assert_uint_gt(r->last_index, r->checkpoint_index);
+    cluster_kill(c, node);
+    cluster_restart(c, node);
+    ck_assert_uint_eq(replica_of(c, node)->last_index, last);
+    cluster_check(c);
+    cluster_free(c);
 }
 END_TEST
 
@@ -628,6 +674,7 @@ Suite *peers_suite(void)
     suite_add(s, a_start_knows_what_was_in_segments);
     suite_add(s, entries_without_a_majority_hold_no_files);
     suite_add(s, large_entries_without_a_majority_hold_no_files);
+    suite_add(s, copies_of_others_make_room);
     suite_add(s, what_was_cut_is_not_copied);
     suite_add(s, a_stop_waits_for_nobody_else);
     suite_add(s, a_retry_at_another_leader_is_a_duplicate);
