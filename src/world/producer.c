@@ -12,7 +12,8 @@
 #define PRODUCE_VERSION 9
 #define INIT_VERSION 4
 #define BACKOFF_NS (50 * MS)
-#define GOALS 3 /* batches that must be acknowledged after the faults */
+#define GOALS 3                     /* batches that must be acknowledged after the faults */
+#define HEAL_WAIT_MS UINT64_C(1000) /* the most that a request may take, at least, after the faults */
 
 struct batch {
     uint64_t id; /* of its first record */
@@ -48,7 +49,7 @@ struct producer {
     bool wants_id;        /* a new one, as soon as all is settled */
     bool wants_epoch;     /* the next one of this id: nothing is unsettled */
     uint64_t pause_ns;    /* between batches, at most */
-    uint64_t max_wait_ms; /* that it gives the node, at most */
+    uint64_t max_wait_ms; /* that it gives the node, at most, while there are faults */
     unsigned n_acked;     /* in the phase WORLD_HEAL */
 };
 
@@ -152,6 +153,14 @@ static void record(struct client *c, const struct track *t, struct batch *b)
                                                   });
 }
 
+/* What takes a word from the others isn't told within a millisecond, ever. */
+static uint64_t patience_ms(const struct client *c)
+{
+    uint64_t most = producer_of(c)->max_wait_ms;
+
+    return c->world->phase == WORLD_HEAL ? MAX(most, HEAL_WAIT_MS) : most;
+}
+
 static struct call *send_records(struct client *c, struct track *t, const struct batch *b)
 {
     struct wire_produce_request m;
@@ -165,7 +174,7 @@ static struct call *send_records(struct client *c, struct track *t, const struct
     wire_produce_request_topic_init(&topic);
     wire_produce_request_partition_init(&part);
     m.acks = producer_of(c)->acks;
-    m.timeout_ms = 1 + (int32_t)sim_prng_below(&c->prng, producer_of(c)->max_wait_ms);
+    m.timeout_ms = 1 + (int32_t)sim_prng_below(&c->prng, patience_ms(c));
     m.topic_data = &topic;
     m.n_topic_data = 1;
     topic.name = slice_str(client_topic_name(c, t->partition));
