@@ -84,12 +84,14 @@ bool watch_is_settled(struct watch *watch, const struct machine *m, struct error
     return s.all;
 }
 
+/* Who isn't a member has any part of the log, and what a start knows of the log start may be later than that. */
 static bool is_settled(const struct watch_group *g, const struct replica_standing *at, const struct raft *core)
 {
     return core != NULL && at->applied == g->n_committed;
 }
 
-static void see_applied(struct settled *s, const struct replica *r, bool all)
+/* Also of groups with one voter, which have no core at rest. */
+static void see_applied(struct settled *s, const struct replica *r, bool alone)
 {
     struct uuid cluster = node_cluster_id(s->machine->node);
     const struct watch_group *g = watch_group_of(s->watch, &cluster, replica_group(r));
@@ -97,7 +99,7 @@ static void see_applied(struct settled *s, const struct replica *r, bool all)
     const struct raft *core;
 
     if (g->gone || watch_has_old_disk(s->watch, s->machine) || !replica_stands(r, &at, &core) ||
-        (!all && !is_settled(g, &at, core)))
+        !(is_settled(g, &at, core) || (alone && core == NULL)))
         return;
     watch_see_applied(s->watch, s->machine->world, &cluster, g->id, node_broker_id(s->machine->node), at.applied,
                       replica_state_checksum(r));
