@@ -3,6 +3,17 @@
 
 struct lone lone;
 
+const struct raft_limits lone_limits = {
+    .election_timeout = 100,
+    .heartbeat_interval = 20,
+    .peer_down_spread = 10,
+    .message_entries = 100,
+    .message_bytes = 1000,
+    .inflight_messages = 4,
+    .inflight_bytes = 1000,
+    .uncommitted_bytes = 1000,
+};
+
 static uint32_t entry_size(void *ctx, uint64_t index)
 {
     (void)ctx;
@@ -30,16 +41,7 @@ void lone_setup(void)
     static const uint8_t three[] = { RAFT_VOTER, RAFT_VOTER, RAFT_VOTER };
 
     memset(&lone, 0, sizeof(lone));
-    lone.limits = (struct raft_limits){
-        .election_timeout = 100,
-        .heartbeat_interval = 20,
-        .peer_down_spread = 10,
-        .message_entries = 100,
-        .message_bytes = 1000,
-        .inflight_messages = 4,
-        .inflight_bytes = 1000,
-        .uncommitted_bytes = 1000,
-    };
+    lone.limits = lone_limits;
     lone_members(3, three);
 }
 

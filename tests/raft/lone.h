@@ -20,6 +20,9 @@ struct lone {
 
 extern struct lone lone;
 
+/* What a test begins with. */
+extern const struct raft_limits lone_limits;
+
 /* Setup and teardown of each test. */
 void lone_setup(void);
 void lone_teardown(void);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "raft/internal.h"
+#include "raft/lone.h"
 #include "raft/suites.h"
 
 /* Terms 1 1 1 3 3 7 at 1 .. 6. */
@@ -114,17 +115,6 @@ static uint32_t entry_size(void *ctx, uint64_t index)
     return 10;
 }
 
-static const struct raft_limits limits = {
-    .election_timeout = 100,
-    .heartbeat_interval = 20,
-    .peer_down_spread = 10,
-    .message_entries = 100,
-    .message_bytes = 1000,
-    .inflight_messages = 4,
-    .inflight_bytes = 1000,
-    .uncommitted_bytes = 1000,
-};
-
 static struct raft_update update;
 
 static void step(struct raft *raft, struct raft_event event)
@@ -137,8 +127,8 @@ START_TEST(a_completion_of_an_earlier_epoch_is_dropped)
 {
     static const struct raft_ops ops = { .entry_size = entry_size };
     struct raft_config config = { 3, { { 1, RAFT_VOTER }, { 2, RAFT_VOTER }, { 3, RAFT_VOTER } } };
-    struct raft *raft =
-        raft_new(&limits, &ops, NULL, &(struct raft_start){ .id = 1, .term = 4, .vote = RAFT_NONE, .config = &config });
+    struct raft *raft = raft_new(&lone_limits, &ops, NULL,
+                                 &(struct raft_start){ .id = 1, .term = 4, .vote = RAFT_NONE, .config = &config });
     struct raft_entry a = { .term = 2, .size = 10 }, b = { .term = 3, .size = 10 };
     struct raft_message m = { .kind = RAFT_APPEND, .from = 2, .to = 1, .term = 4, .n_entries = 1, .entries = &a };
     uint32_t first;
@@ -178,7 +168,7 @@ START_TEST(a_sole_voter_leads_on)
     static const struct raft_ops ops = { .entry_size = entry_size };
     struct raft_config config = { 1, { { 1, RAFT_VOTER } } };
     struct raft_entry e = { .size = 10 };
-    struct raft *raft = raft_new(&limits, &ops, NULL,
+    struct raft *raft = raft_new(&lone_limits, &ops, NULL,
                                  &(struct raft_start){ .id = 1,
                                                        .term = 4,
                                                        .vote = 1,
@@ -216,7 +206,7 @@ START_TEST(a_sole_voter_leads_on_with_entries_on_their_way)
                              both = { 2, { { 1, RAFT_VOTER }, { 2, RAFT_LEARNER } } };
     const struct raft_run runs[] = { { 8, 3 }, { 9, 4 } };
     struct raft_entry e = { .size = 10, .config = &both };
-    struct raft *raft = raft_new(&limits, &ops, NULL,
+    struct raft *raft = raft_new(&lone_limits, &ops, NULL,
                                  &(struct raft_start){ .id = 1,
                                                        .term = 4,
                                                        .vote = 1,
