@@ -8,7 +8,8 @@
 #define MAX_SPARE_BLOCK_BYTES (256u << 10)
 
 /* What isn't committed is relocated each time that the journal turns over, for which a full one keeps a file of a
- * sixteenth of its size: half of that, so that it surely fits. A part of it is for what this node leads. */
+ * sixteenth of its size: half of that, so that it surely fits, with metadata beside it. A part of it is for what this
+ * node leads. */
 #define UNCOMMITTED_PART 32
 
 void node_fatal(const struct node *n, int err, const char *what)

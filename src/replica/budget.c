@@ -10,6 +10,8 @@
  * have the fleet's budget beside it, of what isn't committed: whoever waits for room there is passed by groups that are
  * not in the fleet. */
 
+#define STATE_PART 4 /* of what partitions may have that isn't applied; beside it */
+
 void replica_shard_set_budget(struct replica_shard *shard, uint64_t write_bytes, unsigned n_shards)
 {
     shard->write_budget = (size_t)(write_bytes / n_shards);
@@ -32,27 +34,38 @@ void replica_uncharge(struct replica_entry *e)
     e->shard->room_made = true;
 }
 
+static uint64_t *unapplied_bytes(const struct replica *r)
+{
+    return r->machine != NULL ? &r->shard->unapplied_state_bytes : &r->shard->unapplied_bytes;
+}
+
+/* Metadata has a part of its own: it is what tells a node that it is no member of a group any more, whose last entries
+ * it would hold for ever. */
+static uint64_t unapplied_budget(const struct replica *r)
+{
+    return r->machine != NULL ? r->shard->unapplied_budget / STATE_PART : r->shard->unapplied_budget;
+}
+
 void replica_note_unapplied(struct replica_entry *e)
 {
     e->unapplied = true;
-    e->shard->unapplied_bytes += journal_relocation_size(1, replica_entry_size(e));
+    *unapplied_bytes(e->replica) += journal_relocation_size(1, replica_entry_size(e));
 }
 
 void replica_note_applied(struct replica_entry *e)
 {
-    uint64_t size = journal_relocation_size(1, replica_entry_size(e));
+    uint64_t size = journal_relocation_size(1, replica_entry_size(e)), *bytes = unapplied_bytes(e->replica);
 
-    gq_assert(size <= e->shard->unapplied_bytes);
+    gq_assert(size <= *bytes);
     e->unapplied = false;
-    e->shard->unapplied_bytes -= size;
+    *bytes -= size;
 }
 
 /* What is committed holds the journal's files no longer than one's own does. What a leader found, and the empty entry
  * that it begins with, can only be committed together, so none of it is kept out. */
 uint32_t replica_entries_that_fit(const struct replica *r, const struct replica_message *m)
 {
-    const struct replica_shard *shard = r->shard;
-    uint64_t used = shard->unapplied_bytes, index = m->raft.index + 1;
+    uint64_t used = *unapplied_bytes(r), budget = unapplied_budget(r), index = m->raft.index + 1;
     uint32_t n = 0;
 
     for (; n < m->raft.n_entries; n++, index++) {
@@ -60,8 +73,7 @@ uint32_t replica_entries_that_fit(const struct replica *r, const struct replica_
         uint64_t envelope = e->head.size + e->batches.size, size = journal_relocation_size(1, envelope);
         bool is_new = index > r->last_index && index > m->raft.commit;
 
-        if (is_new && e->term == m->raft.term && envelope > ENTRY_HEADER_SIZE && used > 0 &&
-            used + size > shard->unapplied_budget)
+        if (is_new && e->term == m->raft.term && envelope > ENTRY_HEADER_SIZE && used > 0 && used + size > budget)
             break;
         used += is_new ? size : 0;
     }

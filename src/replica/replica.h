@@ -127,8 +127,9 @@ struct replica_shard {
      * REPLICA_APPEND_ENTRIES, REPLICA_APPEND_BYTES. */
     uint64_t append_entries, append_bytes;
     unsigned n_cores; /* groups in it: without any nothing is asked of it, and it isn't told the time */
-    /* Of these groups' entries, what isn't applied yet takes so much of the journal. */
-    uint64_t unapplied_bytes, unapplied_budget;
+    /* Of these groups' entries, what isn't applied yet takes so much of the journal: of partitions, which the budget is
+     * for, and of state groups, which have a quarter of it beside them. */
+    uint64_t unapplied_bytes, unapplied_state_bytes, unapplied_budget;
     struct list imaging; /* replicas with images on their way */
     uint64_t lag_ns;     /* replica_lag_time: how far behind a replica in sync may be */
     struct list acks;    /* replica_peers of those whose producers may wait for more replicas than a majority */
@@ -188,8 +189,9 @@ struct replica_shard {
 struct replica_uncommitted {
     uint64_t led_bytes;   /* of groups that this node leads; one group has half of it at most. Producers wait beyond */
     uint64_t group_bytes; /* of one group, likewise */
-    /* Of all groups, with what leaders elsewhere sent: so much can be relocated whenever the journal turns over, for as
-     * long as it takes. What goes beyond isn't taken, as if it had got lost. 0: no limit. */
+    /* Of all partitions, with what leaders elsewhere sent, and a quarter of it of state groups: so much can be
+     * relocated whenever the journal turns over, for as long as it takes. What goes beyond isn't taken, as if it had
+     * got lost. 0: no limit. */
     uint64_t all_bytes;
 };
 

@@ -407,7 +407,7 @@ static void check_counters(const struct replica *r)
 {
     uint64_t size = 0;
 
-    ck_quick(r->shard->unapplied_bytes == 0);
+    ck_quick(r->shard->unapplied_bytes == 0 && r->shard->unapplied_state_bytes == 0);
     for (uint32_t i = 0; i < tail_count(&r->tail); i++)
         size += replica_entry_size(tail_at(&r->tail, i));
     ck_quick(r->proposed_bytes - r->stored_bytes == size);

@@ -529,6 +529,29 @@ START_TEST(groups_share_what_isnt_committed)
 }
 END_TEST
 
+/* Its journal is small; it hears the leader and isn't heard, and nobody hears the third one. */
+static void take_all_that_fits(struct cluster *c, int leader, int node)
+{
+    struct rig *r = c->nodes[node];
+
+    cluster_kill(c, node);
+    r->journal_config.size_bytes = 2 << 20;
+    r->unapplied_bytes = (2 << 20) / 32;
+    cluster_restart(c, node);
+    cluster_run(c, 500);
+    ck_assert_int_eq(cluster_wait(c, cluster_produce(c, leader, 100)), 0);
+    cluster_run(c, 500);
+    c->cut[3 - leader - node] = true;
+    c->links[node][leader].mute = true;
+    for (int i = 0; i < 20; i++) {
+        cluster_produce(c, leader, 20000);
+        cluster_run(c, 10);
+    }
+    ck_assert_uint_gt(first_of(c, leader)->last_index, first_of(c, node)->last_index);
+    ck_assert_uint_gt(r->shard.unapplied_bytes, 50000);
+    ck_assert_uint_le(r->shard.unapplied_bytes, r->unapplied_bytes);
+}
+
 /* Its leader has a larger one. However long the follower doesn't hear what became of what it took, its other groups go
  * on in the same journal. */
 START_TEST(a_follower_takes_no_more_than_its_journal_can_hold)
@@ -541,23 +564,7 @@ START_TEST(a_follower_takes_no_more_than_its_journal_can_hold)
     leader = cluster_leader(c);
     node = (leader + 1) % 3;
     r = c->nodes[node];
-    cluster_kill(c, node);
-    r->journal_config.size_bytes = 2 << 20;
-    r->unapplied_bytes = (2 << 20) / 32;
-    cluster_restart(c, node);
-    cluster_run(c, 500);
-    ck_assert_int_eq(cluster_wait(c, cluster_produce(c, leader, 100)), 0);
-    cluster_run(c, 500);
-    /* It hears, and isn't heard. */
-    c->cut[3 - leader - node] = true;
-    c->links[node][leader].mute = true;
-    for (int i = 0; i < 20; i++) {
-        cluster_produce(c, leader, 20000);
-        cluster_run(c, 10);
-    }
-    ck_assert_uint_gt(first_of(c, leader)->last_index, first_of(c, node)->last_index);
-    ck_assert_uint_gt(r->shard.unapplied_bytes, 50000);
-    ck_assert_uint_le(r->shard.unapplied_bytes, r->unapplied_bytes);
+    take_all_that_fits(c, leader, node);
     c->cut[node] = true;
     for (int i = 0; i < 250; i++)
         ck_assert_int_eq(cluster_wait(c, rig_produce(r, CLUSTER_OWN, 1, 20000)), 0);
@@ -570,6 +577,40 @@ START_TEST(a_follower_takes_no_more_than_its_journal_can_hold)
         cluster_run(c, 10);
     ck_assert_int_eq(replica_high_watermark(first_of(c, node)), 21);
     ck_assert_uint_eq(r->shard.unapplied_bytes, 0);
+    cluster_check(c);
+    cluster_free(c);
+}
+END_TEST
+
+/* What it took of partitions may be of such that it has left since, and that will never be committed as far as it
+ * hears: metadata, which says so, has to get through. */
+START_TEST(metadata_gets_through)
+{
+    struct cluster *c = cluster_new_of(42, 1 << 20, 3);
+    struct replica *leads, *follows;
+    struct rig_op *op;
+    int leader, node;
+
+    cluster_run(c, 3000);
+    leader = cluster_leader(c);
+    node = (leader + 1) % 3;
+    lead_all(c, leader, 3);
+    take_all_that_fits(c, leader, node);
+    leads = cluster_replica(c, leader, 2);
+    follows = cluster_replica(c, node, 2);
+    follows->machine = xcalloc(1, sizeof(*follows->machine));
+    op = rig_produce(c->nodes[leader], 2, 1, 10000);
+    cluster_run(c, 50);
+    ck_assert(!op->done);
+    ck_assert_uint_eq(follows->last_index, leads->last_index);
+    ck_assert_uint_gt(c->nodes[node]->shard.unapplied_state_bytes, 10000);
+    /* It has no more than its part either. */
+    for (int i = 0; i < 20; i++) {
+        rig_produce(c->nodes[leader], 2, 1, 20000);
+        cluster_run(c, 10);
+    }
+    ck_assert_uint_gt(leads->last_index, follows->last_index);
+    ck_assert_uint_le(c->nodes[node]->shard.unapplied_state_bytes, c->nodes[node]->unapplied_bytes / 4);
     cluster_check(c);
     cluster_free(c);
 }
@@ -593,5 +634,6 @@ Suite *rest_suite(void)
     suite_add(s, a_group_has_a_limit_of_its_own);
     suite_add(s, groups_share_what_isnt_committed);
     suite_add(s, a_follower_takes_no_more_than_its_journal_can_hold);
+    suite_add(s, metadata_gets_through);
     return s;
 }
