@@ -285,6 +285,8 @@ static bool has_work(const struct client *c)
 {
     const struct producer *p = producer_of(c);
 
+    if (c->world->phase == WORLD_HEAL && !client_can_call(c))
+        return false; /* a dead connection's answers may take its time, and looking often is events */
     for (unsigned i = 0; i < p->n_tracks; i++)
         if (p->tracks[i].partition->gone)
             return true;
