@@ -9,8 +9,6 @@
 #include "base/util.h"
 #include "journal/internal.h"
 
-#define FRESH_ENTRY 512u /* bytes of a record */
-
 /* ---- Append ---- */
 
 /* A truncation and an image are small too: what they void may be what keeps the oldest file. */
@@ -269,26 +267,37 @@ void journal_withdraw_entries(struct journal *j, uint64_t group, uint64_t from)
  * records, CHECKPOINTs among them. */
 static unsigned kept_files(const struct journal_request *r)
 {
-    return is_small(r) ? 0 : r->kind == JOURNAL_RELOCATED ? 1 : 2;
+    return r->kind == JOURNAL_RELOCATED ? 1 : 2;
 }
 
-/* Whether the request may go when live files take so many bytes. A single file can't go, so it is never waited for. */
+/* Live files may take so many bytes with the request. A single file can't go, so it is never waited for. */
+static bool is_within_budget(const struct journal *j, const struct journal_request *r, uint64_t live_bytes)
+{
+    return list_first(&j->files, struct journal_file, link) == j->current ||
+           live_bytes + kept_files(r) * j->config.file_size_bytes <= journal_live_budget(j);
+}
+
+/* Whatever there is: old files may go only when it has gone. */
+static bool must_go(const struct journal_request *r)
+{
+    return is_small(r) || (r->kind == JOURNAL_ENTRY && r->awaited);
+}
+
 static bool has_budget(const struct journal *j, const struct journal_request *r, uint64_t live_bytes)
 {
-    return is_small(r) || list_first(&j->files, struct journal_file, link) == j->current ||
-           live_bytes + kept_files(r) * j->config.file_size_bytes <= journal_live_budget(j);
+    return must_go(r) || is_within_budget(j, r, live_bytes);
 }
 
 /* A start's file comes in addition to the budget, and so does what entries take of it until some had room within the
  * budget: what was committed before is known to be only when a further entry is, and can't be checkpointed before. Half
- * of a file is left to copies, but not by the smallest entries, as those are with which a leader begins. On a full disk
- * no file comes in addition, and this one has to be free again at the next start. */
+ * of a file is left to copies. On a full disk no file comes in addition, and this one has to be free again at the next
+ * start. */
 static bool has_room_of_start(const struct journal *j, const struct journal_request *r)
 {
     const struct journal_flight *fl = &j->flight;
     uint64_t end = fl->file->end + journal_disk_need(fl->record_bytes + request_bytes(r));
 
-    return j->fresh && (request_bytes(r) <= FRESH_ENTRY || end <= fl->file->header.file_size / 2);
+    return j->fresh && end <= fl->file->header.file_size / 2;
 }
 
 static void take_in_order(struct journal *j)
@@ -298,7 +307,7 @@ static void take_in_order(struct journal *j)
     struct journal_request *r;
 
     while ((r = list_first(&j->waiting, struct journal_request, link)) != NULL) {
-        if (r->kind == JOURNAL_ENTRY && has_budget(j, r, live))
+        if (r->kind == JOURNAL_ENTRY && is_within_budget(j, r, live))
             j->fresh = false;
         if ((fl->n_records > 0 && fl->record_bytes + request_bytes(r) > JOURNAL_FLIGHT_MAX) ||
             (!has_budget(j, r, live) && !has_room_of_start(j, r)) || !fits(fl, r))
@@ -311,27 +320,28 @@ static void take_in_order(struct journal *j)
  * too, in their order, but not into the room of the file that is kept for small records. The file is there already, so
  * the budget doesn't matter: starts may have used that up, each of which made a file. Entries go into its first half.
  * Of one group only checkpoints, hard states and copies may pass something else: copies are of entries that no
- * truncation before them can void. Returns one that could go but doesn't fit the file, a small one if there is one. */
-static struct journal_request *take_small(struct journal *j)
+ * truncation before them can void. Entries may pass copies. Returns one that could go but doesn't fit the file, and may
+ * have another when live files take so many bytes; one that must go if there is such. */
+static struct journal_request *take_small(struct journal *j, uint64_t live_bytes)
 {
     struct journal_request *r, *tmp, *left = NULL;
+    uint64_t copy = 2 * ++j->n_rounds, other = copy + 1; /* that something of the group stays */
     bool copies_stay = false;
 
-    j->n_rounds++;
     list_foreach_safe (&j->waiting, r, tmp, link) {
         bool is_copy = r->kind == JOURNAL_RELOCATED;
         bool may_pass = is_copy || r->kind == JOURNAL_CHECKPOINT || r->kind == JOURNAL_HARD_STATE;
-        bool has_room = is_small(r) || (is_copy && !copies_stay) || (!is_copy && has_room_of_start(j, r));
-        bool may_go = has_room && (may_pass || r->owner->passed_by != j->n_rounds);
+        bool has_room = must_go(r) || (is_copy && !copies_stay) || (!is_copy && has_room_of_start(j, r));
+        bool may_go = has_room && (may_pass || r->owner->passed_by < (r->kind == JOURNAL_ENTRY ? other : copy));
 
         if (may_go && fits(&j->flight, r)) {
             take(j, r);
             continue;
         }
-        if (may_go && (left == NULL || (is_small(r) && !is_small(left))))
+        if (may_go && has_budget(j, r, live_bytes) && (left == NULL || (must_go(r) && !must_go(left))))
             left = r;
         copies_stay = copies_stay || is_copy;
-        r->owner->passed_by = j->n_rounds;
+        r->owner->passed_by = MAX(r->owner->passed_by, is_copy ? copy : other);
     }
     return left;
 }
@@ -399,9 +409,9 @@ static bool flight_fill(struct journal *j)
     }
     if (j->space_error == 0 && !j->full)
         return false;
-    left = take_small(j);
-    if (j->flight.n_records == 0 && left != NULL && j->full && has_budget(j, left, live_then) && use_next(j, left))
-        take_small(j);
+    left = take_small(j, live_then);
+    if (j->flight.n_records == 0 && left != NULL && j->full && use_next(j, left))
+        take_small(j, live_then);
     return j->flight.n_records > 0;
 }
 

@@ -31,7 +31,7 @@ struct journal_group {
      * file of this generation and in later ones, as copies or because they came after a truncation. 0: none. */
     uint64_t moved_generation, moved_index;
     bool forgotten;              /* its FORGET was appended */
-    uint64_t passed_by;          /* the round in which a request of it stayed behind for want of space */
+    uint64_t passed_by;          /* what of it stayed behind for want of space, and in which round: take_small() */
     struct journal_chain *chain; /* until journal_start() */
 };
 

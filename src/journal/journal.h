@@ -38,8 +38,8 @@ struct journal_config {
     struct uuid incarnation; /* the superblock's: files of another directory are refused */
     bool must_exist;         /* the superblock says that it was started before: no file at all is a loss */
     /* journal_size: all files take no more; at least four and a first one. Beyond it goes only what must: a file that
-     * small records wait for, and one of first_file_size_bytes for each start but the first of those after which
-     * nothing was let go. */
+     * small records or awaited entries wait for, and one of first_file_size_bytes for each start but the first of those
+     * after which nothing was let go. */
     uint64_t size_bytes;
     uint64_t file_size_bytes; /* of a full-size file */
     uint64_t first_file_size_bytes;
@@ -130,7 +130,8 @@ struct journal_request {
     enum journal_request_kind kind;
     uint64_t group, index, term;
     uint32_t checksum, prev_checksum;
-    struct slice data[2];             /* ENTRY, RELOCATED: the envelope in at most two pieces */
+    struct slice data[2]; /* ENTRY, RELOCATED: the envelope in at most two pieces */
+    bool awaited; /* ENTRY: what others need to be committed and then let go of files. It goes as small records do */
     struct journal_group_state state; /* the other kinds: the fields that the kind names */
     /* On the owner reactor, when the record is durable, or withdrawn. An I/O error never gets here: the fatal handler
      * does. */
@@ -143,8 +144,8 @@ struct journal_request {
 
 /* Never blocks; the flush may wait for a journal file to be ready. An entry larger than journal_max_entry(), or one
  * that isn't the next of its group (index, prev_checksum), is a bug of the caller. Order is kept, but while
- * journal_space_error() or journal_is_full() holds, records other than ENTRY go before those that wait for space:
- * HARD_STATE, CHECKPOINT and RELOCATED before all, the others not before one of their own group. */
+ * journal_space_error() or journal_is_full() holds, records other than ENTRY, and awaited ones, go before those that
+ * wait for space: HARD_STATE, CHECKPOINT and RELOCATED before all, the others not before one of their own group. */
 void journal_append(struct journal *j, struct journal_request *r);
 /* For a group that is about to be forgotten: what waits of it isn't written any more, and done() is called for that
  * now, with lsn 0. What a flush has taken already gets on. Nothing but small records may be appended for the group
@@ -200,7 +201,8 @@ bool journal_has_room(const struct journal *j, size_t size);
 /* Large records wait because the files would outgrow size_bytes. They go on when old files went out of use: the
  * owner acts on journal_pins(). Of the budget a small file is left to the next start, and two full-size files are left
  * to what lets old files go, one of them to small records alone, so CHECKPOINTs get through. Half of a start's own file
- * is for entries all the same, the rest for copies. A journal of one file is never full. */
+ * is for entries all the same, the rest for copies. Awaited entries go wherever there is room, and get a file if there
+ * is none. A journal of one file is never full. */
 bool journal_is_full(const struct journal *j);
 
 /* Groups whose entries keep the oldest files from being recycled while more than four full-size files (or half of

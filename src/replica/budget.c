@@ -8,7 +8,8 @@
  * groups take turns, one op each. Whoever is next and waits for room in the shard isn't passed by anyone, so a large
  * entry gets its room; whoever waits for its own group's part is passed by other groups. Groups with several voters
  * have the fleet's budget beside it, of what isn't committed: whoever waits for room there is passed by groups that are
- * not in the fleet. */
+ * not in the fleet. A follower lets messages go, as if they had got lost, while its journal can't hold more that isn't
+ * committed. */
 
 #define STATE_PART 4 /* of what partitions may have that isn't applied; beside it */
 
@@ -61,8 +62,12 @@ void replica_note_applied(struct replica_entry *e)
     *bytes -= size;
 }
 
-/* What is committed holds the journal's files no longer than one's own does. What a leader found, and the empty entry
- * that it begins with, can only be committed together, so none of it is kept out. */
+bool replica_is_awaited(uint64_t term, uint64_t leader_term, size_t envelope_size)
+{
+    return term < leader_term || envelope_size == ENTRY_HEADER_SIZE;
+}
+
+/* What is committed holds the journal's files no longer than one's own does. */
 uint32_t replica_entries_that_fit(const struct replica *r, const struct replica_message *m)
 {
     uint64_t used = *unapplied_bytes(r), budget = unapplied_budget(r), index = m->raft.index + 1;
@@ -73,7 +78,7 @@ uint32_t replica_entries_that_fit(const struct replica *r, const struct replica_
         uint64_t envelope = e->head.size + e->batches.size, size = journal_relocation_size(1, envelope);
         bool is_new = index > r->last_index && index > m->raft.commit;
 
-        if (is_new && e->term == m->raft.term && envelope > ENTRY_HEADER_SIZE && used > 0 && used + size > budget)
+        if (is_new && !replica_is_awaited(e->term, m->raft.term, envelope) && used > 0 && used + size > budget)
             break;
         used += is_new ? size : 0;
     }

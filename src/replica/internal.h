@@ -205,6 +205,9 @@ void replica_uncharge(struct replica_entry *e);
 /* Several voters: it isn't committed yet, as far as is known here. */
 void replica_note_unapplied(struct replica_entry *e);
 void replica_note_applied(struct replica_entry *e);
+/* Of an entry that isn't committed: what a leader found, and the empty entry that it begins with, can only be committed
+ * together, and so are never kept out; nor is any other that is empty. */
+bool replica_is_awaited(uint64_t term, uint64_t leader_term, size_t envelope_size);
 /* How many entries of an APPEND the journal has room for, for however long they may not be committed. */
 uint32_t replica_entries_that_fit(const struct replica *r, const struct replica_message *m);
 

@@ -133,6 +133,12 @@ static void entry_append(struct replica *r, struct replica_entry *e, uint64_t te
     tail_push(&r->tail, e);
 }
 
+static bool is_awaited(const struct replica *r, const struct replica_entry *e)
+{
+    return r->peers != NULL && replica_has_core(r) && e->index > raft_commit_index(r->raft) &&
+           replica_is_awaited(e->term, raft_term(r->raft), replica_entry_size(e));
+}
+
 void replica_journal_entry(struct replica *r, struct replica_entry *e)
 {
     e->waits = false;
@@ -144,6 +150,7 @@ void replica_journal_entry(struct replica *r, struct replica_entry *e)
     e->request.checksum = e->checksum;
     e->request.data[0] = e->head;
     e->request.data[1] = e->batches;
+    e->request.awaited = is_awaited(r, e);
     e->request.done = replica_entry_flushed;
     e->request.owner = r->in_journal;
     r->last_checksum = e->checksum;

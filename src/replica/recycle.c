@@ -5,7 +5,8 @@
 
 /* What holds the journal's oldest files must let go of them: partitions with little above their checkpoint are
  * relocated as long as the journal has room for that, all others are stored and checkpointed, largest first. Entries
- * that aren't committed can only be relocated: they get the room of copies whose groups can be checkpointed. */
+ * that aren't committed can only be relocated: they get the room of copies whose groups can be checkpointed. Where they
+ * are too many for that, what they wait for to be committed needs no room in the journal's budget. */
 
 #define RELOCATE_BYTES (64u << 10) /* from here on a checkpoint is cheaper */
 #define MAX_RELOCATIONS 16u        /* of a shard at a time, so their memory is bounded */
@@ -23,12 +24,20 @@ struct pins {
     size_t n, capacity;
 };
 
+/* Whose entry holds a file still; NULL. */
+static struct replica *pinned_by(const struct replica_shard *shard, uint64_t group, uint64_t index)
+{
+    struct replica *r = shard->find(shard->ctx, group);
+
+    return r != NULL && !r->destroyed && index > r->checkpoint_index ? r : NULL;
+}
+
 static void note_pin(void *ctx, uint64_t group, uint64_t index)
 {
     struct pins *p = ctx;
-    struct replica *r = p->shard->find(p->shard->ctx, group);
+    struct replica *r = pinned_by(p->shard, group, index);
 
-    if (r == NULL || r->destroyed || index <= r->checkpoint_index)
+    if (r == NULL)
         return;
     if (p->n == p->capacity) {
         p->capacity = MAX(p->capacity * 2, (size_t)16);
@@ -85,9 +94,9 @@ static bool relocate(struct replica_shard *shard, const struct pin *p)
 static void give_way(void *ctx, uint64_t group, uint64_t index)
 {
     struct replica_shard *shard = ctx;
-    struct replica *r = shard->find(shard->ctx, group);
+    struct replica *r = pinned_by(shard, group, index);
 
-    if (r != NULL && !r->destroyed && index > r->checkpoint_index && !awaits_commit(r))
+    if (r != NULL && !awaits_commit(r))
         replica_checkpoint(r, index);
 }
 

@@ -219,6 +219,7 @@ void rig_entry(struct rig *r, uint64_t group, size_t size)
     q->request.checksum = crc32c(0, q->data, size);
     q->request.data[0] = slice_make(q->data, cut);
     q->request.data[1] = slice_make(q->data + cut, size - cut);
+    q->request.awaited = r->awaited;
     send(r, q);
 }
 
@@ -492,7 +493,9 @@ void rig_random(struct rig *r, size_t n, size_t max_entry)
             rig_log_start(r, id, g->sent.log_start + 3);
             break;
         default:
+            r->awaited = sim_prng_chance(&r->prng, 1, 8);
             rig_entry(r, id, (size_t)sim_prng_below(&r->prng, max_entry + 1));
+            r->awaited = false;
             break;
         }
     }

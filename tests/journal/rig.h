@@ -80,6 +80,7 @@ struct rig {
     struct rig_group groups[RIG_MAX_GROUPS];
     size_t n_groups;
     struct rig_request *unnumbered; /* to free */
+    bool awaited;                   /* entries are sent as such */
     int fatal_error;                /* what the fatal handler was told, 0: nothing */
     char fatal_what[64];
 };

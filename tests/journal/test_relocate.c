@@ -430,6 +430,65 @@ START_TEST(entries_get_into_the_file_of_a_start)
 }
 END_TEST
 
+/* What holds the files can't go before further entries are there: these get on, in whatever files they take. */
+START_TEST(awaited_entries_get_through_a_full_journal)
+{
+    uint64_t done, in_use;
+
+    rig_entry(r, 2, 100);
+    fill_journal(1);
+    done = rig_group(r, 1)->log.n_done;
+    in_use = stats().bytes_in_use;
+    r->awaited = true;
+    for (uint64_t size = 0; size <= 2 * r->config.file_size_bytes; size += 8000)
+        rig_entry(r, 2, 8000);
+    r->awaited = false;
+    rig_entry(r, 2, 8000);
+    run_alone();
+    ck_assert_uint_eq(rig_group(r, 2)->log.n_done + 1, rig_group(r, 2)->sent.last_index);
+    ck_assert_uint_eq(rig_group(r, 1)->log.n_done, done);
+    ck_assert_uint_gt(stats().bytes_in_use, in_use + r->config.file_size_bytes);
+    ck_assert(journal_is_full(r->j));
+    /* Of one group they keep their order. */
+    r->awaited = true;
+    rig_entry(r, 1, 100);
+    run_alone();
+    ck_assert_uint_eq(rig_group(r, 1)->log.n_done, done);
+    rig_checkpoint(r, 2, rig_group(r, 2)->log.n_done);
+    rig_checkpoint(r, 1, done);
+    run_alone();
+    ck_assert(!journal_is_full(r->j));
+    ck_assert(journal_is_idle(r->j));
+    ck_assert_uint_le(stats().bytes_in_use, r->config.size_bytes);
+    rig_recover(r, SIM_CRASH_NOTHING);
+}
+END_TEST
+
+/* Of their own group as well: there may be no room for these before the entries are there. */
+START_TEST(awaited_entries_pass_copies)
+{
+    struct rig_group *g = rig_group(r, 2);
+    uint64_t done;
+
+    for (int i = 0; i < 60; i++)
+        rig_entry(r, 2, 8000);
+    run_alone();
+    fill_journal(1);
+    done = g->log.n_done;
+    rig_relocate_all(r, 2);
+    run_alone();
+    ck_assert_uint_lt(g->n_copies_done, g->n_copies);
+    r->awaited = true;
+    rig_entry(r, 2, 100);
+    r->awaited = false;
+    run_alone();
+    ck_assert_uint_eq(g->log.n_done, done + 1);
+    ck_assert_uint_lt(g->n_copies_done, g->n_copies);
+    rig_recover(r, SIM_CRASH_NOTHING);
+    ck_assert_uint_eq(rig_group(r, 2)->replayed_last, done + 1);
+}
+END_TEST
+
 /* What holds the old files can't be checkpointed, and starts have used up the budget: its copies go into the file that
  * the last one made. */
 START_TEST(copies_get_through_after_many_starts)
@@ -739,6 +798,8 @@ Suite *relocate_suite(void)
     suite_add_with(s, starts_of_a_full_journal_take_a_small_file_each, setup, teardown);
     suite_add_with(s, copies_get_through_after_many_starts, setup, teardown);
     suite_add_with(s, entries_get_into_the_file_of_a_start, setup, teardown);
+    suite_add_with(s, awaited_entries_get_through_a_full_journal, setup, teardown);
+    suite_add_with(s, awaited_entries_pass_copies, setup, teardown);
     suite_add_with(s, a_full_journal_is_rid_of_a_group_that_goes, setup, teardown);
     suite_add_with(s, a_group_that_goes_while_it_is_flushed, setup, teardown);
     suite_add_with(s, a_full_journal_is_rid_of_what_was_cut, setup, teardown);
