@@ -529,6 +529,17 @@ START_TEST(groups_share_what_isnt_committed)
 }
 END_TEST
 
+/* A node leads, and another one doesn't. */
+static struct cluster *with_leader(uint64_t seed, unsigned n_groups, int *ret_leader, int *ret_node)
+{
+    struct cluster *c = cluster_new_of(seed, 1 << 20, n_groups);
+
+    cluster_run(c, 3000);
+    *ret_leader = cluster_leader(c);
+    *ret_node = (*ret_leader + 1) % 3;
+    return c;
+}
+
 /* Its journal is small; it hears the leader and isn't heard, and nobody hears the third one. */
 static void take_all_that_fits(struct cluster *c, int leader, int node)
 {
@@ -556,14 +567,10 @@ static void take_all_that_fits(struct cluster *c, int leader, int node)
  * on in the same journal. */
 START_TEST(a_follower_takes_no_more_than_its_journal_can_hold)
 {
-    struct cluster *c = cluster_new(41, 1 << 20);
     int leader, node;
-    struct rig *r;
+    struct cluster *c = with_leader(41, 2, &leader, &node);
+    struct rig *r = c->nodes[node];
 
-    cluster_run(c, 3000);
-    leader = cluster_leader(c);
-    node = (leader + 1) % 3;
-    r = c->nodes[node];
     take_all_that_fits(c, leader, node);
     c->cut[node] = true;
     for (int i = 0; i < 250; i++)
@@ -586,14 +593,11 @@ END_TEST
  * hears: metadata, which says so, has to get through. */
 START_TEST(metadata_gets_through)
 {
-    struct cluster *c = cluster_new_of(42, 1 << 20, 3);
+    int leader, node;
+    struct cluster *c = with_leader(42, 3, &leader, &node);
     struct replica *leads, *follows;
     struct rig_op *op;
-    int leader, node;
 
-    cluster_run(c, 3000);
-    leader = cluster_leader(c);
-    node = (leader + 1) % 3;
     lead_all(c, leader, 3);
     take_all_that_fits(c, leader, node);
     leads = cluster_replica(c, leader, 2);
