@@ -41,6 +41,9 @@ enum {
 };
 
 #define PEER_FRAME_MAX (1u << 20) /* bytes of a frame, its header among them */
+/* Of another version, or of a kind or size that isn't known, the fields have so many bytes at most: only their end
+ * tells that these are frames, and where a stream has lost a byte that would else be waited for as good as for ever. */
+#define PEER_UNKNOWN_FIELDS_MAX 4096
 
 enum {
     PEER_FRAME_AT_SIZE = 0, /* of the frame */

@@ -5,7 +5,7 @@
 /* Bytes to messages. A frame comes in three parts: its header, from which its size is known; its fields, whose end
  * tells by their CRC that all of this is what was sent; and the body. What is refused is skipped to its end, so the
  * next frame is found. Only a header that can't be, or a wrong CRC, ends the connection: no size can be believed then.
- */
+ * Until the end of the fields none can, so few are waited for that aren't understood. */
 
 #define KEEP_FIELDS 4096 /* of memory for fields, from one frame to the next */
 
@@ -93,6 +93,10 @@ static int end_header(struct peer_reader *r, struct error_text *err)
     r->crc = crc32c(0, r->header, PEER_FRAME_AT_CRC);
     r->body_crc = 0;
     r->reads_fields = f->version == r->link.version && is_fields_size(f);
+    if (!r->reads_fields && f->fields_size > PEER_UNKNOWN_FIELDS_MAX) {
+        error_setf(err, "frame: kind %u with %u bytes of fields", f->kind, f->fields_size);
+        return -EBADMSG;
+    }
     if (r->reads_fields && f->fields_size > r->fields_capacity) {
         r->fields_capacity = MAX(f->fields_size, 64u);
         r->fields = xrealloc(r->fields, r->fields_capacity);

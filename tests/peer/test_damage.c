@@ -379,7 +379,7 @@ START_TEST(unknown_frames_take_no_memory)
     _cleanup_(freep) uint8_t *bytes = xcalloc(1, PEER_FRAME_MAX);
 
     store_le32(bytes + PEER_FRAME_AT_SIZE, PEER_FRAME_MAX);
-    store_le32(bytes + PEER_FRAME_AT_FIELDS_SIZE, PEER_FRAME_MAX - 1000);
+    store_le32(bytes + PEER_FRAME_AT_FIELDS_SIZE, PEER_UNKNOWN_FIELDS_MAX);
     bytes[PEER_FRAME_AT_VERSION] = 1;
     bytes[PEER_FRAME_AT_KIND] = 200;
     sample_seal(bytes);
@@ -389,6 +389,19 @@ START_TEST(unknown_frames_take_no_memory)
     ck_assert_int_eq(read_bytes(bytes, PEER_FRAME_MAX), PEER_E_FIELD);
     ck_assert_uint_eq(reader.fields_capacity, 0);
     check_goes_on();
+}
+END_TEST
+
+/* Where a byte is missing in the stream, the next header is anything. It mustn't take an hour of small messages to find
+ * out. */
+START_TEST(unknown_fields_are_not_waited_for)
+{
+    uint8_t bytes[PEER_FRAME_HEADER_SIZE] = { 0 };
+
+    store_le32(bytes + PEER_FRAME_AT_SIZE, PEER_FRAME_MAX);
+    store_le32(bytes + PEER_FRAME_AT_FIELDS_SIZE, PEER_UNKNOWN_FIELDS_MAX + 1);
+    ck_assert_int_eq(read_bytes(bytes, sizeof(bytes)), -EBADMSG);
+    ck_assert_str_eq(err.text, "frame: kind 0 with 4097 bytes of fields");
 }
 END_TEST
 
@@ -405,5 +418,6 @@ Suite *peer_damage_suite(void)
     suite_add_with(s, a_damaged_piece_ends_the_image, setup, teardown);
     suite_add_with(s, shards_of_the_connection, setup, teardown);
     suite_add_with(s, unknown_frames_take_no_memory, setup, teardown);
+    suite_add_with(s, unknown_fields_are_not_waited_for, setup, teardown);
     return s;
 }
