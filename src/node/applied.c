@@ -68,30 +68,55 @@ void node_tell_applied(struct node *n)
 
 uint64_t node_applied_of(const struct node_reactor *r, int32_t broker_id)
 {
-    for (unsigned i = 0; i < r->n_applied; i++)
-        if (r->applied[i].broker_id == broker_id)
+    const struct meta_broker *b = meta_broker_by_id(&r->meta, broker_id);
+
+    for (unsigned i = 0; b != NULL && i < r->n_applied; i++)
+        if (strcmp(r->applied[i].node_id, b->node_id) == 0)
             return r->applied[i].index;
     return 0;
 }
 
-static void note(struct node_reactor *r, int32_t broker_id, uint64_t index)
+/* Its place, or else a free one, or that of a node that isn't a broker; NULL. */
+static struct node_applied *place_of(struct node_reactor *r, const char *node_id)
 {
-    unsigned i = 0;
+    struct node_applied *other = NULL;
 
-    while (i < r->n_applied && r->applied[i].broker_id != broker_id)
-        i++;
-    if (i == ARRAY_SIZE(r->applied))
+    for (unsigned i = 0; i < r->n_applied; i++) {
+        struct node_applied *a = &r->applied[i];
+
+        if (strcmp(a->node_id, node_id) == 0)
+            return a;
+        if (meta_broker_by_node(&r->meta, a->node_id) == NULL)
+            other = a;
+    }
+    return r->n_applied < ARRAY_SIZE(r->applied) ? &r->applied[r->n_applied++] : other;
+}
+
+static void note(struct node_reactor *r, const char *node_id, uint64_t index)
+{
+    struct node_applied *a = place_of(r, node_id);
+    char *before;
+
+    if (a == NULL)
         return;
-    r->n_applied = MAX(r->n_applied, i + 1);
-    r->applied[i] = (struct node_applied){ broker_id, index };
+    before = a->node_id;
+    *a = (struct node_applied){ xstrdup(node_id), index };
+    free(before);
     for (unsigned s = r->index; s < r->node->n_shards; s += r->node->n_reactors)
         r->node->shards[s].next_look_ns = 0;
+}
+
+void node_applied_fini(struct node_reactor *r)
+{
+    for (unsigned i = 0; i < r->n_applied; i++)
+        free(r->applied[i].node_id);
+    r->n_applied = 0;
 }
 
 struct heard_mail {
     struct lane_mail mail;
     struct node_reactor *to;
-    int32_t broker_id;
+    char *node_id;
     uint64_t index;
 };
 
@@ -99,22 +124,21 @@ static void heard_arrived(struct lane_mail *mail)
 {
     struct heard_mail *m = container_of(mail, struct heard_mail, mail);
 
-    note(m->to, m->broker_id, m->index);
+    note(m->to, m->node_id, m->index);
+    free(m->node_id);
     free(m);
 }
 
 void node_applied_heard(struct node *n, const char *node_id, struct slice body)
 {
-    const struct meta_broker *b = meta_broker_by_node(&n->reactors[0].meta, node_id);
-
-    if (b == NULL || body.size != 8)
+    if (body.size != 8)
         return;
-    note(&n->reactors[0], b->id, load_le64(body.data));
+    note(&n->reactors[0], node_id, load_le64(body.data));
     for (unsigned i = 1; i < n->n_reactors; i++) {
         struct heard_mail *m = xcalloc(1, sizeof(*m));
 
         m->to = &n->reactors[i];
-        m->broker_id = b->id;
+        m->node_id = xstrdup(node_id);
         m->index = load_le64(body.data);
         m->mail.deliver = heard_arrived;
         lane_post(n->reactors[0].env->lane, i, &m->mail);

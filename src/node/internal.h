@@ -91,9 +91,10 @@ struct node_space_view {
     uint64_t free_bytes, needed_bytes;
 };
 
-/* How far another broker has applied the metadata: see applied.c. */
+/* How far another broker has applied the metadata: see applied.c. By its node id, as it may tell before the metadata
+ * here knows it. */
 struct node_applied {
-    int32_t broker_id;
+    char *node_id;
     uint64_t index;
 };
 
@@ -337,6 +338,7 @@ void node_tell_applied(struct node *n);
 void node_applied_heard(struct node *n, const char *node_id, struct slice body);
 /* 0: it hasn't told. */
 uint64_t node_applied_of(const struct node_reactor *r, int32_t broker_id);
+void node_applied_fini(struct node_reactor *r);
 
 /* reconcile.c: that a group's members become who the metadata says; the shard's reactor */
 void node_group_look(struct node_group *g);

@@ -214,6 +214,7 @@ void node_free(struct node *n)
         shard_fini(&n->shards[i]);
     for (unsigned i = 0; i < n->n_reactors; i++) {
         free(n->reactors[i].leads.all);
+        node_applied_fini(&n->reactors[i]);
         meta_fini(&n->reactors[i].meta);
         buf_pool_fini(&n->reactors[i].pool);
         mem_pool_fini(&n->reactors[i].blocks);

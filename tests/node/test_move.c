@@ -610,6 +610,37 @@ START_TEST(a_move_is_taken_back)
 }
 END_TEST
 
+/* A broker that has lost its disk, or was away, hears how far others are before it knows who they are. They don't say
+ * it again, and without it nobody gets into a group that it leads. */
+START_TEST(what_is_told_early_is_kept)
+{
+    struct cluster *c = cluster_new(92, 3, 2);
+    struct node *n;
+    uint8_t body[8];
+
+    cluster_start(c, 0);
+    cluster_run(c, 100 * MS);
+    n = c->rigs[0]->node;
+    store_le64(body, UINT64_C(1) << 40);
+    node_word_heard(n, c->names[1], NODE_WORD_APPLIED, slice_make(body, sizeof(body)));
+    cluster_run(c, 100 * MS);
+    for (unsigned r = 0; r < 2; r++) {
+        ck_assert_uint_eq(n->reactors[r].n_applied, 1);
+        ck_assert_uint_eq(n->reactors[r].applied[0].index, UINT64_C(1) << 40);
+        ck_assert_uint_eq(node_applied_of(&n->reactors[r], 2), 0);
+    }
+    cluster_start_all(c);
+    cluster_settle(c);
+    cluster_run(c, 1000 * MS);
+    for (unsigned r = 0; r < 2; r++) {
+        ck_assert_uint_eq(n->reactors[r].n_applied, 2);
+        for (int32_t id = 2; id <= 3; id++)
+            ck_assert_uint_gt(node_applied_of(&n->reactors[r], id), 0);
+    }
+    cluster_free(c);
+}
+END_TEST
+
 START_TEST(what_can_not_be_is_refused)
 {
     static const int32_t twice[] = { 1, 2, 1 }, unknown[] = { 1, 2, 9 }, one[] = { 1 };
@@ -635,6 +666,7 @@ Suite *move_suite(void)
     cluster_add_loop(s, "all_come_back_on_the_way", all_come_back_on_the_way, 0, 4);
     cluster_add_loop(s, "whatever_happens", whatever_happens, 0, 12);
     cluster_add_loop(s, "a_move_is_taken_back", a_move_is_taken_back, 0, 2);
+    suite_add(s, what_is_told_early_is_kept);
     suite_add(s, what_can_not_be_is_refused);
     return s;
 }
