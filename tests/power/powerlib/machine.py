@@ -13,6 +13,7 @@ from powerlib.disks import make_image
 
 LOG_MB = 2048  # of holes
 SECTOR = 512
+SUPERBLOCK = range(1024, 2048)  # of an ext4; it has a checksum, and a mount reads it before the file system's journal
 FLUSH, FUA, DISCARD, MARK = 1, 2, 4, 8
 MAGIC = 0x6A736677736872
 
@@ -79,6 +80,16 @@ def copy_sparse(source, target):
     subprocess.run(["cp", "--sparse=always", str(source), str(target)], check=True)
 
 
+def same_content(a, b):
+    with open(a, "rb") as x, open(b, "rb") as y:
+        while True:
+            chunk = x.read(1 << 20)
+            if y.read(1 << 20) != chunk:
+                return False
+            if not chunk:
+                return True
+
+
 class Entry:
     def __init__(self, offset, size, flags, data_at, mark):
         self.offset, self.size, self.flags, self.data_at, self.mark = offset, size, flags, data_at, mark
@@ -111,10 +122,19 @@ class WriteLog:
         return {int(entry.mark): index for index, entry in enumerate(self.entries) if (entry.mark or "").isdigit()}
 
 
+def draw_sectors(entry, drawn):
+    """Some of those of a write."""
+    count = entry.size // SECTOR
+    sectors = set(drawn.sample(range(count), drawn.randint(0, count)))
+    superblock = {n for n in range(count) if entry.offset + n * SECTOR in SUPERBLOCK}
+    return sectors | superblock if sectors & superblock else sectors
+
+
 class Replay:
     """Makes of the image from before the run what a power cut at some point of the log leaves."""
 
     def __init__(self, machine, log):
+        self.machine = machine
         self.log = log
         self.next = 0
         self.safe = machine.dir / "safe.img"
@@ -127,6 +147,15 @@ class Replay:
             return
         for sector in sectors:
             os.pwrite(fd, data[sector * SECTOR:(sector + 1) * SECTOR], entry.offset + sector * SECTOR)
+
+    def is_whole(self):
+        """Whether all that was logged, in its order, makes the disk that the machine left."""
+        image = self.machine.dir / "whole.img"
+        copy_sparse(self.machine.before, image)
+        with open(image, "r+b") as file:
+            for entry in self.log.entries:
+                self.write(file.fileno(), entry)
+        return same_content(image, self.machine.disk)
 
     def flush_before(self, index):
         while index > 0 and not self.log.entries[index].flags & FLUSH:
@@ -142,13 +171,15 @@ class Replay:
     def cut(self, index, image, drawn=None):
         """The power goes after entry `index`, which must not go back from one call to the next. All that a flush
         covered is there and, if drawn is given, any part of what was under way until the next flush. (What has FUA
-        is there whole then, since writes behind it may have waited for it.)"""
+        is there whole then, since writes behind it may have waited for it. The file system's superblock is never torn:
+        ext4 takes for granted that it can't be.)"""
         flush = max(self.flush_before(index), self.next)
         with open(self.safe, "r+b") as file:
             for entry in self.log.entries[self.next:flush]:
                 self.write(file.fileno(), entry)
         self.next = flush
         copy_sparse(self.safe, image)
+        assert same_content(self.safe, image), f"{image} isn't the copy of {self.safe} that it should be"
         end = self.flush_after(index) if drawn else index + 1
         with open(image, "r+b") as file:
             for at in range(flush, end):
@@ -158,5 +189,4 @@ class Replay:
                 elif drawn.random() < 0.5:
                     self.write(file.fileno(), entry)
                 elif drawn.random() < 0.5:
-                    count = entry.size // SECTOR
-                    self.write(file.fileno(), entry, drawn.sample(range(count), drawn.randint(0, count)))
+                    self.write(file.fileno(), entry, draw_sectors(entry, drawn))
