@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A user-mode-linux machine whose disk logs every write and flush (dm-log-writes), and what the log says."""
 
+import filecmp
 import json
 import os
 import shutil
@@ -78,16 +79,7 @@ def wait_or_end(process, timeout_s):
 
 def copy_sparse(source, target):
     subprocess.run(["cp", "--sparse=always", str(source), str(target)], check=True)
-
-
-def same_content(a, b):
-    with open(a, "rb") as x, open(b, "rb") as y:
-        while True:
-            chunk = x.read(1 << 20)
-            if y.read(1 << 20) != chunk:
-                return False
-            if not chunk:
-                return True
+    assert filecmp.cmp(source, target, shallow=False), f"{target} isn't the copy of {source} that it should be"
 
 
 class Entry:
@@ -148,14 +140,17 @@ class Replay:
         for sector in sectors:
             os.pwrite(fd, data[sector * SECTOR:(sector + 1) * SECTOR], entry.offset + sector * SECTOR)
 
+    def write_all(self, image, entries):
+        with open(image, "r+b") as file:
+            for entry in entries:
+                self.write(file.fileno(), entry)
+
     def is_whole(self):
         """Whether all that was logged, in its order, makes the disk that the machine left."""
         image = self.machine.dir / "whole.img"
         copy_sparse(self.machine.before, image)
-        with open(image, "r+b") as file:
-            for entry in self.log.entries:
-                self.write(file.fileno(), entry)
-        return same_content(image, self.machine.disk)
+        self.write_all(image, self.log.entries)
+        return filecmp.cmp(image, self.machine.disk, shallow=False)
 
     def flush_before(self, index):
         while index > 0 and not self.log.entries[index].flags & FLUSH:
@@ -174,12 +169,9 @@ class Replay:
         is there whole then, since writes behind it may have waited for it. The file system's superblock is never torn:
         ext4 takes for granted that it can't be.)"""
         flush = max(self.flush_before(index), self.next)
-        with open(self.safe, "r+b") as file:
-            for entry in self.log.entries[self.next:flush]:
-                self.write(file.fileno(), entry)
+        self.write_all(self.safe, self.log.entries[self.next:flush])
         self.next = flush
         copy_sparse(self.safe, image)
-        assert same_content(self.safe, image), f"{image} isn't the copy of {self.safe} that it should be"
         end = self.flush_after(index) if drawn else index + 1
         with open(image, "r+b") as file:
             for at in range(flush, end):
