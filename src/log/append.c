@@ -188,18 +188,19 @@ static int make_record(const struct log_append_entry *entry, const struct entry 
     return 0;
 }
 
-/* Room ahead, in strides that grow with the file, so that writes find their blocks together. */
+/* Room ahead, in strides that grow with the file, so that writes find their blocks together. It begins behind the block
+ * in which this write ends: that one is found together with those before it, not apart from both. */
 static int preallocate(const struct append_op *op, struct piece *p, enum segment_file part, uint64_t end)
 {
     uint64_t *allocated = &p->segment->allocated[part];
-    uint64_t to = end + MIN(end, (uint64_t)ALLOCATE_MAX);
+    uint64_t from = ALIGN_UP(end, (uint64_t)DISK_ALIGN), to = end + MIN(end, (uint64_t)ALLOCATE_MAX);
     int r;
 
     if (part == SEGMENT_LOG)
-        to = MAX(end, MIN(to, op->segment_bytes));
-    if (end < ALLOCATE_FROM || end <= *allocated || to == end)
+        to = MIN(to, op->segment_bytes);
+    if (end < ALLOCATE_FROM || end <= *allocated || to <= from)
         return 0;
-    r = disk_allocate(p->files[part], end, to - end);
+    r = disk_allocate(p->files[part], from, to - from);
     if (r == -EOPNOTSUPP)
         *allocated = UINT64_MAX; /* never asked again */
     else if (r == 0)

@@ -280,6 +280,41 @@ START_TEST(a_sealed_segment_gives_back_room)
 }
 END_TEST
 
+static int (*allocate_of_disk)(struct disk_file *f, uint64_t offset, uint64_t size);
+static unsigned n_allocations;
+
+static int allocate_whole_blocks(struct disk_file *f, uint64_t offset, uint64_t size)
+{
+    n_allocations++;
+    ck_assert_uint_eq(offset % DISK_ALIGN, 0);
+    return allocate_of_disk(f, offset, size);
+}
+
+/* A block that is written to and not on the disk yet isn't reserved behind the file system's back. */
+START_TEST(room_is_reserved_behind_the_last_block)
+{
+    struct env_disk_ops ops;
+    struct fx fx;
+
+    fx_init(&fx, NULL);
+    fx_close(&fx);
+    ops = *fx.config.disk->ops;
+    allocate_of_disk = ops.allocate;
+    ops.allocate = allocate_whole_blocks;
+    fx.config.disk->ops = &ops;
+    fx.config.segment_bytes = 500000;
+    fx_reopen(&fx);
+    n_allocations = 0;
+    for (unsigned i = 0; i < 1200; i++) {
+        fx_add(&fx, .n_records = 1, .value_size = 700 + i % 97);
+        ck_assert_int_eq(fx_append(&fx, 0), 0);
+    }
+    ck_assert_uint_ge(n_allocations, 4);
+    fx_check(&fx);
+    fx_fini(&fx);
+}
+END_TEST
+
 START_TEST(batches_that_contradict_their_entry_are_refused)
 {
     struct log_append job;
@@ -373,6 +408,7 @@ Suite *append_suite(void)
     suite_add(s, a_full_disk_can_be_retried);
     suite_add(s, a_disk_without_space_takes_up_again);
     suite_add(s, a_sealed_segment_gives_back_room);
+    suite_add(s, room_is_reserved_behind_the_last_block);
     suite_add(s, logs_are_written_back_in_turns);
     suite_add(s, batches_that_contradict_their_entry_are_refused);
     suite_add_dying(s, an_index_can_not_be_skipped, SIGABRT);
