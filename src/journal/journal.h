@@ -131,7 +131,7 @@ struct journal_request {
     uint64_t group, index, term;
     uint32_t checksum, prev_checksum;
     struct slice data[2]; /* ENTRY, RELOCATED: the envelope in at most two pieces */
-    bool awaited; /* ENTRY: what others need to be committed and then let go of files. It goes as small records do */
+    bool awaited; /* ENTRY: other entries can only be committed, or forgotten, with it. It goes as small records do */
     struct journal_group_state state; /* the other kinds: the fields that the kind names */
     /* On the owner reactor, when the record is durable, or withdrawn. An I/O error never gets here: the fatal handler
      * does. */

@@ -133,10 +133,13 @@ static void entry_append(struct replica *r, struct replica_entry *e, uint64_t te
     tail_push(&r->tail, e);
 }
 
+/* Metadata is, too, since it tells of groups that have left the node, with all that they hold of the journal. */
 static bool is_awaited(const struct replica *r, const struct replica_entry *e)
 {
-    return r->peers != NULL && replica_has_core(r) && e->index > raft_commit_index(r->raft) &&
-           replica_is_awaited(e->term, raft_term(r->raft), replica_entry_size(e));
+    if (r->peers == NULL || !replica_has_core(r))
+        return false;
+    return r->machine != NULL || (e->index > raft_commit_index(r->raft) &&
+                                  replica_is_awaited(e->term, raft_term(r->raft), replica_entry_size(e)));
 }
 
 void replica_journal_entry(struct replica *r, struct replica_entry *e)

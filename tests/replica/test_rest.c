@@ -620,6 +620,43 @@ START_TEST(metadata_gets_through)
 }
 END_TEST
 
+/* A node that starts anew doesn't know what was committed, and of a group that it has left since it won't hear. That
+ * may be more than may be copied, and fill its journal. */
+START_TEST(metadata_gets_into_a_full_journal)
+{
+    int leader, node;
+    struct cluster *c = with_leader(45, 3, &leader, &node);
+    struct rig *r = c->nodes[node];
+    struct replica *follows;
+
+    lead_all(c, leader, 3);
+    cluster_kill(c, node);
+    r->journal_config.size_bytes = 2 << 20;
+    cluster_restart(c, node);
+    cluster_run(c, 500);
+    for (int i = 0; i < 30; i++)
+        ck_assert_int_eq(cluster_wait(c, cluster_produce(c, leader, 20000)), 0);
+    cluster_crash(c, node);
+    for (int i = 0; i < CLUSTER_NODES; i++)
+        if (i != node)
+            replica_close(first_of(c, i));
+    cluster_restart(c, node);
+    for (int i = 0; i < 300 && !journal_is_full(r->journal); i++) {
+        rig_produce(r, CLUSTER_OWN, 1, 20000);
+        cluster_run(c, 10);
+    }
+    ck_assert(journal_is_full(r->journal));
+    follows = cluster_replica(c, node, 2);
+    follows->machine = xcalloc(1, sizeof(*follows->machine));
+    for (int i = 0; i < 20; i++)
+        ck_assert_int_eq(cluster_wait(c, rig_produce(c->nodes[leader], 2, 1, 1000)), 0);
+    cluster_run(c, 500);
+    ck_assert(journal_is_full(r->journal));
+    ck_assert_int_eq(replica_high_watermark(follows), 20);
+    cluster_free(c);
+}
+END_TEST
+
 Suite *rest_suite(void)
 {
     Suite *s = suite_create("rest");
@@ -639,5 +676,6 @@ Suite *rest_suite(void)
     suite_add(s, groups_share_what_isnt_committed);
     suite_add(s, a_follower_takes_no_more_than_its_journal_can_hold);
     suite_add(s, metadata_gets_through);
+    suite_add(s, metadata_gets_into_a_full_journal);
     return s;
 }
