@@ -29,13 +29,13 @@ class Cuts:
 
     def check(self, index, drawn, check):
         """check(address) with a broker on the disk after a cut behind entry `index` of the log. Where that fails with
-        drawn parts, the output says whether the log is whole, and whether the same cut fails again."""
+        drawn parts, the output says whether the same cut fails again."""
         state = drawn and drawn.getstate()
         try:
             self.check_once(index, drawn, check)
         except Exception:
             if drawn:
-                print(f"failed behind entry {index}; the log makes the disk that was left: {self.replay.is_whole()}")
+                print(f"failed behind entry {index}")
                 drawn.setstate(state)
                 self.check_once(index, drawn, check)
                 print("the same cut passes when it is made again")
@@ -84,6 +84,14 @@ def records_after_cuts(t, may_refuse=False, **job):
         results.append((marks[mark]["numbers", 0], sum(found)))
     print(f"{cuts.count} cuts, (acknowledged, found): {results}")
     return results
+
+
+@limit(240)
+def test_log_keeps_the_order(t):
+    """Of writes of the same block, amid flushes that the machine takes side by side: a cut is made of the log."""
+    log, _ = machine.Machine(t, 256, work="write again", data=".", seconds=60 if t.long else 5).run(240)
+    print(f"{sum(entry.size > 0 for entry in log.entries)} writes, "
+          f"{sum(entry.flags & machine.FLUSH for entry in log.entries)} flushes")
 
 
 @limit(240)

@@ -3,9 +3,11 @@
 
 Its argument is a JSON file: see powerlib/machine.py, which makes it. The host's files are the root file system here."""
 
+import contextlib
 import ctypes
 import fcntl
 import json
+import mmap
 import os
 import pathlib
 import signal
@@ -13,6 +15,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 import traceback
 
@@ -21,6 +24,7 @@ sys.path[:0] = JOB["python_path"]
 
 SIOCSIFFLAGS, IFF_UP_RUNNING = 0x8914, 0x41
 SYS_FINIT_MODULE = 313
+SYNC_FILE_RANGE_ALL = 7  # wait, write, wait
 REBOOT_HALT = 0xCDEF0123
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -88,26 +92,84 @@ def under_load(broker, marks):
     load.stop()
 
 
+@contextlib.contextmanager
+def on_disk(name, flags):
+    fd = os.open(os.path.join(JOB["disk"], name), flags, 0o644)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def commits(stopping):
+    """Of the file system."""
+    with on_disk(".", os.O_RDONLY) as directory:
+        while not stopping.is_set():
+            os.close(os.open("name", os.O_CREAT, dir_fd=directory))
+            os.fsync(directory)
+            os.unlink("name", dir_fd=directory)
+
+
+def flushes(stopping):
+    """As of a journal."""
+    page = mmap.mmap(-1, 4096)
+    with on_disk("flushed", os.O_RDWR | os.O_CREAT | os.O_DIRECT) as file:
+        while not stopping.is_set():
+            os.pwrite(file, page, 0)
+            os.fdatasync(file)
+
+
+def blocks(stopping):
+    """Each is written when half of it is there, and again when all is."""
+    with on_disk("blocks", os.O_WRONLY | os.O_CREAT) as file:
+        while not stopping.is_set():
+            for half in (b"1", b"2"):
+                os.write(file, half * 512)
+                LIBC.sync_file_range(file, ctypes.c_longlong(0), ctypes.c_longlong(0), SYNC_FILE_RANGE_ALL)
+
+
+def write_again(marks):
+    stopping = threading.Event()
+    threads = [threading.Thread(target=work, args=[stopping]) for work in (commits, flushes, blocks)]
+    for thread in threads:
+        thread.start()
+    time.sleep(JOB["seconds"])
+    stopping.set()
+    for thread in threads:
+        thread.join()
+    marks.set([])
+
+
 class Options:
     build, slow_build, long = pathlib.Path(JOB["build"]), True, False
 
 
-def main():
+def on_broker(work, marks):
     from e2elib import harness
+    test = harness.Test("uml", pathlib.Path(JOB["dir"]), Options)
+    broker = test.broker(data_dir=JOB["data_dir"], config=JOB["config"], env=JOB["env"])
+    work(broker, marks)
+    broker.process.send_signal(signal.SIGKILL)
+    broker.process.wait()
+
+
+def main():
     for kind, target in (("proc", "/proc"), ("sysfs", "/sys")):
         mount(kind, kind, target)
     for name in ("dm-mod", "dm-log-writes"):
         load_module(name)
     loopback_up()
-    sectors = pathlib.Path("/sys/block/ubda/size").read_text(encoding="ascii").strip()
+    disk = pathlib.Path("/sys/block/ubda")
+    # Flushes end in the order in which they begin, where the disk has nothing to flush: see README.md.
+    (disk / "queue" / "write_cache").write_text("write through", encoding="ascii")
+    sectors = (disk / "size").read_text(encoding="ascii").strip()
     dmsetup("create", "cut", "--table", f"0 {sectors} log-writes /dev/ubda /dev/ubdb")
     # The file system's own commits flush too, and would hide a flush that is missing.
     mount("ext4", "/dev/dm-0", JOB["disk"], "commit=300")
-    test = harness.Test("uml", pathlib.Path(JOB["dir"]), Options)
-    broker = test.broker(data_dir=JOB["data_dir"], config=JOB["config"], env=JOB["env"])
-    {"one by one": one_by_one, "under load": under_load}[JOB["work"]](broker, Marks())
-    broker.process.send_signal(signal.SIGKILL)
-    broker.process.wait()
+    if JOB["work"] == "write again":
+        write_again(Marks())
+    else:
+        on_broker({"one by one": one_by_one, "under load": under_load}[JOB["work"]], Marks())
     subprocess.run(["/bin/umount", JOB["disk"]], check=True)
     dmsetup("remove", "cut")
     pathlib.Path(JOB["done"]).touch()

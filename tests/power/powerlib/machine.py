@@ -56,7 +56,17 @@ class Machine:
         assert self.done.exists(), (f"the machine ended with status {status}; it said:\n"
                                     f"{self.output.read_text(errors='replace')[-3000:]}\nits console:\n"
                                     + "\n".join(lines[-40:]))
-        return WriteLog(self.log), self.marks()
+        log = WriteLog(self.log)
+        self.check_log(log)
+        return log, self.marks()
+
+    def check_log(self, log):
+        """All that was logged, in its order, must make the disk that the machine left."""
+        image = self.dir / "whole.img"
+        copy_sparse(self.before, image)
+        log.write_all(image, log.entries)
+        assert filecmp.cmp(image, self.disk, shallow=False), f"{self.log} doesn't make {self.disk}, but {image}"
+        image.unlink()
 
     def marks(self):
         """What was acknowledged before each mark: place -> count."""
@@ -89,7 +99,8 @@ class Entry:
 
 class WriteLog:
     """The entries of a dm-log-writes log, in its order: a write is logged by the flush that covers it, or when it is
-    complete if it has FUA; so what a mark has before it is what was safe when the mark was set."""
+    complete if it has FUA; so what a mark has before it is what was safe when the mark was set. Flushes have to end in
+    the order in which they began: see uml_init.py."""
 
     def __init__(self, path):
         self.file = open(path, "rb")
@@ -113,6 +124,19 @@ class WriteLog:
         """Number of a mark of ours -> index of its entry."""
         return {int(entry.mark): index for index, entry in enumerate(self.entries) if (entry.mark or "").isdigit()}
 
+    def write(self, fd, entry, sectors=None):
+        data = self.read(entry.data_at, entry.size)
+        if sectors is None:
+            os.pwrite(fd, data, entry.offset)
+            return
+        for sector in sectors:
+            os.pwrite(fd, data[sector * SECTOR:(sector + 1) * SECTOR], entry.offset + sector * SECTOR)
+
+    def write_all(self, image, entries):
+        with open(image, "r+b") as file:
+            for entry in entries:
+                self.write(file.fileno(), entry)
+
 
 def draw_sectors(entry, drawn):
     """Some of those of a write."""
@@ -132,26 +156,6 @@ class Replay:
         self.safe = machine.dir / "safe.img"
         copy_sparse(machine.before, self.safe)
 
-    def write(self, fd, entry, sectors=None):
-        data = self.log.read(entry.data_at, entry.size)
-        if sectors is None:
-            os.pwrite(fd, data, entry.offset)
-            return
-        for sector in sectors:
-            os.pwrite(fd, data[sector * SECTOR:(sector + 1) * SECTOR], entry.offset + sector * SECTOR)
-
-    def write_all(self, image, entries):
-        with open(image, "r+b") as file:
-            for entry in entries:
-                self.write(file.fileno(), entry)
-
-    def is_whole(self):
-        """Whether all that was logged, in its order, makes the disk that the machine left."""
-        image = self.machine.dir / "whole.img"
-        copy_sparse(self.machine.before, image)
-        self.write_all(image, self.log.entries)
-        return filecmp.cmp(image, self.machine.disk, shallow=False)
-
     def flush_before(self, index):
         while index > 0 and not self.log.entries[index].flags & FLUSH:
             index -= 1
@@ -169,7 +173,7 @@ class Replay:
         is there whole then, since writes behind it may have waited for it. The file system's superblock is never torn:
         ext4 takes for granted that it can't be.)"""
         flush = max(self.flush_before(index), self.next)
-        self.write_all(self.safe, self.log.entries[self.next:flush])
+        self.log.write_all(self.safe, self.log.entries[self.next:flush])
         self.next = flush
         copy_sparse(self.safe, image)
         end = self.flush_after(index) if drawn else index + 1
@@ -177,8 +181,8 @@ class Replay:
             for at in range(flush, end):
                 entry = self.log.entries[at]
                 if not drawn or entry.flags & FUA:
-                    self.write(file.fileno(), entry)
+                    self.log.write(file.fileno(), entry)
                 elif drawn.random() < 0.5:
-                    self.write(file.fileno(), entry)
+                    self.log.write(file.fileno(), entry)
                 elif drawn.random() < 0.5:
-                    self.write(file.fileno(), entry, draw_sectors(entry, drawn))
+                    self.log.write(file.fileno(), entry, draw_sectors(entry, drawn))
