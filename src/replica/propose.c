@@ -133,7 +133,7 @@ static void entry_append(struct replica *r, struct replica_entry *e, uint64_t te
     tail_push(&r->tail, e);
 }
 
-/* Metadata is, too, since it tells of groups that have left the node, with all that they hold of the journal. */
+/* All metadata is: it tells that a group has left the node, with what it holds of the journal. */
 static bool is_awaited(const struct replica *r, const struct replica_entry *e)
 {
     if (r->peers == NULL || !replica_has_core(r))

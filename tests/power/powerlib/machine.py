@@ -100,7 +100,7 @@ class Entry:
 class WriteLog:
     """The entries of a dm-log-writes log, in its order: a write is logged by the flush that covers it, or when it is
     complete if it has FUA; so what a mark has before it is what was safe when the mark was set. Flushes have to end in
-    the order in which they began: see uml_init.py."""
+    the order in which they began: see README.md."""
 
     def __init__(self, path):
         self.file = open(path, "rb")
